@@ -1,0 +1,153 @@
+"""The demo: PCA beside the autoencoder on data that scikit-learn ships. ``make demo`` runs it."""
+
+import argparse
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from tqdm import tqdm
+
+from skae import AutoencoderTransformer
+from skae.metrics import reconstruction_score
+
+COMPONENTS = (2, 4, 8, 16)
+PCA_COLOUR, AE_COLOUR = "#6b7280", "#d1495b"
+
+
+@dataclass
+class Row:
+    """Figures of one reduction at one number of components."""
+
+    unexplained: float
+    accuracy: float
+    seconds: float
+
+
+def measure(reducer, X_train, X_test, y_train, y_test):
+    """Return the held-out figures of a reducer in a pipeline with an SVC."""
+    scaler = StandardScaler().fit(X_train)
+    Z_train, Z_test = scaler.transform(X_train), scaler.transform(X_test)
+    began = time.perf_counter()
+    reducer.fit(Z_train)
+    seconds = time.perf_counter() - began
+    svc = SVC().fit(reducer.transform(Z_train), y_train)
+    accuracy = svc.score(reducer.transform(Z_test), y_test)
+    return Row(1 - reconstruction_score(reducer, Z_test), accuracy, seconds)
+
+
+def compare(X, y):
+    """Return, for every number of components, the rows of PCA and of the autoencoder."""
+    split = train_test_split(X, y, random_state=0)
+    table = {}
+    for k in tqdm(COMPONENTS, desc="PCA and autoencoder", unit="size"):
+        reducers = PCA(k), AutoencoderTransformer(k, random_state=0)
+        table[k] = [measure(reducer, *split) for reducer in reducers]
+    return table
+
+
+def search(X, y):
+    """Search one grid over PCA and the autoencoder, and over their size."""
+    X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    pipeline = Pipeline(
+        [("scale", StandardScaler()), ("ae", AutoencoderTransformer(random_state=0)), ("clf", SVC())]
+    )
+    grid = {
+        "ae": [PCA(), AutoencoderTransformer(random_state=0)],
+        "ae__n_components": [4, 8],
+    }
+    result = GridSearchCV(pipeline, grid, cv=3, verbose=2).fit(X_train, y_train)
+    return result, result.score(X_test, y_test)
+
+
+def print_table(name, table):
+    """Print the comparison of one data set."""
+    print(f"\n{name}: held-out rows")
+    print(f"{'':>12}{'unexplained variance':>24}{'SVC accuracy':>18}{'fit, seconds':>18}")
+    print(f"{'components':>12}" + f"{'PCA':>12}{'AE':>12}" + 2 * f"{'PCA':>9}{'AE':>9}")
+    for k, (pca, ae) in table.items():
+        print(
+            f"{k:>12}{pca.unexplained:>12.4f}{ae.unexplained:>12.4f}"
+            f"{pca.accuracy:>9.3f}{ae.accuracy:>9.3f}{pca.seconds:>9.3f}{ae.seconds:>9.2f}"
+        )
+
+
+def draw(tables, X, y, path):
+    """Draw the curves and the two 2-D codes of digits."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update({"font.size": 10, "axes.spines.top": False, "axes.spines.right": False})
+    figure, axes = plt.subplots(2, 2, figsize=(10, 8.5), layout="constrained")
+    for ax, (name, table) in zip(axes[0], tables.items(), strict=True):
+        _curves(ax, name, table)
+    Z = StandardScaler().fit_transform(X)
+    codes = {
+        "PCA": PCA(2).fit_transform(Z),
+        "AutoencoderTransformer": AutoencoderTransformer(2, random_state=0).fit_transform(Z),
+    }
+    for ax, (name, code) in zip(axes[1], codes.items(), strict=True):
+        _scatter(ax, name, code, y)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def _curves(ax, name, table):
+    k = list(table)
+    for i, (label, colour) in enumerate([("PCA", PCA_COLOUR), ("autoencoder", AE_COLOUR)]):
+        share = [rows[i].unexplained for rows in table.values()]
+        ax.plot(k, share, "o-", color=colour, lw=2)
+        ax.annotate(label, (k[0], share[0]), (8, 5), textcoords="offset points", color=colour)
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(k, map(str, k))
+    ax.set_ylim(0, None)
+    ax.set(title=f"{name}: what is lost", xlabel="components")
+    ax.set_ylabel("held-out unexplained variance")
+
+
+def _scatter(ax, name, code, y):
+    import matplotlib.pyplot as plt
+
+    colours = plt.get_cmap("tab10").colors
+    low, high = np.percentile(code, [0.5, 99.5], axis=0)
+    margin = 0.06 * (high - low)
+    for digit in range(10):
+        points = code[y == digit]
+        ax.scatter(*points.T, s=7, color=colours[digit], alpha=0.6, linewidths=0)
+        ax.text(
+            *np.median(points, axis=0), str(digit), fontsize=13, weight="bold", ha="center",
+            va="center", bbox={"boxstyle": "circle,pad=0.15", "fc": "white", "ec": colours[digit]},
+        )  # fmt: skip
+    ax.set_xlim(low[0] - margin[0], high[0] + margin[0])
+    ax.set_ylim(low[1] - margin[1], high[1] + margin[1])
+    ax.set(title=f"digits in 2 components: {name}", xlabel="component 1", ylabel="component 2")
+
+
+def main(argv=None):
+    """Run the demo."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--picture", default="demo.png", help="where the picture goes")
+    picture = parser.parse_args(argv).picture
+    X, y = load_digits(return_X_y=True)
+    tables = {"digits": compare(X, y)}
+    tables["breast cancer"] = compare(*load_breast_cancer(return_X_y=True))
+    print("\nOne grid over PCA and AutoencoderTransformer (digits, 3 folds):")
+    result, accuracy = search(X, y)
+    best = result.best_params_
+    print(f"best: {best['ae']} with {best['ae__n_components']} components")
+    print(f"cross-validated accuracy {result.best_score_:.3f}, on held-out rows {accuracy:.3f}")
+    for name, table in tables.items():
+        print_table(name, table)
+    draw(tables, X, y, picture)
+    print(f"\nThe picture is in {picture}.")
+
+
+if __name__ == "__main__":
+    main()

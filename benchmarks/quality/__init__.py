@@ -1,0 +1,1 @@
+"""Quality: held-out reconstruction and accuracy on the code, beside PCA."""

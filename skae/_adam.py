@@ -1,0 +1,106 @@
+"""Adam over one flat vector of parameters."""
+
+import math
+
+import torch
+
+BETAS = (0.9, 0.999)
+EPS = 1e-8
+
+
+class FlatAdam:
+    """Adam with decoupled weight decay; all parameters live in one vector.
+
+    One kernel a step instead of several for each parameter. The parameters
+    become views of one vector, and their gradients views of another.
+    Made without ``torch.optim``, whose first optimizer in a process imports
+    the compiler.
+
+    Parameters
+    ----------
+    decayed, spared : iterables of nn.Parameter
+        Those that weight decay shrinks, and the others.
+    alpha : float
+        Weight decay: a step multiplies by ``1 - lr * alpha``.
+    largest_gradient : float
+        Longer gradients are shortened to this norm.
+
+    References
+    ----------
+    Kingma & Ba, Adam, 2015, https://arxiv.org/abs/1412.6980;
+    Loshchilov & Hutter, Decoupled weight decay regularization, 2019,
+    https://arxiv.org/abs/1711.05101
+    """
+
+    def __init__(self, decayed, spared, alpha=0.0, largest_gradient=math.inf):
+        decayed, spared = list(decayed), list(spared)
+        self.alpha, self.largest_gradient = alpha, largest_gradient
+        self.n_decayed = sum(p.numel() for p in decayed)
+        self.parameters, self.gradient = _flatten(decayed + spared)
+        self.mean = torch.zeros_like(self.parameters)
+        self.square = torch.zeros_like(self.parameters)
+        self.n_steps = 0
+
+    def zero_grad(self):
+        """Set the gradient to zero, in place."""
+        self.gradient.zero_()
+
+    @torch.no_grad()
+    def step(self, lr):
+        """Move the parameters against their gradients."""
+        self.n_steps += 1
+        norm = torch.linalg.vector_norm(self.gradient)
+        self.gradient *= (self.largest_gradient / norm).clamp_(max=1.0)
+        if self.alpha:
+            self.parameters[: self.n_decayed] *= 1 - lr * self.alpha
+        update = _fused if hasattr(torch, "_fused_adam_") else _plain
+        update(self, lr)
+
+    def state(self):
+        """Return what the next steps depend on, besides parameters and gradients."""
+        return {"mean": self.mean, "square": self.square, "n_steps": self.n_steps}
+
+    def load_state(self, state):
+        """Go on from a `state`."""
+        self.mean.copy_(torch.as_tensor(state["mean"]))
+        self.square.copy_(torch.as_tensor(state["square"]))
+        self.n_steps = int(state["n_steps"])
+
+
+def _flatten(parameters):
+    """Turn parameters and their gradients into views of two vectors."""
+    flat = torch.cat([p.detach().reshape(-1) for p in parameters])
+    gradient = torch.zeros_like(flat)
+    start = 0
+    for p in parameters:
+        span = slice(start, start + p.numel())
+        p.data, p.grad = flat[span].view(p.shape), gradient[span].view(p.shape)
+        start = span.stop
+    return flat, gradient
+
+
+def _plain(adam, lr):
+    beta1, beta2 = BETAS
+    adam.mean.lerp_(adam.gradient, 1 - beta1)
+    adam.square.mul_(beta2).addcmul_(adam.gradient, adam.gradient, value=1 - beta2)
+    scale = math.sqrt(1 - beta2**adam.n_steps)
+    step = lr / (1 - beta1**adam.n_steps)
+    adam.parameters.addcdiv_(adam.mean, adam.square.sqrt().div_(scale).add_(EPS), value=-step)
+
+
+def _fused(adam, lr):
+    torch._fused_adam_(
+        [adam.parameters],
+        [adam.gradient],
+        [adam.mean],
+        [adam.square],
+        [],
+        [torch.tensor(float(adam.n_steps), device=adam.parameters.device)],
+        lr=lr,
+        beta1=BETAS[0],
+        beta2=BETAS[1],
+        weight_decay=0.0,
+        eps=EPS,
+        amsgrad=False,
+        maximize=False,
+    )

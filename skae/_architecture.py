@@ -1,0 +1,63 @@
+"""From parameters to modules: sizes, activations, the two halves, and the PCA start."""
+
+import threading
+
+import torch
+
+from skae.nn import ACTIVATIONS, MLP, Autoencoder, Gate, Residual, linear
+
+_global_generator = threading.Lock()
+
+
+def new_autoencoder(
+    n_features, n_components, hidden, activation, generator, linear_path, custom=(None, None)
+):
+    """Return an autoencoder with new weights.
+
+    Parameters
+    ----------
+    n_features, n_components : int
+    hidden : tuple of int
+        Hidden units of the encoder; the decoder mirrors them.
+    activation : str or callable
+    generator : torch.Generator or None
+        Draws the weights; None leaves the nonlinear parts out.
+    linear_path : bool
+        Whether there are linear maps; the nonlinear parts then start at zero.
+    custom : (callable or None, callable or None)
+        ``(n_inputs, n_outputs) -> nn.Module``, in place of the encoder's and
+        the decoder's MLP.
+    """
+    activation = ACTIVATIONS[activation] if isinstance(activation, str) else activation
+
+    def half(n_inputs, n_outputs, hidden, custom):
+        straight = linear(n_inputs, n_outputs, bias=False) if linear_path else None
+        bent = None
+        if generator is not None and custom is not None:
+            bent = _custom(custom, n_inputs, n_outputs, generator)
+            bent = Gate(bent, n_outputs) if linear_path else bent
+        elif generator is not None and (hidden or not linear_path):
+            bent = MLP([n_inputs, *hidden, n_outputs], activation, generator, linear_path)
+        return Residual(straight, bent, n_inputs)
+
+    return Autoencoder(
+        half(n_features, n_components, hidden, custom[0]),
+        half(n_components, n_features, hidden[::-1], custom[1]),
+    )
+
+
+@torch.no_grad()
+def start_at(module, start):
+    """Set the linear maps to a `LinearStart`, in the units of standardised rows and whitened code."""
+    encoder = start.components * start.scale / start.deviations[:, None]
+    decoder = start.components * start.deviations[:, None] / start.scale
+    module.encoder.linear.weight.copy_(torch.from_numpy(encoder))
+    module.decoder.linear.weight.copy_(torch.from_numpy(decoder.T))
+
+
+def _custom(make, n_inputs, n_outputs, generator):
+    """Make a user's module; what it draws from torch's global generator is set by ours."""
+    seed = int(torch.randint(2**31, (), generator=generator))
+    with _global_generator, torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return make(n_inputs, n_outputs)

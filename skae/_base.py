@@ -1,0 +1,558 @@
+"""The base of all estimators: fit, transform and inverse_transform around a few hooks.
+
+torch is imported where it is first needed: importing skae costs little more
+than importing scikit-learn.
+"""
+
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import asdict
+from importlib.metadata import version
+from itertools import pairwise
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from skae._params import CallbackSupportMixin, check_sample_weight, fit_context, with_callbacks
+from skae._progress import Progress
+from skae._rows import Rows
+from skae._start import LinearStart, linear_start
+from skae.metrics import explained_share
+
+DTYPES = (np.float64, np.float32)
+AUTO_HIDDEN, AUTO_HIDDEN_SMALL, SMALL = (128, 128), (64,), 1000  # up to SMALL rows
+INPUT_NOISE = 0.25  # in units of the square root of the share that PCA leaves unexplained
+LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to learn
+STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"
+DECAY_FROM = 0.5  # without held-out rows the learning rate falls from here on
+PARTIAL_RATE = 0.3  # share of the learning rate that partial_fit takes
+
+
+class BaseAutoencoder(
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
+    """Fit, transform and inverse_transform for all autoencoders.
+
+    A subclass brings its parameters, its docstring and the hooks below.
+    """
+
+    # hooks: these are the plain autoencoder's ----------------------------------------------------
+
+    def _hidden_layer_sizes(self, n_rows):
+        """Return the hidden units of the encoder."""
+        if isinstance(self.hidden_layer_sizes, str):
+            return AUTO_HIDDEN_SMALL if n_rows <= SMALL else AUTO_HIDDEN
+        sizes = tuple(int(size) for size in np.ravel(self.hidden_layer_sizes))
+        if any(size <= 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {self.hidden_layer_sizes}.")
+        return sizes
+
+    def _new_module(self, generator, linear=False):
+        """Return a module with new weights; with ``linear``, its linear maps alone."""
+        from skae._architecture import new_autoencoder
+
+        return new_autoencoder(
+            self.n_features_in_,
+            self.n_components_,
+            self.hidden_layer_sizes_,
+            self.activation,
+            None if linear else generator,
+            self._has_floor(),
+            (self.encoder, self.decoder),
+        )
+
+    def _start_at(self, module, start):
+        """Put a `LinearStart` into a new module."""
+        from skae._architecture import start_at
+
+        if self._has_floor():
+            start_at(module, start)
+
+    def _make_objective(self, start):
+        """Return the `Objective` of a training."""
+        import torch
+
+        from skae.losses import Objective, SquaredError
+
+        column_weights = torch.as_tensor(start.column_weights, dtype=torch.float32)
+        return Objective(reconstruction=(SquaredError(column_weights), 1.0))
+
+    def _make_corruption(self, start):
+        """Return what is done to the inputs of a training, ``(tensor, generator) -> tensor``."""
+        from skae.corruption import GaussianNoise
+
+        return GaussianNoise(INPUT_NOISE * np.sqrt(start.unexplained)) if self._has_floor() else None
+
+    def _has_floor(self):
+        """Return whether training starts at a linear model to fall back on."""
+        return self.linear_path == "pca"
+
+    def _start_is_best(self, start):
+        """Return whether training cannot improve on the start."""
+        custom = self.encoder is not None or self.decoder is not None
+        return start.unexplained < LEAST_UNEXPLAINED or not (self.hidden_layer_sizes_ or custom)
+
+    # fit --------------------------------------------------------------------------------------
+
+    @with_callbacks
+    @fit_context
+    def fit(self, X, y=None, sample_weight=None, X_val=None):
+        """Learn the model from rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training rows. float32 and float64 are used as they are, without a
+            copy; other types become float64.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row: in the loss, in the PCA start and in the
+            held-out judgement. Rows of weight zero are left out.
+        X_val : array-like of shape (n_val, n_features), default=None
+            Held-out rows that judge the training. By default they are drawn
+            from ``X``; grouped or time-ordered rows want their own.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            For input that is not finite, not numeric or of the wrong shape,
+            and for a training without a floor that diverges.
+        MemoryError
+            If a batch does not fit in memory.
+        """
+        warm = self.warm_start and hasattr(self, "module_")
+        rows = self._check_rows(X, sample_weight, reset=not warm)
+        held_out = None
+        if X_val is not None:
+            held_out = Rows(validate_data(self, X_val, dtype=DTYPES, reset=False))
+        rng = _private_random_state(self.random_state)
+        if not warm:
+            self._resolve(linear_start(rows, self.n_components, rng), len(rows))
+        with self._fitting(rng, Progress(self, X), self._settings(len(rows))) as fitting:
+            fitted = self._train(fitting, rows, held_out, warm)
+        self._take(fitted, rows)
+        return self
+
+    @fit_context
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Learn from one batch of a stream: one epoch over its rows.
+
+        The first call starts at the PCA of its rows and freezes the
+        standardisation. There is no floor, for no rows are held out.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; in the first call at least as many as components.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row within this batch.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If the first batch has fewer rows than components, or if the loss
+            does not stay finite.
+        """
+        first = not hasattr(self, "module_")
+        rows = self._check_rows(X, sample_weight, reset=first)
+        rng = _private_random_state(self.random_state)
+        if first:
+            start = self._check_first_batch(rows, linear_start(rows, self.n_components, rng))
+            self._resolve(start, len(rows))
+        settings = self._settings(
+            len(rows),
+            max_iter=1,
+            learning_rate=PARTIAL_RATE * self.learning_rate_init,
+            decay_from=1.0,
+            averaging=False,
+            optimizer_state=self.__dict__.get("_optimizer_state"),
+        )
+        with self._fitting(rng, Progress(self, X), settings) as fitting:
+            module = self._trainable_module(fitting.generator)
+            fitted = fitting.without_floor(module, LinearStart(**self._start), rows)
+        earlier = [] if first else self.history_
+        self._take(fitted)
+        self._record([*earlier, *fitted.history], [])
+        self.best_iter_ = self.n_iter_
+        return self
+
+    def _check_rows(self, X, sample_weight, reset):
+        X = validate_data(self, X, dtype=DTYPES, reset=reset)
+        if sample_weight is None:
+            return Rows(X)
+        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if not weight.any():
+            raise ValueError("sample_weight is zero for every row: at least one must be positive.")
+        return Rows(X, np.flatnonzero(weight), weight)
+
+    def _check_first_batch(self, rows, start):
+        if len(rows) < len(start.deviations):
+            raise ValueError(
+                f"The first batch has {len(rows)} rows, fewer than n_components="
+                f"{len(start.deviations)}: pass more rows, or ask for fewer components."
+            )
+        return start
+
+    def _resolve(self, start, n_rows):
+        """Start anew: settle what the parameters leave open."""
+        for name in ("module_", "_module_float32", "_optimizer_state"):
+            self.__dict__.pop(name, None)
+        self._start = asdict(start)
+        self._nonlinear = False
+        self.n_components_ = len(start.deviations)
+        self.hidden_layer_sizes_ = self._hidden_layer_sizes(n_rows)
+        power = np.clip(np.round(np.log2(n_rows / 20)), 5, 8)
+        asked = int(2**power) if self.batch_size == "auto" else self.batch_size
+        self.batch_size_ = min(asked, n_rows)
+        self.device_ = _device(self.device)
+
+    def _settings(self, n_rows, **changes):
+        """Return the `Settings` of a training."""
+        from skae._training import Settings
+
+        max_iter = self.max_iter
+        if max_iter == "auto":
+            steps = max(1, n_rows // self.batch_size_)
+            max_iter = int(np.clip(STEPS // steps, FEWEST_EPOCHS, MOST_EPOCHS))
+        settings = {
+            "batch_size": self.batch_size_,
+            "learning_rate": self.learning_rate_init,
+            "alpha": self.alpha,
+            "optimizer": self.optimizer,
+            "max_iter": max_iter,
+            "callbacks": tuple(clone(c, safe=False) for c in self.callbacks or ()),
+            "skorch_params": self.skorch_params or {},
+            "decay_from": 1.0 if self.early_stopping else DECAY_FROM,
+        }
+        return Settings(**{**settings, **changes})
+
+    @contextmanager
+    def _fitting(self, rng, progress, settings):
+        """Yield the `Fitting` of a call, under its limits; turn its failures into errors."""
+        import torch
+
+        from skae._fitting import Fitting
+        from skae._threads import limited_threads
+        from skae._training import Diverged, explained_memory
+
+        generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
+        try:
+            with limited_threads(self._step_flops()), explained_memory(self.batch_size_):
+                yield Fitting(self, settings, rng, generator, progress)
+        except Diverged as failure:
+            raise ValueError(
+                f"Training diverged: {failure}. Choose a smaller learning_rate_init, or scale the "
+                "columns of X, for example with StandardScaler."
+            ) from failure
+        finally:
+            progress.end()
+
+    def _train(self, fitting, rows, held_out, warm):
+        """Return the `Fitted` of a call of fit."""
+        from skae._floor import FEWEST_ROWS, split
+
+        start = LinearStart(**self._start)
+        few = held_out is None and len(rows) < FEWEST_ROWS
+        if not warm and self._has_floor() and (self._start_is_best(start) or few):
+            return fitting.linear(start)
+        module = self._trainable_module(fitting.generator)
+        if few or not self.early_stopping:
+            return fitting.without_floor(module, start, rows)
+        pairs = [(rows, held_out)]
+        if held_out is None:
+            pairs = split(rows, self.validation_fraction, fitting.rng, cross_fit=not warm)
+        if warm:
+            return fitting.go_on(module, start, pairs[0])
+        return fitting.above_floor(module, start, rows, pairs, final=held_out is None)
+
+    def _trainable_module(self, generator):
+        """Return what training goes on with: the fitted module, or a new one at the start."""
+        if self._nonlinear:
+            return deepcopy(self.module_).float().requires_grad_(True)
+        module = self._new_module(generator)
+        self._start_at(module, LinearStart(**self._start))
+        return module
+
+    def _take(self, fitted, rows=None):
+        """Make a `Fitted` the estimator's state."""
+        from skae._inference import survey
+
+        start = fitted.start
+        module = fitted.module
+        self._nonlinear = module is not None
+        if module is None:
+            module = self._new_module(None, linear=True).double()
+            self._start_at(module, start)
+        self.module_ = module.to(self.device_).double().eval().requires_grad_(False)
+        self.__dict__.pop("_module_float32", None)
+        self._start = asdict(start)
+        self._optimizer_state = fitted.optimizer_state
+        self.mean_, self.scale_ = start.mean, start.scale
+        deviations = np.ones(self.n_components_) if rows is None else survey(self.module_, rows, start)
+        if self.whiten:
+            self._code_scale = 1 / deviations
+        else:
+            self._code_scale = start.deviations if self._has_floor() else np.ones(self.n_components_)
+        if self._has_floor():
+            loadings = self.module_.decoder.linear.weight.T.cpu().numpy()
+            self.components_ = loadings * start.scale / start.deviations[:, None]
+        self.best_iter_ = fitted.best_iter
+        self._record(fitted.history, fitted.held_out_curve)
+
+    def _record(self, history, held_out_curve):
+        self.history_ = history
+        self.n_iter_ = max(1, len(history))
+        self.loss_curve_ = [row["train_loss"] for row in history]
+        self.validation_scores_ = self.pca_score_ = None
+        if held_out_curve:
+            scores = [1 - float(loss) for loss in held_out_curve]
+            self.validation_scores_ = scores[1:]
+            if self._has_floor():
+                self.pca_score_ = scores[0]
+
+    def _step_flops(self):
+        """Return about how many floating-point operations a training step takes."""
+        widths = [self.n_features_in_, *self.hidden_layer_sizes_, self.n_components_]
+        products = sum(a * b for a, b in pairwise(widths)) + widths[0] * widths[-1]
+        return 12 * self.batch_size_ * products
+
+    # use --------------------------------------------------------------------------------------
+
+    def transform(self, X):
+        """Return the code of rows.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components_)
+            In the dtype of X (float64 for integers): in PCA's units, or of
+            unit variance over the training rows where ``whiten=True``.
+        """
+        return self._encode(self._check_known(X))
+
+    def inverse_transform(self, Z):
+        """Return the rows that codes stand for.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components_)
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features_in_)
+            In the dtype of Z and the units of the training rows.
+        """
+        check_is_fitted(self)
+        Z = check_array(Z, dtype=DTYPES, input_name="Z")
+        if Z.shape[1] != self.n_components_:
+            raise ValueError(
+                f"Z has {Z.shape[1]} columns, but this {type(self).__name__} has "
+                f"{self.n_components_} components: pass what transform returned."
+            )
+        return self._decode(Z)
+
+    def reconstruct(self, X):
+        """Return ``inverse_transform(transform(X))``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        reconstruction : ndarray of shape (n_samples, n_features)
+        """
+        return self._decode(self._encode(self._check_known(X)))
+
+    def reconstruction_error(self, X, per_feature=False):
+        """Return the squared reconstruction error of rows, in the squared units of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        per_feature : bool, default=False
+            Give each cell's error rather than their sum over the row.
+
+        Returns
+        -------
+        error : ndarray of shape (n_samples,) or (n_samples, n_features)
+            float64.
+        """
+        X = self._check_known(X)
+        error = np.subtract(X, self._decode(self._encode(X)), dtype=np.float64)
+        error *= error
+        return error if per_feature else error.sum(axis=1)
+
+    def score(self, X, y=None):
+        r"""Return the share of the variance of ``X`` that the reconstruction explains.
+
+        .. math:: 1 - \frac{\sum_{ij} (x_{ij} - \hat x_{ij})^2}{\sum_{ij} (x_{ij} - \bar x_j)^2}
+
+        ``PCA.score`` is a log-likelihood in nats instead: a search over both
+        needs ``scoring=skae.metrics.reconstruction_score``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            At most 1; larger is better.
+        """
+        X = self._check_known(X)
+        return explained_share(X, self._decode(self._encode(X)))
+
+    def interpolate(self, a, b, n_steps=10):
+        """Return rows on the way from ``a`` to ``b``, along a straight line between their codes.
+
+        Parameters
+        ----------
+        a, b : array-like of shape (n_features,)
+            Two rows.
+        n_steps : int, default=10
+            Number of rows to return, at least 2.
+
+        Returns
+        -------
+        path : ndarray of shape (n_steps, n_features)
+            From the reconstruction of ``a`` to that of ``b``.
+        """
+        if n_steps < 2:
+            raise ValueError(f"n_steps={n_steps}: a way needs at least 2 steps, its two ends.")
+        check_is_fitted(self)
+        ends = check_array(np.vstack([np.ravel(a), np.ravel(b)]), dtype=DTYPES)
+        if ends.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"The rows have {ends.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input."
+            )
+        codes = self._encode(ends)
+        share = np.linspace(0, 1, n_steps, dtype=codes.dtype)[:, None]
+        return self._decode((1 - share) * codes[0] + share * codes[1])
+
+    @property
+    def _n_features_out(self):
+        return self.n_components_
+
+    def __sklearn_tags__(self):
+        """Return the tags: float32 stays float32."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+    def _check_known(self, X):
+        check_is_fitted(self)
+        return validate_data(self, X, dtype=DTYPES, reset=False)
+
+    def _encode(self, X):
+        from skae._inference import apply
+
+        mean, scale, code_scale = self._units(X.dtype)
+        encoder = self._module_for(X.dtype).encoder
+        return apply(
+            encoder,
+            X,
+            self.n_components_,
+            before=lambda rows: (rows - mean) / scale,
+            after=lambda code: np.multiply(code, code_scale, out=code),
+        )
+
+    def _decode(self, Z):
+        from skae._inference import apply
+
+        mean, scale, code_scale = self._units(Z.dtype)
+
+        def to_units_of_x(rows):
+            rows *= scale
+            rows += mean
+
+        decoder = self._module_for(Z.dtype).decoder
+        return apply(
+            decoder,
+            Z,
+            self.n_features_in_,
+            before=lambda code: code / code_scale,
+            after=to_units_of_x,
+        )
+
+    def _units(self, dtype):
+        return [a.astype(dtype) for a in (self.mean_, self.scale_, self._code_scale)]
+
+    def _module_for(self, dtype):
+        """Return the fitted module in the dtype of the data; the float32 copy is made once."""
+        if dtype == np.float64:
+            return self.module_
+        if "_module_float32" not in self.__dict__:
+            self._module_float32 = deepcopy(self.module_).float()
+        return self._module_float32
+
+    # state ------------------------------------------------------------------------------------
+
+    def __getstate__(self):
+        """Return arrays, builtins and skae's version: no torch object."""
+        state = super().__getstate__().copy()
+        state.pop("_module_float32", None)
+        if "module_" in state:
+            state["module_"] = _arrays(state["module_"].state_dict())
+            state["_skae_version"] = version("skae")
+        if state.get("_optimizer_state"):
+            state["_optimizer_state"] = _arrays(state["_optimizer_state"])
+        return state
+
+    def __setstate__(self, state):
+        """Build the module anew and fill it; torch checks names and shapes."""
+        state = dict(state)
+        weights = state.pop("module_", None)
+        super().__setstate__(state)
+        if weights is not None:
+            import torch
+
+            module = self._new_module(torch.Generator(), linear=not self._nonlinear).double()
+            module.load_state_dict({name: torch.tensor(w) for name, w in weights.items()})
+            self.module_ = module.eval().requires_grad_(False)
+            self.device_ = "cpu"
+
+
+def _private_random_state(random_state):
+    """Return a generator of the estimator's own: None never touches numpy's global one."""
+    return np.random.RandomState() if random_state is None else check_random_state(random_state)
+
+
+def _device(device):
+    """Return the name of the device that is meant."""
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(
+            f"device={device!r} cannot be used here: {error}. Take device='auto' or 'cpu'."
+        ) from error
+    return device
+
+
+def _arrays(tensors):
+    return {k: v.cpu().numpy() if hasattr(v, "cpu") else v for k, v in tensors.items()}

@@ -1,0 +1,246 @@
+"""What one fit does: start at PCA, train, let held-out rows judge, and finish on all rows."""
+
+import warnings
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+
+from skae._floor import HeldOutCurves
+from skae._rows import StandardisedRows
+from skae._start import linear_start
+from skae._training import AutoencoderNet, Diverged, Settings, StopTraining
+
+SLOWER = 0.1  # factor of the learning rate after a divergence
+POLISH_EPOCHS, POLISH_RATE = 10, 0.3  # the last epochs of a large fit, on all rows
+
+
+@dataclass
+class Fitted:
+    """The result of a fit.
+
+    ``module`` is None where the floor holds: then the model is its start.
+    ``start`` is what the module's inputs were standardised with.
+    """
+
+    module: torch.nn.Module | None
+    start: object
+    best_iter: int
+    history: list
+    held_out_curve: list
+    optimizer_state: dict | None = None
+
+
+@dataclass
+class Fitting:
+    """One fit: what its trainings share.
+
+    Attributes
+    ----------
+    estimator : BaseAutoencoder
+        Its hooks make the objective and the corruption.
+    settings : Settings
+    rng : RandomState
+    generator : torch.Generator
+    progress : Progress
+    """
+
+    estimator: object
+    settings: Settings
+    rng: np.random.RandomState
+    generator: torch.Generator
+    progress: object
+
+    def linear(self, start):
+        """Leave it at the linear start."""
+        return Fitted(None, start, 0, [], [])
+
+    def without_floor(self, module, start, rows):
+        """Train on all rows for the whole of ``max_iter``."""
+        net = self._net(module, start, rows, self.settings)
+        self.progress.begin(self.settings.max_iter)
+        self._run(net, self.progress.epoch)
+        state = net.optimizer_.state() if net.lean else None
+        return Fitted(net.module_, start, len(net.history), _plain(net.history), [], state)
+
+    def above_floor(self, module, start, rows, pairs, final):
+        """Train from the linear start, judge and finish.
+
+        Parameters
+        ----------
+        module : nn.Module
+            A copy of it is trained in every training.
+        start : LinearStart
+            That of ``rows``.
+        rows : Rows
+            All rows.
+        pairs : list of (Rows, Rows)
+            Training and held-out rows of each training.
+        final : bool
+            Whether held-out rows may be trained on in the end.
+        """
+        k = len(start.deviations)
+        starts = [linear_start(part, k, self.rng) for part, _ in pairs]
+        nets = [
+            self._net(self._started(module, s), s, part, self.settings, held_out)
+            for s, (part, held_out) in zip(starts, pairs, strict=True)
+        ]
+        curves, weights = self._train_together(nets)
+        fitted = Fitted(None, start, 0, _plain(nets[0].history), curves.curve)
+        if self.estimator._has_floor() and not curves.accept():
+            return fitted
+        try:
+            if len(nets) > 1:
+                fitted.module = self._again(module, start, rows, max(1, curves.best))
+            else:
+                nets[0].module_.load_state_dict(weights)
+                fitted.module, fitted.start = nets[0].module_, starts[0]
+                if final:
+                    fitted.module = self._polished(fitted.module, starts[0], rows)
+            fitted.best_iter = curves.best
+        except Diverged as failure:
+            _warn_of_divergence(failure)
+        return fitted
+
+    def go_on(self, module, start, pair):
+        """Train a fitted module further; its present weights are the floor."""
+        net = self._net(deepcopy(module), start, pair[0], self.settings, pair[1])
+        curves, weights = self._train_together([net])
+        history = _plain(net.history)
+        if not curves.accept():
+            return Fitted(module, start, 0, history, curves.curve)
+        net.module_.load_state_dict(weights)
+        return Fitted(net.module_, start, curves.best, history, curves.curve)
+
+    def _net(self, module, start, rows, settings, held_out=None):
+        settings = replace(settings, corruption=self.estimator._make_corruption(start))
+        rows, held_out = (
+            None if r is None else StandardisedRows(r, start.mean, start.scale, self.estimator.device_)
+            for r in (rows, held_out)
+        )
+        objective = self.estimator._make_objective(start)
+        return AutoencoderNet(module, objective, settings, rows, held_out, self.generator)
+
+    def _started(self, module, start):
+        module = deepcopy(module)
+        self.estimator._start_at(module, start)
+        return module
+
+    def _again(self, module, start, rows, n_epochs):
+        """Train on all rows for as many epochs as the held-out rows chose."""
+        settings = replace(self.settings, max_iter=n_epochs, callbacks=())
+        return self._run(self._net(self._started(module, start), start, rows, settings))
+
+    def _polished(self, module, start, rows):
+        """Take the held-out rows in, in a few epochs at a falling rate."""
+        settings = replace(
+            self.settings,
+            max_iter=POLISH_EPOCHS,
+            learning_rate=POLISH_RATE * self.settings.learning_rate,
+            decay_from=0.0,
+            averaging=False,
+            callbacks=(),
+        )
+        return self._run(self._net(deepcopy(module), start, rows, settings))
+
+    def _run(self, net, after_epoch=None):
+        """Train a net without held-out rows to the end; return its module."""
+        net.initialize()
+        with _told([net]):
+            for number in range(1, net.max_epochs + 1):
+                loss = net.epoch()
+                if after_epoch is not None:
+                    after_epoch(number, loss)
+        net.module_.load_state_dict(net.weights())
+        return net.module_
+
+    def _train_together(self, nets):
+        """Train nets side by side; return their curves and the best weights of the first."""
+        settings = self.settings
+        self.progress.begin(settings.max_iter)
+        for net in nets:
+            net.initialize()
+        curves = HeldOutCurves([n.held_out_weights() for n in nets], [n.judge() for n in nets])
+        best = [net.weights() for net in nets]
+        patience = _Patience(self.estimator.n_iter_no_change, self.estimator.tol, curves.curve[0])
+        try:
+            with _told(nets):
+                for number in range(1, settings.max_iter + 1):
+                    loss = self._epoch(nets, best)
+                    if curves.add([net.row_losses for net in nets]) and len(nets) == 1:
+                        best = [nets[0].weights()]
+                    self.progress.epoch(number, loss, 1 - curves.curve[-1])
+                    if patience.is_over(number, curves.curve[-1]):
+                        break
+                else:
+                    self._warn_of_max_iter(patience)
+        except Diverged as failure:
+            _warn_of_divergence(failure)
+            curves.best = 0
+        return curves, best[0]
+
+    def _epoch(self, nets, best):
+        """Train each net for an epoch; where one diverges, once more from the best weights."""
+        try:
+            return float(np.mean([net.epoch() for net in nets]))
+        except Diverged:
+            if nets[0].lr < self.settings.learning_rate:
+                raise
+            for net, weights in zip(nets, best, strict=True):
+                net.restart(weights, net.lr * SLOWER)
+            return self._epoch(nets, best)
+
+    def _warn_of_max_iter(self, patience):
+        asked = self.estimator.max_iter
+        if asked != "auto" and patience.reference_iter > asked - patience.n_iter:
+            warnings.warn(
+                f"max_iter={asked} reached while the held-out loss was still falling: "
+                "increase max_iter.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+
+
+class _Patience:
+    """Ends a training whose held-out loss no longer falls."""
+
+    def __init__(self, n_iter, tol, start_loss):
+        self.n_iter, self.tol = n_iter, tol * abs(start_loss)
+        self.reference, self.reference_iter = start_loss, 0
+
+    def is_over(self, number, loss):
+        """Return whether the last improvement was ``n_iter`` epochs ago."""
+        if loss < self.reference - self.tol:
+            self.reference, self.reference_iter = loss, number
+        return number - self.reference_iter >= self.n_iter
+
+
+@contextmanager
+def _told(nets):
+    """Tell the callbacks that training begins and ends; let them end it early."""
+    for net in nets:
+        net.notify("on_train_begin", X=net.rows, y=None)
+    try:
+        yield
+    except StopTraining:
+        pass
+    finally:
+        for net in nets:
+            net.notify("on_train_end", X=net.rows, y=None)
+
+
+def _warn_of_divergence(failure):
+    warnings.warn(
+        f"Training diverged twice ({failure}): the fitted model is the linear one. "
+        "Choose a smaller learning_rate_init, or scale the columns of X.",
+        ConvergenceWarning,
+        stacklevel=2,
+    )
+
+
+def _plain(history):
+    """Return a skorch history as a list of dicts, without the batches."""
+    return [{key: value for key, value in row.items() if key != "batches"} for row in history]

@@ -1,0 +1,94 @@
+"""The floor: a model is kept only where held-out rows show, beyond doubt, that it beats its start."""
+
+import numpy as np
+
+FEWEST_ROWS = 30  # below, no help can be told from chance
+CROSS_FITTED_ROWS = 1000  # up to here folds judge, above it one held-out part
+FOLDS = 5
+FEWEST_HELD_OUT = 30
+STANDARD_ERRORS = 2.0
+OUTLIER_QUANTILE, OUTLIER_FACTOR = 0.99, 2.0
+
+
+def split(rows, fraction, rng, cross_fit=True):
+    """Return pairs (training rows, held-out rows): folds for small data, one pair for large."""
+    order = rng.permutation(len(rows))
+    if cross_fit and len(rows) <= CROSS_FITTED_ROWS:
+        parts = np.array_split(order, FOLDS)
+    else:
+        n_held_out = min(max(round(fraction * len(rows)), FEWEST_HELD_OUT), max(1, len(rows) // 3))
+        parts = [order[:n_held_out]]
+    everything = np.arange(len(rows))
+    return [(rows.subset(np.setdiff1d(everything, p)), rows.subset(np.sort(p))) for p in parts]
+
+
+class HeldOutCurves:
+    """The objective of held-out rows, epoch by epoch, for one or several trainings.
+
+    Parameters
+    ----------
+    weights : list of ndarray
+        Row weights of each training's held-out rows.
+    start : list of ndarray
+        Objectives of these rows before the first epoch.
+    """
+
+    def __init__(self, weights, start):
+        everything = np.concatenate(start)
+        limit = OUTLIER_FACTOR * np.quantile(everything, OUTLIER_QUANTILE)
+        self.weights = [w * _influence(losses, limit) for w, losses in zip(weights, start, strict=True)]
+        self.epochs = [start]
+        self.curve = [self._mean(start)]
+        self.best = 0
+
+    def add(self, losses):
+        """Take in an epoch; return whether it is the best so far."""
+        self.curve.append(self._mean(losses))
+        improved = self.curve[-1] < self.curve[self.best]
+        if improved:
+            self.best = len(self.curve) - 1
+        if len(losses) == 1:  # a single training needs its first and best epochs only
+            self.epochs = [self.epochs[0], losses] if improved else self.epochs
+        else:
+            self.epochs.append(losses)
+        return improved
+
+    def accept(self):
+        r"""Return whether the gain over the start is beyond doubt.
+
+        The gain of a row is its objective at the start less that at the best
+        epoch. Their weighted mean must exceed twice its standard error. With
+        several trainings each fold's epoch is chosen on the other folds, so
+        that no row takes part in the choice it judges.
+        """
+        if self.best == 0:
+            return False
+        gains = np.concatenate([start - best for start, best in self._judged()])
+        weight = np.concatenate(self.weights)
+        mean = np.average(gains, weights=weight)
+        error = np.sqrt(np.sum((weight * (gains - mean)) ** 2)) / weight.sum()
+        return bool(mean > STANDARD_ERRORS * error)
+
+    def _judged(self):
+        """Yield, for each training, its rows' objectives at the start and at the chosen epoch."""
+        if len(self.weights) == 1:
+            yield self.epochs[0][0], self.epochs[-1][0]
+            return
+        sums = np.array(
+            [[w @ x for w, x in zip(self.weights, epoch, strict=True)] for epoch in self.epochs]
+        )
+        for fold in range(len(self.weights)):
+            others = np.delete(sums, fold, axis=1).sum(axis=1)
+            yield self.epochs[0][fold], self.epochs[int(np.argmin(others))][fold]
+
+    def _mean(self, losses):
+        return np.average(np.concatenate(losses), weights=np.concatenate(self.weights))
+
+
+def _influence(start, limit):
+    """Return weights that let no row count for more than ``limit`` at the start.
+
+    The rows are judged relative to their start: one that the trained model
+    spoils counts in full.
+    """
+    return np.minimum(1.0, limit / np.maximum(start, np.finfo(float).tiny)) if limit > 0 else np.ones(len(start))

@@ -1,0 +1,92 @@
+"""Applying a fitted module to rows, chunk by chunk, without autograd."""
+
+import numpy as np
+import torch
+
+from skae.nn import Residual
+
+CHUNK_ROWS = 8192
+MARGIN = 0.5  # how far beyond the training range the nonlinear part reaches, in widths of the range
+
+
+def apply(module, X, n_outputs, before, after):
+    """Return ``module`` of every row of ``X``, in the dtype of X.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Its parameters have the dtype of ``X``.
+    X : ndarray of shape (n_samples, n_inputs)
+        Only read.
+    n_outputs : int
+    before, after : callable
+        ``before(rows)`` returns a new array, ``after(rows)`` works in place.
+
+    Returns
+    -------
+    out : ndarray of shape (n_samples, n_outputs)
+
+    Raises
+    ------
+    ValueError
+        If a result is not finite.
+    """
+    out = np.empty((len(X), n_outputs), dtype=X.dtype)
+    device = next(module.parameters()).device
+    with torch.inference_mode(), np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, len(X), CHUNK_ROWS):
+            rows = slice(start, start + CHUNK_ROWS)
+            inputs = torch.from_numpy(np.ascontiguousarray(before(X[rows]))).to(device)
+            out[rows] = module(inputs).cpu().numpy()
+            after(out[rows])
+            if not np.isfinite(out[rows].sum()):
+                raise ValueError(
+                    f"A result is beyond the range of {X.dtype}: the input is too far from the "
+                    "training rows. Pass float64, or rescale the columns."
+                )
+    return out
+
+
+def survey(module, rows, start):
+    """Look at all training rows once: confine the nonlinear parts to where they were trained.
+
+    Returns
+    -------
+    deviations : ndarray of shape (n_components,)
+        Standard deviation of each unit of the code (1 where it is constant).
+    """
+    device = next(module.parameters()).device
+    inputs, codes, total = _Range(), _Range(), 0.0
+    with torch.inference_mode():
+        for chunk, weight in rows.chunks():
+            x = torch.from_numpy((chunk - start.mean) / start.scale).to(device)
+            z = module.encoder(x)
+            inputs.add(x)
+            codes.add(z)
+            w = torch.from_numpy(weight).to(device)
+            total = total + torch.stack([w @ z, w @ z**2])
+    inputs.confine(module.encoder)
+    codes.confine(module.decoder)
+    mean, square = (total / len(rows)).cpu().numpy()
+    variance = (square - mean**2) * len(rows) / max(len(rows) - 1, 1)
+    return np.sqrt(np.where(variance > 1e-12, variance, 1.0))
+
+
+class _Range:
+    """The range of tensors' columns."""
+
+    def __init__(self):
+        self.low = self.high = None
+
+    def add(self, x):
+        """Widen the range to the rows of ``x``."""
+        low, high = x.amin(0), x.amax(0)
+        self.low = low if self.low is None else torch.minimum(self.low, low)
+        self.high = high if self.high is None else torch.maximum(self.high, high)
+
+    def confine(self, half):
+        """Let the nonlinear part of a `Residual` reach little further than the range."""
+        if isinstance(half, Residual):
+            margin = MARGIN * (self.high - self.low)
+            half.low.copy_(self.low - margin)
+            half.high.copy_(self.high + margin)

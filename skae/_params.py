@@ -1,0 +1,58 @@
+"""Parameter constraints; the one file that touches scikit-learn's private helpers."""
+
+from numbers import Integral, Real
+
+from sklearn.base import _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight
+
+try:  # experimental in scikit-learn 1.9, absent before
+    from sklearn.callback import CallbackSupportMixin, with_callbacks
+except ImportError:
+
+    class CallbackSupportMixin:
+        """Stands in where scikit-learn ships no callbacks."""
+
+    def with_callbacks(method):
+        """Leave ``method`` as it is."""
+        return method
+
+
+check_sample_weight = _check_sample_weight
+fit_context = _fit_context(prefer_skip_nested_validation=True)
+
+
+def real(low, high=None, closed="left"):
+    """A float (or int) between two bounds."""
+    return Interval(Real, low, high, closed=closed)
+
+
+def integer(low, high=None):
+    """An int of at least ``low``."""
+    return Interval(Integral, low, high, closed="left")
+
+
+AUTOENCODER = {
+    "n_components": [integer(1), Interval(Real, 0, 1, closed="neither"), None],
+    "hidden_layer_sizes": [StrOptions({"auto"}), "array-like", integer(1)],
+    "activation": [str, callable],
+    "linear_path": [StrOptions({"pca"}), None],
+    "whiten": ["boolean"],
+    "encoder": [callable, None],
+    "decoder": [callable, None],
+    "batch_size": [StrOptions({"auto"}), integer(1)],
+    "learning_rate_init": [StrOptions({"auto"}), real(0, closed="neither")],
+    "alpha": [StrOptions({"auto"}), real(0)],
+    "optimizer": [StrOptions({"adam"}), callable],
+    "max_iter": [StrOptions({"auto"}), integer(1)],
+    "early_stopping": ["boolean"],
+    "validation_fraction": [real(0, 1, closed="neither")],
+    "n_iter_no_change": [integer(1)],
+    "tol": [real(0)],
+    "warm_start": ["boolean"],
+    "callbacks": [list, tuple, None],
+    "skorch_params": [dict, None],
+    "device": [str],
+    "verbose": ["verbose"],
+    "random_state": ["random_state"],
+}

@@ -1,0 +1,102 @@
+"""Rows of a table: read in chunks, weighted, and standardised on the way out."""
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+CHUNK_BYTES = 2**24
+READY_BYTES = 2**26
+
+
+class Rows(Dataset):
+    """Some rows of a matrix, without a copy of it.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features), float32 or float64
+    index : ndarray of int or None
+        Which rows; None for all of them.
+    weight : ndarray of shape (n_rows,) or None
+        Weight of every row of ``X``. Over the chosen rows they are scaled to
+        a mean of 1.
+    """
+
+    def __init__(self, X, index=None, weight=None):
+        self.X = X
+        self.index = np.arange(len(X)) if index is None else index
+        self.weight = None if weight is None else weight[self.index] / weight[self.index].mean()
+
+        self._all_weight = weight
+
+    def __len__(self):
+        return len(self.index)
+
+    def __getitem__(self, i):
+        return self.X[self.index[i]]
+
+    def subset(self, places):
+        """Return the rows at some places of this subset, as a subset of the same matrix."""
+        return Rows(self.X, self.index[places], self._all_weight)
+
+    def take(self, index):
+        """Return the rows at places ``index`` of this subset, in the dtype of X."""
+        return np.take(self.X, self.index[index], axis=0)
+
+    def spans(self, bytes_a_cell=8):
+        """Yield slices of consecutive rows that take about ``CHUNK_BYTES`` each."""
+        step = max(1, CHUNK_BYTES // (bytes_a_cell * max(1, self.X.shape[1])))
+        for start in range(0, len(self), step):
+            yield slice(start, min(start + step, len(self)))
+
+    def chunks(self):
+        """Yield float64 rows and their weights, chunk by chunk."""
+        for span in self.spans():
+            weight = np.ones(span.stop - span.start) if self.weight is None else self.weight[span]
+            yield self.take(span).astype(np.float64, copy=False), weight
+
+
+class StandardisedRows(Dataset):
+    """`Rows` as float32 tensors, centred and scaled in float64 before.
+
+    Small tables are kept ready on the device, large ones are standardised
+    chunk by chunk each time they are read.
+
+    Parameters
+    ----------
+    rows : Rows
+    mean, scale : ndarray of shape (n_features,)
+    device : torch.device or str
+    """
+
+    def __init__(self, rows, mean, scale, device="cpu"):
+        self.rows, self.mean, self.scale, self.device = rows, mean, scale, device
+        self.weight = None
+        if rows.weight is not None:
+            self.weight = torch.as_tensor(rows.weight, dtype=torch.float32, device=device)
+        cells = len(rows) * rows.X.shape[1]
+        self._ready = None
+        if 4 * cells <= READY_BYTES:
+            parts = [self._standardise(span) for span in rows.spans()]
+            self._ready = torch.cat(parts) if len(parts) > 1 else parts[0]
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, i):
+        return self.take(slice(i, i + 1))[0]
+
+    @property
+    def n_features(self):
+        """Number of columns."""
+        return self.rows.X.shape[1]
+
+    def take(self, index):
+        """Return the standardised rows of a slice or at the places in a tensor."""
+        if self._ready is not None:
+            return self._ready[index]
+        return self._standardise(index if isinstance(index, slice) else index.numpy())
+
+    def _standardise(self, index):
+        cells = self.rows.take(index) - self.mean
+        cells /= self.scale
+        return torch.from_numpy(cells).to(self.device, torch.float32)

@@ -1,0 +1,362 @@
+"""The training loop: batches, the skorch net, and trainings that run side by side."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.callbacks import Callback, LRScheduler
+
+from skae._adam import FlatAdam
+from skae._gradients import ReconstructionGradient, has_gradient
+from skae._rows import CHUNK_BYTES
+from skae.nn import Residual
+
+BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+EVALUATION_ROWS = 4096
+WARM_UP_STEPS = 20
+AVERAGING = 0.98
+LARGEST_GRADIENT = 1.0  # the loss is a share of variance, so this has no units
+
+
+class StopTraining(Exception):
+    """A callback ends the training."""
+
+
+class Diverged(ArithmeticError):
+    """The loss is no longer finite."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train: what the estimator's parameters were resolved to."""
+
+    batch_size: int
+    learning_rate: float
+    max_iter: int
+    alpha: float = 0.0
+    optimizer: object = "adam"
+    callbacks: tuple = ()
+    skorch_params: dict = field(default_factory=dict)
+    corruption: object = None
+    decay_from: float = 1.0  # share of the steps after which the rate falls linearly to zero
+    averaging: bool = True
+    optimizer_state: dict | None = None
+
+
+@contextmanager
+def explained_memory(batch_size):
+    """Turn every kind of running out of memory into a `MemoryError` with the remedy."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        words = ("out of memory", "can't allocate memory", "not enough memory")
+        if isinstance(error, RuntimeError) and not any(w in str(error).lower() for w in words):
+            raise
+        raise MemoryError(
+            f"Training ran out of memory with batch_size={batch_size}: choose a smaller batch_size "
+            f"or fewer hidden units. The error was: {error}"
+        ) from error
+
+
+class TensorBatches:
+    """Batches of rows: one shuffled gather for many of them, then views.
+
+    Yields ``(inputs, (target, weight))``; the weight is None for rows of
+    equal weight. Batches differ in size by at most one row.
+
+    Parameters
+    ----------
+    rows : StandardisedRows
+    batch_size : int
+    generator : torch.Generator or None
+        Shuffles the rows and draws the corruption; None leaves them in order.
+    corruption : callable or None
+        ``(tensor, generator) -> tensor``, for the inputs.
+    """
+
+    def __init__(self, rows, batch_size, generator=None, corruption=None):
+        self.rows, self.generator, self.corruption = rows, generator, corruption
+        whole, rest = divmod(len(rows), batch_size)
+        self.n_batches = max(1, whole) if generator else whole + (rest > 0)
+
+    def __len__(self):
+        return self.n_batches
+
+    def __iter__(self):
+        n_rows = len(self.rows)
+        order = None
+        if self.generator is not None:
+            order = torch.randperm(n_rows, generator=self.generator)
+        edges = [n_rows * i // self.n_batches for i in range(self.n_batches + 1)]
+        per_chunk = max(1, CHUNK_BYTES * self.n_batches // (4 * n_rows * self.rows.n_features))
+        for first in range(0, self.n_batches, per_chunk):
+            yield from self._chunk(edges[first : first + per_chunk + 1], order)
+
+    def _chunk(self, edges, order):
+        index = slice(edges[0], edges[-1])
+        if order is not None:
+            index = order[index]
+        target = self.rows.take(index)
+        inputs = self.corruption(target, self.generator) if self.corruption else target
+        weight = None if self.rows.weight is None else self.rows.weight[index]
+        for start, stop in pairwise(edge - edges[0] for edge in edges):
+            batch = slice(start, stop)
+            yield inputs[batch], (target[batch], None if weight is None else weight[batch])
+
+
+class AverageWeights:
+    """The running average of some tensors (Polyak & Juditsky, 1992, DOI 10.1137/0330046)."""
+
+    def __init__(self, tensors):
+        self.tensors = [t.detach() for t in tensors]
+        self.average = [t.clone() for t in self.tensors]
+        self.n_steps = 0
+
+    def update(self):
+        """Take in the present values."""
+        self.n_steps += 1
+        decay = min(AVERAGING, (1 + self.n_steps) / (10 + self.n_steps))
+        for average, tensor in zip(self.average, self.tensors, strict=True):
+            average.lerp_(tensor, 1 - decay)
+
+    def swap(self):
+        """Exchange the tensors' values with their averages."""
+        for average, tensor in zip(self.average, self.tensors, strict=True):
+            present = tensor.clone()
+            tensor.copy_(average)
+            average.copy_(present)
+
+
+class AutoencoderNet(NeuralNet):
+    """The skorch net that trains an autoencoder; lives only while ``fit`` runs.
+
+    An epoch runs in a lean loop unless a callback listens to single batches
+    or the optimizer is the user's own: then it is skorch's loop.
+
+    Parameters
+    ----------
+    module : nn.Module
+    objective : Objective
+    settings : Settings
+    rows : StandardisedRows
+    held_out : StandardisedRows or None
+    generator : torch.Generator
+    """
+
+    def __init__(self, module, objective, settings, rows, held_out, generator):
+        super().__init__(
+            module,
+            criterion=objective,
+            lr=settings.learning_rate,
+            max_epochs=settings.max_iter,
+            batch_size=settings.batch_size,
+            callbacks=list(settings.callbacks),
+            device=rows.device,
+            train_split=None if held_out is None else lambda dataset: (dataset, held_out),
+            verbose=0,
+            **settings.skorch_params,
+        )
+        self.settings, self.rows, self.held_out = settings, rows, held_out
+        self.generator = generator
+
+    @property
+    def _default_callbacks(self):
+        return []
+
+    def get_iterator(self, dataset, training=False):
+        """Return the batches of a dataset."""
+        if training:
+            settings = self.settings
+            return TensorBatches(dataset, self.batch_size, self.generator, settings.corruption)
+        return TensorBatches(dataset, EVALUATION_ROWS)
+
+    def initialize_optimizer(self, triggered_directly=None):
+        """Make Adam over one flat vector, or the optimizer that was asked for."""
+        settings, callbacks = self.settings, [callback for _, callback in self.callbacks_]
+        self.lean = settings.optimizer == "adam" and not any(map(_hears_batches, callbacks))
+        self.own_schedule = not any(isinstance(callback, LRScheduler) for callback in callbacks)
+        self.steps_done = 0
+        self.steps_an_epoch = len(self.get_iterator(self.rows, training=True))
+        decayed, spared = _split_parameters(self.module_)
+        if self.lean:
+            self.optimizer_ = FlatAdam(decayed, spared, settings.alpha, LARGEST_GRADIENT)
+            if settings.optimizer_state:
+                self.optimizer_.load_state(settings.optimizer_state)
+            self.gradient = _gradient(self)
+        else:
+            self.optimizer_ = self._torch_optimizer(decayed, spared)
+        tensors = [self.optimizer_.parameters] if self.lean else self.module_.parameters()
+        self.average = AverageWeights(tensors) if settings.averaging else None
+        return self
+
+    def _torch_optimizer(self, decayed, spared):
+        settings = self.settings
+        optimizer = torch.optim.AdamW if settings.optimizer == "adam" else settings.optimizer
+        groups = [
+            {"params": decayed, "weight_decay": settings.alpha},
+            {"params": spared, "weight_decay": 0.0},
+        ]
+        params = self.get_params_for("optimizer")
+        return optimizer([g for g in groups if g["params"]], **{"lr": self.lr, **params})
+
+    def get_loss(self, y_pred, y_true, *args, **kwargs):
+        """Return the mean objective of a batch."""
+        target, weight = y_true
+        losses = self.criterion_(y_pred, target)
+        return losses.mean() if weight is None else (losses * weight).mean()
+
+    def infer(self, x, **fit_params):
+        """Return the module's outputs."""
+        return self.module_(x)
+
+    def validation_step(self, batch, **fit_params):
+        """Judge held-out rows; their objectives, one a row, go to ``row_losses``."""
+        inputs, (target, _) = batch
+        with torch.no_grad():
+            outputs = self.module_(inputs)
+            losses = self.criterion_(outputs, target)
+        self.row_losses.append(losses.double().cpu().numpy())
+        return {"loss": losses.mean(), "y_pred": outputs}
+
+    def judge(self, iterator=None):
+        """Return the objective of every held-out row, under the averaged weights."""
+        self.row_losses = []
+        self._set_training(False)
+        self._swap()
+        if iterator is None or self.lean:
+            for batch in self.get_iterator(self.held_out):
+                self.validation_step(batch)
+        else:
+            super().run_single_epoch(iterator, False, "valid", self.validation_step)
+        self._swap()
+        self.row_losses = np.concatenate(self.row_losses)
+        return self.row_losses
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run an epoch over training rows, or judge the held-out ones; record the mean loss."""
+        if iterator is None:
+            return
+        if not training:
+            loss = float(np.average(self.judge(iterator), weights=self.held_out.rows.weight))
+        elif self.lean:
+            loss = self._lean_epoch(iterator)
+        else:
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            loss = float(np.mean([batch["train_loss"] for batch in self.history[-1]["batches"]]))
+        key = f"{prefix}_loss"
+        self.history.record(f"{key}_best", all(loss < row[key] for row in self.history[:-1]))
+        self.history.record(key, loss)
+
+    def _lean_epoch(self, iterator):
+        self._set_training(True)
+        losses = []
+        for inputs, (target, weight) in iterator:
+            losses.append(self.gradient(inputs, target, weight))
+            self.optimizer_.step(self._next_rate())
+            if self.average is not None:
+                self.average.update()
+        return torch.stack(losses).mean().item()
+
+    def _next_rate(self):
+        """Return the rate of the next step: a short rise, constant, and where asked for a fall."""
+        self.steps_done += 1
+        rate = self.lr * min(1.0, self.steps_done / WARM_UP_STEPS)
+        progress = self.steps_done / (self.steps_an_epoch * self.max_epochs)
+        if progress > self.settings.decay_from:
+            rate *= max(0.0, 1 - progress) / (1 - self.settings.decay_from)
+        return rate
+
+    def _step_optimizer(self, step_fn):
+        if self.own_schedule:
+            rate = self._next_rate()
+            for group in self.optimizer_.param_groups:
+                group["lr"] = rate
+        super()._step_optimizer(step_fn)
+        if self.average is not None:
+            self.average.update()
+
+    def _swap(self):
+        if self.average is not None:
+            self.average.swap()
+
+    def notify(self, method_name, **cb_kwargs):
+        """Call the callbacks; one that interrupts (as skorch's EarlyStopping does) ends training."""
+        if method_name in BATCH_EVENTS and self.lean:
+            return
+        getattr(self, method_name)(self, **cb_kwargs)
+        for _, callback in self.callbacks_:
+            try:
+                getattr(callback, method_name)(self, **cb_kwargs)
+            except KeyboardInterrupt as interrupt:
+                if not _raised_by(callback, interrupt):
+                    raise
+                raise StopTraining from None
+
+    def epoch(self):
+        """Train for one more epoch; return the training loss."""
+        self.fit_loop(self.rows, epochs=1)
+        losses = [self.history[-1]["train_loss"], self.history[-1].get("valid_loss", 0.0)]
+        if not np.isfinite(losses).all():
+            raise Diverged(f"the loss became {losses[0]} in epoch {len(self.history)}")
+        return losses[0]
+
+    def held_out_weights(self):
+        """Return the weights of the held-out rows, with a mean of 1."""
+        weight = self.held_out.rows.weight
+        return np.ones(len(self.held_out)) if weight is None else weight
+
+    def weights(self):
+        """Return a copy of the averaged weights."""
+        self._swap()
+        weights = {name: w.detach().clone() for name, w in self.module_.state_dict().items()}
+        self._swap()
+        return weights
+
+    def restart(self, weights, rate):
+        """Go back to some weights, at another rate, with a fresh optimizer."""
+        self.module_.load_state_dict(weights)
+        self.lr = rate
+        self.initialize_optimizer()
+
+
+def _hears_batches(callback):
+    """Return whether a callback does something at single batches."""
+    return any(getattr(type(callback), e) is not getattr(Callback, e) for e in BATCH_EVENTS)
+
+
+def _raised_by(callback, interrupt):
+    """Return whether a callback itself raised an interrupt, not the user's keyboard."""
+    trace = interrupt.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_locals.get("self") is callback
+
+
+def _split_parameters(module):
+    """Return the weight matrices, which weight decay shrinks, and all other parameters.
+
+    The linear maps beside a nonlinear one are spared: shrinking them leads away from PCA.
+    """
+    maps = [m.linear for m in module.modules() if isinstance(m, Residual) and m.linear is not None]
+    spared = {id(p) for linear in maps for p in linear.parameters()}
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    decayed = [p for p in parameters if p.ndim > 1 and id(p) not in spared]
+    chosen = set(map(id, decayed))
+    return decayed, [p for p in parameters if id(p) not in chosen]
+
+
+def _gradient(net):
+    """Return what computes a batch's loss and gradient: by hand where possible, else autograd."""
+    if has_gradient(net.module_, net.criterion_):
+        return ReconstructionGradient(net.module_, net.criterion_)
+
+    def by_autograd(inputs, target, weight):
+        net.optimizer_.zero_grad()
+        loss = net.get_loss(net.module_(inputs), (target, weight))
+        loss.backward()
+        return loss.detach()
+
+    return by_autograd

@@ -1,0 +1,96 @@
+"""Scores for any transformer that can go back: PCA and autoencoders on one scale."""
+
+import numpy as np
+from sklearn.utils.validation import check_array
+
+
+def explained_share(X, reconstruction):
+    r"""Share of the variance of ``X`` that a reconstruction explains.
+
+    .. math:: 1 - \frac{\sum_{ij} (x_{ij} - \hat x_{ij})^2}{\sum_{ij} (x_{ij} - \bar x_j)^2}
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+    reconstruction : array-like of shape (n_samples, n_features)
+
+    Returns
+    -------
+    share : float
+        At most 1; 0 for the column means of ``X``. Rows that do not vary give
+        1 if they are reconstructed exactly, else 0.
+
+    Examples
+    --------
+    >>> from skae.metrics import explained_share
+    >>> explained_share([[0.0], [2.0]], [[0.0], [2.0]])
+    1.0
+    >>> explained_share([[0.0], [2.0]], [[1.0], [1.0]])
+    0.0
+    """
+    X = check_array(X, dtype=np.float64)
+    reconstruction = check_array(reconstruction, dtype=np.float64)
+    if X.shape != reconstruction.shape:
+        raise ValueError(
+            f"The reconstruction has shape {reconstruction.shape}, X has {X.shape}: they must agree."
+        )
+    error = np.sum((X - reconstruction) ** 2)
+    total = np.sum((X - X.mean(axis=0)) ** 2)
+    if total == 0:
+        return float(error == 0)
+    return float(1 - error / total)
+
+
+def reconstruction_score(estimator, X, y=None):
+    """Share of variance that ``estimator`` explains: a scorer for `GridSearchCV`.
+
+    Larger is better. It is the ``score`` of skae's estimators, and the same
+    number for ``PCA`` (whose own ``score`` is a log-likelihood in nats), so
+    that one search compares them without labels.
+
+    Parameters
+    ----------
+    estimator : object
+        Fitted, with ``transform`` and ``inverse_transform``; also a
+        ``Pipeline`` of such steps.
+    X : array-like of shape (n_samples, n_features)
+        Rows to score, best those that ``estimator`` has not seen.
+    y : None
+        Ignored.
+
+    Returns
+    -------
+    score : float
+        `explained_share` of the reconstruction.
+
+    Raises
+    ------
+    TypeError
+        If ``estimator`` has no ``transform`` or no ``inverse_transform``.
+
+    Examples
+    --------
+    A search over PCA and the autoencoder in one grid:
+
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skae.metrics import reconstruction_score
+    >>> X = load_wine().data
+    >>> search = GridSearchCV(
+    ...     make_pipeline(StandardScaler(), PCA()),
+    ...     {"pca__n_components": [2, 4]},
+    ...     scoring=reconstruction_score,
+    ... )
+    >>> search.fit(X).best_params_
+    {'pca__n_components': 4}
+    """
+    for method in ("transform", "inverse_transform"):
+        if not hasattr(estimator, method):
+            raise TypeError(
+                f"reconstruction_score needs an estimator with transform and inverse_transform; "
+                f"{type(estimator).__name__} has no {method}."
+            )
+    return explained_share(X, estimator.inverse_transform(estimator.transform(X)))

@@ -1,0 +1,135 @@
+"""Torch modules: a multi-layer perceptron, a linear map with a nonlinear residual, the autoencoder."""
+
+import math
+from itertools import pairwise
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+ACTIVATIONS = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "identity": nn.Identity,
+    "logistic": nn.Sigmoid,
+    "relu": nn.ReLU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+
+
+class Outputs(NamedTuple):
+    """What an autoencoder gives for a batch: the reconstruction and the code it was made from."""
+
+    reconstruction: torch.Tensor
+    code: torch.Tensor
+
+
+def linear(n_inputs, n_outputs, bias=True):
+    """Return an ``nn.Linear`` without values: making it draws no random numbers."""
+    return nn.utils.skip_init(nn.Linear, n_inputs, n_outputs, bias=bias)
+
+
+class MLP(nn.Sequential):
+    """A multi-layer perceptron.
+
+    Parameters
+    ----------
+    widths : sequence of int
+        Number of inputs, of units in each hidden layer, and of outputs.
+    activation : callable
+        Makes an activation module, such as ``nn.GELU``.
+    generator : torch.Generator
+        Draws the weights: normal, with variance 1 / fan-in.
+    zero_output : bool
+        Start with an output of zero.
+    """
+
+    def __init__(self, widths, activation, generator, zero_output=False):
+        layers = []
+        for n_inputs, n_outputs in pairwise(widths):
+            layers += [linear(n_inputs, n_outputs), activation()]
+        super().__init__(*layers[:-1])
+        self.draw(generator)
+        if zero_output:
+            nn.init.zeros_(self[-1].weight)
+
+    @torch.no_grad()
+    def draw(self, generator):
+        """Draw new weights; biases become zero."""
+        for layer in self:
+            if isinstance(layer, nn.Linear):
+                std = 1 / math.sqrt(layer.in_features)
+                layer.weight.normal_(0, std, generator=generator)
+                layer.bias.zero_()
+
+
+class Gate(nn.Module):
+    """Multiply the outputs of a module by trainable gains that start at zero.
+
+    This lets any module be added to a linear map without changing it at first
+    (Bachlechner et al., ReZero is all you need, 2020, https://arxiv.org/abs/2003.04887).
+    """
+
+    def __init__(self, module, n_outputs):
+        super().__init__()
+        self.module = module
+        self.gain = nn.Parameter(torch.zeros(n_outputs))
+
+    def forward(self, x):
+        """Return ``gain * module(x)``."""
+        return self.gain * self.module(x)
+
+
+class Residual(nn.Module):
+    """The sum of a linear map and a nonlinear module, either of which may be missing.
+
+    Parameters
+    ----------
+    linear : nn.Linear or None
+    nonlinear : nn.Module or None
+    n_inputs : int
+
+    Attributes
+    ----------
+    low, high : Tensor of shape (n_inputs,)
+        The nonlinear module sees its inputs clipped to this range, infinite
+        at first; the linear map sees them as they are. Beyond the range the
+        whole is linear.
+    """
+
+    def __init__(self, linear, nonlinear, n_inputs):
+        super().__init__()
+        self.linear = linear
+        self.nonlinear = nonlinear
+        self.register_buffer("low", torch.full((n_inputs,), -torch.inf))
+        self.register_buffer("high", torch.full((n_inputs,), torch.inf))
+
+    def forward(self, x):
+        """Return ``linear(x) + nonlinear(clip(x))``."""
+        if self.nonlinear is None:
+            return self.linear(x)
+        bent = self.nonlinear(torch.clamp(x, self.low, self.high))
+        return bent if self.linear is None else bent.add_(x @ self.linear.weight.T)
+
+
+class Autoencoder(nn.Module):
+    """An encoder and a decoder of standardised rows.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Maps (n_samples, n_features) to (n_samples, n_components).
+    decoder : nn.Module
+        Maps (n_samples, n_components) to (n_samples, n_features).
+    """
+
+    def __init__(self, encoder, decoder):
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def forward(self, x):
+        """Return the reconstruction of ``x`` and its code."""
+        code = self.encoder(x)
+        return Outputs(self.decoder(code), code)
