@@ -1,12 +1,18 @@
 """From parameters to modules: sizes, activations, the two halves, and the PCA start."""
 
-import threading
+from contextlib import contextmanager
 
 import torch
 
 from skae.nn import ACTIVATIONS, MLP, Autoencoder, Gate, Residual, linear
 
-_global_generator = threading.Lock()
+
+@contextmanager
+def global_generator(seed):
+    """Seed torch's global generator for a while, for modules that know no other; then restore it."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 def new_autoencoder(
@@ -34,7 +40,7 @@ def new_autoencoder(
         straight = linear(n_inputs, n_outputs, bias=False) if linear_path else None
         bent = None
         if generator is not None and custom is not None:
-            bent = _custom(custom, n_inputs, n_outputs, generator)
+            bent = custom(n_inputs, n_outputs)
             bent = Gate(bent, n_outputs) if linear_path else bent
         elif generator is not None and (hidden or not linear_path):
             bent = MLP([n_inputs, *hidden, n_outputs], activation, generator, linear_path)
@@ -53,11 +59,3 @@ def start_at(module, start):
     decoder = start.components * start.deviations[:, None] / start.scale
     module.encoder.linear.weight.copy_(torch.from_numpy(encoder))
     module.decoder.linear.weight.copy_(torch.from_numpy(decoder.T))
-
-
-def _custom(make, n_inputs, n_outputs, generator):
-    """Make a user's module; what it draws from torch's global generator is set by ours."""
-    seed = int(torch.randint(2**31, (), generator=generator))
-    with _global_generator, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        return make(n_inputs, n_outputs)

@@ -4,7 +4,7 @@ torch is imported where it is first needed: importing skae costs little more
 than importing scikit-learn.
 """
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import asdict
 from importlib.metadata import version
@@ -246,13 +246,18 @@ class BaseAutoencoder(
         """Yield the `Fitting` of a call, under its limits; turn its failures into errors."""
         import torch
 
+        from skae._architecture import global_generator
         from skae._fitting import Fitting
         from skae._threads import limited_threads
         from skae._training import Diverged, explained_memory
 
-        generator = torch.Generator().manual_seed(int(rng.randint(2**31 - 1)))
+        seed = int(rng.randint(2**31 - 1))
+        generator = torch.Generator().manual_seed(seed)
+        own = any(map(callable, (self.activation, self.encoder, self.decoder)))
+        aside = global_generator(seed) if own else nullcontext()
+        threads = limited_threads(self._step_flops())
         try:
-            with limited_threads(self._step_flops()), explained_memory(self.batch_size_):
+            with threads, aside, explained_memory(self.batch_size_):
                 yield Fitting(self, settings, rng, generator, progress)
         except Diverged as failure:
             raise ValueError(
@@ -528,7 +533,10 @@ class BaseAutoencoder(
         if weights is not None:
             import torch
 
-            module = self._new_module(torch.Generator(), linear=not self._nonlinear).double()
+            from skae._architecture import global_generator
+
+            with global_generator(0):
+                module = self._new_module(torch.Generator(), linear=not self._nonlinear).double()
             module.load_state_dict({name: torch.tensor(w) for name, w in weights.items()})
             self.module_ = module.eval().requires_grad_(False)
             self.device_ = "cpu"

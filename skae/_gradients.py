@@ -39,8 +39,10 @@ def _known(half):
 
 
 def _known_activation(activation):
-    settings = DERIVATIVES.get(type(activation), ({None: None},))[0]
-    return all(getattr(activation, str(name), None) == value for name, value in settings.items())
+    if type(activation) not in DERIVATIVES:
+        return False
+    settings = DERIVATIVES[type(activation)][0]
+    return all(getattr(activation, name) == value for name, value in settings.items())
 
 
 class ReconstructionGradient:

@@ -3,7 +3,7 @@
 from numbers import Integral, Real
 
 from sklearn.base import _fit_context
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
 try:  # experimental in scikit-learn 1.9, absent before
@@ -32,17 +32,19 @@ def integer(low, high=None):
     return Interval(Integral, low, high, closed="left")
 
 
+ACTIVATIONS = {"elu", "gelu", "identity", "logistic", "relu", "silu", "tanh"}
+
 AUTOENCODER = {
-    "n_components": [integer(1), Interval(Real, 0, 1, closed="neither"), None],
+    "n_components": [integer(1), Interval(RealNotInt, 0, 1, closed="neither"), None],
     "hidden_layer_sizes": [StrOptions({"auto"}), "array-like", integer(1)],
-    "activation": [str, callable],
+    "activation": [StrOptions(ACTIVATIONS), callable],
     "linear_path": [StrOptions({"pca"}), None],
     "whiten": ["boolean"],
     "encoder": [callable, None],
     "decoder": [callable, None],
     "batch_size": [StrOptions({"auto"}), integer(1)],
-    "learning_rate_init": [StrOptions({"auto"}), real(0, closed="neither")],
-    "alpha": [StrOptions({"auto"}), real(0)],
+    "learning_rate_init": [real(0, closed="neither")],
+    "alpha": [real(0)],
     "optimizer": [StrOptions({"adam"}), callable],
     "max_iter": [StrOptions({"auto"}), integer(1)],
     "early_stopping": ["boolean"],

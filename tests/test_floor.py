@@ -1,0 +1,133 @@
+"""A model is kept only where held-out rows show that it beats PCA."""
+
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+from skae import AutoencoderTransformer
+from skae._floor import HeldOutCurves, split
+from skae._rows import Rows
+from skae.metrics import reconstruction_score
+
+
+@pytest.mark.parametrize("n_samples", [60, 300, 1200])
+def test_what_is_accepted_helps(n_samples):
+    """Judged on many fresh rows, no accepted model is worse than PCA.
+
+    The rows are Gaussian: small samples show nothing beyond PCA. Large ones
+    do, for a curved sheet can fill space better than a flat one.
+    """
+    rng = np.random.default_rng(n_samples)
+    accepted = 0
+    for seed in range(6):
+        mixing = rng.normal(size=(6, 6))
+        X, fresh = (rng.normal(size=(n, 6)) @ mixing for n in (n_samples, 20_000))
+        estimator = AutoencoderTransformer(2, random_state=seed).fit(X)
+        accepted += estimator.best_iter_ > 0
+        pca = 1 - reconstruction_score(PCA(2).fit(X), fresh)
+        assert 1 - estimator.score(fresh) < 1.001 * pca
+    assert n_samples > 500 or accepted <= 1
+
+
+@pytest.mark.parametrize("k", [2, 8])
+def test_better_than_pca_where_the_data_bend(digits, k):
+    train, test = digits
+    pca = 1 - reconstruction_score(PCA(k).fit(train), test)
+    estimator = AutoencoderTransformer(k, random_state=0).fit(train)
+    assert estimator.best_iter_ > 0
+    assert 1 - estimator.score(test) < 0.7 * pca
+
+
+def test_small_data_is_cross_fitted(cancer):
+    train, test = cancer
+    estimator = AutoencoderTransformer(8, random_state=0).fit(train)
+    pca = 1 - reconstruction_score(PCA(8).fit(train), test)
+    assert 1 - estimator.score(test) < 0.9 * pca
+    assert len(estimator.validation_scores_) == estimator.n_iter_
+    assert estimator.validation_scores_[estimator.best_iter_ - 1] > estimator.pca_score_
+
+
+def test_folds_hold_every_row_out_once():
+    pairs = split(Rows(np.zeros((103, 2))), 0.1, np.random.RandomState(0))
+    held_out = np.concatenate([held_out.index for _, held_out in pairs])
+    assert sorted(held_out) == list(range(103))
+    for train, held_out in pairs:
+        assert not set(train.index) & set(held_out.index)
+        assert len(train) + len(held_out) == 103
+
+
+@pytest.mark.parametrize(("n_rows", "fraction", "n_held_out"), [(2000, 0.1, 200), (5000, 0.9, 1666)])
+def test_large_data_hold_out_one_part(n_rows, fraction, n_held_out):
+    ((train, held_out),) = split(Rows(np.zeros((n_rows, 1))), fraction, np.random.RandomState(0))
+    assert (len(train), len(held_out)) == (n_rows - n_held_out, n_held_out)
+
+
+def curves(start, *epochs):
+    result = HeldOutCurves([np.ones(len(start))], [start])
+    for losses in epochs:
+        result.add([losses])
+    return result
+
+
+def test_two_standard_errors():
+    start = np.full(100, 1.0)
+    gain = np.tile([0.0, 0.2], 50)  # mean 0.1, standard error 0.01
+    assert curves(start, start - gain).accept()
+    noisy = np.tile([-1.0, 1.2], 50)  # mean 0.1, standard error 0.11
+    assert not curves(start, start - noisy).accept()
+    assert not curves(start, start + 0.1).accept()
+
+
+def test_best_epoch_is_kept_and_judged():
+    start = np.full(50, 1.0)
+    result = curves(start, start - 0.1, start - 0.3, start - 0.2)
+    assert result.best == 2
+    np.testing.assert_allclose(result.curve, [1, 0.9, 0.7, 0.8])
+
+
+def test_each_fold_is_judged_at_an_epoch_that_others_chose():
+    """A fold whose own minimum is luck does not vouch for itself."""
+    start = [np.full(40, 1.0), np.full(40, 1.0)]
+    result = HeldOutCurves([np.ones(40)] * 2, start)
+    result.add([np.full(40, 0.5), np.full(40, 1.2)])
+    result.add([np.full(40, 1.2), np.full(40, 0.5)])
+    assert result.best > 0
+    assert not result.accept()
+
+
+def test_one_outlier_does_not_decide():
+    start = np.r_[np.full(200, 1.0), 1e6]
+    spoiled = np.r_[np.full(200, 1.1), 0.5e6]
+    assert curves(start, spoiled).best == 0
+    ruined = np.r_[np.full(200, 0.99), 1e12]
+    assert curves(start, ruined).best == 0
+
+
+def test_held_out_rows_of_ones_own(digits):
+    train, test = digits
+    estimator = AutoencoderTransformer(4, random_state=0).fit(train[:300], X_val=test)
+    assert estimator.best_iter_ > 0
+    assert len(estimator.validation_scores_) == estimator.n_iter_
+    shifted = AutoencoderTransformer(4, random_state=0).fit(train[:300], X_val=test + 50)
+    assert shifted.pca_score_ != estimator.pca_score_
+
+
+def test_without_a_linear_path_there_is_no_floor(gaussian):
+    estimator = AutoencoderTransformer(2, linear_path=None, random_state=0).fit(gaussian)
+    assert estimator.best_iter_ > 0
+    assert estimator.pca_score_ is None
+    assert not hasattr(estimator, "components_")
+    assert 0.1 < estimator.score(gaussian) <= 1
+
+
+def test_weight_in_the_judgement():
+    """Only the weighted rows bend: with their weight the bend pays."""
+    rng = np.random.default_rng(0)
+    t = rng.uniform(-2, 2, 1500)
+    bent = np.column_stack([t, t**2]) + 0.02 * rng.normal(size=(1500, 2))
+    straight = rng.normal(size=(1500, 2)) @ np.array([[1.0, 0.3], [0.3, 1.5]])
+    X = np.vstack([bent, straight])
+    weight = np.r_[np.full(1500, 1.0), np.full(1500, 1e-6)]
+    heavy = AutoencoderTransformer(1, random_state=0).fit(X, sample_weight=weight)
+    plain = AutoencoderTransformer(1, random_state=0).fit(X)
+    assert heavy.reconstruction_error(bent).mean() < 0.5 * plain.reconstruction_error(bent).mean()

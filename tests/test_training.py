@@ -1,0 +1,411 @@
+"""Laws of the training loop: gradients, optimizer, batches, callbacks, randomness, failure."""
+
+import random
+import signal
+import threading
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
+from sklearn.exceptions import ConvergenceWarning
+from torch import nn
+
+from skae import AutoencoderTransformer
+from skae._adam import FlatAdam, _plain
+from skae._architecture import new_autoencoder
+from skae._gradients import DERIVATIVES, ReconstructionGradient, has_gradient
+from skae._rows import Rows, StandardisedRows
+from skae._training import TensorBatches
+from skae.losses import Objective, SquaredError
+from skae.nn import ACTIVATIONS
+
+
+def short(**changes):
+    """Return an autoencoder that trains for a few epochs without held-out rows."""
+    settings = {"early_stopping": False, "max_iter": 3, "random_state": 0} | changes
+    return AutoencoderTransformer(3, **settings)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+# gradients ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("hidden", [(), (7,), (7, 5)], ids=str)
+@pytest.mark.parametrize("linear_path", [True, False])
+@pytest.mark.parametrize("weighted", [True, False])
+def test_gradient_by_hand_is_autograds(activation, hidden, linear_path, weighted):
+    module = new_autoencoder(6, 3, hidden, activation, generator(), linear_path).double()
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, generator=generator(1))
+    objective = Objective(reconstruction=(SquaredError(torch.rand(6).double()), 1.0))
+    assert has_gradient(module, objective)
+    x = torch.randn(20, 6, generator=generator(2), dtype=torch.float64)
+    target = torch.randn(20, 6, generator=generator(3), dtype=torch.float64)
+    weight = torch.rand(20, generator=generator(4), dtype=torch.float64) if weighted else None
+    losses = objective(module(x), target)
+    loss = (losses * (1 if weight is None else weight)).mean()
+    expected = torch.autograd.grad(loss, list(module.parameters()))
+    FlatAdam(module.parameters(), [])
+    by_hand = ReconstructionGradient(module, objective)(x, target, weight)
+    torch.testing.assert_close(by_hand, loss.detach())
+    for parameter, gradient in zip(module.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient)
+
+
+def test_unknown_networks_are_left_to_autograd():
+    objective = Objective(reconstruction=(SquaredError(torch.ones(6)), 1.0))
+    for activation in (nn.Softplus, lambda: nn.GELU("tanh"), lambda: nn.ELU(0.5)):
+        assert not has_gradient(
+            new_autoencoder(6, 3, (7,), activation, generator(), True), objective
+        )
+    custom = new_autoencoder(6, 3, (), "gelu", generator(), True, (nn.Linear, None))
+    assert not has_gradient(custom, objective)
+    double = Objective(
+        a=(SquaredError(torch.ones(6)), 1.0), b=(SquaredError(torch.ones(6)), 1.0)
+    )
+    assert not has_gradient(new_autoencoder(6, 3, (7,), "gelu", generator(), True), double)
+
+
+def test_every_activation_has_a_derivative():
+    assert set(ACTIVATIONS.values()) == set(DERIVATIVES)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_flat_adam_is_torchs_adamw(monkeypatch, fused):
+    if not fused:
+        monkeypatch.delattr(torch, "_fused_adam_")
+    target = torch.randn(5, 4, generator=generator(1))
+    ours, theirs = (nn.Linear(4, 5) for _ in range(2))
+    theirs.load_state_dict(ours.state_dict())
+    flat = FlatAdam([ours.weight], [ours.bias], alpha=0.3)
+    adamw = torch.optim.AdamW(
+        [{"params": [theirs.weight], "weight_decay": 0.3}, {"params": [theirs.bias]}],
+        lr=0.02, weight_decay=0.0,
+    )  # fmt: skip
+    for _ in range(30):
+        flat.zero_grad()
+        adamw.zero_grad()
+        (ours.weight - target).square().sum().add(ours.bias.exp().sum()).backward()
+        (theirs.weight - target).square().sum().add(theirs.bias.exp().sum()).backward()
+        flat.step(0.02)
+        adamw.step()
+    torch.testing.assert_close(ours.weight, theirs.weight, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(ours.bias, theirs.bias, rtol=1e-4, atol=1e-6)
+
+
+def test_long_gradients_are_shortened():
+    layer = nn.Linear(3, 2)
+    adam = FlatAdam(layer.parameters(), [], largest_gradient=1.0)
+    layer.weight.grad.fill_(100.0)
+    adam.step(0.0)
+    assert abs(torch.linalg.vector_norm(adam.gradient).item() - 1) < 1e-5
+    layer.weight.grad.fill_(0.01)
+    before = adam.gradient.clone()
+    adam.step(0.0)
+    torch.testing.assert_close(adam.gradient, before * min(1, 1 / before.norm().item()))
+
+
+# batches --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_rows", [1, 2, 31, 32, 33, 100, 1000])
+def test_batches_are_the_whole(monkeypatch, n_rows):
+    monkeypatch.setattr("skae._training.CHUNK_BYTES", 4096)
+    X = np.random.default_rng(0).normal(size=(n_rows, 5))
+    rows = StandardisedRows(Rows(X), np.zeros(5), np.ones(5))
+    in_order = [target for _, (target, _) in TensorBatches(rows, 32)]
+    np.testing.assert_array_equal(torch.cat(in_order).numpy(), X.astype(np.float32))
+    shuffled = [target for _, (target, _) in TensorBatches(rows, 32, generator())]
+    sizes = [len(batch) for batch in shuffled]
+    assert len(sizes) == max(1, n_rows // 32)
+    assert max(sizes) - min(sizes) <= 1
+    together = torch.cat(shuffled).numpy()
+    np.testing.assert_array_equal(np.sort(together, axis=0), np.sort(X.astype(np.float32), axis=0))
+    if n_rows > 30:
+        assert not np.array_equal(together, X.astype(np.float32))
+
+
+def test_weights_follow_their_rows(monkeypatch):
+    monkeypatch.setattr("skae._training.CHUNK_BYTES", 256)
+    X = np.arange(50.0)[:, None]
+    rows = StandardisedRows(Rows(X, weight=np.arange(50.0)), np.zeros(1), np.ones(1))
+    for _, (target, weight) in TensorBatches(rows, 8, generator()):
+        torch.testing.assert_close(weight, target[:, 0] / np.arange(50.0).mean())
+
+
+def test_large_tables_are_standardised_in_chunks(monkeypatch):
+    X = np.random.default_rng(0).normal(3, 2, size=(200, 4))
+    kept = StandardisedRows(Rows(X), X.mean(0), X.std(0))
+    monkeypatch.setattr("skae._rows.READY_BYTES", 0)
+    anew = StandardisedRows(Rows(X), X.mean(0), X.std(0))
+    order = torch.randperm(200, generator=generator())
+    torch.testing.assert_close(kept.take(order), anew.take(order), rtol=0, atol=0)
+    assert anew._ready is None
+
+
+# randomness -----------------------------------------------------------------------------------
+
+
+def test_same_seed_same_bits(digits):
+    X = digits[0][:400]
+    first, second, other = (
+        AutoencoderTransformer(3, random_state=seed).fit(X).transform(X) for seed in (0, 0, 1)
+    )
+    np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(first, other)
+
+
+def test_global_generators_are_untouched(digits):
+    X = digits[0][:200]
+    custom = lambda n_in, n_out: nn.Sequential(nn.Linear(n_in, 4), nn.Dropout(), nn.Linear(4, n_out))  # noqa: E731
+    for estimator in (short(random_state=None), short(encoder=custom), short(early_stopping=True)):
+        states = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            estimator.fit(X).partial_fit(X).reconstruct(X)
+        assert random.getstate() == states[0]
+        np.testing.assert_array_equal(np.random.get_state()[1], states[1])
+        assert torch.equal(torch.get_rng_state(), states[2])
+
+
+def test_without_a_seed_fits_differ_whatever_the_global_state(digits):
+    codes = []
+    for _ in range(2):
+        np.random.seed(0)  # noqa: NPY002
+        torch.manual_seed(0)
+        codes.append(short(random_state=None).fit(digits[0][:200]).transform(digits[1]))
+    assert not np.array_equal(*codes)
+
+
+def test_fits_in_threads_equal_fits_in_series(digits):
+    X = digits[0][:300]
+
+    def code(seed):
+        return short(random_state=seed).fit(X).transform(X)
+
+    before = torch.get_num_threads()
+    in_series = [code(seed) for seed in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        in_threads = list(pool.map(code, range(8)))
+    for a, b in zip(in_series, in_threads, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert torch.get_num_threads() == before
+
+
+def test_thread_setting_is_restored(digits):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        seen = []
+
+        class Look(Callback):
+            def on_epoch_end(self, net, **kwargs):
+                seen.append(torch.get_num_threads())
+
+        short(callbacks=[Look()]).fit(digits[0])
+        assert set(seen) == {1}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+# callbacks ------------------------------------------------------------------------------------
+
+
+class Recorder(Callback):
+    """Counts its events in a list that clones share."""
+
+    events = []  # noqa: RUF012
+
+    def on_train_begin(self, net, X=None, y=None, **kwargs):
+        self.events.append("train_begin")
+
+    def on_epoch_end(self, net, **kwargs):
+        self.events.append("epoch_end")
+
+    def on_train_end(self, net, X=None, y=None, **kwargs):
+        self.events.append("train_end")
+
+
+class BatchRecorder(Recorder):
+    def on_batch_end(self, net, batch=None, training=None, **kwargs):
+        self.events.append("batch_end" if training else "valid_batch_end")
+
+    def on_grad_computed(self, net, named_parameters, **kwargs):
+        assert all(p.grad is not None for _, p in named_parameters)
+        self.events.append("grad_computed")
+
+
+def test_epoch_callbacks_fire(digits):
+    Recorder.events.clear()
+    short(callbacks=[Recorder()]).fit(digits[0])
+    assert Recorder.events == ["train_begin", *3 * ["epoch_end"], "train_end"]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_batch_callbacks_fire_in_skorchs_loop(digits):
+    Recorder.events.clear()
+    estimator = short(callbacks=[BatchRecorder()], early_stopping=True)
+    estimator.fit(digits[0])
+    steps = (1347 - 135) // estimator.batch_size_
+    assert Recorder.events.count("batch_end") == 3 * steps
+    assert Recorder.events.count("grad_computed") == 3 * steps
+    assert Recorder.events.count("valid_batch_end") == 3
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_both_loops_learn_the_same(digits):
+    lean, skorchs = (
+        AutoencoderTransformer(4, max_iter=15, random_state=0, callbacks=callbacks).fit(digits[0])
+        for callbacks in ([Recorder()], [BatchRecorder()])
+    )
+    assert abs(lean.score(digits[1]) - skorchs.score(digits[1])) < 0.02
+    assert abs(lean.loss_curve_[0] - skorchs.loss_curve_[0]) < 1e-3
+
+
+def test_history_keeps_what_callbacks_record(digits):
+    scoring = EpochScoring(lambda net, X, y=None: 0.5, name="half", on_train=True, use_caching=False)
+    estimator = short(callbacks=[("mine", scoring)]).fit(digits[0])
+    assert [row["half"] for row in estimator.history_] == [0.5] * 3
+    assert [row["train_loss"] for row in estimator.history_] == estimator.loss_curve_
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_early_stopping_of_skorch_ends_training(digits):
+    stopping = EarlyStopping(patience=2, threshold=0.9, sink=lambda *a: None)
+    estimator = AutoencoderTransformer(4, callbacks=[stopping], random_state=0).fit(digits[0])
+    assert estimator.n_iter_ == 3
+
+
+def test_learning_rate_schedulers_of_skorch_work(digits):
+    scheduler = LRScheduler(policy=torch.optim.lr_scheduler.StepLR, step_size=1, gamma=0.5)
+    estimator = short(callbacks=[scheduler], learning_rate_init=0.008).fit(digits[0])
+    rates = [row["event_lr"] for row in estimator.history_]
+    np.testing.assert_allclose(rates, [0.008, 0.004, 0.002])
+
+
+def test_callbacks_are_cloned(digits):
+    class Stateful(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            self.touched = True
+
+    callback = Stateful()
+    short(callbacks=[callback]).fit(digits[0])
+    assert not hasattr(callback, "touched")
+
+
+def test_own_optimizer(digits):
+    settings = {"optimizer": torch.optim.SGD, "skorch_params": {"optimizer__momentum": 0.9}}
+    estimator = short(**settings).fit(digits[0])
+    assert estimator.loss_curve_[-1] < estimator.loss_curve_[0]
+
+
+def test_progress_lines(digits, capsys):
+    short(verbose=1).fit(digits[0])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(",")[0] for line in lines] == [f"Iteration {i}" for i in (1, 2, 3)]
+    assert float(lines[0].split("= ")[1]) > 0
+
+
+def test_progress_bar(digits, capsys):
+    short(verbose=2).fit(digits[0])
+    assert "3/3" in capsys.readouterr().err
+
+
+def test_callbacks_of_scikit_learn(digits):
+    callback = pytest.importorskip("sklearn.callback")
+    assert callback.FitCallback
+    log = []
+
+    class Log:
+        def setup(self, estimator, context):
+            log.append("setup")
+
+        def on_fit_task_begin(self, estimator, context, **kwargs):
+            log.append(f"begin {context.task_name}")
+
+        def on_fit_task_end(self, estimator, context, **kwargs):
+            log.append(f"end {context.task_name}")
+
+        def teardown(self, estimator, context):
+            log.append("teardown")
+
+    estimator = short()
+    estimator.set_callbacks(Log()).fit(digits[0])
+    epochs = 3 * ["begin epoch", "end epoch"]
+    assert log == ["setup", "begin fit", *epochs, "end fit", "teardown"]
+
+
+# failure --------------------------------------------------------------------------------------
+
+
+class Spoil(Callback):
+    """Makes the weights infinite in the epochs named."""
+
+    def __init__(self, epochs=()):
+        self.epochs = epochs
+
+    def on_epoch_begin(self, net, **kwargs):
+        if len(net.history) in self.epochs:
+            with torch.no_grad():
+                next(net.module_.parameters()).fill_(torch.inf)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_one_divergence_is_survived(digits):
+    estimator = AutoencoderTransformer(4, max_iter=20, callbacks=[Spoil((10,))], random_state=0)
+    estimator.fit(digits[0])
+    assert estimator.best_iter_ > 0
+    assert estimator.score(digits[1]) > estimator.pca_score_
+
+
+def test_two_divergences_leave_pca(digits):
+    estimator = AutoencoderTransformer(4, callbacks=[Spoil((5, 8))], random_state=0)
+    with pytest.warns(ConvergenceWarning, match="learning_rate_init"):
+        estimator.fit(digits[0])
+    assert estimator.best_iter_ == 0
+    assert np.isfinite(estimator.reconstruct(digits[1])).all()
+
+
+def test_divergence_without_a_floor_is_an_error(digits):
+    with pytest.raises(ValueError, match="diverged.*learning_rate_init"):
+        short(callbacks=[Spoil((2,))]).fit(digits[0])
+
+
+def test_huge_learning_rate_never_gives_nan(digits):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        estimator = AutoencoderTransformer(4, learning_rate_init=1e6, random_state=0)
+        estimator.fit(digits[0])
+    assert estimator.score(digits[1]) > 0
+
+
+def test_keyboard_interrupt_propagates(digits):
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            short(max_iter=100_000).fit(digits[0])
+    finally:
+        timer.cancel()
+
+
+def test_out_of_memory_names_the_batch_size(digits):
+    class Full(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            torch.empty(2**60)
+
+    with pytest.raises(MemoryError, match="batch_size=64"):
+        short(callbacks=[Full()]).fit(digits[0])
+
+
+def test_max_iter_reached_is_said(digits):
+    with pytest.warns(ConvergenceWarning, match="max_iter=3 "):
+        AutoencoderTransformer(4, max_iter=3, random_state=0).fit(digits[0])
