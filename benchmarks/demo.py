@@ -55,7 +55,11 @@ def search(X, y):
     """Search one grid over PCA and the autoencoder, and over their size."""
     X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
     pipeline = Pipeline(
-        [("scale", StandardScaler()), ("ae", AutoencoderTransformer(random_state=0)), ("clf", SVC())]
+        [
+            ("scale", StandardScaler()),
+            ("ae", AutoencoderTransformer(random_state=0)),
+            ("clf", SVC()),
+        ]
     )
     grid = {
         "ae": [PCA(), AutoencoderTransformer(random_state=0)],

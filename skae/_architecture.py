@@ -4,7 +4,7 @@ from contextlib import contextmanager
 
 import torch
 
-from skae.nn import ACTIVATIONS, MLP, Autoencoder, Gate, Residual, linear
+from skae.nn import ACTIVATIONS, MLP, Autoencoder, Confined, Gate, Residual, linear
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def new_autoencoder(
             bent = Gate(bent, n_outputs) if linear_path else bent
         elif generator is not None and (hidden or not linear_path):
             bent = MLP([n_inputs, *hidden, n_outputs], activation, generator, linear_path)
-        return Residual(straight, bent, n_inputs)
+        return Residual(straight, bent)
 
     return Autoencoder(
         half(n_features, n_components, hidden, custom[0]),
@@ -55,7 +55,28 @@ def new_autoencoder(
 @torch.no_grad()
 def start_at(module, start):
     """Set the linear maps to a `LinearStart`, in the units of standardised rows and whitened code."""
+    encoder, decoder = linear_maps(start)
+    module.encoder.linear.weight.copy_(encoder)
+    module.decoder.linear.weight.copy_(decoder)
+
+
+def linear_maps(start):
+    """Return the weights of PCA's encoder and decoder, between standardised rows and whitened code."""
     encoder = start.components * start.scale / start.deviations[:, None]
     decoder = start.components * start.deviations[:, None] / start.scale
-    module.encoder.linear.weight.copy_(torch.from_numpy(encoder))
-    module.decoder.linear.weight.copy_(torch.from_numpy(decoder.T))
+    return torch.from_numpy(encoder), torch.from_numpy(decoder.T.copy())
+
+
+def confined(module, n_features, n_components):
+    """Return the autoencoder with both halves `Confined`, their ranges not yet set."""
+    return Autoencoder(
+        Confined(module.encoder, n_features, n_components),
+        Confined(module.decoder, n_components, n_features),
+    )
+
+
+def released(module):
+    """Return the autoencoder inside a confined one, to be trained further."""
+    if isinstance(module.encoder, Confined):
+        return Autoencoder(module.encoder.inside, module.decoder.inside)
+    return module

@@ -145,9 +145,9 @@ class AutoencoderTransformer(BaseAutoencoder):
     In training, Gaussian noise is added to the standardised inputs, with a
     standard deviation of a quarter of the square root of the share that PCA
     leaves unexplained. Rows that PCA misses by far more than the others are
-    given less weight in the judgement, so that a few do not decide it. Beyond
-    one and a half times the training range f and g are constant and the
-    model goes on linearly.
+    given less weight in the judgement, so that a few do not decide it. A value
+    that lies beyond the training range of its column, or unit of the code, by
+    more than the width of that range is left to PCA's linear maps.
 
     With equal ``random_state`` two fits give the same bits on the same
     machine where torch takes one thread, as it does for small networks and

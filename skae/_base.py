@@ -83,7 +83,9 @@ class BaseAutoencoder(
         """Return what is done to the inputs of a training, ``(tensor, generator) -> tensor``."""
         from skae.corruption import GaussianNoise
 
-        return GaussianNoise(INPUT_NOISE * np.sqrt(start.unexplained)) if self._has_floor() else None
+        return (
+            GaussianNoise(INPUT_NOISE * np.sqrt(start.unexplained)) if self._has_floor() else None
+        )
 
     def _has_floor(self):
         """Return whether training starts at a linear model to fall back on."""
@@ -173,7 +175,7 @@ class BaseAutoencoder(
         rng = _private_random_state(self.random_state)
         if first:
             start = self._check_first_batch(rows, linear_start(rows, self.n_components, rng))
-            self._resolve(start, len(rows))
+            self._resolve(start, len(rows), more_to_come=True)
         settings = self._settings(
             len(rows),
             max_iter=1,
@@ -186,6 +188,7 @@ class BaseAutoencoder(
             module = self._trainable_module(fitting.generator)
             fitted = fitting.without_floor(module, LinearStart(**self._start), rows)
         earlier = [] if first else self.history_
+        self._confined = False
         self._take(fitted)
         self._record([*earlier, *fitted.history], [])
         self.best_iter_ = self.n_iter_
@@ -208,14 +211,14 @@ class BaseAutoencoder(
             )
         return start
 
-    def _resolve(self, start, n_rows):
+    def _resolve(self, start, n_rows, more_to_come=False):
         """Start anew: settle what the parameters leave open."""
         for name in ("module_", "_module_float32", "_optimizer_state"):
             self.__dict__.pop(name, None)
         self._start = asdict(start)
-        self._nonlinear = False
+        self._nonlinear = self._confined = False
         self.n_components_ = len(start.deviations)
-        self.hidden_layer_sizes_ = self._hidden_layer_sizes(n_rows)
+        self.hidden_layer_sizes_ = self._hidden_layer_sizes(np.inf if more_to_come else n_rows)
         power = np.clip(np.round(np.log2(n_rows / 20)), 5, 8)
         asked = int(2**power) if self.batch_size == "auto" else self.batch_size
         self.batch_size_ = min(asked, n_rows)
@@ -287,37 +290,57 @@ class BaseAutoencoder(
 
     def _trainable_module(self, generator):
         """Return what training goes on with: the fitted module, or a new one at the start."""
+        from skae._architecture import released
+
         if self._nonlinear:
-            return deepcopy(self.module_).float().requires_grad_(True)
+            return released(deepcopy(self.module_)).float().requires_grad_(True)
         module = self._new_module(generator)
         self._start_at(module, LinearStart(**self._start))
         return module
 
     def _take(self, fitted, rows=None):
-        """Make a `Fitted` the estimator's state."""
-        from skae._inference import survey
-
+        """Make a `Fitted` the estimator's state; ``rows`` are all training rows, where known."""
         start = fitted.start
-        module = fitted.module
-        self._nonlinear = module is not None
-        if module is None:
-            module = self._new_module(None, linear=True).double()
-            self._start_at(module, start)
-        self.module_ = module.to(self.device_).double().eval().requires_grad_(False)
-        self.__dict__.pop("_module_float32", None)
         self._start = asdict(start)
-        self._optimizer_state = fitted.optimizer_state
         self.mean_, self.scale_ = start.mean, start.scale
-        deviations = np.ones(self.n_components_) if rows is None else survey(self.module_, rows, start)
-        if self.whiten:
-            self._code_scale = 1 / deviations
-        else:
-            self._code_scale = start.deviations if self._has_floor() else np.ones(self.n_components_)
+        self._optimizer_state = fitted.optimizer_state
+        self._nonlinear = fitted.module is not None
+        module = self._linear_module(start) if fitted.module is None else fitted.module
+        module = module.to(self.device_).double().eval().requires_grad_(False)
         if self._has_floor():
-            loadings = self.module_.decoder.linear.weight.T.cpu().numpy()
+            loadings = module.decoder.linear.weight.T.cpu().numpy()
             self.components_ = loadings * start.scale / start.deviations[:, None]
+        spread = np.ones(self.n_components_)
+        if rows is not None:
+            module, spread = self._confine(module, rows, start)
+        self.module_ = module
+        self.__dict__.pop("_module_float32", None)
+        if self.whiten:
+            self._code_scale = 1 / spread
+        else:
+            self._code_scale = start.deviations if self._has_floor() else np.ones_like(spread)
         self.best_iter_ = fitted.best_iter
         self._record(fitted.history, fitted.held_out_curve)
+
+    def _linear_module(self, start):
+        module = self._new_module(None, linear=True).double()
+        self._start_at(module, start)
+        return module
+
+    def _confine(self, module, rows, start):
+        """Let PCA take over from a trained module far from all training rows."""
+        from skae._architecture import confined, linear_maps
+        from skae._inference import survey
+
+        inputs, codes, spread = survey(module, rows, start)
+        self._confined = self._has_floor() and self._nonlinear
+        if self._confined:
+            module = confined(module, self.n_features_in_, self.n_components_)
+            module = module.to(self.device_).double().eval()
+            encoder, decoder = linear_maps(start)
+            inputs.give_to(module.encoder, encoder)
+            codes.give_to(module.decoder, decoder)
+        return module, spread
 
     def _record(self, history, held_out_curve):
         self.history_ = history
@@ -533,10 +556,13 @@ class BaseAutoencoder(
         if weights is not None:
             import torch
 
-            from skae._architecture import global_generator
+            from skae._architecture import confined, global_generator
 
             with global_generator(0):
-                module = self._new_module(torch.Generator(), linear=not self._nonlinear).double()
+                module = self._new_module(torch.Generator(), linear=not self._nonlinear)
+            if self._confined:
+                module = confined(module, self.n_features_in_, self.n_components_)
+            module = module.double()
             module.load_state_dict({name: torch.tensor(w) for name, w in weights.items()})
             self.module_ = module.eval().requires_grad_(False)
             self.device_ = "cpu"

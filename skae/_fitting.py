@@ -106,19 +106,22 @@ class Fitting:
         return fitted
 
     def go_on(self, module, start, pair):
-        """Train a fitted module further; its present weights are the floor."""
+        """Train further; the present weights are the floor. ``module`` is left as it is."""
         net = self._net(deepcopy(module), start, pair[0], self.settings, pair[1])
         curves, weights = self._train_together([net])
         history = _plain(net.history)
         if not curves.accept():
-            return Fitted(module, start, 0, history, curves.curve)
+            kept = module if self.estimator._nonlinear else None
+            return Fitted(kept, start, 0, history, curves.curve)
         net.module_.load_state_dict(weights)
         return Fitted(net.module_, start, curves.best, history, curves.curve)
 
     def _net(self, module, start, rows, settings, held_out=None):
         settings = replace(settings, corruption=self.estimator._make_corruption(start))
         rows, held_out = (
-            None if r is None else StandardisedRows(r, start.mean, start.scale, self.estimator.device_)
+            None
+            if r is None
+            else StandardisedRows(r, start.mean, start.scale, self.estimator.device_)
             for r in (rows, held_out)
         )
         objective = self.estimator._make_objective(start)

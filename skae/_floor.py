@@ -36,7 +36,9 @@ class HeldOutCurves:
     def __init__(self, weights, start):
         everything = np.concatenate(start)
         limit = OUTLIER_FACTOR * np.quantile(everything, OUTLIER_QUANTILE)
-        self.weights = [w * _influence(losses, limit) for w, losses in zip(weights, start, strict=True)]
+        self.weights = [
+            w * _influence(losses, limit) for w, losses in zip(weights, start, strict=True)
+        ]
         self.epochs = [start]
         self.curve = [self._mean(start)]
         self.best = 0
@@ -91,4 +93,8 @@ def _influence(start, limit):
     The rows are judged relative to their start: one that the trained model
     spoils counts in full.
     """
-    return np.minimum(1.0, limit / np.maximum(start, np.finfo(float).tiny)) if limit > 0 else np.ones(len(start))
+    return (
+        np.minimum(1.0, limit / np.maximum(start, np.finfo(float).tiny))
+        if limit > 0
+        else np.ones(len(start))
+    )

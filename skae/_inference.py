@@ -3,10 +3,8 @@
 import numpy as np
 import torch
 
-from skae.nn import Residual
-
 CHUNK_ROWS = 8192
-MARGIN = 0.5  # how far beyond the training range the nonlinear part reaches, in widths of the range
+MARGIN = 1.0  # how far beyond the training range a trained module is trusted, in its widths
 
 
 def apply(module, X, n_outputs, before, after):
@@ -48,15 +46,17 @@ def apply(module, X, n_outputs, before, after):
 
 
 def survey(module, rows, start):
-    """Look at all training rows once: confine the nonlinear parts to where they were trained.
+    """Look at all training rows once.
 
     Returns
     -------
+    inputs, codes : Range
+        Where the standardised rows and their codes lie.
     deviations : ndarray of shape (n_components,)
         Standard deviation of each unit of the code (1 where it is constant).
     """
     device = next(module.parameters()).device
-    inputs, codes, total = _Range(), _Range(), 0.0
+    inputs, codes, total = Range(), Range(), 0.0
     with torch.inference_mode():
         for chunk, weight in rows.chunks():
             x = torch.from_numpy((chunk - start.mean) / start.scale).to(device)
@@ -65,14 +65,12 @@ def survey(module, rows, start):
             codes.add(z)
             w = torch.from_numpy(weight).to(device)
             total = total + torch.stack([w @ z, w @ z**2])
-    inputs.confine(module.encoder)
-    codes.confine(module.decoder)
     mean, square = (total / len(rows)).cpu().numpy()
     variance = (square - mean**2) * len(rows) / max(len(rows) - 1, 1)
-    return np.sqrt(np.where(variance > 1e-12, variance, 1.0))
+    return inputs, codes, np.sqrt(np.where(variance > 1e-12, variance, 1.0))
 
 
-class _Range:
+class Range:
     """The range of tensors' columns."""
 
     def __init__(self):
@@ -84,9 +82,9 @@ class _Range:
         self.low = low if self.low is None else torch.minimum(self.low, low)
         self.high = high if self.high is None else torch.maximum(self.high, high)
 
-    def confine(self, half):
-        """Let the nonlinear part of a `Residual` reach little further than the range."""
-        if isinstance(half, Residual):
-            margin = MARGIN * (self.high - self.low)
-            half.low.copy_(self.low - margin)
-            half.high.copy_(self.high + margin)
+    def give_to(self, half, beyond):
+        """Set the range of a `Confined` half, a little widened, and its map beyond."""
+        margin = MARGIN * (self.high - self.low)
+        half.low.copy_(self.low - margin)
+        half.high.copy_(self.high + margin)
+        half.beyond.copy_(beyond)

@@ -6,8 +6,6 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils.extmath import randomized_svd, svd_flip
 
-from skae._rows import Rows
-
 SMALL_SVD = 2**21  # cells up to which the exact decomposition of the rows costs next to nothing
 WIDEST_COVARIANCE = 4096  # columns
 
@@ -43,8 +41,9 @@ class LinearStart:
 
 def linear_start(rows, n_components, random_state):
     """Return the `LinearStart` of ``rows``; ``n_components`` is resolved as PCA resolves it."""
-    mean, variance = _moments(rows)
-    total = variance.sum()
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, variance = _moments(rows)
+        total = variance.sum()
     if not np.isfinite(total):
         raise ValueError(
             "Input X contains infinity or a value too large: the variance of its columns is beyond "

@@ -88,29 +88,52 @@ class Residual(nn.Module):
     ----------
     linear : nn.Linear or None
     nonlinear : nn.Module or None
-    n_inputs : int
+    """
+
+    def __init__(self, linear, nonlinear):
+        super().__init__()
+        self.linear = linear
+        self.nonlinear = nonlinear
+
+    def forward(self, x):
+        """Return ``linear(x) + nonlinear(x)``."""
+        if self.nonlinear is None:
+            return self.linear(x)
+        if self.linear is None:
+            return self.nonlinear(x)
+        return self.nonlinear(x) + self.linear(x)
+
+
+class Confined(nn.Module):
+    r"""A trained module within the range of its training, a linear map beyond it.
+
+    .. math:: h(c) + L (x - c), \quad c = \mathrm{clip}(x)
+
+    Parameters
+    ----------
+    inside : nn.Module
+        h, from n_inputs to n_outputs columns.
+    n_inputs, n_outputs : int
 
     Attributes
     ----------
     low, high : Tensor of shape (n_inputs,)
-        The nonlinear module sees its inputs clipped to this range, infinite
-        at first; the linear map sees them as they are. Beyond the range the
-        whole is linear.
+        The range.
+    beyond : Tensor of shape (n_outputs, n_inputs)
+        L.
     """
 
-    def __init__(self, linear, nonlinear, n_inputs):
+    def __init__(self, inside, n_inputs, n_outputs):
         super().__init__()
-        self.linear = linear
-        self.nonlinear = nonlinear
-        self.register_buffer("low", torch.full((n_inputs,), -torch.inf))
-        self.register_buffer("high", torch.full((n_inputs,), torch.inf))
+        self.inside = inside
+        self.register_buffer("low", torch.empty(n_inputs))
+        self.register_buffer("high", torch.empty(n_inputs))
+        self.register_buffer("beyond", torch.empty(n_outputs, n_inputs))
 
     def forward(self, x):
-        """Return ``linear(x) + nonlinear(clip(x))``."""
-        if self.nonlinear is None:
-            return self.linear(x)
-        bent = self.nonlinear(torch.clamp(x, self.low, self.high))
-        return bent if self.linear is None else bent.add_(x @ self.linear.weight.T)
+        """Return the sum of both."""
+        inside = torch.clamp(x, self.low, self.high)
+        return torch.addmm(self.inside(inside), x - inside, self.beyond.T)
 
 
 class Autoencoder(nn.Module):

@@ -56,7 +56,9 @@ def test_folds_hold_every_row_out_once():
         assert len(train) + len(held_out) == 103
 
 
-@pytest.mark.parametrize(("n_rows", "fraction", "n_held_out"), [(2000, 0.1, 200), (5000, 0.9, 1666)])
+@pytest.mark.parametrize(
+    ("n_rows", "fraction", "n_held_out"), [(2000, 0.1, 200), (5000, 0.9, 1666)]
+)
 def test_large_data_hold_out_one_part(n_rows, fraction, n_held_out):
     ((train, held_out),) = split(Rows(np.zeros((n_rows, 1))), fraction, np.random.RandomState(0))
     assert (len(train), len(held_out)) == (n_rows - n_held_out, n_held_out)

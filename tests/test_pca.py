@@ -93,7 +93,9 @@ def test_linear_autoencoder_spans_pcas_subspace():
         3, hidden_layer_sizes=(), linear_path=None, early_stopping=False, max_iter=600, alpha=0,
         random_state=0,
     ).fit(X)  # fmt: skip
-    decoder = from_random.inverse_transform(np.eye(3)) - from_random.inverse_transform(np.zeros((1, 3)))
+    decoder = from_random.inverse_transform(np.eye(3)) - from_random.inverse_transform(
+        np.zeros((1, 3))
+    )
     assert subspace_angles(decoder.T, axes).max() < 1e-3
 
 

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
 from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback, EarlyStopping, EpochScoring, LRScheduler
 from torch import nn
 
 from skae import AutoencoderTransformer
-from skae._adam import FlatAdam, _plain
+from skae._adam import FlatAdam
 from skae._architecture import new_autoencoder
 from skae._gradients import DERIVATIVES, ReconstructionGradient, has_gradient
 from skae._rows import Rows, StandardisedRows
@@ -67,9 +67,7 @@ def test_unknown_networks_are_left_to_autograd():
         )
     custom = new_autoencoder(6, 3, (), "gelu", generator(), True, (nn.Linear, None))
     assert not has_gradient(custom, objective)
-    double = Objective(
-        a=(SquaredError(torch.ones(6)), 1.0), b=(SquaredError(torch.ones(6)), 1.0)
-    )
+    double = Objective(a=(SquaredError(torch.ones(6)), 1.0), b=(SquaredError(torch.ones(6)), 1.0))
     assert not has_gradient(new_autoencoder(6, 3, (7,), "gelu", generator(), True), double)
 
 
@@ -164,7 +162,10 @@ def test_same_seed_same_bits(digits):
 
 def test_global_generators_are_untouched(digits):
     X = digits[0][:200]
-    custom = lambda n_in, n_out: nn.Sequential(nn.Linear(n_in, 4), nn.Dropout(), nn.Linear(4, n_out))  # noqa: E731
+
+    def custom(n_in, n_out):
+        return nn.Sequential(nn.Linear(n_in, 4), nn.Dropout(), nn.Linear(4, n_out))
+
     for estimator in (short(random_state=None), short(encoder=custom), short(early_stopping=True)):
         states = random.getstate(), np.random.get_state()[1].copy(), torch.get_rng_state()
         with warnings.catch_warnings():
@@ -178,7 +179,7 @@ def test_global_generators_are_untouched(digits):
 def test_without_a_seed_fits_differ_whatever_the_global_state(digits):
     codes = []
     for _ in range(2):
-        np.random.seed(0)  # noqa: NPY002
+        np.random.seed(0)
         torch.manual_seed(0)
         codes.append(short(random_state=None).fit(digits[0][:200]).transform(digits[1]))
     assert not np.array_equal(*codes)
@@ -271,7 +272,9 @@ def test_both_loops_learn_the_same(digits):
 
 
 def test_history_keeps_what_callbacks_record(digits):
-    scoring = EpochScoring(lambda net, X, y=None: 0.5, name="half", on_train=True, use_caching=False)
+    scoring = EpochScoring(
+        lambda net, X, y=None: 0.5, name="half", on_train=True, use_caching=False
+    )
     estimator = short(callbacks=[("mine", scoring)]).fit(digits[0])
     assert [row["half"] for row in estimator.history_] == [0.5] * 3
     assert [row["train_loss"] for row in estimator.history_] == estimator.loss_curve_

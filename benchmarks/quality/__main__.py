@@ -109,7 +109,9 @@ def main(argv=None):
             continue
         for row in cells(data_set, range(arguments.seeds)):
             rows.append(row)
-            print("{data:>14} k={k:<3} seed={seed} PCA {pca:.4f} AE {ae:.4f} ".format(**row), end="")
+            print(
+                "{data:>14} k={k:<3} seed={seed} PCA {pca:.4f} AE {ae:.4f} ".format(**row), end=""
+            )
             print("ratio {ratio:.3f}, epoch {best_iter}, {seconds:.2f} s".format(**row), flush=True)
     if arguments.csv:
         with arguments.csv.open("w", newline="") as file:
