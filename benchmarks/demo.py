@@ -107,8 +107,8 @@ def _curves(ax, name, table):
     k = list(table)
     for i, (label, colour) in enumerate([("PCA", PCA_COLOUR), ("autoencoder", AE_COLOUR)]):
         share = [rows[i].unexplained for rows in table.values()]
-        ax.plot(k, share, "o-", color=colour, lw=2)
-        ax.annotate(label, (k[0], share[0]), (8, 5), textcoords="offset points", color=colour)
+        ax.plot(k, share, "o-", color=colour, lw=2, label=label)
+    ax.legend(frameon=False)
     ax.set_xscale("log", base=2)
     ax.set_xticks(k, map(str, k))
     ax.set_ylim(0, None)
@@ -126,8 +126,8 @@ def _scatter(ax, name, code, y):
         points = code[y == digit]
         ax.scatter(*points.T, s=7, color=colours[digit], alpha=0.6, linewidths=0)
         ax.text(
-            *np.median(points, axis=0), str(digit), fontsize=13, weight="bold", ha="center",
-            va="center", bbox={"boxstyle": "circle,pad=0.15", "fc": "white", "ec": colours[digit]},
+            *np.median(points, axis=0), str(digit), fontsize=10, weight="bold", ha="center",
+            va="center", bbox={"boxstyle": "circle,pad=0.1", "fc": "white", "ec": colours[digit]},
         )  # fmt: skip
     ax.set_xlim(low[0] - margin[0], high[0] + margin[0])
     ax.set_ylim(low[1] - margin[1], high[1] + margin[1])

@@ -35,11 +35,11 @@ class FlatAdam:
     def __init__(self, decayed, spared, alpha=0.0, largest_gradient=math.inf):
         decayed, spared = list(decayed), list(spared)
         self.alpha, self.largest_gradient = alpha, largest_gradient
-        self.n_decayed = sum(p.numel() for p in decayed)
         self.parameters, self.gradient = _flatten(decayed + spared)
+        self.decayed = self.parameters[: sum(p.numel() for p in decayed)]
         self.mean = torch.zeros_like(self.parameters)
         self.square = torch.zeros_like(self.parameters)
-        self.n_steps = 0
+        self.n_steps = torch.zeros((), device=self.parameters.device)
 
     def zero_grad(self):
         """Set the gradient to zero, in place."""
@@ -50,11 +50,11 @@ class FlatAdam:
         """Move the parameters against their gradients."""
         self.n_steps += 1
         norm = torch.linalg.vector_norm(self.gradient)
-        self.gradient *= (self.largest_gradient / norm).clamp_(max=1.0)
+        shrink = norm.div_(self.largest_gradient).clamp_(min=1.0)
         if self.alpha:
-            self.parameters[: self.n_decayed] *= 1 - lr * self.alpha
+            self.decayed *= 1 - lr * self.alpha
         update = _fused if hasattr(torch, "_fused_adam_") else _plain
-        update(self, lr)
+        update(self, lr, shrink)
 
     def state(self):
         """Return what the next steps depend on, besides parameters and gradients."""
@@ -62,9 +62,8 @@ class FlatAdam:
 
     def load_state(self, state):
         """Go on from a `state`."""
-        self.mean.copy_(torch.as_tensor(state["mean"]))
-        self.square.copy_(torch.as_tensor(state["square"]))
-        self.n_steps = int(state["n_steps"])
+        for name, value in self.state().items():
+            value.copy_(torch.as_tensor(state[name]))
 
 
 def _flatten(parameters):
@@ -79,23 +78,24 @@ def _flatten(parameters):
     return flat, gradient
 
 
-def _plain(adam, lr):
+def _plain(adam, lr, shrink):
     beta1, beta2 = BETAS
-    adam.mean.lerp_(adam.gradient, 1 - beta1)
-    adam.square.mul_(beta2).addcmul_(adam.gradient, adam.gradient, value=1 - beta2)
-    scale = math.sqrt(1 - beta2**adam.n_steps)
-    step = lr / (1 - beta1**adam.n_steps)
+    gradient, n_steps = adam.gradient.div_(shrink), adam.n_steps.item()
+    adam.mean.lerp_(gradient, 1 - beta1)
+    adam.square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+    scale = math.sqrt(1 - beta2**n_steps)
+    step = lr / (1 - beta1**n_steps)
     adam.parameters.addcdiv_(adam.mean, adam.square.sqrt().div_(scale).add_(EPS), value=-step)
 
 
-def _fused(adam, lr):
+def _fused(adam, lr, shrink):
     torch._fused_adam_(
         [adam.parameters],
         [adam.gradient],
         [adam.mean],
         [adam.square],
         [],
-        [torch.tensor(float(adam.n_steps), device=adam.parameters.device)],
+        [adam.n_steps],
         lr=lr,
         beta1=BETAS[0],
         beta2=BETAS[1],
@@ -103,4 +103,5 @@ def _fused(adam, lr):
         eps=EPS,
         amsgrad=False,
         maximize=False,
+        grad_scale=shrink,
     )

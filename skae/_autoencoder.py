@@ -24,7 +24,7 @@ class AutoencoderTransformer(BaseAutoencoder):
     **The floor.** Held-out rows judge every epoch, PCA included. The trained
     model is kept where its mean gain over PCA, row by row, is larger than
     twice its standard error; otherwise the fitted model is the PCA of all
-    rows. Up to 1,000 rows five folds judge in turn and the model is then
+    rows. Up to 500 rows five folds judge in turn and the model is then
     trained on all rows for the number of epochs that they chose; above,
     ``validation_fraction`` of the rows is held out and taken in for ten last
     epochs at a falling rate. No rule can vouch for rows unlike all training
@@ -40,7 +40,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         ``min(n_samples, n_features)``.
     hidden_layer_sizes : "auto", int or array-like of int, default="auto"
         Hidden units of the encoder, layer by layer; the decoder mirrors them.
-        "auto" is (64,) up to 1,000 rows and (128, 128) above. ``()`` is the
+        "auto" is (64,) up to 500 rows and (128, 128) above. ``()`` is the
         linear autoencoder, without f and g; its best weights are PCA's
         (Baldi & Hornik, 1989).
     activation : {"gelu", "elu", "identity", "logistic", "relu", "silu", "tanh"} \
@@ -75,7 +75,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         Hold rows out, keep the best epoch, stop when it is
         ``n_iter_no_change`` epochs ago, and keep the floor.
     validation_fraction : float, default=0.1
-        Share of the rows held out above 1,000 rows; at least 30 rows and at
+        Share of the rows held out above 500 rows; at least 30 rows and at
         most a third.
     n_iter_no_change : int, default=20
         Epochs without an improvement after which training stops.

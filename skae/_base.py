@@ -22,7 +22,7 @@ from skae._start import LinearStart, linear_start
 from skae.metrics import explained_share
 
 DTYPES = (np.float64, np.float32)
-AUTO_HIDDEN, AUTO_HIDDEN_SMALL, SMALL = (128, 128), (64,), 1000  # up to SMALL rows
+AUTO_HIDDEN, AUTO_HIDDEN_SMALL, SMALL = (128, 128), (64,), 500  # up to SMALL rows
 INPUT_NOISE = 0.25  # in units of the square root of the share that PCA leaves unexplained
 LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to learn
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"

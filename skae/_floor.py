@@ -3,7 +3,7 @@
 import numpy as np
 
 FEWEST_ROWS = 30  # below, no help can be told from chance
-CROSS_FITTED_ROWS = 1000  # up to here folds judge, above it one held-out part
+CROSS_FITTED_ROWS = 500  # up to here folds judge, above it one held-out part
 FOLDS = 5
 FEWEST_HELD_OUT = 30
 STANDARD_ERRORS = 2.0

@@ -1,7 +1,12 @@
-"""Gradients derived by hand for the network that skae builds itself, without autograd's overhead."""
+"""Gradients derived by hand for the network that skae builds itself.
+
+Autograd's bookkeeping and fresh memory for every intermediate result cost
+more than the arithmetic of a small step; here each result has its place.
+"""
+
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from skae.losses import SquaredError
@@ -9,15 +14,50 @@ from skae.nn import MLP, Autoencoder, Residual
 
 aten = torch.ops.aten
 
-# type -> (settings it must have, forward(x), backward(grad, x, y))
+
+@dataclass(frozen=True)
+class Derivative:
+    """An activation and its derivative, written to a given place.
+
+    ``forward(x, out)``; ``backward(g, x, y)`` overwrites the gradient g of the
+    output y with that of the input x. ``settings`` are the attributes that
+    the activation module must have for this to hold.
+    """
+
+    forward: object
+    backward: object
+    settings: tuple = ()
+
+
+def _relu_backward(g, x, y):
+    aten.threshold_backward.grad_input(g, y, 0, grad_input=g)
+
+
 DERIVATIVES = {
-    nn.ELU: ({"alpha": 1.0}, F.elu, lambda g, x, y: aten.elu_backward(g, 1, 1, 1, True, y)),
-    nn.GELU: ({"approximate": "none"}, F.gelu, lambda g, x, y: aten.gelu_backward(g, x)),
-    nn.Identity: ({}, lambda x: x, lambda g, x, y: g),
-    nn.ReLU: ({}, F.relu, lambda g, x, y: aten.threshold_backward(g, y, 0)),
-    nn.Sigmoid: ({}, torch.sigmoid, lambda g, x, y: aten.sigmoid_backward(g, y)),
-    nn.SiLU: ({}, F.silu, lambda g, x, y: aten.silu_backward(g, x)),
-    nn.Tanh: ({}, torch.tanh, lambda g, x, y: aten.tanh_backward(g, y)),
+    nn.ELU: Derivative(
+        lambda x, out: aten.elu.out(x, out=out),
+        lambda g, x, y: aten.elu_backward.grad_input(g, 1, 1, 1, True, y, grad_input=g),
+        (("alpha", 1.0),),
+    ),
+    nn.GELU: Derivative(
+        lambda x, out: aten.gelu.out(x, out=out),
+        lambda g, x, y: aten.gelu_backward.grad_input(g, x, grad_input=g),
+        (("approximate", "none"),),
+    ),
+    nn.Identity: Derivative(lambda x, out: out.copy_(x), lambda g, x, y: None),
+    nn.ReLU: Derivative(lambda x, out: torch.clamp_min(x, 0, out=out), _relu_backward),
+    nn.Sigmoid: Derivative(
+        lambda x, out: torch.sigmoid(x, out=out),
+        lambda g, x, y: aten.sigmoid_backward.grad_input(g, y, grad_input=g),
+    ),
+    nn.SiLU: Derivative(
+        lambda x, out: aten.silu.out(x, out=out),
+        lambda g, x, y: aten.silu_backward.grad_input(g, x, grad_input=g),
+    ),
+    nn.Tanh: Derivative(
+        lambda x, out: torch.tanh(x, out=out),
+        lambda g, x, y: aten.tanh_backward.grad_input(g, y, grad_input=g),
+    ),
 }
 
 
@@ -39,10 +79,10 @@ def _known(half):
 
 
 def _known_activation(activation):
-    if type(activation) not in DERIVATIVES:
-        return False
-    settings = DERIVATIVES[type(activation)][0]
-    return all(getattr(activation, name) == value for name, value in settings.items())
+    derivative = DERIVATIVES.get(type(activation))
+    return derivative is not None and all(
+        getattr(activation, name) == value for name, value in derivative.settings
+    )
 
 
 class ReconstructionGradient:
@@ -62,13 +102,17 @@ class ReconstructionGradient:
         self.decoder = ResidualGradient(module.decoder)
         (term,) = objective.terms.values()
         self.column_weights = term.column_weights
+        self.places = {}
 
     @torch.no_grad()
     def __call__(self, inputs, target, weight=None):
         """Return the loss and leave its gradient in the parameters' ``grad``."""
         n_samples = len(inputs)
+        if n_samples not in self.places:
+            self.places[n_samples] = torch.empty_like(target, memory_format=torch.contiguous_format)
+        delta = self.places[n_samples]
         residual = self.decoder.forward(self.encoder.forward(inputs)).sub_(target)
-        delta = residual * self.column_weights
+        torch.mul(residual, self.column_weights, out=delta)
         if weight is not None:
             delta *= weight[:, None]
         loss = torch.dot(delta.view(-1), residual.view(-1)) / n_samples
@@ -78,48 +122,80 @@ class ReconstructionGradient:
 
 
 class ResidualGradient:
-    """Forward and backward pass of a `Residual` of a linear map and an `MLP`."""
+    """Forward and backward pass of a `Residual` of a linear map and an `MLP`.
+
+    The output and the gradient of the input stay valid until the next call
+    with a batch of the same size.
+    """
 
     def __init__(self, residual):
-        self.linear = residual.linear
-        mlp = residual.nonlinear or ()
-        self.layers = list(mlp)[0::2]
-        self.activations = [DERIVATIVES[type(a)][1:] for a in list(mlp)[1::2]]
+        layers = list(residual.nonlinear or ())
+        self.linear = None if residual.linear is None else Layer(residual.linear)
+        self.layers = [Layer(layer) for layer in layers[0::2]]
+        self.derivatives = [DERIVATIVES[type(activation)] for activation in layers[1::2]]
+        self.places = {}
 
     def forward(self, x):
         """Return the output; keep what ``backward`` needs."""
-        self.inputs, self.sums = [x], []
-        for layer, (activate, _) in zip(self.layers, self.activations, strict=False):
-            self.sums.append(_affine(layer, self.inputs[-1]))
-            self.inputs.append(activate(self.sums[-1]))
+        if len(x) not in self.places:
+            self.places[len(x)] = self._allocate(x)
+        self.sums, self.inputs, self.grads, out = self.places[len(x)]
+        self.inputs[0] = x
+        for i, derivative in enumerate(self.derivatives):
+            self.layers[i].forward(self.inputs[i], self.sums[i])
+            derivative.forward(self.sums[i], self.inputs[i + 1])
         if not self.layers:
-            return _affine(self.linear, x)
-        out = _affine(self.layers[-1], self.inputs[-1])
-        return out if self.linear is None else out.addmm_(x, self.linear.weight.t())
+            return self.linear.forward(x, out)
+        self.layers[-1].forward(self.inputs[-1], out)
+        return out if self.linear is None else out.addmm_(x, self.linear.transposed)
 
     def backward(self, grad, to_input=True):
         """Leave the parameters' gradients; return that of the input where it is asked for."""
-        linear_grad = None
-        if self.linear is not None:
-            linear_grad = self._through(self.linear, self.inputs[0], grad, to_input)
+        x, into_x = self.inputs[0], self.grads[0] if to_input else None
+        outer = grad
         for i in reversed(range(len(self.layers))):
-            further = self._through(self.layers[i], self.inputs[i], grad, to_input or i > 0)
+            into = self.grads[i] if i > 0 else into_x
+            self.layers[i].backward(self.inputs[i], grad, into)
             if i > 0:
-                derivative = self.activations[i - 1][1]
-                grad = derivative(further, self.sums[i - 1], self.inputs[i])
-        if not to_input or not self.layers:
-            return linear_grad
-        return further if linear_grad is None else further.add_(linear_grad)
+                self.derivatives[i - 1].backward(into, self.sums[i - 1], self.inputs[i])
+                grad = into
+        if self.linear is not None:
+            self.linear.backward(x, outer, into_x, add=bool(self.layers))
+        return into_x
 
-    @staticmethod
-    def _through(layer, x, grad, to_input):
-        torch.mm(grad.t(), x, out=layer.weight.grad)
+    def _allocate(self, x):
+        """Return places for sums, layer inputs, their gradients, and the output."""
+        widths = [layer.n_outputs for layer in self.layers[:-1]]
+        n_outputs = (self.layers[-1] if self.layers else self.linear).n_outputs
+        sums = [x.new_empty(len(x), width) for width in widths]
+        inputs = [x, *(x.new_empty(len(x), width) for width in widths)]
+        grads = [x.new_empty(len(x), width) for width in (x.shape[1], *widths)]
+        return sums, inputs, grads, x.new_empty(len(x), n_outputs)
+
+
+class Layer:
+    """A linear layer's tensors, and its products."""
+
+    def __init__(self, layer):
+        self.n_outputs = layer.out_features
+        self.weight, self.transposed = layer.weight.detach(), layer.weight.detach().t()
+        self.weight_grad = layer.weight.grad
+        self.bias = self.bias_grad = None
         if layer.bias is not None:
-            torch.sum(grad, 0, out=layer.bias.grad)
-        return grad.mm(layer.weight) if to_input else None
+            self.bias, self.bias_grad = layer.bias.detach(), layer.bias.grad
 
+    def forward(self, x, out):
+        """Return the layer's output."""
+        if self.bias is None:
+            return torch.mm(x, self.transposed, out=out)
+        return torch.addmm(self.bias, x, self.transposed, out=out)
 
-def _affine(layer, x):
-    if layer.bias is None:
-        return x.mm(layer.weight.t())
-    return torch.addmm(layer.bias, x, layer.weight.t())
+    def backward(self, x, grad, into=None, add=False):
+        """Leave the parameters' gradients; write, or add, the input's ``into`` its place."""
+        torch.mm(grad.t(), x, out=self.weight_grad)
+        if self.bias is not None:
+            torch.sum(grad, 0, out=self.bias_grad)
+        if into is not None and add:
+            into.addmm_(grad, self.weight)
+        elif into is not None:
+            torch.mm(grad, self.weight, out=into)

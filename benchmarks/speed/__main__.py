@@ -90,7 +90,9 @@ def plain_skorch(X, epochs):
 def mlp_regressor(X, epochs):
     """Train scikit-learn's perceptron to give its input; return the seconds."""
     layers = (*HIDDEN, N_COMPONENTS, *HIDDEN)
-    model = MLPRegressor(layers, batch_size=BATCH, max_iter=epochs, tol=0, n_iter_no_change=10**6)
+    model = MLPRegressor(
+        hidden_layer_sizes=layers, batch_size=BATCH, max_iter=epochs, tol=0, n_iter_no_change=10**6
+    )
     began = time.perf_counter()
     model.fit(X, X)
     return time.perf_counter() - began
