@@ -80,12 +80,10 @@ class BaseAutoencoder(
         return Objective(reconstruction=(SquaredError(column_weights), 1.0))
 
     def _make_corruption(self, start):
-        """Return what is done to the inputs of a training, ``(tensor, generator) -> tensor``."""
-        from skae.corruption import GaussianNoise
+        """Return what is done to the inputs of a training, or None."""
+        from skae.corruption import Jitter
 
-        return (
-            GaussianNoise(INPUT_NOISE * np.sqrt(start.unexplained)) if self._has_floor() else None
-        )
+        return Jitter(INPUT_NOISE * np.sqrt(start.unexplained)) if self._has_floor() else None
 
     def _has_floor(self):
         """Return whether training starts at a linear model to fall back on."""
@@ -502,7 +500,7 @@ class BaseAutoencoder(
             encoder,
             X,
             self.n_components_,
-            before=lambda rows: (rows - mean) / scale,
+            before=lambda rows, out: np.divide(np.subtract(rows, mean, out=out), scale, out=out),
             after=lambda code: np.multiply(code, code_scale, out=code),
         )
 
@@ -520,7 +518,7 @@ class BaseAutoencoder(
             decoder,
             Z,
             self.n_features_in_,
-            before=lambda code: code / code_scale,
+            before=lambda code, out: np.divide(code, code_scale, out=out),
             after=to_units_of_x,
         )
 

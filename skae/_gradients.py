@@ -109,14 +109,14 @@ class ReconstructionGradient:
         """Return the loss and leave its gradient in the parameters' ``grad``."""
         n_samples = len(inputs)
         if n_samples not in self.places:
-            self.places[n_samples] = torch.empty_like(target, memory_format=torch.contiguous_format)
-        delta = self.places[n_samples]
+            delta = torch.empty_like(target, memory_format=torch.contiguous_format)
+            self.places[n_samples] = delta, self.column_weights * (2 / n_samples)
+        delta, slopes = self.places[n_samples]
         residual = self.decoder.forward(self.encoder.forward(inputs)).sub_(target)
-        torch.mul(residual, self.column_weights, out=delta)
+        torch.mul(residual, slopes, out=delta)
         if weight is not None:
             delta *= weight[:, None]
-        loss = torch.dot(delta.view(-1), residual.view(-1)) / n_samples
-        delta *= 2 / n_samples
+        loss = torch.dot(delta.view(-1), residual.view(-1)) / 2
         self.encoder.backward(self.decoder.backward(delta), to_input=False)
         return loss
 

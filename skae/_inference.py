@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-CHUNK_ROWS = 8192
+CHUNK_CELLS = 2**18
 MARGIN = 1.0  # how far beyond the training range a trained module is trusted, in its widths
 
 
@@ -17,8 +17,10 @@ def apply(module, X, n_outputs, before, after):
     X : ndarray of shape (n_samples, n_inputs)
         Only read.
     n_outputs : int
-    before, after : callable
-        ``before(rows)`` returns a new array, ``after(rows)`` works in place.
+    before : callable
+        ``before(rows, out)`` writes what the module gets.
+    after : callable
+        ``after(rows)`` works in place.
 
     Returns
     -------
@@ -31,11 +33,14 @@ def apply(module, X, n_outputs, before, after):
     """
     out = np.empty((len(X), n_outputs), dtype=X.dtype)
     device = next(module.parameters()).device
+    n_rows = max(1, CHUNK_CELLS // max(1, X.shape[1], n_outputs))
+    place = np.empty((min(n_rows, len(X)), X.shape[1]), dtype=X.dtype)
     with torch.inference_mode(), np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, len(X), CHUNK_ROWS):
-            rows = slice(start, start + CHUNK_ROWS)
-            inputs = torch.from_numpy(np.ascontiguousarray(before(X[rows]))).to(device)
-            out[rows] = module(inputs).cpu().numpy()
+        for start in range(0, len(X), n_rows):
+            rows = slice(start, start + n_rows)
+            inputs = place[: len(X[rows])]
+            before(X[rows], inputs)
+            out[rows] = module(torch.from_numpy(inputs).to(device)).cpu().numpy()
             after(out[rows])
             if not np.isfinite(out[rows].sum()):
                 raise ValueError(

@@ -6,6 +6,7 @@ from torch.utils.data import Dataset
 
 CHUNK_BYTES = 2**24
 READY_BYTES = 2**26
+BLOCK_CELLS = 2**16
 
 
 class Rows(Dataset):
@@ -70,14 +71,16 @@ class StandardisedRows(Dataset):
 
     def __init__(self, rows, mean, scale, device="cpu"):
         self.rows, self.mean, self.scale, self.device = rows, mean, scale, device
+        high = mean.astype(np.float32)
+        parts = (high, mean - high, scale)
+        self._parts = [torch.as_tensor(part, dtype=torch.float32) for part in parts]
         self.weight = None
         if rows.weight is not None:
             self.weight = torch.as_tensor(rows.weight, dtype=torch.float32, device=device)
         cells = len(rows) * rows.X.shape[1]
         self._ready = None
         if 4 * cells <= READY_BYTES:
-            parts = [self._standardise(span) for span in rows.spans()]
-            self._ready = torch.cat(parts) if len(parts) > 1 else parts[0]
+            self._ready = self._standardise(slice(None))
 
     def __len__(self):
         return len(self.rows)
@@ -97,6 +100,20 @@ class StandardisedRows(Dataset):
         return self._standardise(index if isinstance(index, slice) else index.numpy())
 
     def _standardise(self, index):
-        cells = self.rows.take(index) - self.mean
-        cells /= self.scale
-        return torch.from_numpy(cells).to(self.device, torch.float32)
+        """Standardise block by block: each block stays in the processor's cache."""
+        index = self.rows.index[index]
+        out = torch.empty(len(index), self.n_features)
+        step = max(1, BLOCK_CELLS // max(1, self.n_features))
+        for start in range(0, len(index), step):
+            block = slice(start, start + step)
+            out[block] = self._scaled(np.take(self.rows.X, index[block], axis=0))
+        return out.to(self.device)
+
+    def _scaled(self, block):
+        """Centre and scale in place: in float64, or in float32 with a mean of two parts."""
+        if block.dtype == np.float64:
+            block -= self.mean
+            block /= self.scale
+            return torch.from_numpy(block)
+        high, low, scale = self._parts
+        return torch.from_numpy(block).sub_(high).sub_(low).div_(scale)

@@ -73,8 +73,9 @@ class TensorBatches:
     batch_size : int
     generator : torch.Generator or None
         Shuffles the rows and draws the corruption; None leaves them in order.
-    corruption : callable or None
-        ``(tensor, generator) -> tensor``, for the inputs.
+    corruption : object or None
+        Its ``begin(generator)`` returns, for an epoch, what makes the inputs
+        from the targets.
     """
 
     def __init__(self, rows, batch_size, generator=None, corruption=None):
@@ -90,21 +91,22 @@ class TensorBatches:
         order = None
         if self.generator is not None:
             order = torch.randperm(n_rows, generator=self.generator)
+        corrupt = self.corruption and self.corruption.begin(self.generator)
         edges = [n_rows * i // self.n_batches for i in range(self.n_batches + 1)]
         per_chunk = max(1, CHUNK_BYTES * self.n_batches // (4 * n_rows * self.rows.n_features))
         for first in range(0, self.n_batches, per_chunk):
-            yield from self._chunk(edges[first : first + per_chunk + 1], order)
+            yield from self._chunk(edges[first : first + per_chunk + 1], order, corrupt)
 
-    def _chunk(self, edges, order):
+    def _chunk(self, edges, order, corrupt):
         index = slice(edges[0], edges[-1])
         if order is not None:
             index = order[index]
-        target = self.rows.take(index)
-        inputs = self.corruption(target, self.generator) if self.corruption else target
-        weight = None if self.rows.weight is None else self.rows.weight[index]
+        targets = self.rows.take(index)
+        weights = None if self.rows.weight is None else self.rows.weight[index]
         for start, stop in pairwise(edge - edges[0] for edge in edges):
-            batch = slice(start, stop)
-            yield inputs[batch], (target[batch], None if weight is None else weight[batch])
+            target = targets[start:stop]
+            weight = None if weights is None else weights[start:stop]
+            yield corrupt(target) if corrupt else target, (target, weight)
 
 
 class AverageWeights:

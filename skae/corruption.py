@@ -1,4 +1,4 @@
-"""Noise for the inputs of a training: (tensor, generator) -> tensor."""
+"""Noise for the inputs of a training."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,10 @@ import torch
 
 
 @dataclass(frozen=True)
-class GaussianNoise:
-    """Add independent Gaussian noise to every cell.
+class Jitter:
+    """Gaussian noise that regularises: cheap, for its numbers are used several times an epoch.
+
+    Each batch takes them from another place of one long draw.
 
     Parameters
     ----------
@@ -17,7 +19,19 @@ class GaussianNoise:
 
     level: float
 
-    def __call__(self, x, generator):
-        """Return a noisy copy of ``x``."""
-        noise = torch.randn(x.shape, generator=generator).to(x.device)
-        return noise.mul_(self.level).add_(x)
+    DRAWS = 4  # numbers drawn in an epoch, in batches
+
+    def begin(self, generator):
+        """Return what adds noise to the batches of an epoch."""
+        pool = None
+
+        def add(x):
+            nonlocal pool
+            n_cells = x.numel()
+            if pool is None or len(pool) < n_cells:
+                pool = torch.randn(self.DRAWS * n_cells, generator=generator)
+                pool = pool.mul_(self.level).to(x.device)
+            start = int(torch.randint(len(pool) - n_cells + 1, (), generator=generator))
+            return x + pool[start : start + n_cells].view(x.shape)
+
+        return add

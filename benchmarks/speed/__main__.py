@@ -21,11 +21,12 @@ from sklearn.neural_network import MLPRegressor
 from torch import nn
 
 from skae import AutoencoderTransformer
-from skae._architecture import new_autoencoder
+from skae._architecture import new_autoencoder, released
 
 SHAPES = {"1,797 x 64": (1797, 64), "20,000 x 64": (20_000, 64), "200,000 x 32": (200_000, 32),
           "60,000 x 784": (60_000, 784)}  # fmt: skip
-N_COMPONENTS, HIDDEN, BATCH = 8, (128, 128), 128
+NETWORKS = (128, 128), (64,)
+N_COMPONENTS, BATCH = 8, 128
 
 
 def table(n_rows, n_columns):
@@ -36,10 +37,10 @@ def table(n_rows, n_columns):
     return (X / X.std(axis=0)).astype(np.float32)
 
 
-def network(n_columns):
-    """Return the network that skae trains: linear path and two hidden layers each way."""
+def network(n_columns, hidden):
+    """Return the network that skae trains: a linear path and hidden layers each way."""
     generator = torch.Generator().manual_seed(0)
-    module = new_autoencoder(n_columns, N_COMPONENTS, HIDDEN, "gelu", generator, True)
+    module = new_autoencoder(n_columns, N_COMPONENTS, hidden, "gelu", generator, True)
     for parameter in module.parameters():
         if parameter.ndim > 1:
             nn.init.normal_(parameter, 0, 1 / math.sqrt(parameter.shape[1]))
@@ -49,18 +50,18 @@ def network(n_columns):
 class Reconstruction(nn.Module):
     """The network as a plain module: rows in, reconstructions out."""
 
-    def __init__(self, n_columns):
+    def __init__(self, n_columns, hidden):
         super().__init__()
-        self.net = network(n_columns)
+        self.net = network(n_columns, hidden)
 
     def forward(self, x):
         """Return the reconstruction."""
         return self.net(x).reconstruction
 
 
-def hand_written(X, epochs, **adam):
+def hand_written(X, hidden, epochs, **adam):
     """Train by a loop as a torch user writes it; return the seconds."""
-    rows, model, loss = torch.from_numpy(X), Reconstruction(X.shape[1]), nn.MSELoss()
+    rows, model, loss = torch.from_numpy(X), Reconstruction(X.shape[1], hidden), nn.MSELoss()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, **adam)
     began = time.perf_counter()
     for _ in range(epochs):
@@ -73,12 +74,12 @@ def hand_written(X, epochs, **adam):
     return time.perf_counter() - began
 
 
-def plain_skorch(X, epochs):
+def plain_skorch(X, hidden, epochs):
     """Train by a plain skorch regressor; return the seconds."""
     from skorch import NeuralNetRegressor
 
     net = NeuralNetRegressor(
-        Reconstruction(X.shape[1]), optimizer=torch.optim.Adam, lr=1e-3, max_epochs=epochs,
+        Reconstruction(X.shape[1], hidden), optimizer=torch.optim.Adam, lr=1e-3, max_epochs=epochs,
         batch_size=BATCH, train_split=None, verbose=0, iterator_train__shuffle=True,
     )  # fmt: skip
     net.initialize()
@@ -87,9 +88,9 @@ def plain_skorch(X, epochs):
     return time.perf_counter() - began
 
 
-def mlp_regressor(X, epochs):
+def mlp_regressor(X, hidden, epochs):
     """Train scikit-learn's perceptron to give its input; return the seconds."""
-    layers = (*HIDDEN, N_COMPONENTS, *HIDDEN)
+    layers = (*hidden, N_COMPONENTS, *hidden[::-1])
     model = MLPRegressor(
         hidden_layer_sizes=layers, batch_size=BATCH, max_iter=epochs, tol=0, n_iter_no_change=10**6
     )
@@ -98,10 +99,10 @@ def mlp_regressor(X, epochs):
     return time.perf_counter() - began
 
 
-def skae_fit(X, epochs):
+def skae_fit(X, hidden, epochs):
     """Fit an autoencoder without held-out rows; return the seconds."""
     model = AutoencoderTransformer(
-        N_COMPONENTS, hidden_layer_sizes=HIDDEN, batch_size=BATCH, early_stopping=False,
+        N_COMPONENTS, hidden_layer_sizes=hidden, batch_size=BATCH, early_stopping=False,
         max_iter=epochs, random_state=0,
     )  # fmt: skip
     began = time.perf_counter()
@@ -109,15 +110,15 @@ def skae_fit(X, epochs):
     return time.perf_counter() - began
 
 
-def skae_epochs(X, epochs):
+def skae_epochs(X, hidden, epochs):
     """Return the seconds of ``epochs`` epochs: one fit less a shorter one."""
-    return skae_fit(X, epochs + 1) - skae_fit(X, 1)
+    return skae_fit(X, hidden, epochs + 1) - skae_fit(X, hidden, 1)
 
 
 CONTENDERS = {
     "skae": skae_epochs,
     "torch, default Adam (a)": hand_written,
-    "torch, fused Adam": lambda X, epochs: hand_written(X, epochs, fused=True),
+    "torch, fused Adam": lambda X, hidden, epochs: hand_written(X, hidden, epochs, fused=True),
     "plain skorch (b)": plain_skorch,
     "MLPRegressor (c)": mlp_regressor,
 }
@@ -132,17 +133,17 @@ def medians(contenders, rounds):
     return {name: statistics.median(times) for name, times in seconds.items()}
 
 
-def training(shape, rounds, threads):
+def training(shape, hidden, threads, rounds):
     """Print the ratios of an epoch at one shape."""
     torch.set_num_threads(threads)
     n_rows, n_columns = SHAPES[shape]
     X = table(n_rows, n_columns)
     epochs = max(1, 20_000 // n_rows)
-    runs = {name: lambda run=run: run(X, epochs) for name, run in CONTENDERS.items()}
+    runs = {name: lambda run=run: run(X, hidden, epochs) for name, run in CONTENDERS.items()}
     result = medians(runs, rounds)
     ratios = " | ".join(f"{result['skae'] / result[name]:.2f}" for name in list(result)[1:])
     per_step = result["skae"] / epochs / (n_rows / BATCH) * 1e6
-    print(f"| {shape} | {threads} | {per_step:.0f} | {ratios} |", flush=True)
+    print(f"| {shape} | {hidden} | {threads} | {per_step:.0f} | {ratios} |", flush=True)
 
 
 def inference(rounds):
@@ -171,7 +172,7 @@ def inference(rounds):
 
 def raw_chain(model, half, X):
     """Apply the layers of a half as bare matrix products, chunk by chunk."""
-    module = getattr(model._module_for(X.dtype), half)
+    module = getattr(released(model._module_for(X.dtype)), half)
     first, activation, last = module.nonlinear
     straight = module.linear.weight.T
     out = torch.empty(len(X), last.out_features)
@@ -223,16 +224,14 @@ def main(argv=None):
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args(argv).rounds
     warnings.filterwarnings("ignore")  # MLPRegressor does not converge, and need not
-    print(
-        f"one epoch of skae over one of each (hidden {HIDDEN}, code {N_COMPONENTS}, batch {BATCH})"
-    )
-    print(
-        "| rows x columns | threads | skae, us a step | " + " | ".join(list(CONTENDERS)[1:]) + " |"
-    )
-    print("|---|---|---|---|---|---|---|")
+    print(f"one epoch of skae over one of each (code {N_COMPONENTS}, batch {BATCH})")
+    names = " | ".join(list(CONTENDERS)[1:])
+    print(f"| rows x columns | hidden | threads | us a step | {names} |")
+    print("|---|---|---|---|---|---|---|---|")
     for shape in SHAPES:
-        for threads in (1, 2):
-            training(shape, rounds, threads)
+        for hidden in NETWORKS:
+            for threads in (1, 2):
+                training(shape, hidden, threads, rounds)
     inference(rounds)
     first_fit(rounds)
 
