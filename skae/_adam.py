@@ -39,7 +39,7 @@ class FlatAdam:
         self.decayed = self.parameters[: sum(p.numel() for p in decayed)]
         self.mean = torch.zeros_like(self.parameters)
         self.square = torch.zeros_like(self.parameters)
-        self.n_steps = torch.zeros((), device=self.parameters.device)
+        self.n_steps = torch.zeros((), dtype=torch.float32, device=self.parameters.device)
 
     def zero_grad(self):
         """Set the gradient to zero, in place."""
@@ -56,13 +56,13 @@ class FlatAdam:
         update = _fused if hasattr(torch, "_fused_adam_") else _plain
         update(self, lr, shrink)
 
-    def state(self):
+    def state_dict(self):
         """Return what the next steps depend on, besides parameters and gradients."""
         return {"mean": self.mean, "square": self.square, "n_steps": self.n_steps}
 
-    def load_state(self, state):
-        """Go on from a `state`."""
-        for name, value in self.state().items():
+    def load_state_dict(self, state):
+        """Go on from a `state_dict`."""
+        for name, value in self.state_dict().items():
             value.copy_(torch.as_tensor(state[name]))
 
 

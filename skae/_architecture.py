@@ -1,18 +1,36 @@
 """From parameters to modules: sizes, activations, the two halves, and the PCA start."""
 
+import threading
 from contextlib import contextmanager
+from copy import deepcopy
 
 import torch
+from torch import nn
 
 from skae.nn import ACTIVATIONS, MLP, Autoencoder, Confined, Gate, Residual, linear
 
+_global_generator = threading.RLock()
+
 
 @contextmanager
-def global_generator(seed):
-    """Seed torch's global generator for a while, for modules that know no other; then restore it."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+def global_generator(seed, device="cpu"):
+    """Seed torch's global generators for a while, for modules that know no other; restore them.
+
+    One thread at a time: the generators are the process's.
+    """
+    cuda = torch.device(device).type == "cuda"
+    with _global_generator, torch.random.fork_rng(devices=[device] if cuda else []):
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield
+
+
+def draws_from_global(activation, custom):
+    """Return whether the modules may draw from torch's global generators."""
+    built_in = isinstance(activation, str) or activation in ACTIVATIONS.values()
+    return not built_in or any(make is not None for make in custom)
 
 
 def new_autoencoder(
@@ -35,12 +53,17 @@ def new_autoencoder(
         the decoder's MLP.
     """
     activation = ACTIVATIONS[activation] if isinstance(activation, str) else activation
+    if not isinstance(activation(), nn.Module):
+        raise ValueError(
+            f"activation={activation!r} makes no torch.nn.Module: pass a name or a class such as "
+            "torch.nn.ELU."
+        )
 
     def half(n_inputs, n_outputs, hidden, custom):
         straight = linear(n_inputs, n_outputs, bias=False) if linear_path else None
         bent = None
         if generator is not None and custom is not None:
-            bent = custom(n_inputs, n_outputs)
+            bent = _custom(custom, n_inputs, n_outputs)
             bent = Gate(bent, n_outputs) if linear_path else bent
         elif generator is not None and (hidden or not linear_path):
             bent = MLP([n_inputs, *hidden, n_outputs], activation, generator, linear_path)
@@ -50,6 +73,25 @@ def new_autoencoder(
         half(n_features, n_components, hidden, custom[0]),
         half(n_components, n_features, hidden[::-1], custom[1]),
     )
+
+
+@torch.no_grad()
+def _custom(make, n_inputs, n_outputs):
+    """Make a user's module, one of our own, and try it."""
+    made = None if isinstance(make, nn.Module) else make(n_inputs, n_outputs)
+    if not isinstance(made, nn.Module):
+        raise ValueError(
+            f"encoder and decoder must be callables (n_inputs, n_outputs) -> torch.nn.Module, "
+            f"got {make!r}: pass a class or a function, such as torch.nn.Linear."
+        )
+    made = deepcopy(made).float().eval()
+    shape = tuple(made(torch.zeros(2, n_inputs, dtype=torch.float32)).shape)
+    if shape != (2, n_outputs):
+        raise ValueError(
+            f"{make!r} gave a module that maps (2, {n_inputs}) to {shape}: "
+            f"expected (2, {n_outputs})."
+        )
+    return made.train()
 
 
 @torch.no_grad()

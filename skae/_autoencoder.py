@@ -68,7 +68,8 @@ class AutoencoderTransformer(BaseAutoencoder):
     alpha : float, default=0.1
         Decoupled weight decay of f's and g's weight matrices.
     optimizer : "adam" or callable, default="adam"
-        "adam" or a class such as ``torch.optim.SGD``.
+        "adam" or a class such as ``torch.optim.SGD``, which gets ``alpha`` as
+        its ``weight_decay``.
     max_iter : "auto" or int, default="auto"
         Most epochs. "auto" is what takes about 4,000 steps, from 20 to 400.
     early_stopping : bool, default=True
@@ -83,11 +84,14 @@ class AutoencoderTransformer(BaseAutoencoder):
         Improvements below this share of PCA's held-out loss do not count.
     warm_start : bool, default=False
         Let the next ``fit`` go on from the present weights, which are then
-        its floor.
+        its floor. Its held-out rows are drawn anew: those that were trained
+        on before judge too kindly, unless ``X_val`` is given.
     callbacks : list of skorch callbacks or None, default=None
-        Cloned, and called in the trainings that held-out rows judge. One
-        that listens to single batches takes training through skorch's own
-        loop, several times slower.
+        Cloned for each training, those of the five folds too; the first that
+        asks for it (as ``EarlyStopping`` does) ends training. The last
+        training, on all rows, has no held-out rows and hears only those that
+        act on single batches or on what is trained. Such a callback takes
+        training through skorch's own loop, several times slower.
     skorch_params : dict or None, default=None
         Further parameters of the ``skorch.NeuralNet`` inside, such as
         ``{"optimizer__momentum": 0.9}``.
@@ -115,7 +119,8 @@ class AutoencoderTransformer(BaseAutoencoder):
     n_iter_ : int
         Epochs run, at least 1.
     best_iter_ : int
-        The epoch that was kept; 0 means that the model is its start, PCA.
+        The epoch that was kept; 0 means that the model is its start: PCA, or
+        with ``warm_start`` the earlier weights.
     loss_curve_ : list of float
         Training loss of each epoch, on inputs with noise; with folds, the
         first fold's.
@@ -123,11 +128,12 @@ class AutoencoderTransformer(BaseAutoencoder):
         Held-out score of each epoch: the explained share, over all folds
         where there are several. None without held-out rows.
     pca_score_ : float or None
-        PCA's score on the same held-out rows: the floor.
+        PCA's score on the same held-out rows (with ``warm_start``, that of
+        the earlier weights): the floor.
     history_ : list of dict
         What skorch recorded, one dict an epoch; with folds, the first fold's.
     batch_size_, hidden_layer_sizes_, device_ : int, tuple of int, str
-        What was used.
+        What was used. A model that was loaded or copied is on the CPU.
     module_ : torch.nn.Module
         The network, float64, of standardised rows and codes.
     n_features_in_ : int

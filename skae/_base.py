@@ -11,10 +11,11 @@ from importlib.metadata import version
 from itertools import pairwise
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, clone
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from skae._floor import FEWEST_ROWS
 from skae._params import CallbackSupportMixin, check_sample_weight, fit_context, with_callbacks
 from skae._progress import Progress
 from skae._rows import Rows
@@ -25,6 +26,15 @@ DTYPES = (np.float64, np.float32)
 AUTO_HIDDEN, AUTO_HIDDEN_SMALL, SMALL = (128, 128), (64,), 500  # up to SMALL rows
 INPUT_NOISE = 0.25  # in units of the square root of the share that PCA leaves unexplained
 LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to learn
+ARCHITECTURE = (
+    "n_components",
+    "hidden_layer_sizes",
+    "activation",
+    "linear_path",
+    "whiten",
+    "encoder",
+    "decoder",
+)
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"
 DECAY_FROM = 0.5  # without held-out rows the learning rate falls from here on
 PARTIAL_RATE = 0.3  # share of the learning rate that partial_fit takes
@@ -44,10 +54,12 @@ class BaseAutoencoder(
         """Return the hidden units of the encoder."""
         if isinstance(self.hidden_layer_sizes, str):
             return AUTO_HIDDEN_SMALL if n_rows <= SMALL else AUTO_HIDDEN
-        sizes = tuple(int(size) for size in np.ravel(self.hidden_layer_sizes))
-        if any(size <= 0 for size in sizes):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {self.hidden_layer_sizes}.")
-        return sizes
+        sizes = tuple(np.ravel(self.hidden_layer_sizes).tolist())
+        if any(size <= 0 or size != int(size) for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes must be > 0 and integers, got {self.hidden_layer_sizes}."
+            )
+        return tuple(map(int, sizes))
 
     def _new_module(self, generator, linear=False):
         """Return a module with new weights; with ``linear``, its linear maps alone."""
@@ -57,10 +69,10 @@ class BaseAutoencoder(
             self.n_features_in_,
             self.n_components_,
             self.hidden_layer_sizes_,
-            self.activation,
+            self._built["activation"],
             None if linear else generator,
             self._has_floor(),
-            (self.encoder, self.decoder),
+            (self._built["encoder"], self._built["decoder"]),
         )
 
     def _start_at(self, module, start):
@@ -87,11 +99,11 @@ class BaseAutoencoder(
 
     def _has_floor(self):
         """Return whether training starts at a linear model to fall back on."""
-        return self.linear_path == "pca"
+        return self._built["linear_path"] == "pca"
 
     def _start_is_best(self, start):
         """Return whether training cannot improve on the start."""
-        custom = self.encoder is not None or self.decoder is not None
+        custom = self._built["encoder"] is not None or self._built["decoder"] is not None
         return start.unexplained < LEAST_UNEXPLAINED or not (self.hidden_layer_sizes_ or custom)
 
     # fit --------------------------------------------------------------------------------------
@@ -133,8 +145,15 @@ class BaseAutoencoder(
         held_out = None
         if X_val is not None:
             held_out = Rows(validate_data(self, X_val, dtype=DTYPES, reset=False))
+            if len(held_out) < FEWEST_ROWS:
+                raise ValueError(
+                    f"X_val has {len(held_out)} rows: at least {FEWEST_ROWS} are needed to judge."
+                )
         rng = _private_random_state(self.random_state)
-        if not warm:
+        if warm:
+            self._check_unchanged()
+            self.batch_size_ = self._batch_size(len(rows))
+        else:
             self._resolve(linear_start(rows, self.n_components, rng), len(rows))
         with self._fitting(rng, Progress(self, X), self._settings(len(rows))) as fitting:
             fitted = self._train(fitting, rows, held_out, warm)
@@ -182,7 +201,8 @@ class BaseAutoencoder(
             averaging=False,
             optimizer_state=self.__dict__.get("_optimizer_state"),
         )
-        with self._fitting(rng, Progress(self, X), settings) as fitting:
+        n_before = 0 if first else self.n_iter_
+        with self._fitting(rng, Progress(self, X), settings, n_before) as fitting:
             module = self._trainable_module(fitting.generator)
             fitted = fitting.without_floor(module, LinearStart(**self._start), rows)
         earlier = [] if first else self.history_
@@ -211,16 +231,30 @@ class BaseAutoencoder(
 
     def _resolve(self, start, n_rows, more_to_come=False):
         """Start anew: settle what the parameters leave open."""
-        for name in ("module_", "_module_float32", "_optimizer_state"):
+        for name in ("module_", "_module_float32", "_optimizer_state", "_code_scale"):
             self.__dict__.pop(name, None)
+        self._built = {name: getattr(self, name) for name in ARCHITECTURE}
         self._start = asdict(start)
         self._nonlinear = self._confined = False
         self.n_components_ = len(start.deviations)
         self.hidden_layer_sizes_ = self._hidden_layer_sizes(np.inf if more_to_come else n_rows)
-        power = np.clip(np.round(np.log2(n_rows / 20)), 5, 8)
-        asked = int(2**power) if self.batch_size == "auto" else self.batch_size
-        self.batch_size_ = min(asked, n_rows)
+        self.batch_size_ = self._batch_size(n_rows)
         self.device_ = _device(self.device)
+
+    def _batch_size(self, n_rows):
+        if self.batch_size == "auto":
+            return int(2 ** np.clip(np.round(np.log2(n_rows / 20)), 5, 8))
+        return self.batch_size
+
+    def _check_unchanged(self):
+        """Refuse to go on with another network than the fitted one."""
+        for name, built in self._built.items():
+            asked = getattr(self, name)
+            if asked is not built and not np.array_equal(asked, built):
+                raise ValueError(
+                    f"warm_start goes on with the fitted network, but {name} was {built!r} then "
+                    f"and is {asked!r} now: set it back, or warm_start=False."
+                )
 
     def _settings(self, n_rows, **changes):
         """Return the `Settings` of a training."""
@@ -236,14 +270,14 @@ class BaseAutoencoder(
             "alpha": self.alpha,
             "optimizer": self.optimizer,
             "max_iter": max_iter,
-            "callbacks": tuple(clone(c, safe=False) for c in self.callbacks or ()),
+            "callbacks": tuple(self.callbacks or ()),
             "skorch_params": self.skorch_params or {},
             "decay_from": 1.0 if self.early_stopping else DECAY_FROM,
         }
         return Settings(**{**settings, **changes})
 
     @contextmanager
-    def _fitting(self, rng, progress, settings):
+    def _fitting(self, rng, progress, settings, n_before=0):
         """Yield the `Fitting` of a call, under its limits; turn its failures into errors."""
         import torch
 
@@ -252,13 +286,12 @@ class BaseAutoencoder(
         from skae._threads import limited_threads
         from skae._training import Diverged, explained_memory
 
-        seed = int(rng.randint(2**31 - 1))
+        seed = int(rng.randint(2**30)) + n_before  # a stream does not draw the same again
         generator = torch.Generator().manual_seed(seed)
-        own = any(map(callable, (self.activation, self.encoder, self.decoder)))
-        aside = global_generator(seed) if own else nullcontext()
+        aside = global_generator(seed, self.device_) if self._draws_from_global() else nullcontext()
         threads = limited_threads(self._step_flops())
         try:
-            with threads, aside, explained_memory(self.batch_size_):
+            with threads, aside, torch.enable_grad(), explained_memory(self.batch_size_):
                 yield Fitting(self, settings, rng, generator, progress)
         except Diverged as failure:
             raise ValueError(
@@ -268,9 +301,15 @@ class BaseAutoencoder(
         finally:
             progress.end()
 
+    def _draws_from_global(self):
+        from skae._architecture import draws_from_global
+
+        custom = self._built["encoder"], self._built["decoder"]
+        return draws_from_global(self._built["activation"], custom)
+
     def _train(self, fitting, rows, held_out, warm):
         """Return the `Fitted` of a call of fit."""
-        from skae._floor import FEWEST_ROWS, split
+        from skae._floor import split
 
         start = LinearStart(**self._start)
         few = held_out is None and len(rows) < FEWEST_ROWS
@@ -313,10 +352,9 @@ class BaseAutoencoder(
             module, spread = self._confine(module, rows, start)
         self.module_ = module
         self.__dict__.pop("_module_float32", None)
-        if self.whiten:
-            self._code_scale = 1 / spread
-        else:
-            self._code_scale = start.deviations if self._has_floor() else np.ones_like(spread)
+        if rows is not None or "_code_scale" not in self.__dict__:
+            units = start.deviations if self._has_floor() else np.ones_like(spread)
+            self._code_scale = 1 / spread if self.whiten else units
         self.best_iter_ = fitted.best_iter
         self._record(fitted.history, fitted.held_out_curve)
 
@@ -330,7 +368,7 @@ class BaseAutoencoder(
         from skae._architecture import confined, linear_maps
         from skae._inference import survey
 
-        inputs, codes, spread = survey(module, rows, start)
+        inputs, codes, spread = survey(module, rows, start, self.device_)
         self._confined = self._has_floor() and self._nonlinear
         if self._confined:
             module = confined(module, self.n_features_in_, self.n_components_)
@@ -477,6 +515,10 @@ class BaseAutoencoder(
         share = np.linspace(0, 1, n_steps, dtype=codes.dtype)[:, None]
         return self._decode((1 - share) * codes[0] + share * codes[1])
 
+    def __sklearn_is_fitted__(self):
+        """Return whether there is a model, also after a fit that failed."""
+        return "module_" in self.__dict__
+
     @property
     def _n_features_out(self):
         return self.n_components_
@@ -496,11 +538,20 @@ class BaseAutoencoder(
 
         mean, scale, code_scale = self._units(X.dtype)
         encoder = self._module_for(X.dtype).encoder
+        rest = (self.mean_ - mean).astype(X.dtype)  # what float32 cannot hold of the mean
+
+        def standardise(rows, out):
+            np.subtract(rows, mean, out=out)
+            if X.dtype == np.float32:
+                out -= rest
+            out /= scale
+
         return apply(
             encoder,
             X,
             self.n_components_,
-            before=lambda rows, out: np.divide(np.subtract(rows, mean, out=out), scale, out=out),
+            self.device_,
+            before=standardise,
             after=lambda code: np.multiply(code, code_scale, out=code),
         )
 
@@ -518,6 +569,7 @@ class BaseAutoencoder(
             decoder,
             Z,
             self.n_features_in_,
+            self.device_,
             before=lambda code, out: np.divide(code, code_scale, out=out),
             after=to_units_of_x,
         )
@@ -556,7 +608,7 @@ class BaseAutoencoder(
 
             from skae._architecture import confined, global_generator
 
-            with global_generator(0):
+            with global_generator(0) if self._draws_from_global() else nullcontext():
                 module = self._new_module(torch.Generator(), linear=not self._nonlinear)
             if self._confined:
                 module = confined(module, self.n_features_in_, self.n_components_)

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skae._floor import HeldOutCurves
 from skae._rows import StandardisedRows
 from skae._start import linear_start
-from skae._training import AutoencoderNet, Diverged, Settings, StopTraining
+from skae._training import AutoencoderNet, Diverged, Settings, StopTraining, takes_part
 
 SLOWER = 0.1  # factor of the learning rate after a divergence
 POLISH_EPOCHS, POLISH_RATE = 10, 0.3  # the last epochs of a large fit, on all rows
@@ -56,6 +56,7 @@ class Fitting:
 
     def linear(self, start):
         """Leave it at the linear start."""
+        self.progress.begin(1)
         return Fitted(None, start, 0, [], [])
 
     def without_floor(self, module, start, rows):
@@ -63,7 +64,7 @@ class Fitting:
         net = self._net(module, start, rows, self.settings)
         self.progress.begin(self.settings.max_iter)
         self._run(net, self.progress.epoch)
-        state = net.optimizer_.state() if net.lean else None
+        state = net.optimizer_.state_dict() if net.lean else None
         return Fitted(net.module_, start, len(net.history), _plain(net.history), [], state)
 
     def above_floor(self, module, start, rows, pairs, final):
@@ -92,17 +93,15 @@ class Fitting:
         fitted = Fitted(None, start, 0, _plain(nets[0].history), curves.curve)
         if self.estimator._has_floor() and not curves.accept():
             return fitted
-        try:
-            if len(nets) > 1:
-                fitted.module = self._again(module, start, rows, max(1, curves.best))
-            else:
-                nets[0].module_.load_state_dict(weights)
-                fitted.module, fitted.start = nets[0].module_, starts[0]
-                if final:
-                    fitted.module = self._polished(fitted.module, starts[0], rows)
-            fitted.best_iter = curves.best
-        except Diverged as failure:
-            _warn_of_divergence(failure)
+        rate = nets[0].lr
+        if len(nets) > 1:
+            fitted.module = self._again(module, start, rows, max(1, curves.best), rate)
+        else:
+            nets[0].module_.load_state_dict(weights)
+            fitted.module, fitted.start = nets[0].module_, starts[0]
+            if final:
+                fitted.module = self._polished(fitted.module, starts[0], rows, rate)
+        fitted.best_iter = 0 if fitted.module is None else curves.best
         return fitted
 
     def go_on(self, module, start, pair):
@@ -132,22 +131,32 @@ class Fitting:
         self.estimator._start_at(module, start)
         return module
 
-    def _again(self, module, start, rows, n_epochs):
-        """Train on all rows for as many epochs as the held-out rows chose."""
-        settings = replace(self.settings, max_iter=n_epochs, callbacks=())
-        return self._run(self._net(self._started(module, start), start, rows, settings))
+    def _again(self, module, start, rows, n_epochs, rate):
+        """Train on all rows for as many epochs as the held-out rows chose; None if it diverges."""
+        settings = replace(self._final_settings(), max_iter=n_epochs, learning_rate=rate)
+        try:
+            return self._run(self._net(self._started(module, start), start, rows, settings))
+        except Diverged as failure:
+            _warn_of_divergence(failure)
+            return None
 
-    def _polished(self, module, start, rows):
-        """Take the held-out rows in, in a few epochs at a falling rate."""
+    def _polished(self, module, start, rows, rate):
+        """Take the held-out rows in, in a few epochs at a falling rate; or leave it, if it diverges."""
         settings = replace(
-            self.settings,
+            self._final_settings(),
             max_iter=POLISH_EPOCHS,
-            learning_rate=POLISH_RATE * self.settings.learning_rate,
+            learning_rate=POLISH_RATE * rate,
             decay_from=0.0,
             averaging=False,
-            callbacks=(),
         )
-        return self._run(self._net(deepcopy(module), start, rows, settings))
+        try:
+            return self._run(self._net(deepcopy(module), start, rows, settings))
+        except Diverged:
+            return module
+
+    def _final_settings(self):
+        """Return settings with those callbacks only that change training itself."""
+        return replace(self.settings, callbacks=tuple(filter(takes_part, self.settings.callbacks)))
 
     def _run(self, net, after_epoch=None):
         """Train a net without held-out rows to the end; return its module."""
@@ -171,10 +180,11 @@ class Fitting:
         patience = _Patience(self.estimator.n_iter_no_change, self.estimator.tol, curves.curve[0])
         try:
             with _told(nets):
-                for number in range(1, settings.max_iter + 1):
-                    loss = self._epoch(nets, best)
+                while len(curves.curve) <= settings.max_iter:
+                    loss = self._epoch(nets, best, curves)
                     if curves.add([net.row_losses for net in nets]) and len(nets) == 1:
                         best = [nets[0].weights()]
+                    number = len(curves.curve) - 1
                     self.progress.epoch(number, loss, 1 - curves.curve[-1])
                     if patience.is_over(number, curves.curve[-1]):
                         break
@@ -185,16 +195,21 @@ class Fitting:
             curves.best = 0
         return curves, best[0]
 
-    def _epoch(self, nets, best):
-        """Train each net for an epoch; where one diverges, once more from the best weights."""
+    def _epoch(self, nets, best, curves):
+        """Train each net for an epoch; where one diverges, once more from the best weights.
+
+        Several nets go back to their start, so that all have seen as many epochs.
+        """
         try:
             return float(np.mean([net.epoch() for net in nets]))
         except Diverged:
             if nets[0].lr < self.settings.learning_rate:
                 raise
+            n_epochs = curves.best if len(nets) == 1 else 0
+            curves.rewind(n_epochs)
             for net, weights in zip(nets, best, strict=True):
-                net.restart(weights, net.lr * SLOWER)
-            return self._epoch(nets, best)
+                net.restart(weights, net.lr * SLOWER, n_epochs)
+            return self._epoch(nets, best, curves)
 
     def _warn_of_max_iter(self, patience):
         asked = self.estimator.max_iter

@@ -3,6 +3,7 @@
 import numpy as np
 
 FEWEST_ROWS = 30  # below, no help can be told from chance
+FEWEST_EFFECTIVE = 15  # rows, where their weights differ: (sum w)^2 / sum w^2
 CROSS_FITTED_ROWS = 500  # up to here folds judge, above it one held-out part
 FOLDS = 5
 FEWEST_HELD_OUT = 30
@@ -34,10 +35,13 @@ class HeldOutCurves:
     """
 
     def __init__(self, weights, start):
+        self.judged = [np.isfinite(losses) for losses in start]
+        start = self._judged_rows(start)
         everything = np.concatenate(start)
         limit = OUTLIER_FACTOR * np.quantile(everything, OUTLIER_QUANTILE)
         self.weights = [
-            w * _influence(losses, limit) for w, losses in zip(weights, start, strict=True)
+            weight * _influence(losses, limit)
+            for weight, losses in zip(self._judged_rows(weights), start, strict=True)
         ]
         self.epochs = [start]
         self.curve = [self._mean(start)]
@@ -45,6 +49,7 @@ class HeldOutCurves:
 
     def add(self, losses):
         """Take in an epoch; return whether it is the best so far."""
+        losses = self._judged_rows(losses)
         self.curve.append(self._mean(losses))
         improved = self.curve[-1] < self.curve[self.best]
         if improved:
@@ -54,6 +59,17 @@ class HeldOutCurves:
         else:
             self.epochs.append(losses)
         return improved
+
+    def _judged_rows(self, values):
+        """Leave out rows so far from the training rows that their start overflows."""
+        return [value[judged] for value, judged in zip(values, self.judged, strict=True)]
+
+    def rewind(self, epoch):
+        """Forget what came after an epoch: the start, or for a single training its best."""
+        del self.curve[epoch + 1 :]
+        if len(self.weights) > 1:
+            del self.epochs[epoch + 1 :]
+        self.best = epoch
 
     def accept(self):
         r"""Return whether the gain over the start is beyond doubt.
@@ -67,8 +83,11 @@ class HeldOutCurves:
             return False
         gains = np.concatenate([start - best for start, best in self._judged()])
         weight = np.concatenate(self.weights)
+        if weight.sum() ** 2 / np.sum(weight**2) < FEWEST_EFFECTIVE:
+            return False
         mean = np.average(gains, weights=weight)
         error = np.sqrt(np.sum((weight * (gains - mean)) ** 2)) / weight.sum()
+        error *= np.sqrt(len(gains) / (len(gains) - 1))
         return bool(mean > STANDARD_ERRORS * error)
 
     def _judged(self):
@@ -93,8 +112,4 @@ def _influence(start, limit):
     The rows are judged relative to their start: one that the trained model
     spoils counts in full.
     """
-    return (
-        np.minimum(1.0, limit / np.maximum(start, np.finfo(float).tiny))
-        if limit > 0
-        else np.ones(len(start))
-    )
+    return limit / np.maximum(start, limit) if limit > 0 else np.ones(len(start))

@@ -7,7 +7,7 @@ CHUNK_CELLS = 2**18
 MARGIN = 1.0  # how far beyond the training range a trained module is trusted, in its widths
 
 
-def apply(module, X, n_outputs, before, after):
+def apply(module, X, n_outputs, device, before, after):
     """Return ``module`` of every row of ``X``, in the dtype of X.
 
     Parameters
@@ -17,6 +17,8 @@ def apply(module, X, n_outputs, before, after):
     X : ndarray of shape (n_samples, n_inputs)
         Only read.
     n_outputs : int
+    device : str
+        Where the module is.
     before : callable
         ``before(rows, out)`` writes what the module gets.
     after : callable
@@ -32,7 +34,6 @@ def apply(module, X, n_outputs, before, after):
         If a result is not finite.
     """
     out = np.empty((len(X), n_outputs), dtype=X.dtype)
-    device = next(module.parameters()).device
     n_rows = max(1, CHUNK_CELLS // max(1, X.shape[1], n_outputs))
     place = np.empty((min(n_rows, len(X)), X.shape[1]), dtype=X.dtype)
     with torch.inference_mode(), np.errstate(over="ignore", invalid="ignore"):
@@ -42,7 +43,7 @@ def apply(module, X, n_outputs, before, after):
             before(X[rows], inputs)
             out[rows] = module(torch.from_numpy(inputs).to(device)).cpu().numpy()
             after(out[rows])
-            if not np.isfinite(out[rows].sum()):
+            if not (np.isfinite(out[rows].sum()) or np.isfinite(out[rows]).all()):
                 raise ValueError(
                     f"A result is beyond the range of {X.dtype}: the input is too far from the "
                     "training rows. Pass float64, or rescale the columns."
@@ -50,7 +51,7 @@ def apply(module, X, n_outputs, before, after):
     return out
 
 
-def survey(module, rows, start):
+def survey(module, rows, start, device):
     """Look at all training rows once.
 
     Returns
@@ -60,7 +61,6 @@ def survey(module, rows, start):
     deviations : ndarray of shape (n_components,)
         Standard deviation of each unit of the code (1 where it is constant).
     """
-    device = next(module.parameters()).device
     inputs, codes, total = Range(), Range(), 0.0
     with torch.inference_mode():
         for chunk, weight in rows.chunks():

@@ -25,7 +25,10 @@ class Rows(Dataset):
     def __init__(self, X, index=None, weight=None):
         self.X = X
         self.index = np.arange(len(X)) if index is None else index
-        self.weight = None if weight is None else weight[self.index] / weight[self.index].mean()
+        self.weight = None
+        if weight is not None:
+            share = weight[self.index] / weight.max()
+            self.weight = share / share.mean()
 
         self._all_weight = weight
 
@@ -102,7 +105,7 @@ class StandardisedRows(Dataset):
     def _standardise(self, index):
         """Standardise block by block: each block stays in the processor's cache."""
         index = self.rows.index[index]
-        out = torch.empty(len(index), self.n_features)
+        out = torch.empty(len(index), self.n_features, dtype=torch.float32)
         step = max(1, BLOCK_CELLS // max(1, self.n_features))
         for start in range(0, len(index), step):
             block = slice(start, start + step)

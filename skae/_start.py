@@ -1,6 +1,7 @@
 """The linear start: scikit-learn's PCA, with row weights, of rows read in chunks."""
 
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from scipy import linalg
@@ -55,7 +56,7 @@ def linear_start(rows, n_components, random_state):
     axes, singular_values = _principal_axes(rows, mean, n_components, random_state)
     k = _resolve(n_components, singular_values, rows.X.shape[1], total * len(rows))
     components, deviations = _pad(axes, singular_values, k, len(rows))
-    explained = np.sum(singular_values[:k] ** 2) / (total * len(rows) or 1.0)
+    explained = np.sum(singular_values[:k] ** 2) / (total * len(rows)) if total else 1.0
     return LinearStart(
         mean=mean,
         scale=scale,
@@ -86,7 +87,11 @@ def _principal_axes(rows, mean, n_components, random_state):
         return _axes_of_covariance(rows, mean)
     centred = np.concatenate([(c - mean) * np.sqrt(w)[:, None] for c, w in rows.chunks()])
     smallest = min(n_samples, n_features)
-    if centred.size > SMALL_SVD and isinstance(n_components, int) and n_components < 0.8 * smallest:
+    if (
+        centred.size > SMALL_SVD
+        and isinstance(n_components, Integral)
+        and n_components < 0.8 * smallest
+    ):
         _, values, axes = randomized_svd(centred, n_components, random_state=random_state)
     else:
         _, values, axes = linalg.svd(centred, full_matrices=False, check_finite=False)

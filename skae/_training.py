@@ -6,8 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from skorch import NeuralNet
-from skorch.callbacks import Callback, LRScheduler
+from skorch.callbacks import Callback, LRScheduler, ParamMapper
 
 from skae._adam import FlatAdam
 from skae._gradients import ReconstructionGradient, has_gradient
@@ -155,7 +156,7 @@ class AutoencoderNet(NeuralNet):
             lr=settings.learning_rate,
             max_epochs=settings.max_iter,
             batch_size=settings.batch_size,
-            callbacks=list(settings.callbacks),
+            callbacks=[clone(callback, safe=False) for callback in settings.callbacks],
             device=rows.device,
             train_split=None if held_out is None else lambda dataset: (dataset, held_out),
             verbose=0,
@@ -178,7 +179,7 @@ class AutoencoderNet(NeuralNet):
     def initialize_optimizer(self, triggered_directly=None):
         """Make Adam over one flat vector, or the optimizer that was asked for."""
         settings, callbacks = self.settings, [callback for _, callback in self.callbacks_]
-        self.lean = settings.optimizer == "adam" and not any(map(_hears_batches, callbacks))
+        self.lean = settings.optimizer == "adam" and not any(map(takes_part, callbacks))
         self.own_schedule = not any(isinstance(callback, LRScheduler) for callback in callbacks)
         self.steps_done = 0
         self.steps_an_epoch = len(self.get_iterator(self.rows, training=True))
@@ -186,7 +187,7 @@ class AutoencoderNet(NeuralNet):
         if self.lean:
             self.optimizer_ = FlatAdam(decayed, spared, settings.alpha, LARGEST_GRADIENT)
             if settings.optimizer_state:
-                self.optimizer_.load_state(settings.optimizer_state)
+                self.optimizer_.load_state_dict(settings.optimizer_state)
             self.gradient = _gradient(self)
         else:
             self.optimizer_ = self._torch_optimizer(decayed, spared)
@@ -197,18 +198,26 @@ class AutoencoderNet(NeuralNet):
     def _torch_optimizer(self, decayed, spared):
         settings = self.settings
         optimizer = torch.optim.AdamW if settings.optimizer == "adam" else settings.optimizer
+        params = {"lr": self.lr, **self.get_params_for("optimizer")}
+        if not (decayed and settings.alpha):
+            return optimizer([*decayed, *spared], **params)
         groups = [
             {"params": decayed, "weight_decay": settings.alpha},
             {"params": spared, "weight_decay": 0.0},
         ]
-        params = self.get_params_for("optimizer")
-        return optimizer([g for g in groups if g["params"]], **{"lr": self.lr, **params})
+        return optimizer([group for group in groups if group["params"]], **params)
 
     def get_loss(self, y_pred, y_true, *args, **kwargs):
         """Return the mean objective of a batch."""
         target, weight = y_true
         losses = self.criterion_(y_pred, target)
         return losses.mean() if weight is None else (losses * weight).mean()
+
+    def train_step_single(self, batch, **fit_params):
+        """Return loss and outputs of a batch; leave gradients, none longer than the limit."""
+        step = super().train_step_single(batch, **fit_params)
+        torch.nn.utils.clip_grad_norm_(self.module_.parameters(), LARGEST_GRADIENT)
+        return step
 
     def infer(self, x, **fit_params):
         """Return the module's outputs."""
@@ -245,6 +254,8 @@ class AutoencoderNet(NeuralNet):
             loss = float(np.average(self.judge(iterator), weights=self.held_out.rows.weight))
         elif self.lean:
             loss = self._lean_epoch(iterator)
+            self.history.new_batch()  # one for all, for callbacks such as Checkpoint
+            self.history.record_batch("train_loss", loss)
         else:
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             loss = float(np.mean([batch["train_loss"] for batch in self.history[-1]["batches"]]))
@@ -300,10 +311,10 @@ class AutoencoderNet(NeuralNet):
     def epoch(self):
         """Train for one more epoch; return the training loss."""
         self.fit_loop(self.rows, epochs=1)
-        losses = [self.history[-1]["train_loss"], self.history[-1].get("valid_loss", 0.0)]
-        if not np.isfinite(losses).all():
-            raise Diverged(f"the loss became {losses[0]} in epoch {len(self.history)}")
-        return losses[0]
+        loss = self.history[-1]["train_loss"]
+        if not (np.isfinite(loss) and all(p.isfinite().all() for p in self.module_.parameters())):
+            raise Diverged(f"the loss became {loss} in epoch {len(self.history)}")
+        return loss
 
     def held_out_weights(self):
         """Return the weights of the held-out rows, with a mean of 1."""
@@ -317,16 +328,21 @@ class AutoencoderNet(NeuralNet):
         self._swap()
         return weights
 
-    def restart(self, weights, rate):
-        """Go back to some weights, at another rate, with a fresh optimizer."""
+    def restart(self, weights, rate, n_epochs):
+        """Go back to the weights after some epochs, at another rate, with a fresh optimizer."""
         self.module_.load_state_dict(weights)
+        del self.history[n_epochs:]
         self.lr = rate
         self.initialize_optimizer()
 
 
-def _hears_batches(callback):
-    """Return whether a callback does something at single batches."""
-    return any(getattr(type(callback), e) is not getattr(Callback, e) for e in BATCH_EVENTS)
+def takes_part(callback):
+    """Return whether a callback changes training itself: at single batches, or what is trained."""
+    kind = callback[-1] if isinstance(callback, tuple) else callback
+    kind = kind if isinstance(kind, type) else type(kind)
+    return issubclass(kind, ParamMapper) or any(
+        getattr(kind, event, None) is not getattr(Callback, event) for event in BATCH_EVENTS
+    )
 
 
 def _raised_by(callback, interrupt):

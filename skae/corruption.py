@@ -29,7 +29,7 @@ class Jitter:
             nonlocal pool
             n_cells = x.numel()
             if pool is None or len(pool) < n_cells:
-                pool = torch.randn(self.DRAWS * n_cells, generator=generator)
+                pool = torch.randn(self.DRAWS * n_cells, generator=generator, dtype=x.dtype)
                 pool = pool.mul_(self.level).to(x.device)
             start = int(torch.randint(len(pool) - n_cells + 1, (), generator=generator))
             return x + pool[start : start + n_cells].view(x.shape)

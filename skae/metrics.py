@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.utils.validation import check_array
 
+LARGEST_SQUARABLE = 1e100
+
 
 def explained_share(X, reconstruction):
     r"""Share of the variance of ``X`` that a reconstruction explains.
@@ -34,6 +36,9 @@ def explained_share(X, reconstruction):
         raise ValueError(
             f"The reconstruction has shape {reconstruction.shape}, X has {X.shape}: they must agree."
         )
+    largest = np.abs(X).max(initial=0)
+    if largest > LARGEST_SQUARABLE:
+        X, reconstruction = X / largest, reconstruction / largest
     error = np.sum((X - reconstruction) ** 2)
     total = np.sum((X - X.mean(axis=0)) ** 2)
     if total == 0:

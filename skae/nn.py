@@ -27,7 +27,7 @@ class Outputs(NamedTuple):
 
 def linear(n_inputs, n_outputs, bias=True):
     """Return an ``nn.Linear`` without values: making it draws no random numbers."""
-    return nn.utils.skip_init(nn.Linear, n_inputs, n_outputs, bias=bias)
+    return nn.utils.skip_init(nn.Linear, n_inputs, n_outputs, bias=bias, dtype=torch.float32)
 
 
 class MLP(nn.Sequential):
@@ -74,7 +74,7 @@ class Gate(nn.Module):
     def __init__(self, module, n_outputs):
         super().__init__()
         self.module = module
-        self.gain = nn.Parameter(torch.zeros(n_outputs))
+        self.gain = nn.Parameter(torch.zeros(n_outputs, dtype=torch.float32))
 
     def forward(self, x):
         """Return ``gain * module(x)``."""

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from skae import AutoencoderTransformer
@@ -173,6 +174,47 @@ def test_warm_start_goes_on(digits):
     assert cold.fit(digits[0]).score(digits[1]) == cold.fit(digits[0]).score(digits[1])
 
 
+@quiet
+def test_warm_start_refuses_another_network(digits):
+    estimator = AutoencoderTransformer(4, warm_start=True, max_iter=2, random_state=0)
+    estimator.fit(digits[0])
+    for change in ({"n_components": 5}, {"activation": "relu"}, {"hidden_layer_sizes": (9,)}):
+        with pytest.raises(ValueError, match=f"warm_start.*{next(iter(change))} was"):
+            clone(estimator).fit(digits[0]).set_params(**change).fit(digits[0])
+
+
+def test_a_failed_fit_leaves_no_half_model(digits):
+    estimator = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(digits[0])
+    with pytest.raises(ValueError, match="device='warp'"):
+        estimator.set_params(device="warp").fit(digits[0])
+    with pytest.raises(NotFittedError):
+        estimator.transform(digits[0])
+
+
+def test_whitened_units_survive_partial_fit(digits):
+    estimator = AutoencoderTransformer(3, whiten=True, random_state=0).fit(digits[0])
+    estimator.set_params(learning_rate_init=1e-30).partial_fit(digits[0])
+    np.testing.assert_allclose(estimator.transform(digits[0]).std(axis=0, ddof=1), 1, rtol=1e-3)
+
+
+def test_offsets_do_not_blur_float32():
+    rng = np.random.default_rng(0)
+    X = (1e5 + 1 / 3 + rng.normal(0, 1, size=(200, 3)) * [3, 2, 1]).astype(np.float32)
+    code = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(X).transform(X)
+    assert np.abs(code.mean(axis=0)).max() < 1e-5
+
+
+def test_huge_values_of_float32():
+    X = (np.random.default_rng(0).normal(10, 1, size=(9000, 7)) * 1e33).astype(np.float32)
+    estimator = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(X)
+    assert np.isfinite(estimator.reconstruct(X)).all()
+
+
+def test_score_of_huge_rows(digits):
+    estimator = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(digits[0])
+    assert estimator.score(digits[1] * 1e180) == pytest.approx(estimator.score(digits[1]), abs=0.2)
+
+
 def test_warm_start_keeps_what_it_cannot_improve(gaussian):
     estimator = AutoencoderTransformer(3, warm_start=True, random_state=0)
     before = estimator.fit(gaussian).transform(gaussian)
@@ -180,6 +222,29 @@ def test_warm_start_keeps_what_it_cannot_improve(gaussian):
 
 
 # own modules ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"encoder": nn.Linear(64, 4)}, "callables"),
+        ({"decoder": lambda n_in, n_out: nn.Linear(n_in, 3)}, "expected"),
+        ({"activation": lambda: 3}, "makes no torch.nn.Module"),
+        ({"hidden_layer_sizes": (3.7,)}, "integers"),
+    ],
+)
+def test_wrong_modules_are_named(digits, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        AutoencoderTransformer(4, **parameters).fit(digits[0])
+
+
+def test_own_modules_are_copied(digits):
+    layer = nn.Linear(64, 2)
+    AutoencoderTransformer(
+        2, encoder=lambda n_in, n_out: layer, early_stopping=False, max_iter=1, linear_path=None
+    ).fit(digits[0])
+    assert layer.weight.dtype == torch.float32
+    assert layer.weight.requires_grad
 
 
 def two_layers(n_inputs, n_outputs):
@@ -269,8 +334,11 @@ def test_bad_use(fitted, digits):
         fitted.inverse_transform(np.zeros((2, 3)))
     with pytest.raises(ValueError, match="n_steps=1"):
         fitted.interpolate(digits[1][0], digits[1][1], n_steps=1)
+    tiny = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(digits[0] * 1e-30)
     with pytest.raises(ValueError, match="beyond the range of float32"):
-        fitted.transform(np.full((1, 64), 3e38, dtype=np.float32))
+        tiny.set_params(whiten=True).fit(digits[0] * 1e-30).transform(
+            np.full((1, 64), 3e38, dtype=np.float32)
+        )
 
 
 def test_wrong_column_names(wine):
@@ -302,4 +370,3 @@ def test_cuda(digits):
     estimator = AutoencoderTransformer(4, device="cuda", random_state=0).fit(digits[0])
     cpu = AutoencoderTransformer(4, device="cpu", random_state=0).fit(digits[0])
     assert abs(estimator.score(digits[1]) - cpu.score(digits[1])) < 0.03
-    assert ConvergenceWarning

@@ -105,6 +105,13 @@ def test_copies_and_files_are_equal_to_the_bit(digits, estimator, tmp_path):
         )
 
 
+def test_parameters_set_after_fit_do_not_change_copies(digits):
+    estimator = small(hidden_layer_sizes=(8,), random_state=0).fit(digits[0])
+    code = estimator.transform(digits[1])
+    estimator.set_params(activation="relu", linear_path=None, encoder=nn.Linear)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(estimator)).transform(digits[1]), code)
+
+
 def test_state_is_arrays_and_builtins(digits):
     state = small().fit(digits[0]).__getstate__()
     dump = pickle.dumps(state)

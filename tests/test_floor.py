@@ -114,6 +114,15 @@ def test_held_out_rows_of_ones_own(digits):
     assert shifted.pca_score_ != estimator.pca_score_
 
 
+def test_few_rows_do_not_judge(gaussian):
+    with pytest.raises(ValueError, match="X_val has 5 rows: at least 30"):
+        AutoencoderTransformer(2).fit(gaussian, X_val=gaussian[:5])
+    start = np.full(100, 1.0)
+    heavy = HeldOutCurves([np.r_[np.full(5, 1.0), np.full(95, 1e-9)]], [start])
+    heavy.add([start - 0.5 - 0.01 * np.arange(100)])
+    assert not heavy.accept()
+
+
 def test_without_a_linear_path_there_is_no_floor(gaussian):
     estimator = AutoencoderTransformer(2, linear_path=None, random_state=0).fit(gaussian)
     assert estimator.best_iter_ > 0
