@@ -7,7 +7,7 @@ from copy import deepcopy
 import torch
 from torch import nn
 
-from skae.nn import ACTIVATIONS, MLP, Autoencoder, Confined, Gate, Residual, linear
+from skae.nn import ACTIVATIONS, MLP, Autoencoder, Confined, Gate, Linear, Residual
 
 _global_generator = threading.RLock()
 
@@ -34,7 +34,14 @@ def draws_from_global(activation, custom):
 
 
 def new_autoencoder(
-    n_features, n_components, hidden, activation, generator, linear_path, custom=(None, None)
+    n_features,
+    n_components,
+    hidden,
+    activation,
+    generator,
+    linear_path,
+    custom=(None, None),
+    offset=False,
 ):
     """Return an autoencoder with new weights.
 
@@ -51,6 +58,8 @@ def new_autoencoder(
     custom : (callable or None, callable or None)
         ``(n_inputs, n_outputs) -> nn.Module``, in place of the encoder's and
         the decoder's MLP.
+    offset : bool
+        Whether the encoder's linear map adds a constant.
     """
     activation = ACTIVATIONS[activation] if isinstance(activation, str) else activation
     if not isinstance(activation(), nn.Module):
@@ -59,8 +68,8 @@ def new_autoencoder(
             "torch.nn.ELU."
         )
 
-    def half(n_inputs, n_outputs, hidden, custom):
-        straight = linear(n_inputs, n_outputs, bias=False) if linear_path else None
+    def half(n_inputs, n_outputs, hidden, custom, bias=False):
+        straight = Linear(n_inputs, n_outputs, bias) if linear_path else None
         bent = None
         if generator is not None and custom is not None:
             bent = _custom(custom, n_inputs, n_outputs)
@@ -70,7 +79,7 @@ def new_autoencoder(
         return Residual(straight, bent)
 
     return Autoencoder(
-        half(n_features, n_components, hidden, custom[0]),
+        half(n_features, n_components, hidden, custom[0], offset),
         half(n_components, n_features, hidden[::-1], custom[1]),
     )
 
@@ -99,12 +108,14 @@ def start_at(module, start):
     """Set the linear maps to a `LinearStart`, in the units of standardised rows and whitened code."""
     encoder, decoder = linear_maps(start)
     module.encoder.linear.weight.copy_(encoder)
+    if module.encoder.linear.bias is not None:
+        module.encoder.linear.bias.copy_(torch.from_numpy(start.offset / start.deviations))
     module.decoder.linear.weight.copy_(decoder)
 
 
 def linear_maps(start):
-    """Return the weights of PCA's encoder and decoder, between standardised rows and whitened code."""
-    encoder = start.components * start.scale / start.deviations[:, None]
+    """Return the weights of the start's encoder and decoder, between standardised rows and whitened code."""
+    encoder = start.encoder / start.deviations[:, None]
     decoder = start.components * start.deviations[:, None] / start.scale
     return torch.from_numpy(encoder), torch.from_numpy(decoder.T.copy())
 

@@ -26,15 +26,6 @@ DTYPES = (np.float64, np.float32)
 AUTO_HIDDEN, AUTO_HIDDEN_SMALL, SMALL = (128, 128), (64,), 500  # up to SMALL rows
 INPUT_NOISE = 0.25  # in units of the square root of the share that PCA leaves unexplained
 LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to learn
-ARCHITECTURE = (
-    "n_components",
-    "hidden_layer_sizes",
-    "activation",
-    "linear_path",
-    "whiten",
-    "encoder",
-    "decoder",
-)
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"
 DECAY_FROM = 0.5  # without held-out rows the learning rate falls from here on
 PARTIAL_RATE = 0.3  # share of the learning rate that partial_fit takes
@@ -61,6 +52,23 @@ class BaseAutoencoder(
             )
         return tuple(map(int, sizes))
 
+    # the parameters that a fitted network was built from
+    _architecture = (
+        "n_components",
+        "hidden_layer_sizes",
+        "activation",
+        "linear_path",
+        "whiten",
+        "encoder",
+        "decoder",
+    )
+
+    _judges_corrupted = False  # whether held-out rows are corrupted like the others
+
+    def _make_start(self, rows, n_components, rng):
+        """Return the `LinearStart` of some rows."""
+        return linear_start(rows, n_components, rng)
+
     def _new_module(self, generator, linear=False):
         """Return a module with new weights; with ``linear``, its linear maps alone."""
         from skae._architecture import new_autoencoder
@@ -73,6 +81,7 @@ class BaseAutoencoder(
             None if linear else generator,
             self._has_floor(),
             (self._built["encoder"], self._built["decoder"]),
+            self._has_offset(),
         )
 
     def _start_at(self, module, start):
@@ -96,6 +105,10 @@ class BaseAutoencoder(
         from skae.corruption import Jitter
 
         return Jitter(INPUT_NOISE * np.sqrt(start.unexplained)) if self._has_floor() else None
+
+    def _has_offset(self):
+        """Return whether the start's code has a constant part."""
+        return False
 
     def _has_floor(self):
         """Return whether training starts at a linear model to fall back on."""
@@ -154,7 +167,7 @@ class BaseAutoencoder(
             self._check_unchanged()
             self.batch_size_ = self._batch_size(len(rows))
         else:
-            self._resolve(linear_start(rows, self.n_components, rng), len(rows))
+            self._resolve(self._make_start(rows, self.n_components, rng), len(rows))
         with self._fitting(rng, Progress(self, X), self._settings(len(rows))) as fitting:
             fitted = self._train(fitting, rows, held_out, warm)
         self._take(fitted, rows)
@@ -191,7 +204,7 @@ class BaseAutoencoder(
         rows = self._check_rows(X, sample_weight, reset=first)
         rng = _private_random_state(self.random_state)
         if first:
-            start = self._check_first_batch(rows, linear_start(rows, self.n_components, rng))
+            start = self._check_first_batch(rows, self._make_start(rows, self.n_components, rng))
             self._resolve(start, len(rows), more_to_come=True)
         settings = self._settings(
             len(rows),
@@ -233,7 +246,7 @@ class BaseAutoencoder(
         """Start anew: settle what the parameters leave open."""
         for name in ("module_", "_module_float32", "_optimizer_state", "_code_scale"):
             self.__dict__.pop(name, None)
-        self._built = {name: getattr(self, name) for name in ARCHITECTURE}
+        self._built = {name: getattr(self, name) for name in self._architecture}
         self._start = asdict(start)
         self._nonlinear = self._confined = False
         self.n_components_ = len(start.deviations)

@@ -9,9 +9,8 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+from skae._batches import StandardisedRows
 from skae._floor import HeldOutCurves
-from skae._rows import StandardisedRows
-from skae._start import linear_start
 from skae._training import AutoencoderNet, Diverged, Settings, StopTraining, takes_part
 
 SLOWER = 0.1  # factor of the learning rate after a divergence
@@ -84,7 +83,7 @@ class Fitting:
             Whether held-out rows may be trained on in the end.
         """
         k = len(start.deviations)
-        starts = [linear_start(part, k, self.rng) for part, _ in pairs]
+        starts = [self.estimator._make_start(part, k, self.rng) for part, _ in pairs]
         nets = [
             self._net(self._started(module, s), s, part, self.settings, held_out)
             for s, (part, held_out) in zip(starts, pairs, strict=True)
@@ -116,7 +115,9 @@ class Fitting:
         return Fitted(net.module_, start, curves.best, history, curves.curve)
 
     def _net(self, module, start, rows, settings, held_out=None):
-        settings = replace(settings, corruption=self.estimator._make_corruption(start))
+        noise = self.estimator._make_corruption(start)
+        judged_in = noise if self.estimator._judges_corrupted else None
+        settings = replace(settings, corruption=noise, held_out_corruption=judged_in)
         rows, held_out = (
             None
             if r is None

@@ -147,7 +147,11 @@ class ResidualGradient:
         if not self.layers:
             return self.linear.forward(x, out)
         self.layers[-1].forward(self.inputs[-1], out)
-        return out if self.linear is None else out.addmm_(x, self.linear.transposed)
+        if self.linear is None:
+            return out
+        if self.linear.bias is not None:
+            out += self.linear.bias
+        return out.addmm_(x, self.linear.transposed)
 
     def backward(self, grad, to_input=True):
         """Leave the parameters' gradients; return that of the input where it is asked for."""

@@ -1,15 +1,11 @@
-"""Rows of a table: read in chunks, weighted, and standardised on the way out."""
+"""Rows of a table, read in chunks and weighted."""
 
 import numpy as np
-import torch
-from torch.utils.data import Dataset
 
 CHUNK_BYTES = 2**24
-READY_BYTES = 2**26
-BLOCK_CELLS = 2**16
 
 
-class Rows(Dataset):
+class Rows:
     """Some rows of a matrix, without a copy of it.
 
     Parameters
@@ -35,9 +31,6 @@ class Rows(Dataset):
     def __len__(self):
         return len(self.index)
 
-    def __getitem__(self, i):
-        return self.X[self.index[i]]
-
     def subset(self, places):
         """Return the rows at some places of this subset, as a subset of the same matrix."""
         return Rows(self.X, self.index[places], self._all_weight)
@@ -57,66 +50,3 @@ class Rows(Dataset):
         for span in self.spans():
             weight = np.ones(span.stop - span.start) if self.weight is None else self.weight[span]
             yield self.take(span).astype(np.float64, copy=False), weight
-
-
-class StandardisedRows(Dataset):
-    """`Rows` as float32 tensors, centred and scaled in float64 before.
-
-    Small tables are kept ready on the device, large ones are standardised
-    chunk by chunk each time they are read.
-
-    Parameters
-    ----------
-    rows : Rows
-    mean, scale : ndarray of shape (n_features,)
-    device : torch.device or str
-    """
-
-    def __init__(self, rows, mean, scale, device="cpu"):
-        self.rows, self.mean, self.scale, self.device = rows, mean, scale, device
-        high = mean.astype(np.float32)
-        parts = (high, mean - high, scale)
-        self._parts = [torch.as_tensor(part, dtype=torch.float32) for part in parts]
-        self.weight = None
-        if rows.weight is not None:
-            self.weight = torch.as_tensor(rows.weight, dtype=torch.float32, device=device)
-        cells = len(rows) * rows.X.shape[1]
-        self._ready = None
-        if 4 * cells <= READY_BYTES:
-            self._ready = self._standardise(slice(None))
-
-    def __len__(self):
-        return len(self.rows)
-
-    def __getitem__(self, i):
-        return self.take(slice(i, i + 1))[0]
-
-    @property
-    def n_features(self):
-        """Number of columns."""
-        return self.rows.X.shape[1]
-
-    def take(self, index):
-        """Return the standardised rows of a slice or at the places in a tensor."""
-        if self._ready is not None:
-            return self._ready[index]
-        return self._standardise(index if isinstance(index, slice) else index.numpy())
-
-    def _standardise(self, index):
-        """Standardise block by block: each block stays in the processor's cache."""
-        index = self.rows.index[index]
-        out = torch.empty(len(index), self.n_features, dtype=torch.float32)
-        step = max(1, BLOCK_CELLS // max(1, self.n_features))
-        for start in range(0, len(index), step):
-            block = slice(start, start + step)
-            out[block] = self._scaled(np.take(self.rows.X, index[block], axis=0))
-        return out.to(self.device)
-
-    def _scaled(self, block):
-        """Centre and scale in place: in float64, or in float32 with a mean of two parts."""
-        if block.dtype == np.float64:
-            block -= self.mean
-            block /= self.scale
-            return torch.from_numpy(block)
-        high, low, scale = self._parts
-        return torch.from_numpy(block).sub_(high).sub_(low).div_(scale)

@@ -1,6 +1,6 @@
-"""The linear start: scikit-learn's PCA, with row weights, of rows read in chunks."""
+"""The linear starts: PCA with row weights, and the best linear denoiser, of rows read in chunks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
@@ -29,7 +29,13 @@ class LinearStart:
         Standard deviation of each component (denominator ``n - 1``), 1 beyond
         the rank.
     unexplained : float
-        Share of the variance that the components leave unexplained.
+        Share of the variance that the start leaves unexplained.
+    low, high : ndarray of shape (n_features,)
+        Least and largest value of each column, standardised.
+    encoder : ndarray of shape (n_components, n_features)
+        From standardised rows to the code: for PCA ``components * scale``.
+    offset : ndarray of shape (n_components,)
+        Added to the code.
     """
 
     mean: np.ndarray
@@ -38,6 +44,10 @@ class LinearStart:
     components: np.ndarray
     deviations: np.ndarray
     unexplained: float
+    low: np.ndarray
+    high: np.ndarray
+    encoder: np.ndarray
+    offset: np.ndarray
 
 
 def linear_start(rows, n_components, random_state):
@@ -64,7 +74,87 @@ def linear_start(rows, n_components, random_state):
         components=components,
         deviations=deviations,
         unexplained=float(np.clip(1 - explained, 0, 1)),
+        low=(np.min([c.min(axis=0) for c, _ in rows.chunks()], axis=0) - mean) / scale,
+        high=(np.max([c.max(axis=0) for c, _ in rows.chunks()], axis=0) - mean) / scale,
+        encoder=components * scale,
+        offset=np.zeros(k),
     )
+
+
+def linear_denoiser(rows, n_components, make_noise, random_state):
+    r"""Return the best linear denoiser of rank k as a `LinearStart`.
+
+    With S the covariance of the clean rows, C that of clean with noisy ones
+    and R that of noisy ones, the reduced-rank regression of the clean rows on
+    the noisy ones is :math:`U U^\top C R^{-1}`, with U the top eigenvectors
+    of :math:`C R^{-1} C^\top` (Izenman, Reduced-rank regression for the
+    multivariate linear model, 1975, DOI 10.1016/0047-259X(75)90042-1). For
+    noise of covariance N that is independent of the rows, C is S and R is
+    S + N. Above ``WIDEST_COVARIANCE`` columns it is PCA.
+
+    Parameters
+    ----------
+    rows : Rows
+    n_components : int, float or None
+        Resolved as PCA resolves it on the clean rows.
+    make_noise : callable
+        Returns the noise, given the `LinearStart` of the clean rows.
+    random_state : RandomState
+    """
+    start = linear_start(rows, n_components, random_state)
+    if rows.X.shape[1] > WIDEST_COVARIANCE:
+        return start
+    noise = make_noise(start)
+    with_clean, noisy, mean = _noisy_moments(rows, start, noise, random_state)
+    dead = np.diag(noisy) <= 0
+    noisy[dead, dead] = 1.0
+    regression = linalg.solve(noisy, with_clean.T, assume_a="sym", check_finite=False).T
+    explained = regression @ with_clean.T * start.scale * start.scale[:, None]
+    k = len(start.deviations)
+    values, vectors = linalg.eigh((explained + explained.T) / 2, check_finite=False)
+    rank = min(k, len(values))
+    axes = svd_flip(None, vectors.T[::-1][:rank], u_based_decision=False)[1]
+    encoder = np.zeros((k, len(values)))
+    encoder[:rank] = axes * start.scale @ regression
+    components = np.zeros_like(encoder)
+    components[:rank] = axes
+    variance = np.einsum("ij,jk,ik->i", encoder, noisy, encoder)
+    lively = variance > np.finfo(np.float64).eps * variance.max(initial=0)
+    total = np.sum(start.scale**2 * (start.column_weights > 0))
+    return replace(
+        start,
+        components=components,
+        encoder=encoder,
+        offset=-encoder @ mean,
+        deviations=np.sqrt(np.where(lively, variance, 1.0)),
+        unexplained=float(1 - values[::-1][:rank].sum() / total) if total else 0.0,
+    )
+
+
+def _noisy_moments(rows, start, noise, random_state):
+    """Return covariances of standardised rows, clean with noisy and noisy, and the noisy mean."""
+    if hasattr(noise, "moments"):
+        moments = noise.moments(start.low, start.high)
+        correlation = sum((c * w[:, None]).T @ c for c, w in _standardised(rows, start)) / len(rows)
+        noisy = moments.kept**2 * correlation + np.diag(moments.own)
+        return moments.kept * correlation, noisy, moments.mean
+    import torch
+
+    generator = torch.Generator().manual_seed(int(random_state.randint(2**31 - 1)))
+    draws = [
+        (clean, corrupt(torch.from_numpy(clean)).numpy(), weight / len(rows))
+        for clean, weight in _standardised(rows, start)
+        for corrupt in [noise.begin(generator)]
+    ]
+    mean = sum(weight @ noisy for _, noisy, weight in draws)
+    with_clean = sum((clean * weight[:, None]).T @ (noisy - mean) for clean, noisy, weight in draws)
+    within = sum(((n - mean) * weight[:, None]).T @ (n - mean) for _, n, weight in draws)
+    return with_clean, within, mean
+
+
+def _standardised(rows, start):
+    for chunk, weight in rows.chunks():
+        yield (chunk - start.mean) / start.scale, weight
 
 
 def _moments(rows):

@@ -1,8 +1,7 @@
-"""The training loop: batches, the skorch net, and trainings that run side by side."""
+"""The training loop: a skorch net with lean epochs."""
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -11,12 +10,13 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler, ParamMapper
 
 from skae._adam import FlatAdam
+from skae._batches import TensorBatches
 from skae._gradients import ReconstructionGradient, has_gradient
-from skae._rows import CHUNK_BYTES
 from skae.nn import Residual
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 EVALUATION_ROWS = 4096
+HELD_OUT_SEED = 0  # the noise on held-out rows is the same in every epoch
 WARM_UP_STEPS = 20
 AVERAGING = 0.98
 LARGEST_GRADIENT = 1.0  # the loss is a share of variance, so this has no units
@@ -42,6 +42,7 @@ class Settings:
     callbacks: tuple = ()
     skorch_params: dict = field(default_factory=dict)
     corruption: object = None
+    held_out_corruption: object = None
     decay_from: float = 1.0  # share of the steps after which the rate falls linearly to zero
     averaging: bool = True
     optimizer_state: dict | None = None
@@ -60,54 +61,6 @@ def explained_memory(batch_size):
             f"Training ran out of memory with batch_size={batch_size}: choose a smaller batch_size "
             f"or fewer hidden units. The error was: {error}"
         ) from error
-
-
-class TensorBatches:
-    """Batches of rows: one shuffled gather for many of them, then views.
-
-    Yields ``(inputs, (target, weight))``; the weight is None for rows of
-    equal weight. Batches differ in size by at most one row.
-
-    Parameters
-    ----------
-    rows : StandardisedRows
-    batch_size : int
-    generator : torch.Generator or None
-        Shuffles the rows and draws the corruption; None leaves them in order.
-    corruption : object or None
-        Its ``begin(generator)`` returns, for an epoch, what makes the inputs
-        from the targets.
-    """
-
-    def __init__(self, rows, batch_size, generator=None, corruption=None):
-        self.rows, self.generator, self.corruption = rows, generator, corruption
-        whole, rest = divmod(len(rows), batch_size)
-        self.n_batches = max(1, whole) if generator else whole + (rest > 0)
-
-    def __len__(self):
-        return self.n_batches
-
-    def __iter__(self):
-        n_rows = len(self.rows)
-        order = None
-        if self.generator is not None:
-            order = torch.randperm(n_rows, generator=self.generator)
-        corrupt = self.corruption and self.corruption.begin(self.generator)
-        edges = [n_rows * i // self.n_batches for i in range(self.n_batches + 1)]
-        per_chunk = max(1, CHUNK_BYTES * self.n_batches // (4 * n_rows * self.rows.n_features))
-        for first in range(0, self.n_batches, per_chunk):
-            yield from self._chunk(edges[first : first + per_chunk + 1], order, corrupt)
-
-    def _chunk(self, edges, order, corrupt):
-        index = slice(edges[0], edges[-1])
-        if order is not None:
-            index = order[index]
-        targets = self.rows.take(index)
-        weights = None if self.rows.weight is None else self.rows.weight[index]
-        for start, stop in pairwise(edge - edges[0] for edge in edges):
-            target = targets[start:stop]
-            weight = None if weights is None else weights[start:stop]
-            yield corrupt(target) if corrupt else target, (target, weight)
 
 
 class AverageWeights:
@@ -174,7 +127,9 @@ class AutoencoderNet(NeuralNet):
         if training:
             settings = self.settings
             return TensorBatches(dataset, self.batch_size, self.generator, settings.corruption)
-        return TensorBatches(dataset, EVALUATION_ROWS)
+        noise = self.settings.held_out_corruption
+        fixed = torch.Generator().manual_seed(HELD_OUT_SEED) if noise else None
+        return TensorBatches(dataset, EVALUATION_ROWS, fixed, noise, shuffle=False)
 
     def initialize_optimizer(self, triggered_directly=None):
         """Make Adam over one flat vector, or the optimizer that was asked for."""

@@ -1,8 +1,28 @@
-"""Noise for the inputs of a training."""
+"""Noise for the inputs of a training.
 
-from dataclasses import dataclass
+Every kind has ``begin(generator)``, which returns for one pass over the rows a
+function from standardised rows to noisy ones, drawn anew for every batch, and
+where its moments are known in closed form ``moments(low, high)``.
+"""
 
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
 import torch
+
+
+class Moments(NamedTuple):
+    r"""What noise does to standardised rows of correlation S.
+
+    The noisy rows have mean ``mean`` and covariance
+    :math:`c^2 S + \mathrm{diag}(d)`, and covariance :math:`c S` with the
+    clean ones: c is ``kept``, d is ``own``.
+    """
+
+    kept: float
+    own: np.ndarray
+    mean: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -35,3 +55,125 @@ class Jitter:
             return x + pool[start : start + n_cells].view(x.shape)
 
         return add
+
+
+@dataclass(frozen=True)
+class GaussianNoise:
+    """Independent Gaussian noise; ``level`` is in units of each column's standard deviation."""
+
+    level: float
+
+    def begin(self, generator):
+        """Return what adds noise to a batch."""
+
+        def add(x):
+            noise = torch.randn(x.shape, generator=generator, dtype=x.dtype)
+            return noise.mul_(self.level).to(x.device).add_(x)
+
+        return add
+
+    def moments(self, low, high):
+        """Return the `Moments`."""
+        return Moments(1.0, np.full(len(low), self.level**2), np.zeros(len(low)))
+
+
+@dataclass(frozen=True)
+class MaskingNoise:
+    """A share ``level`` of the cells becomes the column's mean."""
+
+    level: float
+
+    def begin(self, generator):
+        """Return what masks cells of a batch."""
+        return lambda x: x.masked_fill(_cells(x, self.level, generator), 0.0)
+
+    def moments(self, low, high):
+        """Return the `Moments`."""
+        kept = 1 - self.level
+        return Moments(kept, np.full(len(low), kept * self.level), np.zeros(len(low)))
+
+
+@dataclass(frozen=True)
+class SaltAndPepperNoise:
+    """A share ``level`` of the cells becomes the column's minimum or maximum.
+
+    ``low`` and ``high`` are those of the standardised training rows.
+    """
+
+    level: float
+    low: np.ndarray = field(repr=False)
+    high: np.ndarray = field(repr=False)
+
+    def begin(self, generator):
+        """Return what spoils cells of a batch."""
+
+        def spoil(x):
+            low, high = (
+                torch.as_tensor(v, dtype=x.dtype, device=x.device) for v in (self.low, self.high)
+            )
+            extremes = torch.where(_cells(x, 0.5, generator), low, high)
+            return torch.where(_cells(x, self.level, generator), extremes, x)
+
+        return spoil
+
+    def moments(self, low, high):
+        """Return the `Moments`."""
+        kept, mean = 1 - self.level, self.level * (low + high) / 2
+        second = kept + self.level * (low**2 + high**2) / 2
+        return Moments(kept, second - mean**2 - kept**2, mean)
+
+
+@dataclass(frozen=True)
+class SwapNoise:
+    """A share ``level`` of the cells takes the value of the same column in another row."""
+
+    level: float
+
+    def begin(self, generator):
+        """Return what swaps cells of a batch."""
+
+        def swap(x):
+            shift = torch.randint(1, max(2, len(x)), x.shape, generator=generator)
+            other = (torch.arange(len(x))[:, None] + shift) % len(x)
+            return torch.where(_cells(x, self.level, generator), x.gather(0, other.to(x.device)), x)
+
+        return swap
+
+    def moments(self, low, high):
+        """Return the `Moments`."""
+        kept = 1 - self.level
+        return Moments(kept, np.full(len(low), 1 - kept**2), np.zeros(len(low)))
+
+
+@dataclass(frozen=True)
+class OwnNoise:
+    """A user's noise: ``function(tensor, generator) -> tensor``."""
+
+    function: object
+
+    def begin(self, generator):
+        """Return what the user's function does to a batch."""
+
+        def corrupt(x):
+            noisy = self.function(x.clone(), generator)
+            if not isinstance(noisy, torch.Tensor) or noisy.shape != x.shape:
+                raise ValueError(
+                    f"noise={self.function!r} must return a tensor of shape {tuple(x.shape)}, "
+                    f"got {noisy.shape if hasattr(noisy, 'shape') else noisy!r}."
+                )
+            return noisy
+
+        return corrupt
+
+
+NOISES = {
+    "gaussian": GaussianNoise,
+    "masking": MaskingNoise,
+    "salt_and_pepper": SaltAndPepperNoise,
+    "swap": SwapNoise,
+}
+
+
+def _cells(x, share, generator):
+    """Return which cells are hit: each with probability ``share``."""
+    return (torch.rand(x.shape, generator=generator, dtype=x.dtype) < share).to(x.device)

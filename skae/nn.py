@@ -25,9 +25,14 @@ class Outputs(NamedTuple):
     code: torch.Tensor
 
 
-def linear(n_inputs, n_outputs, bias=True):
-    """Return an ``nn.Linear`` without values: making it draws no random numbers."""
-    return nn.utils.skip_init(nn.Linear, n_inputs, n_outputs, bias=bias, dtype=torch.float32)
+class Linear(nn.Linear):
+    """A float32 ``nn.Linear`` without values: making it draws no random numbers."""
+
+    def __init__(self, n_inputs, n_outputs, bias=True):
+        super().__init__(n_inputs, n_outputs, bias, dtype=torch.float32)
+
+    def reset_parameters(self):
+        """Leave the values as they are."""
 
 
 class MLP(nn.Sequential):
@@ -48,7 +53,7 @@ class MLP(nn.Sequential):
     def __init__(self, widths, activation, generator, zero_output=False):
         layers = []
         for n_inputs, n_outputs in pairwise(widths):
-            layers += [linear(n_inputs, n_outputs), activation()]
+            layers += [Linear(n_inputs, n_outputs), activation()]
         super().__init__(*layers[:-1])
         self.draw(generator)
         if zero_output:

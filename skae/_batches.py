@@ -1,0 +1,126 @@
+"""From rows to batches: standardised on the way, gathered many at a time."""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from skae._rows import CHUNK_BYTES
+
+READY_BYTES = 2**26
+BLOCK_CELLS = 2**16
+
+
+class StandardisedRows(Dataset):
+    """`Rows` as float32 tensors, centred and scaled in float64 before.
+
+    Small tables are kept ready on the device, large ones are standardised
+    chunk by chunk each time they are read.
+
+    Parameters
+    ----------
+    rows : Rows
+    mean, scale : ndarray of shape (n_features,)
+    device : torch.device or str
+    """
+
+    def __init__(self, rows, mean, scale, device="cpu"):
+        self.rows, self.mean, self.scale, self.device = rows, mean, scale, device
+        high = mean.astype(np.float32)
+        parts = (high, mean - high, scale)
+        self._parts = [torch.as_tensor(part, dtype=torch.float32) for part in parts]
+        self.weight = None
+        if rows.weight is not None:
+            self.weight = torch.as_tensor(rows.weight, dtype=torch.float32, device=device)
+        cells = len(rows) * rows.X.shape[1]
+        self._ready = None
+        if 4 * cells <= READY_BYTES:
+            self._ready = self._standardise(slice(None))
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, i):
+        return self.take(slice(i, i + 1))[0]
+
+    @property
+    def n_features(self):
+        """Number of columns."""
+        return self.rows.X.shape[1]
+
+    def take(self, index):
+        """Return the standardised rows of a slice or at the places in a tensor."""
+        if self._ready is not None:
+            return self._ready[index]
+        return self._standardise(index if isinstance(index, slice) else index.numpy())
+
+    def _standardise(self, index):
+        """Standardise block by block: each block stays in the processor's cache."""
+        index = self.rows.index[index]
+        out = torch.empty(len(index), self.n_features, dtype=torch.float32)
+        step = max(1, BLOCK_CELLS // max(1, self.n_features))
+        for start in range(0, len(index), step):
+            block = slice(start, start + step)
+            out[block] = self._scaled(np.take(self.rows.X, index[block], axis=0))
+        return out.to(self.device)
+
+    def _scaled(self, block):
+        """Centre and scale in place: in float64, or in float32 with a mean of two parts."""
+        if block.dtype == np.float64:
+            block -= self.mean
+            block /= self.scale
+            return torch.from_numpy(block)
+        high, low, scale = self._parts
+        return torch.from_numpy(block).sub_(high).sub_(low).div_(scale)
+
+
+class TensorBatches:
+    """Batches of rows: one shuffled gather for many of them, then views.
+
+    Yields ``(inputs, (target, weight))``; the weight is None for rows of
+    equal weight. Batches differ in size by at most one row.
+
+    Parameters
+    ----------
+    rows : StandardisedRows
+    batch_size : int
+    generator : torch.Generator or None
+        Shuffles the rows and draws the corruption; None leaves them in order.
+    corruption : object or None
+        Its ``begin(generator)`` returns, for an epoch, what makes the inputs
+        from the targets.
+    shuffle : bool
+        False keeps the order, with a generator for the corruption alone.
+    """
+
+    def __init__(self, rows, batch_size, generator=None, corruption=None, shuffle=True):
+        self.rows, self.generator, self.corruption = rows, generator, corruption
+        self.shuffle = shuffle and generator is not None
+        whole, rest = divmod(len(rows), batch_size)
+        self.n_batches = max(1, whole) if self.shuffle else whole + (rest > 0)
+
+    def __len__(self):
+        return self.n_batches
+
+    def __iter__(self):
+        n_rows = len(self.rows)
+        order = None
+        if self.shuffle:
+            order = torch.randperm(n_rows, generator=self.generator)
+        corrupt = self.corruption and self.corruption.begin(self.generator)
+        edges = [n_rows * i // self.n_batches for i in range(self.n_batches + 1)]
+        per_chunk = max(1, CHUNK_BYTES * self.n_batches // (4 * n_rows * self.rows.n_features))
+        for first in range(0, self.n_batches, per_chunk):
+            yield from self._chunk(edges[first : first + per_chunk + 1], order, corrupt)
+
+    def _chunk(self, edges, order, corrupt):
+        index = slice(edges[0], edges[-1])
+        if order is not None:
+            index = order[index]
+        targets = self.rows.take(index)
+        weights = None if self.rows.weight is None else self.rows.weight[index]
+        for start, stop in pairwise(edge - edges[0] for edge in edges):
+            target = targets[start:stop]
+            weight = None if weights is None else weights[start:stop]
+            yield corrupt(target) if corrupt else target, (target, weight)

@@ -1,0 +1,217 @@
+"""Laws of the noises, of the best linear denoiser, and of DenoisingAutoencoder."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from skae import AutoencoderTransformer, DenoisingAutoencoder
+from skae._batches import StandardisedRows, TensorBatches
+from skae._rows import Rows
+from skae._start import linear_start
+from skae.corruption import NOISES, GaussianNoise, SwapNoise
+
+NAMES = sorted(NOISES)
+
+
+def make_noise(name, level, X):
+    extremes = (X.min(axis=0), X.max(axis=0)) if name == "salt_and_pepper" else ()
+    return NOISES[name](level, *extremes)
+
+
+def spoil(name, level, train, X, seed=0):
+    """Return noisy rows by numpy, independently of skae's noise."""
+    rng = np.random.default_rng(seed)
+    if name == "gaussian":
+        return X + level * train.std(axis=0) * rng.normal(size=X.shape)
+    value = {
+        "masking": np.broadcast_to(train.mean(axis=0), X.shape),
+        "salt_and_pepper": np.where(
+            rng.random(X.shape) < 0.5, train.min(axis=0), train.max(axis=0)
+        ),
+        "swap": np.take_along_axis(train, rng.integers(0, len(train), X.shape), axis=0),
+    }[name]
+    return np.where(rng.random(X.shape) < level, value, X)
+
+
+@pytest.fixture(scope="module")
+def skewed():
+    """Standardised, correlated, skewed rows."""
+    rng = np.random.default_rng(0)
+    X = rng.exponential(size=(200_000, 4)) @ rng.normal(size=(4, 4))
+    return (X - X.mean(axis=0)) / X.std(axis=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_moments_are_those_of_the_noise(skewed, name):
+    noise = make_noise(name, 0.3, skewed)
+    x = torch.from_numpy(skewed)
+    noisy = noise.begin(torch.Generator().manual_seed(0))(x).numpy()
+    kept, own, mean = noise.moments(skewed.min(axis=0), skewed.max(axis=0))
+    correlation = np.cov(skewed.T)
+    scale = np.sqrt(kept**2 + own)  # standard deviation of a noisy column
+    np.testing.assert_allclose((noisy.mean(axis=0) - mean) / scale, 0, atol=0.01)
+    cross = (skewed.T @ (noisy - noisy.mean(axis=0))) / len(x)
+    np.testing.assert_allclose(cross / scale, kept * correlation / scale, atol=0.02)
+    expected = kept**2 * correlation + np.diag(own)
+    np.testing.assert_allclose(np.cov(noisy.T) / np.outer(scale, scale),
+                               expected / np.outer(scale, scale), atol=0.02)  # fmt: skip
+
+
+def test_swapped_cells_stay_in_their_column():
+    x = torch.arange(20.0)[:, None] + 100 * torch.arange(3.0)
+    noisy = SwapNoise(0.5).begin(torch.Generator().manual_seed(0))(x)
+    assert torch.equal((noisy / 100).floor(), (x / 100).floor())
+    assert 0.2 < (noisy != x).float().mean() < 0.7
+
+
+def test_every_batch_has_new_noise_and_held_out_rows_the_same():
+    rows = StandardisedRows(Rows(np.zeros((64, 3))), np.zeros(3), np.ones(3))
+    generator = torch.Generator().manual_seed(0)
+    first, second = (batch for batch, _ in TensorBatches(rows, 32, generator, GaussianNoise(1.0)))
+    assert not torch.equal(first, second)
+    judged = [
+        next(
+            iter(
+                TensorBatches(rows, 64, torch.Generator().manual_seed(0), GaussianNoise(1.0), False)
+            )
+        )
+        for _ in range(2)
+    ]
+    assert torch.equal(judged[0][0], judged[1][0])
+    assert torch.equal(judged[0][1][0], torch.zeros(64, 3))
+
+
+# the linear denoiser --------------------------------------------------------------------------
+
+
+def linear(name, level, k, **changes):
+    return DenoisingAutoencoder(k, noise=name, noise_level=level, hidden_layer_sizes=(), **changes)
+
+
+def test_gaussian_start_is_the_reduced_rank_regression(cancer):
+    X, k, level = cancer[0], 4, 0.5
+    S = np.cov(X.T, bias=True)
+    N = level**2 * np.diag(np.diag(S))
+    U = np.linalg.eigh(S @ np.linalg.inv(S + N) @ S)[1][:, ::-1][:, :k]
+    expected = (cancer[1] - X.mean(axis=0)) @ (U @ U.T @ S @ np.linalg.inv(S + N)).T + X.mean(
+        axis=0
+    )
+    np.testing.assert_allclose(
+        linear("gaussian", level, k).fit(X).denoise(cancer[1]), expected, atol=1e-8
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_start_is_the_best_linear_denoiser(cancer, name):
+    """No worse than PCA, and than a regression on many noisy copies, in the noise it was made for."""
+    X, level, k = cancer[0] * np.linspace(0.5, 3, 30) + 7, 0.3, 4
+    model = linear(name, level, k).fit(X)
+    noisy = np.vstack([spoil(name, level, X, X, seed) for seed in range(40)])
+    clean = np.tile(X, (40, 1))
+    error = np.mean((model.denoise(noisy) - clean) ** 2)
+    pca = PCA(k).fit(X)
+    assert error < np.mean((pca.inverse_transform(pca.transform(noisy)) - clean) ** 2)
+    centred, target = noisy - noisy.mean(axis=0), clean - clean.mean(axis=0)
+    regression = np.linalg.lstsq(centred, target, rcond=None)[0]
+    axes = PCA(k).fit(centred @ regression).components_
+    best = np.mean((centred @ regression @ axes.T @ axes - target) ** 2)
+    assert error < 1.01 * best
+
+
+def test_own_noise_finds_the_same_start(cancer):
+    def gaussian(x, generator):
+        return x + 0.5 * torch.randn(x.shape, generator=generator, dtype=x.dtype)
+
+    X = np.tile(cancer[0], (20, 1))
+    own = linear(gaussian, 1.0, 3, random_state=0).fit(X)
+    known = linear("gaussian", 0.5, 3).fit(X)
+    error = np.mean((own.denoise(cancer[1]) - known.denoise(cancer[1])) ** 2)
+    assert error < 1e-3 * np.mean(known.denoise(cancer[1]) ** 2)
+
+
+def test_rejected_fit_is_the_linear_denoiser(gaussian):
+    model = DenoisingAutoencoder(4, random_state=0).fit(gaussian)
+    assert model.best_iter_ == 0
+    expected = linear("gaussian", 0.3, 4).fit(gaussian).denoise(gaussian)
+    np.testing.assert_allclose(model.denoise(gaussian), expected, atol=1e-8)
+
+
+# the estimator --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "level"), [("gaussian", 0.5), ("masking", 0.3), ("swap", 0.3)])
+def test_cleans_better_than_pca_and_the_plain_autoencoder(digits, name, level):
+    train, test = digits
+    noisy = spoil(name, level, train, test)
+    denoiser = DenoisingAutoencoder(16, noise=name, noise_level=level, random_state=0).fit(train)
+    rivals = PCA(16).fit(train), AutoencoderTransformer(16, random_state=0).fit(train)
+    error = np.mean((denoiser.denoise(noisy) - test) ** 2)
+    for rival in rivals:
+        assert error < 0.9 * np.mean((rival.inverse_transform(rival.transform(noisy)) - test) ** 2)
+    assert error < 0.8 * np.mean((noisy - test) ** 2)
+
+
+def test_held_out_score_is_of_noisy_rows(digits):
+    model = DenoisingAutoencoder(8, noise_level=1.0, random_state=0).fit(digits[0], X_val=digits[1])
+    noisy = spoil("gaussian", 1.0, digits[0], digits[1])
+    error = np.mean((model.denoise(noisy) - digits[1]) ** 2) * 64
+    score = 1 - error / digits[0].var(axis=0).sum()
+    assert abs(max(model.validation_scores_) - score) < 0.05
+    assert model.score(digits[1]) > max(model.validation_scores_) + 0.05
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_files_are_equal_to_the_bit(digits, name):
+    model = DenoisingAutoencoder(3, noise=name, max_iter=3, random_state=0).fit(digits[0])
+    code = model.transform(digits[1])
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.transform(digits[1]), code)
+    np.testing.assert_array_equal(again.inverse_transform(code), model.inverse_transform(code))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_in_a_search(digits):
+    from sklearn.datasets import load_wine
+
+    X, y = load_wine(return_X_y=True)
+    pipeline = make_pipeline(StandardScaler(), DenoisingAutoencoder(4, max_iter=5), SVC())
+    grid = {"denoisingautoencoder__noise": NAMES, "denoisingautoencoder__noise_level": [0.1]}
+    search = GridSearchCV(pipeline, grid, cv=2).fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"noise": "pepper"}, "'noise' parameter"),
+        ({"noise_level": 0.0}, "'noise_level' parameter"),
+        ({"noise_level": -1.0}, "'noise_level' parameter"),
+        ({"noise": "masking", "noise_level": 1.0}, "noise_level=1.0.*below 1"),
+        ({"noise": lambda x, generator: x[:, 0]}, "must return a tensor of shape"),
+        ({"noise": lambda x, generator: None}, "must return a tensor of shape"),
+    ],
+)
+def test_bad_noise(cancer, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        DenoisingAutoencoder(2, **parameters).fit(cancer[0])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_constant_and_duplicate_columns():
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(200, 1))
+    X = np.hstack([a, a, np.full((200, 1), 3.0), rng.normal(size=(200, 1))])
+    for name in NAMES:
+        model = DenoisingAutoencoder(3, noise=name, max_iter=3, random_state=0)
+        reconstruction = model.fit(X).denoise(X)
+        assert np.isfinite(reconstruction).all()
+        np.testing.assert_allclose(reconstruction[:, 2], 3.0, atol=0.05)
+    assert linear_start(Rows(X), 2, None).column_weights[2] == 0
