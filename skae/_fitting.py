@@ -192,6 +192,8 @@ class Fitting:
                 else:
                     self._warn_of_max_iter(patience)
         except Diverged as failure:
+            if not self.estimator._has_floor():
+                raise
             _warn_of_divergence(failure)
             curves.best = 0
         return curves, best[0]

@@ -53,7 +53,7 @@ class LinearStart:
 def linear_start(rows, n_components, random_state):
     """Return the `LinearStart` of ``rows``; ``n_components`` is resolved as PCA resolves it."""
     with np.errstate(over="ignore", invalid="ignore"):
-        mean, variance = _moments(rows)
+        mean, variance, low, high = _moments(rows)
         total = variance.sum()
     if not np.isfinite(total):
         raise ValueError(
@@ -74,8 +74,8 @@ def linear_start(rows, n_components, random_state):
         components=components,
         deviations=deviations,
         unexplained=float(np.clip(1 - explained, 0, 1)),
-        low=(np.min([c.min(axis=0) for c, _ in rows.chunks()], axis=0) - mean) / scale,
-        high=(np.max([c.max(axis=0) for c, _ in rows.chunks()], axis=0) - mean) / scale,
+        low=(low - mean) / scale,
+        high=(high - mean) / scale,
         encoder=components * scale,
         offset=np.zeros(k),
     )
@@ -158,10 +158,14 @@ def _standardised(rows, start):
 
 
 def _moments(rows):
-    """Return the weighted mean and variance (denominator n) of the columns."""
+    """Return weighted mean and variance (denominator n), minimum and maximum of the columns."""
     mean = sum(weight @ chunk for chunk, weight in rows.chunks()) / len(rows)
-    variance = sum(weight @ (chunk - mean) ** 2 for chunk, weight in rows.chunks()) / len(rows)
-    return mean, variance
+    total, low, high = 0.0, np.inf, -np.inf
+    for chunk, weight in rows.chunks():
+        total += weight @ (chunk - mean) ** 2
+        low = np.minimum(low, chunk.min(axis=0))
+        high = np.maximum(high, chunk.max(axis=0))
+    return mean, total / len(rows), low, high
 
 
 def _rounding(n_samples, mean, variance):

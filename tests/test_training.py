@@ -475,6 +475,12 @@ def test_divergence_without_a_floor_is_an_error(digits):
         short(callbacks=[Spoil((2,))]).fit(digits[0])
 
 
+def test_two_divergences_without_a_linear_path_are_an_error(digits):
+    estimator = AutoencoderTransformer(4, linear_path=None, callbacks=[Spoil((2, 3))])
+    with pytest.raises(ValueError, match="diverged.*learning_rate_init"):
+        estimator.fit(digits[0])
+
+
 def test_huge_learning_rate_never_gives_nan(digits):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
