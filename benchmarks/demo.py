@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from tqdm import tqdm
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, DenoisingAutoencoder
 from skae.metrics import reconstruction_score
 
 COMPONENTS = (2, 4, 8, 16)
@@ -134,11 +134,32 @@ def _scatter(ax, name, code, y):
     ax.set(title=f"digits in 2 components: {name}", xlabel="component 1", ylabel="component 2")
 
 
+def draw_denoising(X, path):
+    """Draw ten held-out digits: clean, with a third of their pixels masked, and cleaned."""
+    import matplotlib.pyplot as plt
+
+    train, test = train_test_split(X, random_state=0)
+    masked = np.random.default_rng(0).random(test.shape) < 1 / 3
+    noisy = np.where(masked, train.mean(axis=0), test)
+    model = DenoisingAutoencoder(16, noise="masking", noise_level=1 / 3, random_state=0).fit(train)
+    rows = {"clean": test, "masked": noisy, "denoised": model.denoise(noisy)}
+    figure, axes = plt.subplots(3, 10, figsize=(10, 3.4), layout="constrained")
+    for line, (name, images) in zip(axes, rows.items(), strict=True):
+        for ax, image in zip(line, images, strict=False):
+            ax.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+        line[0].set_ylabel(name, fontsize=11)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
 def main(argv=None):
     """Run the demo."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--picture", default="demo.png", help="where the picture goes")
-    picture = parser.parse_args(argv).picture
+    parser.add_argument("--denoising", default="denoising.png", help="where the second one goes")
+    arguments = parser.parse_args(argv)
     X, y = load_digits(return_X_y=True)
     tables = {"digits": compare(X, y)}
     tables["breast cancer"] = compare(*load_breast_cancer(return_X_y=True))
@@ -149,8 +170,9 @@ def main(argv=None):
     print(f"cross-validated accuracy {result.best_score_:.3f}, on held-out rows {accuracy:.3f}")
     for name, table in tables.items():
         print_table(name, table)
-    draw(tables, X, y, picture)
-    print(f"\nThe picture is in {picture}.")
+    draw(tables, X, y, arguments.picture)
+    draw_denoising(X, arguments.denoising)
+    print(f"\nThe pictures are in {arguments.picture} and {arguments.denoising}.")
 
 
 if __name__ == "__main__":
