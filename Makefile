@@ -30,6 +30,7 @@ bench-speed: .venv/benchmarks
 
 bench-quality: .venv/benchmarks
 	$(BIN)/python -m benchmarks.quality
+	$(BIN)/python -m benchmarks.quality.denoising
 
 clean:
 	rm -rf .venv build *.egg-info
