@@ -177,7 +177,7 @@ class BaseAutoencoder(
     def partial_fit(self, X, y=None, sample_weight=None):
         """Learn from one batch of a stream: one epoch over its rows.
 
-        The first call starts at the PCA of its rows and freezes the
+        The first call starts at the linear model of its rows and freezes the
         standardisation. There is no floor, for no rows are held out.
 
         Parameters
@@ -420,8 +420,9 @@ class BaseAutoencoder(
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components_)
-            In the dtype of X (float64 for integers): in PCA's units, or of
-            unit variance over the training rows where ``whiten=True``.
+            In the dtype of X (float64 for integers): in the units of the
+            linear start (PCA's), or of unit variance over the training rows
+            where ``whiten=True``.
         """
         return self._encode(self._check_known(X))
 

@@ -1,5 +1,7 @@
 """The denoising autoencoder."""
 
+from contextlib import nullcontext
+
 from skae._base import BaseAutoencoder
 from skae._params import AUTOENCODER, StrOptions, real
 from skae._start import linear_denoiser
@@ -36,8 +38,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         "masking" puts the column's mean there, "salt_and_pepper" the column's
         minimum or maximum in training, "swap" the value of another row of the
         batch in that column. A callable ``(tensor, generator) -> tensor`` gets
-        standardised rows of shape (n_samples, n_features), and a
-        ``torch.Generator`` to draw from.
+        standardised float32 rows on the CPU, of shape (n_samples,
+        n_features), and a ``torch.Generator`` to draw from.
     noise_level : float, default=0.3
         Gaussian: standard deviation, in units of each column's own. The
         others: the share of the cells, below 1. Ignored by a callable.
@@ -69,8 +71,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     Notes
     -----
-    The noise on held-out rows is drawn once. Above 4,096 columns training
-    starts at PCA. ``score`` and ``transform`` take rows as they are: on clean
+    The noise on held-out rows is the same in every epoch (unless a callable
+    ignores its generator). Above 4,096 columns, and with a callable and fewer
+    than five rows a column, training starts at PCA. ``score`` and ``transform`` take rows as they are: on clean
     rows ``score`` is lower than that of an autoencoder that was trained on
     clean rows.
 
@@ -182,7 +185,11 @@ class DenoisingAutoencoder(BaseAutoencoder):
                 f"noise_level={self.noise_level} is the share of the cells that "
                 f"{self.noise!r} noise hits: it must be below 1."
             )
-        return linear_denoiser(rows, n_components, self._make_corruption, rng)
+        from skae._architecture import global_generator
+
+        own = callable(self.noise)
+        with global_generator(int(rng.randint(2**30))) if own else nullcontext():
+            return linear_denoiser(rows, n_components, self._make_corruption, rng)
 
     def _make_corruption(self, start):
         from skae.corruption import NOISES, OwnNoise
@@ -191,6 +198,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
             return OwnNoise(self.noise)
         extremes = (start.low, start.high) if self.noise == "salt_and_pepper" else ()
         return NOISES[self.noise](self.noise_level, *extremes)
+
+    def _draws_from_global(self):
+        return callable(self._built["noise"]) or super()._draws_from_global()
 
     def _has_offset(self):
         return self._built["noise"] == "salt_and_pepper" or callable(self._built["noise"])

@@ -89,7 +89,7 @@ class Fitting:
             for s, (part, held_out) in zip(starts, pairs, strict=True)
         ]
         curves, weights = self._train_together(nets)
-        fitted = Fitted(None, start, 0, _plain(nets[0].history), curves.curve)
+        fitted = Fitted(None, start, 0, _plain(nets[0].history, curves), curves.curve)
         if self.estimator._has_floor() and not curves.accept():
             return fitted
         rate = nets[0].lr
@@ -107,7 +107,7 @@ class Fitting:
         """Train further; the present weights are the floor. ``module`` is left as it is."""
         net = self._net(deepcopy(module), start, pair[0], self.settings, pair[1])
         curves, weights = self._train_together([net])
-        history = _plain(net.history)
+        history = _plain(net.history, curves)
         if not curves.accept():
             kept = module if self.estimator._nonlinear else None
             return Fitted(kept, start, 0, history, curves.curve)
@@ -182,9 +182,17 @@ class Fitting:
         try:
             with _told(nets):
                 while len(curves.curve) <= settings.max_iter:
-                    loss = self._epoch(nets, best, curves)
+                    stopped = False
+                    try:
+                        loss = self._epoch(nets, best, curves)
+                    except StopTraining:
+                        if len(nets) > 1 or "valid_loss" not in nets[0].history[-1]:
+                            raise
+                        stopped = True
                     if curves.add([net.row_losses for net in nets]) and len(nets) == 1:
                         best = [nets[0].weights()]
+                    if stopped:
+                        break
                     number = len(curves.curve) - 1
                     self.progress.epoch(number, loss, 1 - curves.curve[-1])
                     if patience.is_over(number, curves.curve[-1]):
@@ -242,8 +250,11 @@ class _Patience:
 @contextmanager
 def _told(nets):
     """Tell the callbacks that training begins and ends; let them end it early."""
-    for net in nets:
-        net.notify("on_train_begin", X=net.rows, y=None)
+    try:
+        for net in nets:
+            net.notify("on_train_begin", X=net.rows, y=None)
+    except StopTraining:
+        raise ValueError("A callback asked to stop before the first epoch.") from None
     try:
         yield
     except StopTraining:
@@ -255,13 +266,14 @@ def _told(nets):
 
 def _warn_of_divergence(failure):
     warnings.warn(
-        f"Training diverged twice ({failure}): the fitted model is the linear one. "
+        f"Training diverged twice ({failure}): the fitted model is the one it started from. "
         "Choose a smaller learning_rate_init, or scale the columns of X.",
         ConvergenceWarning,
         stacklevel=2,
     )
 
 
-def _plain(history):
-    """Return a skorch history as a list of dicts, without the batches."""
+def _plain(history, curves=None):
+    """Return a skorch history as a list of dicts, without batches and epochs that do not count."""
+    history = list(history) if curves is None else history[: len(curves.curve) - 1]
     return [{key: value for key, value in row.items() if key != "batches"} for row in history]

@@ -36,6 +36,11 @@ class HeldOutCurves:
 
     def __init__(self, weights, start):
         self.judged = [np.isfinite(losses) for losses in start]
+        if not any(judged.any() for judged in self.judged):
+            raise ValueError(
+                "No held-out row can be judged: all are beyond the range of float32 in units of the "
+                "training rows. Check the units of X_val, or scale the columns."
+            )
         start = self._judged_rows(start)
         everything = np.concatenate(start)
         limit = OUTLIER_FACTOR * np.quantile(everything, OUTLIER_QUANTILE)

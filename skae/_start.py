@@ -9,6 +9,8 @@ from sklearn.utils.extmath import randomized_svd, svd_flip
 
 SMALL_SVD = 2**21  # cells up to which the exact decomposition of the rows costs next to nothing
 WIDEST_COVARIANCE = 4096  # columns
+ROWS_A_COLUMN = 5  # below, moments of unknown noise cannot be estimated
+LEAST_EIGENVALUE = 1e-12  # of a covariance, relative to its largest
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ def linear_denoiser(rows, n_components, make_noise, random_state):
     of :math:`C R^{-1} C^\top` (Izenman, Reduced-rank regression for the
     multivariate linear model, 1975, DOI 10.1016/0047-259X(75)90042-1). For
     noise of covariance N that is independent of the rows, C is S and R is
-    S + N. Above ``WIDEST_COVARIANCE`` columns it is PCA.
+    S + N. It is PCA above ``WIDEST_COVARIANCE`` columns, and for noise whose
+    moments are not known with fewer than ``ROWS_A_COLUMN`` rows a column.
 
     Parameters
     ----------
@@ -102,33 +105,37 @@ def linear_denoiser(rows, n_components, make_noise, random_state):
     random_state : RandomState
     """
     start = linear_start(rows, n_components, random_state)
-    if rows.X.shape[1] > WIDEST_COVARIANCE:
-        return start
-    noise = make_noise(start)
+    noise, n_features = make_noise(start), rows.X.shape[1]
+    few = not hasattr(noise, "moments") and len(rows) < ROWS_A_COLUMN * n_features
+    if few or n_features > WIDEST_COVARIANCE:
+        return replace(start, unexplained=1.0 if start.column_weights.any() else 0.0)
     with_clean, noisy, mean = _noisy_moments(rows, start, noise, random_state)
-    dead = np.diag(noisy) <= 0
-    noisy[dead, dead] = 1.0
-    regression = linalg.solve(noisy, with_clean.T, assume_a="sym", check_finite=False).T
+    regression = _divide(with_clean, noisy)
     explained = regression @ with_clean.T * start.scale * start.scale[:, None]
-    k = len(start.deviations)
     values, vectors = linalg.eigh((explained + explained.T) / 2, check_finite=False)
-    rank = min(k, len(values))
+    k = len(start.deviations)
+    rank = min(k, int(np.sum(values > np.finfo(np.float64).eps * n_features * values.max())))
     axes = svd_flip(None, vectors.T[::-1][:rank], u_based_decision=False)[1]
-    encoder = np.zeros((k, len(values)))
+    encoder, components = np.zeros((2, k, n_features))
     encoder[:rank] = axes * start.scale @ regression
-    components = np.zeros_like(encoder)
     components[:rank] = axes
-    variance = np.einsum("ij,jk,ik->i", encoder, noisy, encoder)
-    lively = variance > np.finfo(np.float64).eps * variance.max(initial=0)
+    deviations = np.sqrt(np.einsum("ij,jk,ik->i", encoder, noisy, encoder).clip(0))
     total = np.sum(start.scale**2 * (start.column_weights > 0))
     return replace(
         start,
         components=components,
         encoder=encoder,
         offset=-encoder @ mean,
-        deviations=np.sqrt(np.where(lively, variance, 1.0)),
+        deviations=np.where(deviations > 0, deviations, 1.0),
         unexplained=float(1 - values[::-1][:rank].sum() / total) if total else 0.0,
     )
+
+
+def _divide(a, covariance):
+    """Return ``a`` times the pseudo-inverse of a covariance."""
+    values, vectors = linalg.eigh(covariance, check_finite=False)
+    sure = values > LEAST_EIGENVALUE * values.max()
+    return a @ (vectors[:, sure] / values[sure]) @ vectors[:, sure].T
 
 
 def _noisy_moments(rows, start, noise, random_state):
@@ -140,16 +147,15 @@ def _noisy_moments(rows, start, noise, random_state):
         return moments.kept * correlation, noisy, moments.mean
     import torch
 
-    generator = torch.Generator().manual_seed(int(random_state.randint(2**31 - 1)))
-    draws = [
-        (clean, corrupt(torch.from_numpy(clean)).numpy(), weight / len(rows))
-        for clean, weight in _standardised(rows, start)
-        for corrupt in [noise.begin(generator)]
-    ]
-    mean = sum(weight @ noisy for _, noisy, weight in draws)
-    with_clean = sum((clean * weight[:, None]).T @ (noisy - mean) for clean, noisy, weight in draws)
-    within = sum(((n - mean) * weight[:, None]).T @ (n - mean) for _, n, weight in draws)
-    return with_clean, within, mean
+    corrupt = noise.begin(torch.Generator().manual_seed(int(random_state.randint(2**31 - 1))))
+    with_clean = within = mean = 0.0
+    for clean, weight in _standardised(rows, start):
+        noisy = corrupt(torch.from_numpy(clean.astype(np.float32))).numpy().astype(np.float64)
+        mean += weight @ noisy
+        with_clean += (clean * weight[:, None]).T @ noisy
+        within += (noisy * weight[:, None]).T @ noisy
+    mean = mean / len(rows)
+    return with_clean / len(rows), within / len(rows) - np.outer(mean, mean), mean
 
 
 def _standardised(rows, start):

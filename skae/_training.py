@@ -268,7 +268,7 @@ class AutoencoderNet(NeuralNet):
         self.fit_loop(self.rows, epochs=1)
         loss = self.history[-1]["train_loss"]
         if not (np.isfinite(loss) and all(p.isfinite().all() for p in self.module_.parameters())):
-            raise Diverged(f"the loss became {loss} in epoch {len(self.history)}")
+            raise Diverged(f"in epoch {len(self.history)}, with loss {loss} or weights not finite")
         return loss
 
     def held_out_weights(self):

@@ -155,12 +155,15 @@ class OwnNoise:
         """Return what the user's function does to a batch."""
 
         def corrupt(x):
-            noisy = self.function(x.clone(), generator)
+            noisy = self.function(x.cpu().clone(), generator)
             if not isinstance(noisy, torch.Tensor) or noisy.shape != x.shape:
                 raise ValueError(
                     f"noise={self.function!r} must return a tensor of shape {tuple(x.shape)}, "
                     f"got {noisy.shape if hasattr(noisy, 'shape') else noisy!r}."
                 )
+            noisy = noisy.detach().to(x)
+            if not noisy.isfinite().all():
+                raise ValueError(f"noise={self.function!r} gave values that are not finite.")
             return noisy
 
         return corrupt

@@ -197,6 +197,7 @@ def test_in_a_search(digits):
         ({"noise": "masking", "noise_level": 1.0}, "noise_level=1.0.*below 1"),
         ({"noise": lambda x, generator: x[:, 0]}, "must return a tensor of shape"),
         ({"noise": lambda x, generator: None}, "must return a tensor of shape"),
+        ({"noise": lambda x, generator: x * torch.nan}, "not finite"),
     ],
 )
 def test_bad_noise(cancer, parameters, message):
@@ -215,3 +216,39 @@ def test_constant_and_duplicate_columns():
         assert np.isfinite(reconstruction).all()
         np.testing.assert_allclose(reconstruction[:, 2], 3.0, atol=0.05)
     assert linear_start(Rows(X), 2, None).column_weights[2] == 0
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_own_noise_that_knows_no_generator_is_reproducible(cancer):
+    state = torch.get_rng_state()
+    codes = [
+        DenoisingAutoencoder(
+            3, noise=lambda x, generator: x + 0.3 * torch.randn_like(x), max_iter=3, random_state=0
+        )
+        .fit(cancer[0])
+        .transform(cancer[1])
+        for _ in range(2)
+    ]
+    np.testing.assert_array_equal(*codes)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_own_noise_of_another_dtype(cancer, dtype):
+    model = DenoisingAutoencoder(3, noise=lambda x, generator: x.to(dtype), max_iter=2)
+    assert np.isfinite(model.fit(cancer[0]).denoise(cancer[1])).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_own_noise_with_few_or_collinear_rows_starts_no_worse_than_pca():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 5)) @ rng.normal(size=(5, 200)) + 0.1 * rng.normal(size=(60, 200))
+    wide = DenoisingAutoencoder(5, noise=lambda x, generator: x, max_iter=5, random_state=0)
+    wide.fit(X[:40])
+    pca = PCA(5).fit(X[:40])
+    error = np.mean((wide.denoise(X[40:]) - X[40:]) ** 2)
+    assert error < 1.05 * np.mean((pca.inverse_transform(pca.transform(X[40:])) - X[40:]) ** 2)
+    collinear = np.repeat(rng.normal(size=(200, 3)), 2, axis=1)
+    same = DenoisingAutoencoder(3, noise=lambda x, generator: x, hidden_layer_sizes=())
+    np.testing.assert_allclose(same.fit(collinear).denoise(collinear), collinear, atol=1e-4)

@@ -117,6 +117,8 @@ def test_held_out_rows_of_ones_own(digits):
 def test_few_rows_do_not_judge(gaussian):
     with pytest.raises(ValueError, match="X_val has 5 rows: at least 30"):
         AutoencoderTransformer(2).fit(gaussian, X_val=gaussian[:5])
+    with pytest.raises(ValueError, match="No held-out row can be judged"):
+        AutoencoderTransformer(2).fit(gaussian, X_val=1e30 * gaussian[:50])
     start = np.full(100, 1.0)
     heavy = HeldOutCurves([np.r_[np.full(5, 1.0), np.full(95, 1e-9)]], [start])
     heavy.add([start - 0.5 - 0.01 * np.arange(100)])

@@ -320,7 +320,7 @@ def test_history_keeps_what_callbacks_record(digits):
 def test_early_stopping_of_skorch_ends_training(digits):
     stopping = EarlyStopping(patience=2, threshold=0.9, sink=lambda *a: None)
     estimator = AutoencoderTransformer(4, callbacks=[stopping], random_state=0).fit(digits[0])
-    assert estimator.n_iter_ == 3
+    assert estimator.n_iter_ == 3 == len(estimator.validation_scores_)
 
 
 def test_learning_rate_schedulers_of_skorch_work(digits):
