@@ -182,20 +182,12 @@ class Fitting:
         try:
             with _told(nets):
                 while len(curves.curve) <= settings.max_iter:
-                    stopped = False
-                    try:
-                        loss = self._epoch(nets, best, curves)
-                    except StopTraining:
-                        if len(nets) > 1 or "valid_loss" not in nets[0].history[-1]:
-                            raise
-                        stopped = True
+                    loss, go_on = self._epoch(nets, best, curves)
                     if curves.add([net.row_losses for net in nets]) and len(nets) == 1:
                         best = [nets[0].weights()]
-                    if stopped:
-                        break
                     number = len(curves.curve) - 1
                     self.progress.epoch(number, loss, 1 - curves.curve[-1])
-                    if patience.is_over(number, curves.curve[-1]):
+                    if patience.is_over(number, curves.curve[-1]) or not go_on:
                         break
                 else:
                     self._warn_of_max_iter(patience)
@@ -210,9 +202,15 @@ class Fitting:
         """Train each net for an epoch; where one diverges, once more from the best weights.
 
         Several nets go back to their start, so that all have seen as many epochs.
+        Returns the loss, and False where a callback stopped the one net after
+        its held-out rows were judged.
         """
         try:
-            return float(np.mean([net.epoch() for net in nets]))
+            return float(np.mean([net.epoch() for net in nets])), True
+        except StopTraining:
+            if len(nets) > 1 or "valid_loss" not in nets[0].history[-1]:
+                raise
+            return nets[0].history[-1]["train_loss"], False
         except Diverged:
             if nets[0].lr < self.settings.learning_rate:
                 raise
