@@ -169,8 +169,7 @@ class BaseAutoencoder(
         else:
             self._resolve(self._make_start(rows, self.n_components, rng), len(rows))
         with self._fitting(rng, Progress(self, X), self._settings(len(rows))) as fitting:
-            fitted = self._train(fitting, rows, held_out, warm)
-        self._take(fitted, rows)
+            self._take(self._train(fitting, rows, held_out, warm), rows)
         return self
 
     @fit_context
@@ -219,7 +218,6 @@ class BaseAutoencoder(
             module = self._trainable_module(fitting.generator)
             fitted = fitting.without_floor(module, LinearStart(**self._start), rows)
         earlier = [] if first else self.history_
-        self._confined = False
         self._take(fitted)
         self._record([*earlier, *fitted.history], [])
         self.best_iter_ = self.n_iter_
@@ -361,8 +359,9 @@ class BaseAutoencoder(
             loadings = module.decoder.linear.weight.T.cpu().numpy()
             self.components_ = loadings * start.scale / start.deviations[:, None]
         spread = np.ones(self.n_components_)
-        if rows is not None:
-            module, spread = self._confine(module, rows, start)
+        self._confined = rows is not None and self._has_floor() and self._nonlinear
+        if self._confined or (rows is not None and self.whiten):
+            module, spread = self._surveyed(module, rows, start)
         self.module_ = module
         self.__dict__.pop("_module_float32", None)
         if rows is not None or "_code_scale" not in self.__dict__:
@@ -376,13 +375,12 @@ class BaseAutoencoder(
         self._start_at(module, start)
         return module
 
-    def _confine(self, module, rows, start):
-        """Let PCA take over from a trained module far from all training rows."""
+    def _surveyed(self, module, rows, start):
+        """Let PCA take over from a trained module far from all rows; return it and the code's spread."""
         from skae._architecture import confined, linear_maps
         from skae._inference import survey
 
         inputs, codes, spread = survey(module, rows, start, self.device_)
-        self._confined = self._has_floor() and self._nonlinear
         if self._confined:
             module = confined(module, self.n_features_in_, self.n_components_)
             module = module.to(self.device_).double().eval()

@@ -39,9 +39,9 @@ class Rows:
         """Return the rows at places ``index`` of this subset, in the dtype of X."""
         return np.take(self.X, self.index[index], axis=0)
 
-    def spans(self, bytes_a_cell=8):
-        """Yield slices of consecutive rows that take about ``CHUNK_BYTES`` each."""
-        step = max(1, CHUNK_BYTES // (bytes_a_cell * max(1, self.X.shape[1])))
+    def spans(self):
+        """Yield slices of consecutive rows that take about ``CHUNK_BYTES`` each in float64."""
+        step = max(1, CHUNK_BYTES // (8 * max(1, self.X.shape[1])))
         for start in range(0, len(self), step):
             yield slice(start, min(start + step, len(self)))
 

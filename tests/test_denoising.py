@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from benchmarks.quality.denoising import spoil  # by numpy alone, independent of skae's noise
 from skae import AutoencoderTransformer, DenoisingAutoencoder
 from skae._batches import StandardisedRows, TensorBatches
 from skae._rows import Rows
@@ -23,21 +24,6 @@ NAMES = sorted(NOISES)
 def make_noise(name, level, X):
     extremes = (X.min(axis=0), X.max(axis=0)) if name == "salt_and_pepper" else ()
     return NOISES[name](level, *extremes)
-
-
-def spoil(name, level, train, X, seed=0):
-    """Return noisy rows by numpy, independently of skae's noise."""
-    rng = np.random.default_rng(seed)
-    if name == "gaussian":
-        return X + level * train.std(axis=0) * rng.normal(size=X.shape)
-    value = {
-        "masking": np.broadcast_to(train.mean(axis=0), X.shape),
-        "salt_and_pepper": np.where(
-            rng.random(X.shape) < 0.5, train.min(axis=0), train.max(axis=0)
-        ),
-        "swap": np.take_along_axis(train, rng.integers(0, len(train), X.shape), axis=0),
-    }[name]
-    return np.where(rng.random(X.shape) < level, value, X)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +99,7 @@ def test_start_is_the_best_linear_denoiser(cancer, name):
     """No worse than PCA, and than a regression on many noisy copies, in the noise it was made for."""
     X, level, k = cancer[0] * np.linspace(0.5, 3, 30) + 7, 0.3, 4
     model = linear(name, level, k).fit(X)
-    noisy = np.vstack([spoil(name, level, X, X, seed) for seed in range(40)])
+    noisy = np.vstack([spoil(name, level, X, X, np.random.default_rng(seed)) for seed in range(40)])
     clean = np.tile(X, (40, 1))
     error = np.mean((model.denoise(noisy) - clean) ** 2)
     pca = PCA(k).fit(X)
@@ -149,7 +135,7 @@ def test_rejected_fit_is_the_linear_denoiser(gaussian):
 @pytest.mark.parametrize(("name", "level"), [("gaussian", 0.5), ("masking", 0.3), ("swap", 0.3)])
 def test_cleans_better_than_pca_and_the_plain_autoencoder(digits, name, level):
     train, test = digits
-    noisy = spoil(name, level, train, test)
+    noisy = spoil(name, level, train, test, np.random.default_rng(0))
     denoiser = DenoisingAutoencoder(16, noise=name, noise_level=level, random_state=0).fit(train)
     rivals = PCA(16).fit(train), AutoencoderTransformer(16, random_state=0).fit(train)
     error = np.mean((denoiser.denoise(noisy) - test) ** 2)
@@ -160,7 +146,7 @@ def test_cleans_better_than_pca_and_the_plain_autoencoder(digits, name, level):
 
 def test_held_out_score_is_of_noisy_rows(digits):
     model = DenoisingAutoencoder(8, noise_level=1.0, random_state=0).fit(digits[0], X_val=digits[1])
-    noisy = spoil("gaussian", 1.0, digits[0], digits[1])
+    noisy = spoil("gaussian", 1.0, *digits, np.random.default_rng(0))
     error = np.mean((model.denoise(noisy) - digits[1]) ** 2) * 64
     score = 1 - error / digits[0].var(axis=0).sum()
     assert abs(max(model.validation_scores_) - score) < 0.05

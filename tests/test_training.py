@@ -442,23 +442,26 @@ class SpoilOnce(Callback):
                 next(net.module_.parameters()).fill_(torch.inf)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_one_divergence_is_survived(digits):
-    estimator = AutoencoderTransformer(4, max_iter=20, callbacks=[SpoilOnce()], random_state=0)
+def spoilt_once(X, max_iter):
+    """Return an accepted fit that diverged once."""
     SpoilOnce.done = False
-    estimator.fit(digits[0])
+    estimator = AutoencoderTransformer(
+        4, max_iter=max_iter, callbacks=[SpoilOnce()], random_state=0
+    ).fit(X)
     assert SpoilOnce.done
     assert estimator.best_iter_ > 0
+    return estimator
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_one_divergence_is_survived(digits):
+    estimator = spoilt_once(digits[0], max_iter=20)
     assert estimator.score(digits[1]) > estimator.pca_score_
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_folds_that_diverge_start_again(cancer):
-    estimator = AutoencoderTransformer(4, max_iter=30, callbacks=[SpoilOnce()], random_state=0)
-    SpoilOnce.done = False
-    estimator.fit(cancer[0])
-    assert SpoilOnce.done
-    assert estimator.best_iter_ > 0
+    estimator = spoilt_once(cancer[0], max_iter=30)
     assert estimator.n_iter_ == len(estimator.validation_scores_) == len(estimator.loss_curve_)
 
 
