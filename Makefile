@@ -31,6 +31,7 @@ bench-speed: .venv/benchmarks
 bench-quality: .venv/benchmarks
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.quality.denoising
+	$(BIN)/python -m benchmarks.quality.ordered
 
 clean:
 	rm -rf .venv build *.egg-info

@@ -14,6 +14,7 @@ from sklearn.svm import SVC
 from tqdm import tqdm
 
 from skae import AutoencoderTransformer, DenoisingAutoencoder
+from skae.inspection import ComponentCurveDisplay
 from skae.metrics import reconstruction_score
 
 COMPONENTS = (2, 4, 8, 16)
@@ -154,11 +155,26 @@ def draw_denoising(X, path):
     plt.close(figure)
 
 
+def draw_components(X, path):
+    """Draw how much of held-out digits each number of components explains."""
+    import matplotlib.pyplot as plt
+
+    train, test = train_test_split(X, random_state=0)
+    scaler = StandardScaler().fit(train)
+    model = AutoencoderTransformer(0.9, ordered=True, random_state=0).fit(scaler.transform(train))
+    figure, ax = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
+    ComponentCurveDisplay.from_estimator(model, scaler.transform(test), ax=ax)
+    ax.set_title("digits, held-out rows: n_components=0.9")
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
 def main(argv=None):
     """Run the demo."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--picture", default="demo.png", help="where the picture goes")
     parser.add_argument("--denoising", default="denoising.png", help="where the second one goes")
+    parser.add_argument("--components", default="components.png", help="where the third one goes")
     arguments = parser.parse_args(argv)
     X, y = load_digits(return_X_y=True)
     tables = {"digits": compare(X, y)}
@@ -172,7 +188,9 @@ def main(argv=None):
         print_table(name, table)
     draw(tables, X, y, arguments.picture)
     draw_denoising(X, arguments.denoising)
-    print(f"\nThe pictures are in {arguments.picture} and {arguments.denoising}.")
+    draw_components(X, arguments.components)
+    pictures = f"{arguments.picture}, {arguments.denoising} and {arguments.components}"
+    print(f"\nThe pictures are in {pictures}.")
 
 
 if __name__ == "__main__":

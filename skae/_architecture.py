@@ -7,7 +7,7 @@ from copy import deepcopy
 import torch
 from torch import nn
 
-from skae.nn import ACTIVATIONS, MLP, Autoencoder, Confined, Gate, Linear, Residual
+from skae.nn import ACTIVATIONS, MLP, Autoencoder, Confined, Gate, Linear, PrefixDecoder, Residual
 
 _global_generator = threading.RLock()
 
@@ -42,6 +42,7 @@ def new_autoencoder(
     linear_path,
     custom=(None, None),
     offset=False,
+    ordered=False,
 ):
     """Return an autoencoder with new weights.
 
@@ -60,6 +61,9 @@ def new_autoencoder(
         the decoder's MLP.
     offset : bool
         Whether the encoder's linear map adds a constant.
+    ordered : bool
+        Whether the decoder gets codes that were cut; with hidden layers of
+        skae's own it is then a `PrefixDecoder`.
     """
     activation = ACTIVATIONS[activation] if isinstance(activation, str) else activation
     if not isinstance(activation(), nn.Module):
@@ -78,10 +82,11 @@ def new_autoencoder(
             bent = MLP([n_inputs, *hidden, n_outputs], activation, generator, linear_path)
         return Residual(straight, bent)
 
-    return Autoencoder(
-        half(n_features, n_components, hidden, custom[0], offset),
-        half(n_components, n_features, hidden[::-1], custom[1]),
-    )
+    encoder = half(n_features, n_components, hidden, custom[0], offset)
+    decoder = half(n_components, n_features, hidden[::-1], custom[1])
+    if ordered and hidden and isinstance(decoder.nonlinear, MLP):
+        decoder = PrefixDecoder(decoder.linear, decoder.nonlinear)
+    return Autoencoder(encoder, decoder)
 
 
 @torch.no_grad()
@@ -133,3 +138,53 @@ def released(module):
     if isinstance(module.encoder, Confined):
         return Autoencoder(module.encoder.inside, module.decoder.inside)
     return module
+
+
+def take_prefix(module, wide, n_features, k):
+    """Fill a module with that part of a wider one that makes the first ``k`` units of its code."""
+    weights = wide.state_dict()
+    try:
+        module.load_state_dict(
+            {
+                name: weights[name][tuple(map(slice, part.shape))]
+                for name, part in module.state_dict().items()
+            }
+        )
+        _untold(module, wide, k)
+        same = _is_prefix(released(module), released(wide), n_features, k)
+    except (KeyError, RuntimeError):
+        same = False
+    if not same:
+        raise ValueError(
+            f"The code of these own modules cannot be cut to {k} components: only the first layer "
+            "of a decoder and the last layer of an encoder may depend on their number. Make them "
+            f"so, or fit with n_components={k}."
+        )
+
+
+@torch.no_grad()
+def _untold(module, wide, k):
+    """Give a decoder that is not told where the code is cut the bias of that length."""
+    told, plain = released(wide).decoder, released(module).decoder
+    if isinstance(told, PrefixDecoder) and not isinstance(plain, PrefixDecoder):
+        plain.nonlinear[0].bias += told.told.weight[:, :k].sum(1)
+
+
+@torch.no_grad()
+def _is_prefix(module, wide, n_features, k):
+    """Return whether a module's code is the wider one's beginning, and is decoded like that."""
+    like = next(wide.parameters())
+    x = torch.linspace(-1, 1, 2 * n_features, dtype=like.dtype, device=like.device)
+    x = x.view(2, n_features)
+    rows, code = module(x)
+    mask = (torch.arange(wide.encoder(x).shape[1], device=like.device) < k).to(like.dtype)
+    wide_rows, wide_code = wide(x, mask.expand(2, -1))
+    return torch.allclose(code, wide_code[:, :k]) and torch.allclose(rows, wide_rows)
+
+
+def widen(module, before):
+    """Let no range of a `Confined` module be narrower than it was before."""
+    for half, earlier in zip(module.children(), before.children(), strict=True):
+        if isinstance(half, Confined) and isinstance(earlier, Confined):
+            torch.minimum(half.low, earlier.low, out=half.low)
+            torch.maximum(half.high, earlier.high, out=half.high)

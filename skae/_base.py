@@ -9,6 +9,7 @@ from copy import deepcopy
 from dataclasses import asdict
 from importlib.metadata import version
 from itertools import pairwise
+from numbers import Integral
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -29,6 +30,7 @@ LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to le
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"
 DECAY_FROM = 0.5  # without held-out rows the learning rate falls from here on
 PARTIAL_RATE = 0.3  # share of the learning rate that partial_fit takes
+TUNING_EPOCHS = 15  # on the rows that an ordered code's prefix is fine-tuned on
 
 
 class BaseAutoencoder(
@@ -61,8 +63,10 @@ class BaseAutoencoder(
         "whiten",
         "encoder",
         "decoder",
+        "ordered",
     )
 
+    _start_name = "PCA"
     _judges_corrupted = False  # whether held-out rows are corrupted like the others
 
     def _make_start(self, rows, n_components, rng):
@@ -82,6 +86,7 @@ class BaseAutoencoder(
             self._has_floor(),
             (self._built["encoder"], self._built["decoder"]),
             self._has_offset(),
+            self._prefixes,
         )
 
     def _start_at(self, module, start):
@@ -169,7 +174,15 @@ class BaseAutoencoder(
         else:
             self._resolve(self._make_start(rows, self.n_components, rng), len(rows))
         with self._fitting(rng, Progress(self, X), self._settings(len(rows))) as fitting:
-            self._take(self._train(fitting, rows, held_out, warm), rows)
+            chooses = not warm and self._chooses_size()
+            if chooses:
+                self._prefixes = True
+                longer_half = (self.n_components_ + 1) // 2
+                fitting.compare_prefixes(1 if self.ordered else longer_half)
+            fitted = self._train(fitting, rows, held_out, warm)
+            self._take(fitted, rows)
+            if chooses:
+                self._choose_size(fitting, fitted.prefix_shares, rows)
         return self
 
     @fit_context
@@ -216,7 +229,7 @@ class BaseAutoencoder(
         n_before = 0 if first else self.n_iter_
         with self._fitting(rng, Progress(self, X), settings, n_before) as fitting:
             module = self._trainable_module(fitting.generator)
-            fitted = fitting.without_floor(module, LinearStart(**self._start), rows)
+            fitted = fitting.without_floor(module, self._present_start(), rows)
         earlier = [] if first else self.history_
         self._take(fitted)
         self._record([*earlier, *fitted.history], [])
@@ -242,11 +255,13 @@ class BaseAutoencoder(
 
     def _resolve(self, start, n_rows, more_to_come=False):
         """Start anew: settle what the parameters leave open."""
-        for name in ("module_", "_module_float32", "_optimizer_state", "_code_scale"):
+        fitted = ("module_", "_module_float32", "_optimizer_state", "_code_scale")
+        for name in (*fitted, "explained_variance_ratio_"):
             self.__dict__.pop(name, None)
         self._built = {name: getattr(self, name) for name in self._architecture}
         self._start = asdict(start)
         self._nonlinear = self._confined = False
+        self._prefixes = self._built["ordered"]
         self.n_components_ = len(start.deviations)
         self.hidden_layer_sizes_ = self._hidden_layer_sizes(np.inf if more_to_come else n_rows)
         self.batch_size_ = self._batch_size(n_rows)
@@ -269,6 +284,7 @@ class BaseAutoencoder(
 
     def _settings(self, n_rows, **changes):
         """Return the `Settings` of a training."""
+        from skae._ordered import Cuts
         from skae._training import Settings
 
         max_iter = self.max_iter
@@ -284,6 +300,7 @@ class BaseAutoencoder(
             "callbacks": tuple(self.callbacks or ()),
             "skorch_params": self.skorch_params or {},
             "decay_from": 1.0 if self.early_stopping else DECAY_FROM,
+            "cuts": Cuts(self.n_components_) if self._built["ordered"] else None,
         }
         return Settings(**{**settings, **changes})
 
@@ -303,7 +320,7 @@ class BaseAutoencoder(
         threads = limited_threads(self._step_flops())
         try:
             with threads, aside, torch.enable_grad(), explained_memory(self.batch_size_):
-                yield Fitting(self, settings, rng, generator, progress)
+                yield Fitting(self, settings, rng, generator, progress, self.n_iter_no_change)
         except Diverged as failure:
             raise ValueError(
                 f"Training diverged: {failure}. Choose a smaller learning_rate_init, or scale the "
@@ -322,7 +339,7 @@ class BaseAutoencoder(
         """Return the `Fitted` of a call of fit."""
         from skae._floor import split
 
-        start = LinearStart(**self._start)
+        start = self._present_start()
         few = held_out is None and len(rows) < FEWEST_ROWS
         if not warm and self._has_floor() and (self._start_is_best(start) or few):
             return fitting.linear(start)
@@ -334,7 +351,8 @@ class BaseAutoencoder(
             pairs = split(rows, self.validation_fraction, fitting.rng, cross_fit=not warm)
         if warm:
             return fitting.go_on(module, start, pairs[0])
-        return fitting.above_floor(module, start, rows, pairs, final=held_out is None)
+        final = held_out is None and not self._chooses_size()  # else fine-tuning follows
+        return fitting.above_floor(module, start, rows, pairs, final)
 
     def _trainable_module(self, generator):
         """Return what training goes on with: the fitted module, or a new one at the start."""
@@ -343,8 +361,12 @@ class BaseAutoencoder(
         if self._nonlinear:
             return released(deepcopy(self.module_)).float().requires_grad_(True)
         module = self._new_module(generator)
-        self._start_at(module, LinearStart(**self._start))
+        self._start_at(module, self._present_start())
         return module
+
+    def _present_start(self):
+        """Return the start of the present code, which may have been cut since."""
+        return LinearStart(**self._start).first(self.n_components_)
 
     def _take(self, fitted, rows=None):
         """Make a `Fitted` the estimator's state; ``rows`` are all training rows, where known."""
@@ -354,6 +376,15 @@ class BaseAutoencoder(
         self._optimizer_state = fitted.optimizer_state
         self._nonlinear = fitted.module is not None
         module = self._linear_module(start) if fitted.module is None else fitted.module
+        self._settle(module, start, rows)
+        self.__dict__.pop("explained_variance_ratio_", None)
+        if self._built["ordered"] and rows is not None:
+            self.explained_variance_ratio_ = np.diff(fitted.prefix_shares, prepend=0.0)
+        self.best_iter_ = fitted.best_iter
+        self._record(fitted.history, fitted.held_out_curve)
+
+    def _settle(self, module, start, rows):
+        """Make a trained module the fitted one."""
         module = module.to(self.device_).double().eval().requires_grad_(False)
         if self._has_floor():
             loadings = module.decoder.linear.weight.T.cpu().numpy()
@@ -367,8 +398,6 @@ class BaseAutoencoder(
         if rows is not None or "_code_scale" not in self.__dict__:
             units = start.deviations if self._has_floor() else np.ones_like(spread)
             self._code_scale = 1 / spread if self.whiten else units
-        self.best_iter_ = fitted.best_iter
-        self._record(fitted.history, fitted.held_out_curve)
 
     def _linear_module(self, start):
         module = self._new_module(None, linear=True).double()
@@ -399,6 +428,115 @@ class BaseAutoencoder(
             self.validation_scores_ = scores[1:]
             if self._has_floor():
                 self.pca_score_ = scores[0]
+
+    # ordered components ------------------------------------------------------------------------
+
+    def truncate(self, n_components, fine_tune_on=None):
+        """Return the fitted model of the first components alone; this one stays as it is.
+
+        Only with ``ordered=True``. Without ``fine_tune_on`` nothing is
+        trained, and ``transform`` gives the first columns of this model's.
+        A model that is its linear start (``best_iter_`` 0) is left untrained
+        in any case: it becomes the start of that many components, such as
+        ``PCA(n_components)``.
+
+        Parameters
+        ----------
+        n_components : int
+            From 1 to ``n_components_``.
+        fine_tune_on : array-like of shape (n_samples, n_features), default=None
+            Rows to train the shorter code on for a few epochs: training rows,
+            or some of them. No held-out rows judge this.
+
+        Returns
+        -------
+        truncated : object
+            A fitted estimator, with ``n_components`` as its parameter.
+
+        Raises
+        ------
+        ValueError
+            If ``n_components`` is out of range or components are not ordered.
+        """
+        check_is_fitted(self)
+        if not self._built["ordered"]:
+            raise ValueError(
+                f"truncate needs ordered components, but this {type(self).__name__} was fitted "
+                f"with ordered=False: fit with ordered=True, or with n_components={n_components}."
+            )
+        if not (isinstance(n_components, Integral) and 1 <= n_components <= self.n_components_):
+            raise ValueError(
+                f"n_components={n_components!r}: expected an int from 1 to {self.n_components_}, "
+                "the components of the fitted model. Fit again for more."
+            )
+        device = self.device_
+        truncated = deepcopy(self).set_params(n_components=int(n_components))
+        truncated.device_, truncated.module_ = device, truncated.module_.to(device)
+        truncated._built["n_components"] = truncated.n_components
+        truncated._keep_first(truncated.n_components)
+        if fine_tune_on is not None:
+            truncated._tune_on(fine_tune_on)
+        return truncated
+
+    def _start_scores(self, X):
+        """Return the `score` of 1, 2, ... components of the linear start, chosen or not."""
+        X, start = self._check_known(X), LinearStart(**self._start)
+        rest = np.subtract(X, start.mean, dtype=np.float64)
+        code = rest / start.scale @ start.encoder.T + start.offset
+        scores = np.empty(len(start.components))
+        for k, axis in enumerate(start.components):
+            rest -= np.outer(code[:, k], axis)
+            scores[k] = explained_share(X, X - rest)
+        return scores
+
+    def _tune_on(self, X):
+        rows = self._check_rows(X, None, reset=False)
+        if not self._nonlinear:
+            return
+        rng = _private_random_state(self.random_state)
+        with self._fitting(rng, Progress(self, X), self._settings(len(rows))) as fitting:
+            self._fine_tune(fitting, rows)
+
+    def _chooses_size(self):
+        """Return whether held-out rows choose the number of components."""
+        asked = self.n_components
+        is_share = asked is not None and not isinstance(asked, Integral)
+        own_modules = self.encoder is not None or self.decoder is not None
+        return is_share and self.early_stopping and self._has_floor() and not own_modules
+
+    def _choose_size(self, fitting, shares, rows):
+        """Keep the fewest components that explain the share asked for, or all, and train them on."""
+        reached = np.flatnonzero(shares >= self.n_components)
+        enough = self._nonlinear and len(reached) > 0
+        self._keep_first(int(reached[0]) + 1 if enough else self.n_components_)
+        if self._nonlinear:
+            self._fine_tune(fitting, rows)
+
+    def _keep_first(self, k):
+        """Cut the fitted code to its first ``k`` components."""
+        from skae._architecture import take_prefix
+
+        wide, self.n_components_, self._prefixes = self.module_, k, self._built["ordered"]
+        module = self._empty_module().to(self.device_).eval().requires_grad_(False)
+        take_prefix(module, wide, self.n_features_in_, k)
+        self.module_ = module
+        self._code_scale, self._optimizer_state = self._code_scale[:k], None
+        self.__dict__.pop("_module_float32", None)
+        for name in ("components_", "explained_variance_ratio_"):
+            if name in self.__dict__:
+                setattr(self, name, getattr(self, name)[:k])
+
+    def _fine_tune(self, fitting, rows):
+        """Train the present code for a few epochs; no range of the trained maps shrinks."""
+        from skae._architecture import widen
+
+        before, start = self.module_, self._present_start()
+        fitting.settings = self._settings(len(rows))
+        module = self._trainable_module(fitting.generator)
+        rate = self.learning_rate_init
+        module = fitting.polished(module, start, rows, rate, TUNING_EPOCHS)
+        self._settle(module, start, rows if self._confined else None)
+        widen(self.module_, before)
 
     def _step_flops(self):
         """Return about how many floating-point operations a training step takes."""
@@ -618,16 +756,22 @@ class BaseAutoencoder(
         if weights is not None:
             import torch
 
-            from skae._architecture import confined, global_generator
-
-            with global_generator(0) if self._draws_from_global() else nullcontext():
-                module = self._new_module(torch.Generator(), linear=not self._nonlinear)
-            if self._confined:
-                module = confined(module, self.n_features_in_, self.n_components_)
-            module = module.double()
+            module = self._empty_module()
             module.load_state_dict({name: torch.tensor(w) for name, w in weights.items()})
             self.module_ = module.eval().requires_grad_(False)
             self.device_ = "cpu"
+
+    def _empty_module(self):
+        """Return a module like the fitted one, its values not yet set."""
+        import torch
+
+        from skae._architecture import confined, global_generator
+
+        with global_generator(0) if self._draws_from_global() else nullcontext():
+            module = self._new_module(torch.Generator(), linear=not self._nonlinear)
+        if self._confined:
+            module = confined(module, self.n_features_in_, self.n_components_)
+        return module.double()
 
 
 def _private_random_state(random_state):

@@ -45,6 +45,11 @@ class StandardisedRows(Dataset):
         return self.take(slice(i, i + 1))[0]
 
     @property
+    def row_weights(self):
+        """Weights of the rows, with a mean of 1."""
+        return np.ones(len(self)) if self.rows.weight is None else self.rows.weight
+
+    @property
     def n_features(self):
         """Number of columns."""
         return self.rows.X.shape[1]

@@ -30,8 +30,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
     Parameters
     ----------
     n_components : int, float or None, default=0.95
-        As in `AutoencoderTransformer`; a float is resolved as PCA resolves it
-        on the clean rows.
+        As in `AutoencoderTransformer`; for a float, PCA of the clean rows
+        gives the size to begin with, and what is compared is the share of the
+        clean held-out rows that is explained from the noisy ones.
     noise : {"gaussian", "masking", "salt_and_pepper", "swap"} or callable, \
             default="gaussian"
         "gaussian" adds to every cell; the others hit a share of the cells:
@@ -44,7 +45,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Gaussian: standard deviation, in units of each column's own. The
         others: the share of the cells, below 1. Ignored by a callable.
     hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, \
-    batch_size, learning_rate_init, alpha, optimizer, max_iter, \
+    ordered, batch_size, learning_rate_init, alpha, optimizer, max_iter, \
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
     callbacks, skorch_params, device, verbose, random_state
         As in `AutoencoderTransformer`.
@@ -59,7 +60,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         from the noisy ones, epoch by epoch.
     pca_score_ : float or None
         The same of the linear denoiser: the floor.
-    n_components_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
+    n_components_, explained_variance_ratio_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
     history_, batch_size_, hidden_layer_sizes_, device_, module_, \
     n_features_in_, feature_names_in_
         As in `AutoencoderTransformer`; ``best_iter_`` is 0 where the linear
@@ -112,6 +113,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
 
     _architecture = (*BaseAutoencoder._architecture, "noise", "noise_level")
     _judges_corrupted = True
+    _start_name = "linear denoiser"
 
     def __init__(
         self,
@@ -125,6 +127,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         whiten=False,
         encoder=None,
         decoder=None,
+        ordered=False,
         batch_size="auto",
         learning_rate_init=0.01,
         alpha=0.1,
@@ -150,6 +153,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         self.whiten = whiten
         self.encoder = encoder
         self.decoder = decoder
+        self.ordered = ordered
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init
         self.alpha = alpha

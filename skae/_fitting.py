@@ -11,10 +11,15 @@ from sklearn.exceptions import ConvergenceWarning
 
 from skae._batches import StandardisedRows
 from skae._floor import HeldOutCurves
+from skae._ordered import Cuts, PrefixShares
 from skae._training import AutoencoderNet, Diverged, Settings, StopTraining, takes_part
 
 SLOWER = 0.1  # factor of the learning rate after a divergence
 POLISH_EPOCHS, POLISH_RATE = 10, 0.3  # the last epochs of a large fit, on all rows
+ORDERED_POLISH_EPOCHS = 30  # the same of an ordered code
+COMPARING_RATE = 0.5  # of the learning rate, where the prefixes of a code are to be compared
+COMPARING_EPOCHS = 15  # at a falling rate, before they are compared
+SAMPLE = 1000  # training rows that show what a prefix explains, where none are held out
 
 
 @dataclass
@@ -22,7 +27,8 @@ class Fitted:
     """The result of a fit.
 
     ``module`` is None where the floor holds: then the model is its start.
-    ``start`` is what the module's inputs were standardised with.
+    ``start`` is what the module's inputs were standardised with, and
+    ``prefix_shares`` what each prefix of an ordered code explains.
     """
 
     module: torch.nn.Module | None
@@ -31,6 +37,7 @@ class Fitted:
     history: list
     held_out_curve: list
     optimizer_state: dict | None = None
+    prefix_shares: np.ndarray | None = None
 
 
 @dataclass
@@ -45,6 +52,10 @@ class Fitting:
     rng : RandomState
     generator : torch.Generator
     progress : Progress
+    patience : int
+        Epochs without an improvement after which training stops.
+    compares : bool
+        Whether the prefixes of the code are compared, to keep one of them.
     """
 
     estimator: object
@@ -52,11 +63,24 @@ class Fitting:
     rng: np.random.RandomState
     generator: torch.Generator
     progress: object
+    patience: int
+    compares: bool = False
+
+    def compare_prefixes(self, shortest):
+        """Train for comparing the prefixes of the code: half the patience will do.
+
+        So wide a code starts near its best: at the full rate it would first get worse.
+        """
+        cuts = Cuts(self.estimator.n_components_, 0.0, shortest)
+        rate = COMPARING_RATE * self.settings.learning_rate
+        self.settings = replace(self.settings, cuts=cuts, learning_rate=rate)
+        self.patience = max(1, self.patience // 2)
+        self.compares = True
 
     def linear(self, start):
         """Leave it at the linear start."""
         self.progress.begin(1)
-        return Fitted(None, start, 0, [], [])
+        return Fitted(None, start, 0, [], [], prefix_shares=start.shares)
 
     def without_floor(self, module, start, rows):
         """Train on all rows for the whole of ``max_iter``."""
@@ -64,7 +88,12 @@ class Fitting:
         self.progress.begin(self.settings.max_iter)
         self._run(net, self.progress.epoch)
         state = net.optimizer_.state_dict() if net.lean else None
-        return Fitted(net.module_, start, len(net.history), _plain(net.history), [], state)
+        fitted = Fitted(net.module_, start, len(net.history), _plain(net.history), [], state)
+        if self.settings.cuts is not None:
+            some = rows.subset(np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(int))
+            part = StandardisedRows(some, start.mean, start.scale, self.estimator.device_)
+            fitted.prefix_shares = self._prefix_shares([net], [start], [part], [part.row_weights])
+        return fitted
 
     def above_floor(self, module, start, rows, pairs, final):
         """Train from the linear start, judge and finish.
@@ -90,29 +119,62 @@ class Fitting:
         ]
         curves, weights = self._train_together(nets)
         fitted = Fitted(None, start, 0, _plain(nets[0].history, curves), curves.curve)
-        if self.estimator._has_floor() and not curves.accept():
+        rejected = self.estimator._has_floor() and not curves.accept()
+        if rejected:
+            weights = [self._started(module, s).state_dict() for s in starts]
+        for net, chosen in zip(nets, weights, strict=True):
+            net.module_.load_state_dict(chosen)
+        if self.compares and not rejected:
+            self._come_to_rest(nets, starts, pairs)
+        if self.settings.cuts is not None:
+            parts = [net.held_out for net in nets]
+            fitted.prefix_shares = self._prefix_shares(nets, starts, parts, curves.row_weights())
+        if rejected:
             return fitted
-        rate = nets[0].lr
-        if len(nets) > 1:
-            fitted.module = self._again(module, start, rows, max(1, curves.best), rate)
+        if len(nets) == 1:
+            self._finish(fitted, nets[0], starts[0], rows if final else None)
         else:
-            nets[0].module_.load_state_dict(weights)
-            fitted.module, fitted.start = nets[0].module_, starts[0]
-            if final:
-                fitted.module = self._polished(fitted.module, starts[0], rows, rate)
-        fitted.best_iter = 0 if fitted.module is None else curves.best
+            fitted.module = self._again(module, start, rows, max(1, curves.best), nets[0].lr)
+        if fitted.module is None:
+            fitted.prefix_shares = start.shares
+        else:
+            fitted.best_iter = curves.best
         return fitted
+
+    def _come_to_rest(self, nets, starts, pairs):
+        """Train each net for a few epochs more on its own rows: prefixes gain most from it."""
+        for net, start, (part, _) in zip(nets, starts, pairs, strict=True):
+            module = self.polished(net.module_, start, part, net.lr, COMPARING_EPOCHS)
+            net.module_.load_state_dict(module.state_dict())
+
+    def _finish(self, fitted, net, start, rows):
+        """Take a trained net as it is, or let it take in all rows."""
+        fitted.module, fitted.start = net.module_, start
+        if rows is not None:
+            n_epochs = POLISH_EPOCHS if self.settings.cuts is None else ORDERED_POLISH_EPOCHS
+            fitted.module = self.polished(net.module_, start, rows, net.lr, n_epochs)
 
     def go_on(self, module, start, pair):
         """Train further; the present weights are the floor. ``module`` is left as it is."""
         net = self._net(deepcopy(module), start, pair[0], self.settings, pair[1])
-        curves, weights = self._train_together([net])
-        history = _plain(net.history, curves)
-        if not curves.accept():
-            kept = module if self.estimator._nonlinear else None
-            return Fitted(kept, start, 0, history, curves.curve)
-        net.module_.load_state_dict(weights)
-        return Fitted(net.module_, start, curves.best, history, curves.curve)
+        curves, (weights,) = self._train_together([net])
+        accepted = curves.accept()
+        net.module_.load_state_dict(weights if accepted else module.state_dict())
+        kept = net.module_ if accepted or self.estimator._nonlinear else None
+        fitted = Fitted(kept, start, curves.best if accepted else 0, [], curves.curve)
+        fitted.history = _plain(net.history, curves)
+        if self.settings.cuts is not None:
+            weights = curves.row_weights()
+            fitted.prefix_shares = self._prefix_shares([net], [start], [net.held_out], weights)
+        return fitted
+
+    def _prefix_shares(self, nets, starts, parts, weights):
+        """Return what each prefix of the code explains of one part of the rows for each net."""
+        prefixes = PrefixShares(len(starts[0].deviations))
+        for net, start, part, weight in zip(nets, starts, parts, weights, strict=True):
+            batches = net.get_iterator(part)
+            prefixes.add(net.module_.eval(), batches, weight, start.column_weights)
+        return prefixes.shares
 
     def _net(self, module, start, rows, settings, held_out=None):
         noise = self.estimator._make_corruption(start)
@@ -141,11 +203,11 @@ class Fitting:
             _warn_of_divergence(failure)
             return None
 
-    def _polished(self, module, start, rows, rate):
-        """Take the held-out rows in, in a few epochs at a falling rate; or leave it, if it diverges."""
+    def polished(self, module, start, rows, rate, n_epochs):
+        """Train on all rows for a few epochs at a falling rate; or leave it, if it diverges."""
         settings = replace(
             self._final_settings(),
-            max_iter=POLISH_EPOCHS,
+            max_iter=n_epochs,
             learning_rate=POLISH_RATE * rate,
             decay_from=0.0,
             averaging=False,
@@ -171,20 +233,21 @@ class Fitting:
         return net.module_
 
     def _train_together(self, nets):
-        """Train nets side by side; return their curves and the best weights of the first."""
+        """Train nets side by side; return their curves and the best weights of each."""
         settings = self.settings
         self.progress.begin(settings.max_iter)
         for net in nets:
             net.initialize()
-        curves = HeldOutCurves([n.held_out_weights() for n in nets], [n.judge() for n in nets])
-        best = [net.weights() for net in nets]
-        patience = _Patience(self.estimator.n_iter_no_change, self.estimator.tol, curves.curve[0])
+        curves = HeldOutCurves([n.held_out.row_weights for n in nets], [n.judge() for n in nets])
+        first = best = [net.weights() for net in nets]
+        at_first, tol = self.estimator.n_iter_no_change, self.estimator.tol
+        patience = _Patience(self.patience, at_first, tol, curves.curve[0])
         try:
             with _told(nets):
                 while len(curves.curve) <= settings.max_iter:
-                    loss, go_on = self._epoch(nets, best, curves)
-                    if curves.add([net.row_losses for net in nets]) and len(nets) == 1:
-                        best = [nets[0].weights()]
+                    loss, go_on = self._epoch(nets, best if len(nets) == 1 else first, curves)
+                    if curves.add([net.row_losses for net in nets]):
+                        best = [net.weights() for net in nets]
                     number = len(curves.curve) - 1
                     self.progress.epoch(number, loss, 1 - curves.curve[-1])
                     if patience.is_over(number, curves.curve[-1]) or not go_on:
@@ -196,7 +259,7 @@ class Fitting:
                 raise
             _warn_of_divergence(failure)
             curves.best = 0
-        return curves, best[0]
+        return curves, best
 
     def _epoch(self, nets, best, curves):
         """Train each net for an epoch; where one diverges, once more from the best weights.
@@ -232,17 +295,18 @@ class Fitting:
 
 
 class _Patience:
-    """Ends a training whose held-out loss no longer falls."""
+    """Ends a training whose held-out loss no longer falls, or at first did not fall."""
 
-    def __init__(self, n_iter, tol, start_loss):
-        self.n_iter, self.tol = n_iter, tol * abs(start_loss)
+    def __init__(self, n_iter, at_first, tol, start_loss):
+        self.n_iter, self.at_first, self.tol = n_iter, at_first, tol * abs(start_loss)
         self.reference, self.reference_iter = start_loss, 0
 
     def is_over(self, number, loss):
         """Return whether the last improvement was ``n_iter`` epochs ago."""
         if loss < self.reference - self.tol:
             self.reference, self.reference_iter = loss, number
-        return number - self.reference_iter >= self.n_iter
+        n_iter = self.n_iter if self.reference_iter > 0 else self.at_first
+        return number - self.reference_iter >= n_iter
 
 
 @contextmanager

@@ -69,6 +69,13 @@ class HeldOutCurves:
         """Leave out rows so far from the training rows that their start overflows."""
         return [value[judged] for value, judged in zip(values, self.judged, strict=True)]
 
+    def row_weights(self):
+        """Return the weight of every held-out row of each training; 0 where it is not judged."""
+        everything = [np.zeros(len(judged)) for judged in self.judged]
+        for place, judged, weight in zip(everything, self.judged, self.weights, strict=True):
+            place[judged] = weight
+        return everything
+
     def rewind(self, epoch):
         """Forget what came after an epoch: the start, or for a single training its best."""
         del self.curve[epoch + 1 :]

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from skae.losses import SquaredError
-from skae.nn import MLP, Autoencoder, Residual
+from skae.nn import MLP, Autoencoder, PrefixDecoder, Residual
 
 aten = torch.ops.aten
 
@@ -72,7 +72,7 @@ def has_gradient(module, objective):
 
 
 def _known(half):
-    if type(half) is not Residual:
+    if type(half) not in (Residual, PrefixDecoder):
         return False
     mlp = half.nonlinear
     return mlp is None or (type(mlp) is MLP and all(map(_known_activation, list(mlp)[1::2])))
@@ -106,23 +106,31 @@ class ReconstructionGradient:
 
     @torch.no_grad()
     def __call__(self, inputs, target, weight=None):
-        """Return the loss and leave its gradient in the parameters' ``grad``."""
+        """Return the loss and leave its gradient in the parameters' ``grad``.
+
+        ``inputs`` are rows, or rows and a mask of their codes.
+        """
+        inputs, mask = inputs if isinstance(inputs, tuple) else (inputs, None)
         n_samples = len(inputs)
         if n_samples not in self.places:
             delta = torch.empty_like(target, memory_format=torch.contiguous_format)
             self.places[n_samples] = delta, self.column_weights * (2 / n_samples)
         delta, slopes = self.places[n_samples]
-        residual = self.decoder.forward(self.encoder.forward(inputs)).sub_(target)
+        code = self.encoder.forward(inputs)
+        code = code if mask is None else code.mul_(mask)
+        residual = self.decoder.forward(code, mask).sub_(target)
         torch.mul(residual, slopes, out=delta)
         if weight is not None:
             delta *= weight[:, None]
         loss = torch.dot(delta.view(-1), residual.view(-1)) / 2
-        self.encoder.backward(self.decoder.backward(delta), to_input=False)
+        into_code = self.decoder.backward(delta)
+        into_code = into_code if mask is None else into_code.mul_(mask)
+        self.encoder.backward(into_code, to_input=False)
         return loss
 
 
 class ResidualGradient:
-    """Forward and backward pass of a `Residual` of a linear map and an `MLP`.
+    """Forward and backward pass of a `Residual` or `PrefixDecoder` with an `MLP`.
 
     The output and the gradient of the input stay valid until the next call
     with a batch of the same size.
@@ -132,17 +140,21 @@ class ResidualGradient:
         layers = list(residual.nonlinear or ())
         self.linear = None if residual.linear is None else Layer(residual.linear)
         self.layers = [Layer(layer) for layer in layers[0::2]]
+        self.told = Layer(residual.told) if isinstance(residual, PrefixDecoder) else None
         self.derivatives = [DERIVATIVES[type(activation)] for activation in layers[1::2]]
         self.places = {}
 
-    def forward(self, x):
+    def forward(self, x, mask=None):
         """Return the output; keep what ``backward`` needs."""
+        self.mask = mask
         if len(x) not in self.places:
             self.places[len(x)] = self._allocate(x)
         self.sums, self.inputs, self.grads, out = self.places[len(x)]
         self.inputs[0] = x
         for i, derivative in enumerate(self.derivatives):
             self.layers[i].forward(self.inputs[i], self.sums[i])
+            if i == 0 and self.told is not None:
+                self.sums[0].addmm_(mask, self.told.transposed)
             derivative.forward(self.sums[i], self.inputs[i + 1])
         if not self.layers:
             return self.linear.forward(x, out)
@@ -163,6 +175,8 @@ class ResidualGradient:
             if i > 0:
                 self.derivatives[i - 1].backward(into, self.sums[i - 1], self.inputs[i])
                 grad = into
+        if self.told is not None:
+            torch.mm(grad.t(), self.mask, out=self.told.weight_grad)
         if self.linear is not None:
             self.linear.backward(x, outer, into_x, add=bool(self.layers))
         return into_x

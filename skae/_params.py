@@ -42,6 +42,7 @@ AUTOENCODER = {
     "whiten": ["boolean"],
     "encoder": [callable, None],
     "decoder": [callable, None],
+    "ordered": ["boolean"],
     "batch_size": [StrOptions({"auto"}), integer(1)],
     "learning_rate_init": [real(0, closed="neither")],
     "alpha": [real(0)],

@@ -51,6 +51,18 @@ class LinearStart:
     encoder: np.ndarray
     offset: np.ndarray
 
+    def first(self, k):
+        """Return the start with the first ``k`` components: that of a smaller code."""
+        of_code = ("components", "deviations", "encoder", "offset")
+        parts = {name: getattr(self, name)[:k] for name in of_code}
+        return replace(self, unexplained=float(1 - self.shares[k - 1]), **parts)
+
+    @property
+    def shares(self):
+        """Share of the variance that the first 1, 2, ... components explain."""
+        variances = np.cumsum(np.sum(self.components**2, axis=1) * self.deviations**2)
+        return (1 - self.unexplained) * variances / (variances[-1] or 1.0)
+
 
 def linear_start(rows, n_components, random_state):
     """Return the `LinearStart` of ``rows``; ``n_components`` is resolved as PCA resolves it."""

@@ -12,6 +12,7 @@ from skorch.callbacks import Callback, LRScheduler, ParamMapper
 from skae._adam import FlatAdam
 from skae._batches import TensorBatches
 from skae._gradients import ReconstructionGradient, has_gradient
+from skae._ordered import Cuts
 from skae.nn import Residual
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -43,6 +44,7 @@ class Settings:
     skorch_params: dict = field(default_factory=dict)
     corruption: object = None
     held_out_corruption: object = None
+    cuts: Cuts | None = None  # of an ordered code
     decay_from: float = 1.0  # share of the steps after which the rate falls linearly to zero
     averaging: bool = True
     optimizer_state: dict | None = None
@@ -125,8 +127,9 @@ class AutoencoderNet(NeuralNet):
     def get_iterator(self, dataset, training=False):
         """Return the batches of a dataset."""
         if training:
-            settings = self.settings
-            return TensorBatches(dataset, self.batch_size, self.generator, settings.corruption)
+            noise, cuts = self.settings.corruption, self.settings.cuts
+            noise = noise if cuts is None else cuts.before(noise)
+            return TensorBatches(dataset, self.batch_size, self.generator, noise)
         noise = self.settings.held_out_corruption
         fixed = torch.Generator().manual_seed(HELD_OUT_SEED) if noise else None
         return TensorBatches(dataset, EVALUATION_ROWS, fixed, noise, shuffle=False)
@@ -175,8 +178,8 @@ class AutoencoderNet(NeuralNet):
         return step
 
     def infer(self, x, **fit_params):
-        """Return the module's outputs."""
-        return self.module_(x)
+        """Return the module's outputs for rows, or for rows and a mask of their codes."""
+        return self.module_(*x) if isinstance(x, tuple) else self.module_(x)
 
     def validation_step(self, batch, **fit_params):
         """Judge held-out rows; their objectives, one a row, go to ``row_losses``."""
@@ -184,8 +187,19 @@ class AutoencoderNet(NeuralNet):
         with torch.no_grad():
             outputs = self.module_(inputs)
             losses = self.criterion_(outputs, target)
+            if self.settings.cuts is not None:
+                losses = self._expected(inputs, target, losses)
         self.row_losses.append(losses.double().cpu().numpy())
         return {"loss": losses.mean(), "y_pred": outputs}
+
+    def _expected(self, inputs, target, whole):
+        """Return the objective's mean over the cuts, given that of the whole code."""
+        lengths, (*weights, last) = self.settings.cuts.judged
+        masks = self.settings.cuts.masks(torch.tensor(lengths[:-1], device=target.device))
+        losses = last * whole
+        for mask, weight in zip(masks, weights, strict=True):
+            losses += weight * self.criterion_(self.module_(inputs, mask), target)
+        return losses
 
     def judge(self, iterator=None):
         """Return the objective of every held-out row, under the averaged weights."""
@@ -271,11 +285,6 @@ class AutoencoderNet(NeuralNet):
             raise Diverged(f"in epoch {len(self.history)}, with loss {loss} or weights not finite")
         return loss
 
-    def held_out_weights(self):
-        """Return the weights of the held-out rows, with a mean of 1."""
-        weight = self.held_out.rows.weight
-        return np.ones(len(self.held_out)) if weight is None else weight
-
     def weights(self):
         """Return a copy of the averaged weights."""
         self._swap()
@@ -328,7 +337,7 @@ def _gradient(net):
 
     def by_autograd(inputs, target, weight):
         net.optimizer_.zero_grad()
-        loss = net.get_loss(net.module_(inputs), (target, weight))
+        loss = net.get_loss(net.infer(inputs), (target, weight))
         loss.backward()
         return loss.detach()
 

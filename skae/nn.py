@@ -100,13 +100,45 @@ class Residual(nn.Module):
         self.linear = linear
         self.nonlinear = nonlinear
 
-    def forward(self, x):
-        """Return ``linear(x) + nonlinear(x)``."""
+    def forward(self, x, mask=None):
+        """Return ``linear(x) + nonlinear(x)``; a mask of ``x`` tells it nothing."""
         if self.nonlinear is None:
             return self.linear(x)
         if self.linear is None:
             return self.nonlinear(x)
         return self.nonlinear(x) + self.linear(x)
+
+
+class PrefixDecoder(Residual):
+    r"""A `Residual` from codes that were cut, and which is told where.
+
+    The mask of the code gives its perceptron a bias for each length, so that
+    a unit that was cut differs from one that happens to be zero:
+
+    .. math:: B z + g(z, m), \quad
+        g \text{ begins with } W z + b + \textstyle\sum_j m_j w_j
+
+    Parameters
+    ----------
+    linear : nn.Linear or None
+    nonlinear : MLP
+        g, with at least one hidden layer. The bias for the mask starts at
+        zero.
+    """
+
+    def __init__(self, linear, nonlinear):
+        super().__init__(linear, nonlinear)
+        first = nonlinear[0]
+        self.told = Linear(first.in_features, first.out_features, bias=False)
+        nn.init.zeros_(self.told.weight)
+
+    def forward(self, x, mask=None):
+        """Return the rows of codes; without a mask nothing was cut."""
+        first, *others = self.nonlinear
+        rows = first(x) + self.told(torch.ones_like(x[:1]) if mask is None else mask)
+        for layer in others:
+            rows = layer(rows)
+        return rows if self.linear is None else rows + self.linear(x)
 
 
 class Confined(nn.Module):
@@ -135,10 +167,10 @@ class Confined(nn.Module):
         self.register_buffer("high", torch.empty(n_inputs))
         self.register_buffer("beyond", torch.empty(n_outputs, n_inputs))
 
-    def forward(self, x):
+    def forward(self, x, *mask):
         """Return the sum of both."""
         inside = torch.clamp(x, self.low, self.high)
-        return torch.addmm(self.inside(inside), x - inside, self.beyond.T)
+        return torch.addmm(self.inside(inside, *mask), x - inside, self.beyond.T)
 
 
 class Autoencoder(nn.Module):
@@ -157,7 +189,9 @@ class Autoencoder(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
 
-    def forward(self, x):
-        """Return the reconstruction of ``x`` and its code."""
+    def forward(self, x, mask=None):
+        """Return the reconstruction of ``x`` and its code; a mask says what of the code is used."""
         code = self.encoder(x)
-        return Outputs(self.decoder(code), code)
+        if mask is None:
+            return Outputs(self.decoder(code), code)
+        return Outputs(self.decoder(code * mask, mask), code)

@@ -7,6 +7,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 import skae
 
 ESTIMATORS = [getattr(skae, name)(max_iter=3) for name in skae.__all__]
+ESTIMATORS += [skae.AutoencoderTransformer(2, ordered=True, max_iter=3)]
+ESTIMATORS += [skae.DenoisingAutoencoder(ordered=True, max_iter=3)]
 
 # what parametrize_with_checks leaves to each package
 FURTHER = [
