@@ -2,5 +2,6 @@
 
 from skae._autoencoder import AutoencoderTransformer
 from skae._denoising import DenoisingAutoencoder
+from skae._variational import VAETransformer
 
-__all__ = ["AutoencoderTransformer", "DenoisingAutoencoder"]
+__all__ = ["AutoencoderTransformer", "DenoisingAutoencoder", "VAETransformer"]

@@ -1,5 +1,6 @@
 """From parameters to modules: sizes, activations, the two halves, and the PCA start."""
 
+import math
 import threading
 from contextlib import contextmanager
 from copy import deepcopy
@@ -42,6 +43,7 @@ def new_autoencoder(
     linear_path,
     custom=(None, None),
     offset=False,
+    kind=Autoencoder,
 ):
     """Return an autoencoder with new weights.
 
@@ -60,6 +62,8 @@ def new_autoencoder(
         the decoder's MLP.
     offset : bool
         Whether the encoder's linear map adds a constant.
+    kind : type
+        `Autoencoder` or a subclass of it.
     """
     activation = ACTIVATIONS[activation] if isinstance(activation, str) else activation
     if not isinstance(activation(), nn.Module):
@@ -78,8 +82,8 @@ def new_autoencoder(
             bent = MLP([n_inputs, *hidden, n_outputs], activation, generator, linear_path)
         return Residual(straight, bent)
 
-    return Autoencoder(
-        half(n_features, n_components, hidden, custom[0], offset),
+    return kind(
+        half(n_features, kind.WIDTH * n_components, hidden, custom[0], offset),
         half(n_components, n_features, hidden[::-1], custom[1]),
     )
 
@@ -113,6 +117,21 @@ def start_at(module, start):
     module.decoder.linear.weight.copy_(decoder)
 
 
+@torch.no_grad()
+def start_probabilistic(module, start, unit, linear_path):
+    """Set a variational autoencoder to a `ProbabilisticStart`; ``unit`` is what its noise is in."""
+    module.log_noise.fill_(math.log(start.noise_variance / unit) if linear_path else 0.0)
+    if not linear_path:
+        return
+    encoder, decoder = linear_maps(start)
+    k = len(encoder)
+    module.encoder.linear.weight[:k].copy_(encoder)
+    module.encoder.linear.weight[k:].zero_()
+    module.encoder.linear.bias[:k].zero_()
+    module.encoder.linear.bias[k:].copy_(torch.from_numpy(start.log_variance))
+    module.decoder.linear.weight.copy_(decoder)
+
+
 def linear_maps(start):
     """Return the weights of the start's encoder and decoder, between standardised rows and whitened code."""
     encoder = start.encoder / start.deviations[:, None]
@@ -120,16 +139,14 @@ def linear_maps(start):
     return torch.from_numpy(encoder), torch.from_numpy(decoder.T.copy())
 
 
-def confined(module, n_features, n_components):
+def confined(module):
     """Return the autoencoder with both halves `Confined`, their ranges not yet set."""
-    return Autoencoder(
-        Confined(module.encoder, n_features, n_components),
-        Confined(module.decoder, n_components, n_features),
-    )
+    module.encoder, module.decoder = Confined(module.encoder), Confined(module.decoder)
+    return module
 
 
 def released(module):
-    """Return the autoencoder inside a confined one, to be trained further."""
+    """Return the autoencoder with its halves confined no more, to be trained further."""
     if isinstance(module.encoder, Confined):
-        return Autoencoder(module.encoder.inside, module.decoder.inside)
+        module.encoder, module.decoder = module.encoder.inside, module.decoder.inside
     return module

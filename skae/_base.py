@@ -63,10 +63,11 @@ class BaseAutoencoder(
         "decoder",
     )
 
-    _judges_corrupted = False  # whether held-out rows are corrupted like the others
+    _start_kind = LinearStart
+    _least_range = -np.inf  # codes from minus to plus this are the trained decoder's in any case
 
     def _make_start(self, rows, n_components, rng):
-        """Return the `LinearStart` of some rows."""
+        """Return the start of some rows, of the class `_start_kind`."""
         return linear_start(rows, n_components, rng)
 
     def _new_module(self, generator, linear=False):
@@ -82,7 +83,14 @@ class BaseAutoencoder(
             self._has_floor(),
             (self._built["encoder"], self._built["decoder"]),
             self._has_offset(),
+            self._kind(),
         )
+
+    def _kind(self):
+        """Return the class of the module."""
+        from skae.nn import Autoencoder
+
+        return Autoencoder
 
     def _start_at(self, module, start):
         """Put a `LinearStart` into a new module."""
@@ -106,9 +114,21 @@ class BaseAutoencoder(
 
         return Jitter(INPUT_NOISE * np.sqrt(start.unexplained)) if self._has_floor() else None
 
+    def _make_held_out_corruption(self, start):
+        """Return what is done to the inputs of held-out rows, or None."""
+        return None
+
     def _has_offset(self):
-        """Return whether the start's code has a constant part."""
+        """Return whether the encoder's linear map adds a constant."""
         return False
+
+    def _held_out_score(self, loss):
+        """Return the score, larger is better, that a mean objective of held-out rows stands for."""
+        return 1 - loss
+
+    def _least_improvement(self, start_loss):
+        """Return by how much the mean objective must fall to count."""
+        return self.tol * start_loss
 
     def _has_floor(self):
         """Return whether training starts at a linear model to fall back on."""
@@ -216,7 +236,7 @@ class BaseAutoencoder(
         n_before = 0 if first else self.n_iter_
         with self._fitting(rng, Progress(self, X), settings, n_before) as fitting:
             module = self._trainable_module(fitting.generator)
-            fitted = fitting.without_floor(module, LinearStart(**self._start), rows)
+            fitted = fitting.without_floor(module, self._fitted_start(), rows)
         earlier = [] if first else self.history_
         self._take(fitted)
         self._record([*earlier, *fitted.history], [])
@@ -322,7 +342,7 @@ class BaseAutoencoder(
         """Return the `Fitted` of a call of fit."""
         from skae._floor import split
 
-        start = LinearStart(**self._start)
+        start = self._fitted_start()
         few = held_out is None and len(rows) < FEWEST_ROWS
         if not warm and self._has_floor() and (self._start_is_best(start) or few):
             return fitting.linear(start)
@@ -343,8 +363,11 @@ class BaseAutoencoder(
         if self._nonlinear:
             return released(deepcopy(self.module_)).float().requires_grad_(True)
         module = self._new_module(generator)
-        self._start_at(module, LinearStart(**self._start))
+        self._start_at(module, self._fitted_start())
         return module
+
+    def _fitted_start(self):
+        return self._start_kind(**self._start)
 
     def _take(self, fitted, rows=None):
         """Make a `Fitted` the estimator's state; ``rows`` are all training rows, where known."""
@@ -377,16 +400,15 @@ class BaseAutoencoder(
 
     def _surveyed(self, module, rows, start):
         """Let PCA take over from a trained module far from all rows; return it and the code's spread."""
-        from skae._architecture import confined, linear_maps
+        from skae._architecture import confined
         from skae._inference import survey
 
         inputs, codes, spread = survey(module, rows, start, self.device_)
         if self._confined:
-            module = confined(module, self.n_features_in_, self.n_components_)
-            module = module.to(self.device_).double().eval()
-            encoder, decoder = linear_maps(start)
-            inputs.give_to(module.encoder, encoder)
-            codes.give_to(module.decoder, decoder)
+            beyond = self._linear_module(start)
+            module = confined(module).to(self.device_).double().eval()
+            inputs.give_to(module.encoder, beyond.encoder.linear.weight)
+            codes.widen(self._least_range).give_to(module.decoder, beyond.decoder.linear.weight)
         return module, spread
 
     def _record(self, history, held_out_curve):
@@ -395,7 +417,7 @@ class BaseAutoencoder(
         self.loss_curve_ = [row["train_loss"] for row in history]
         self.validation_scores_ = self.pca_score_ = None
         if held_out_curve:
-            scores = [1 - float(loss) for loss in held_out_curve]
+            scores = [float(self._held_out_score(loss)) for loss in held_out_curve]
             self.validation_scores_ = scores[1:]
             if self._has_floor():
                 self.pca_score_ = scores[0]
@@ -546,10 +568,19 @@ class BaseAutoencoder(
         return validate_data(self, X, dtype=DTYPES, reset=False)
 
     def _encode(self, X):
+        code_scale = self._units(X.dtype)[2]
+        return self._apply_to_rows(
+            X,
+            self._module_for(X.dtype).encode,
+            self.n_components_,
+            lambda code: np.multiply(code, code_scale, out=code),
+        )
+
+    def _apply_to_rows(self, X, function, n_outputs, after):
+        """Return a function of the module at standardised rows."""
         from skae._inference import apply
 
-        mean, scale, code_scale = self._units(X.dtype)
-        encoder = self._module_for(X.dtype).encoder
+        mean, scale, _ = self._units(X.dtype)
         rest = (self.mean_ - mean).astype(X.dtype)  # what float32 cannot hold of the mean
 
         def standardise(rows, out):
@@ -558,33 +589,26 @@ class BaseAutoencoder(
                 out -= rest
             out /= scale
 
-        return apply(
-            encoder,
-            X,
-            self.n_components_,
-            self.device_,
-            before=standardise,
-            after=lambda code: np.multiply(code, code_scale, out=code),
-        )
+        return apply(function, X, n_outputs, self.device_, standardise, after)
 
     def _decode(self, Z):
         from skae._inference import apply
 
-        mean, scale, code_scale = self._units(Z.dtype)
-
-        def to_units_of_x(rows):
-            rows *= scale
-            rows += mean
-
-        decoder = self._module_for(Z.dtype).decoder
+        code_scale = self._units(Z.dtype)[2]
         return apply(
-            decoder,
+            self._module_for(Z.dtype).decoder,
             Z,
             self.n_features_in_,
             self.device_,
             before=lambda code, out: np.divide(code, code_scale, out=out),
-            after=to_units_of_x,
+            after=self._to_units_of_x,
         )
+
+    def _to_units_of_x(self, rows):
+        """Turn the decoder's outputs into rows, in place."""
+        mean, scale, _ = self._units(rows.dtype)
+        rows *= scale
+        rows += mean
 
     def _units(self, dtype):
         return [a.astype(dtype) for a in (self.mean_, self.scale_, self._code_scale)]
@@ -623,7 +647,7 @@ class BaseAutoencoder(
             with global_generator(0) if self._draws_from_global() else nullcontext():
                 module = self._new_module(torch.Generator(), linear=not self._nonlinear)
             if self._confined:
-                module = confined(module, self.n_features_in_, self.n_components_)
+                module = confined(module)
             module = module.double()
             module.load_state_dict({name: torch.tensor(w) for name, w in weights.items()})
             self.module_ = module.eval().requires_grad_(False)

@@ -116,7 +116,7 @@ class Fitting:
 
     def _net(self, module, start, rows, settings, held_out=None):
         noise = self.estimator._make_corruption(start)
-        judged_in = noise if self.estimator._judges_corrupted else None
+        judged_in = self.estimator._make_held_out_corruption(start)
         settings = replace(settings, corruption=noise, held_out_corruption=judged_in)
         rows, held_out = (
             None
@@ -149,6 +149,7 @@ class Fitting:
             learning_rate=POLISH_RATE * rate,
             decay_from=0.0,
             averaging=False,
+            warm_up=0,
         )
         try:
             return self._run(self._net(deepcopy(module), start, rows, settings))
@@ -178,7 +179,10 @@ class Fitting:
             net.initialize()
         curves = HeldOutCurves([n.held_out_weights() for n in nets], [n.judge() for n in nets])
         best = [net.weights() for net in nets]
-        patience = _Patience(self.estimator.n_iter_no_change, self.estimator.tol, curves.curve[0])
+        tolerance = self.estimator._least_improvement(curves.curve[0])
+        patience = _Patience(
+            self.estimator.n_iter_no_change, tolerance, curves.curve[0], settings.warm_up
+        )
         try:
             with _told(nets):
                 while len(curves.curve) <= settings.max_iter:
@@ -186,7 +190,8 @@ class Fitting:
                     if curves.add([net.row_losses for net in nets]) and len(nets) == 1:
                         best = [nets[0].weights()]
                     number = len(curves.curve) - 1
-                    self.progress.epoch(number, loss, 1 - curves.curve[-1])
+                    score = self.estimator._held_out_score(curves.curve[-1])
+                    self.progress.epoch(number, loss, score)
                     if patience.is_over(number, curves.curve[-1]) or not go_on:
                         break
                 else:
@@ -232,11 +237,15 @@ class Fitting:
 
 
 class _Patience:
-    """Ends a training whose held-out loss no longer falls."""
+    """Ends a training whose held-out loss no longer falls.
 
-    def __init__(self, n_iter, tol, start_loss):
-        self.n_iter, self.tol = n_iter, tol * abs(start_loss)
-        self.reference, self.reference_iter = start_loss, 0
+    The epochs of a warm-up, in which the training loss is still another, do
+    not count.
+    """
+
+    def __init__(self, n_iter, tol, start_loss, warm_up):
+        self.n_iter, self.tol = n_iter, tol
+        self.reference, self.reference_iter = start_loss, warm_up
 
     def is_over(self, number, loss):
         """Return whether the last improvement was ``n_iter`` epochs ago."""

@@ -19,7 +19,6 @@ EVALUATION_ROWS = 4096
 HELD_OUT_SEED = 0  # the noise on held-out rows is the same in every epoch
 WARM_UP_STEPS = 20
 AVERAGING = 0.98
-LARGEST_GRADIENT = 1.0  # the loss is a share of variance, so this has no units
 
 
 class StopTraining(Exception):
@@ -45,6 +44,8 @@ class Settings:
     held_out_corruption: object = None
     decay_from: float = 1.0  # share of the steps after which the rate falls linearly to zero
     averaging: bool = True
+    warm_up: int = 0  # epochs over which the objective's rising terms reach their weight
+    largest_gradient: float = 1.0
     optimizer_state: dict | None = None
 
 
@@ -140,7 +141,9 @@ class AutoencoderNet(NeuralNet):
         self.steps_an_epoch = len(self.get_iterator(self.rows, training=True))
         decayed, spared = _split_parameters(self.module_)
         if self.lean:
-            self.optimizer_ = FlatAdam(decayed, spared, settings.alpha, LARGEST_GRADIENT)
+            self.optimizer_ = FlatAdam(
+                decayed, spared, settings.alpha, settings.largest_gradient
+            )
             if settings.optimizer_state:
                 self.optimizer_.load_state_dict(settings.optimizer_state)
             self.gradient = _gradient(self)
@@ -171,7 +174,8 @@ class AutoencoderNet(NeuralNet):
     def train_step_single(self, batch, **fit_params):
         """Return loss and outputs of a batch; leave gradients, none longer than the limit."""
         step = super().train_step_single(batch, **fit_params)
-        torch.nn.utils.clip_grad_norm_(self.module_.parameters(), LARGEST_GRADIENT)
+        largest = self.settings.largest_gradient
+        torch.nn.utils.clip_grad_norm_(self.module_.parameters(), largest)
         return step
 
     def infer(self, x, **fit_params):
@@ -265,6 +269,7 @@ class AutoencoderNet(NeuralNet):
 
     def epoch(self):
         """Train for one more epoch; return the training loss."""
+        self.criterion_.risen = min(1.0, (len(self.history) + 1) / (self.settings.warm_up + 1))
         self.fit_loop(self.rows, epochs=1)
         loss = self.history[-1]["train_loss"]
         if not (np.isfinite(loss) and all(p.isfinite().all() for p in self.module_.parameters())):

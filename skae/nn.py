@@ -116,9 +116,8 @@ class Confined(nn.Module):
 
     Parameters
     ----------
-    inside : nn.Module
-        h, from n_inputs to n_outputs columns.
-    n_inputs, n_outputs : int
+    inside : Residual
+        h, from n_inputs to n_outputs columns, with a linear map.
 
     Attributes
     ----------
@@ -128,8 +127,9 @@ class Confined(nn.Module):
         L.
     """
 
-    def __init__(self, inside, n_inputs, n_outputs):
+    def __init__(self, inside):
         super().__init__()
+        n_outputs, n_inputs = inside.linear.weight.shape
         self.inside = inside
         self.register_buffer("low", torch.empty(n_inputs))
         self.register_buffer("high", torch.empty(n_inputs))
@@ -152,12 +152,72 @@ class Autoencoder(nn.Module):
         Maps (n_samples, n_components) to (n_samples, n_features).
     """
 
+    WIDTH = 1  # columns of the encoder's output a component
+
     def __init__(self, encoder, decoder):
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
 
+    def encode(self, x):
+        """Return the code of ``x``."""
+        return self.encoder(x)
+
     def forward(self, x):
         """Return the reconstruction of ``x`` and its code."""
-        code = self.encoder(x)
+        code = self.encode(x)
         return Outputs(self.decoder(code), code)
+
+
+class VariationalOutputs(NamedTuple):
+    """What a variational autoencoder gives for a batch.
+
+    ``code`` is ``mean + exp(log_variance / 2) * draws``; with several draws a
+    row, these three and the reconstruction have a leading dimension.
+    """
+
+    reconstruction: torch.Tensor
+    code: torch.Tensor
+    mean: torch.Tensor
+    log_variance: torch.Tensor
+    draws: torch.Tensor
+    log_noise: torch.Tensor
+
+
+class VariationalAutoencoder(Autoencoder):
+    """An encoder to a Gaussian over codes, a decoder, and the noise about its output.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Maps (n_samples, n_features) to (n_samples, 2 * n_components): the
+        means, then the logarithms of the variances.
+    decoder : nn.Module
+        Maps (n_samples, n_components) to (n_samples, n_features).
+    """
+
+    WIDTH = 2
+    LEAST_LOG_NOISE = math.log(1e-8)  # so that no likelihood becomes infinite
+    LOG_VARIANCES = -30.0, 10.0
+
+    def __init__(self, encoder, decoder):
+        super().__init__(encoder, decoder)
+        self.log_noise = nn.Parameter(torch.zeros((), dtype=torch.float32))
+
+    def encode(self, x):
+        """Return the mean of the code of ``x``."""
+        return self.posterior(x)[0]
+
+    def posterior(self, x):
+        """Return mean and log-variance of the code of ``x``."""
+        mean, log_variance = self.encoder(x).chunk(2, dim=-1)
+        return mean, log_variance.clamp(*self.LOG_VARIANCES)
+
+    def forward(self, inputs):
+        """Return the `VariationalOutputs` of rows and standard normal draws."""
+        x, draws = inputs
+        mean, log_variance = self.posterior(x)
+        code = torch.addcmul(mean, (0.5 * log_variance).exp(), draws)
+        reconstruction = self.decoder(code.flatten(0, -2)).unflatten(0, code.shape[:-1])
+        log_noise = self.log_noise.clamp(min=self.LEAST_LOG_NOISE)
+        return VariationalOutputs(reconstruction, code, mean, log_variance, draws, log_noise)
