@@ -118,11 +118,8 @@ def start_at(module, start):
 
 
 @torch.no_grad()
-def start_probabilistic(module, start, unit, linear_path):
+def start_probabilistic(module, start, unit):
     """Set a variational autoencoder to a `ProbabilisticStart`; ``unit`` is what its noise is in."""
-    module.log_noise.fill_(math.log(start.noise_variance / unit) if linear_path else 0.0)
-    if not linear_path:
-        return
     encoder, decoder = linear_maps(start)
     k = len(encoder)
     module.encoder.linear.weight[:k].copy_(encoder)
@@ -130,6 +127,28 @@ def start_probabilistic(module, start, unit, linear_path):
     module.encoder.linear.bias[:k].zero_()
     module.encoder.linear.bias[k:].copy_(torch.from_numpy(start.log_variance))
     module.decoder.linear.weight.copy_(decoder)
+    module.log_noise.fill_(math.log(start.noise_variance / unit))
+
+
+@torch.no_grad()
+def divide_code(module, spread):
+    """Divide the code of a variational autoencoder by ``spread``; its decoder undoes that.
+
+    Halves that hold a user's modules are left as they are.
+    """
+    encoder, decoder = module.encoder, module.decoder
+    if not all(isinstance(half.nonlinear, MLP | None) for half in (encoder, decoder)):
+        return
+    k = len(spread)
+    outputs = [encoder.linear, encoder.nonlinear and encoder.nonlinear[-1]]
+    outputs = [layer for layer in outputs if layer is not None]
+    for layer in outputs:
+        layer.weight[:k] /= spread[:, None]
+        layer.bias[:k] /= spread
+    outputs[0].bias[k:] -= 2 * spread.log()
+    for layer in [decoder.linear, decoder.nonlinear and decoder.nonlinear[0]]:
+        if layer is not None:
+            layer.weight *= spread
 
 
 def linear_maps(start):

@@ -24,7 +24,6 @@ from skae.metrics import explained_share
 
 DTYPES = (np.float64, np.float32)
 AUTO_HIDDEN, AUTO_HIDDEN_SMALL, SMALL = (128, 128), (64,), 500  # up to SMALL rows
-INPUT_NOISE = 0.25  # in units of the square root of the share that PCA leaves unexplained
 LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to learn
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"
 DECAY_FROM = 0.5  # without held-out rows the learning rate falls from here on
@@ -63,6 +62,7 @@ class BaseAutoencoder(
         "decoder",
     )
 
+    _input_noise = 0.25  # in units of the square root of the share that PCA leaves unexplained
     _start_kind = LinearStart
     _least_range = -np.inf  # codes from minus to plus this are the trained decoder's in any case
 
@@ -112,15 +112,23 @@ class BaseAutoencoder(
         """Return what is done to the inputs of a training, or None."""
         from skae.corruption import Jitter
 
-        return Jitter(INPUT_NOISE * np.sqrt(start.unexplained)) if self._has_floor() else None
+        level = self._input_noise * np.sqrt(start.unexplained)
+        return Jitter(level) if self._has_floor() else None
 
     def _make_held_out_corruption(self, start):
         """Return what is done to the inputs of held-out rows, or None."""
-        return None
+        return
 
     def _has_offset(self):
         """Return whether the encoder's linear map adds a constant."""
         return False
+
+    def _check_domain(self, X):
+        """Return rows of finite numbers, or refuse them."""
+        return X
+
+    def _diagnose(self, rows):
+        """Set what a fit tells about its rows, beyond what all estimators tell."""
 
     def _held_out_score(self, loss):
         """Return the score, larger is better, that a mean objective of held-out rows stands for."""
@@ -177,12 +185,13 @@ class BaseAutoencoder(
         rows = self._check_rows(X, sample_weight, reset=not warm)
         held_out = None
         if X_val is not None:
-            held_out = Rows(validate_data(self, X_val, dtype=DTYPES, reset=False))
+            X_val = validate_data(self, X_val, dtype=DTYPES, reset=False)
+            held_out = Rows(self._check_domain(X_val))
             if len(held_out) < FEWEST_ROWS:
                 raise ValueError(
                     f"X_val has {len(held_out)} rows: at least {FEWEST_ROWS} are needed to judge."
                 )
-        rng = _private_random_state(self.random_state)
+        rng = private_random_state(self.random_state)
         if warm:
             self._check_unchanged()
             self.batch_size_ = self._batch_size(len(rows))
@@ -190,6 +199,7 @@ class BaseAutoencoder(
             self._resolve(self._make_start(rows, self.n_components, rng), len(rows))
         with self._fitting(rng, Progress(self, X), self._settings(len(rows))) as fitting:
             self._take(self._train(fitting, rows, held_out, warm), rows)
+            self._diagnose(rows)
         return self
 
     @fit_context
@@ -221,7 +231,7 @@ class BaseAutoencoder(
         """
         first = not hasattr(self, "module_")
         rows = self._check_rows(X, sample_weight, reset=first)
-        rng = _private_random_state(self.random_state)
+        rng = private_random_state(self.random_state)
         if first:
             start = self._check_first_batch(rows, self._make_start(rows, self.n_components, rng))
             self._resolve(start, len(rows), more_to_come=True)
@@ -231,6 +241,7 @@ class BaseAutoencoder(
             learning_rate=PARTIAL_RATE * self.learning_rate_init,
             decay_from=1.0,
             averaging=False,
+            warm_up=0,
             optimizer_state=self.__dict__.get("_optimizer_state"),
         )
         n_before = 0 if first else self.n_iter_
@@ -239,12 +250,13 @@ class BaseAutoencoder(
             fitted = fitting.without_floor(module, self._fitted_start(), rows)
         earlier = [] if first else self.history_
         self._take(fitted)
+        self._diagnose(rows)
         self._record([*earlier, *fitted.history], [])
         self.best_iter_ = self.n_iter_
         return self
 
     def _check_rows(self, X, sample_weight, reset):
-        X = validate_data(self, X, dtype=DTYPES, reset=reset)
+        X = self._check_domain(validate_data(self, X, dtype=DTYPES, reset=reset))
         if sample_weight is None:
             return Rows(X)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -396,7 +408,7 @@ class BaseAutoencoder(
     def _linear_module(self, start):
         module = self._new_module(None, linear=True).double()
         self._start_at(module, start)
-        return module
+        return module.requires_grad_(False)
 
     def _surveyed(self, module, rows, start):
         """Let PCA take over from a trained module far from all rows; return it and the code's spread."""
@@ -654,7 +666,7 @@ class BaseAutoencoder(
             self.device_ = "cpu"
 
 
-def _private_random_state(random_state):
+def private_random_state(random_state):
     """Return a generator of the estimator's own: None never touches numpy's global one."""
     return np.random.RandomState() if random_state is None else check_random_state(random_state)
 

@@ -1,17 +1,15 @@
 """The linear starts: PCA with row weights, and the best linear denoiser, of rows read in chunks."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
-from scipy import linalg, optimize, special
+from scipy import linalg
 from sklearn.utils.extmath import randomized_svd, svd_flip
 
 SMALL_SVD = 2**21  # cells up to which the exact decomposition of the rows costs next to nothing
 WIDEST_COVARIANCE = 4096  # columns
 ROWS_A_COLUMN = 5  # below, moments of unknown noise cannot be estimated
-LEAST_NOISE = 1e-8  # of probabilistic PCA, relative to the mean variance of a column
-LOGISTIC_ROWS = 5000  # that the logistic start is fitted to
 LEAST_EIGENVALUE = 1e-12  # of a covariance, relative to its largest
 
 
@@ -58,22 +56,6 @@ class LinearStart:
     noise_variance: float
 
 
-@dataclass(frozen=True)
-class ProbabilisticStart(LinearStart):
-    """A linear model with a Gaussian prior over codes, in the prior's units.
-
-    Attributes
-    ----------
-    log_variance : ndarray of shape (n_components,)
-        Logarithm of the variance of the code of every row.
-    level : ndarray of shape (n_features,)
-        What the code of zero stands for: the mean, or logits.
-    """
-
-    log_variance: np.ndarray
-    level: np.ndarray
-
-
 def linear_start(rows, n_components, random_state):
     """Return the `LinearStart` of ``rows``; ``n_components`` is resolved as PCA resolves it."""
     with np.errstate(over="ignore", invalid="ignore"):
@@ -89,11 +71,11 @@ def linear_start(rows, n_components, random_state):
     weights = np.where(varies, variance, 0.0)
     axes, singular_values = _principal_axes(rows, mean, n_components, random_state)
     k = _resolve(n_components, singular_values, rows.X.shape[1], total * len(rows))
-    components, deviations = _pad(axes, singular_values, k, len(rows))
+    components, deviations = _pad(axes, singular_values, k, rows)
     explained = np.sum(singular_values[:k] ** 2) / (total * len(rows)) if total else 1.0
     unexplained = float(np.clip(1 - explained, 0, 1))
-    n_left = min(len(rows), len(mean)) - k
-    left = unexplained * total * len(rows) / max(len(rows) - 1, 1)
+    n_left = min(rows.n_repeated, len(mean)) - k
+    left = unexplained * total * _unbiased(rows)
     return LinearStart(
         mean=mean,
         scale=scale,
@@ -155,75 +137,6 @@ def linear_denoiser(rows, n_components, make_noise, random_state):
         deviations=np.where(deviations > 0, deviations, 1.0),
         unexplained=float(1 - values[::-1][:rank].sum() / total) if total else 0.0,
     )
-
-
-def probabilistic_pca(rows, n_components, random_state):
-    r"""Return probabilistic PCA as a `ProbabilisticStart`.
-
-    With V the principal axes, :math:`\lambda` their variances and
-    :math:`\sigma^2` PCA's noise variance,
-
-    .. math:: x \sim N(\mu + V (\Lambda - \sigma^2)^{1/2} z, \sigma^2), \quad
-        z | x \sim N(\Lambda^{-1} (\Lambda - \sigma^2)^{1/2} V^\top (x - \mu),
-        \sigma^2 \Lambda^{-1})
-
-    (Tipping & Bishop, Probabilistic principal component analysis, 1999,
-    DOI 10.1111/1467-9868.00196). The noise is at least ``LEAST_NOISE`` of
-    the mean variance of a column.
-    """
-    start = linear_start(rows, n_components, random_state)
-    noise = max(start.noise_variance, LEAST_NOISE * noise_unit(start))
-    real = start.components.any(axis=1)
-    share = np.where(real, np.minimum(noise / start.deviations**2, 1.0), 1.0)
-    loading = (np.sqrt(1 - share) * start.deviations)[:, None]
-    fields = asdict(start) | {
-        "components": loading * start.components,
-        "encoder": loading / start.deviations[:, None] ** 2 * start.encoder,
-        "deviations": np.ones(len(share)),
-        "noise_variance": noise,
-    }
-    return ProbabilisticStart(**fields, log_variance=np.log(share), level=start.mean)
-
-
-def noise_unit(start):
-    """Return the mean variance of a column, 1 where none varies."""
-    varies = start.column_weights > 0
-    return float(np.sum(start.scale**2 * varies) / len(varies)) or 1.0
-
-
-def logistic_start(rows, n_components, random_state):
-    r"""Return probabilistic PCA with a ridge logistic regression in place of its decoder.
-
-    The regression maps codes drawn from the posteriors to columns in [0, 1].
-    Of more than ``LOGISTIC_ROWS`` rows as many are drawn.
-    """
-    start = probabilistic_pca(rows, n_components, random_state)
-    chosen = rows
-    if len(rows) > LOGISTIC_ROWS:
-        chosen = rows.subset(np.sort(random_state.permutation(len(rows))[:LOGISTIC_ROWS]))
-    X = np.concatenate([chunk for chunk, _ in chosen.chunks()])
-    weight = np.ones(len(X)) if chosen.weight is None else chosen.weight
-    codes = (X - start.mean) / start.scale @ start.encoder.T
-    codes += np.exp(start.log_variance / 2) * random_state.standard_normal(codes.shape)
-    loadings, level = _logistic_regression(codes, X, weight)
-    return replace(start, components=loadings, level=level)
-
-
-def _logistic_regression(Z, X, weight):
-    """Return weights (n_components, n_features) and intercepts, at a ridge penalty of 1."""
-    Z = np.column_stack([Z, np.ones(len(Z))])
-
-    def loss(flat):
-        beta = flat.reshape(Z.shape[1], -1)
-        logits = Z @ beta
-        losses = np.logaddexp(0, logits) - X * logits
-        slopes = Z.T @ (weight[:, None] * (special.expit(logits) - X)) + beta
-        return weight @ losses.sum(axis=1) + np.sum(beta**2) / 2, slopes.ravel()
-
-    begin = np.zeros(Z.shape[1] * X.shape[1])
-    beta = optimize.minimize(loss, begin, jac=True, method="L-BFGS-B").x
-    beta = beta.reshape(Z.shape[1], -1)
-    return beta[:-1], beta[-1]
 
 
 def _divide(a, covariance):
@@ -310,13 +223,18 @@ def _resolve(n_components, singular_values, n_features, total):
     return min(int(np.searchsorted(shares, n_components, side="right")) + 1, len(shares))
 
 
-def _pad(axes, singular_values, k, n_samples):
+def _unbiased(rows):
+    """Return what turns a variance of denominator n into one of n - 1."""
+    return rows.n_repeated / max(rows.n_repeated - 1, 1)
+
+
+def _pad(axes, singular_values, k, rows):
     """Return ``k`` axes and deviations; those beyond the rank are zero and 1."""
     eps = np.finfo(np.float64).eps
-    tolerance = singular_values.max(initial=0) * max(n_samples, axes.shape[1]) * eps
+    tolerance = singular_values.max(initial=0) * max(len(rows), axes.shape[1]) * eps
     rank = min(k, int(np.sum(singular_values > tolerance)))
     components = np.zeros((k, axes.shape[1]))
     components[:rank] = axes[:rank]
     deviations = np.ones(k)
-    deviations[:rank] = singular_values[:rank] / np.sqrt(max(n_samples - 1, 1))
+    deviations[:rank] = singular_values[:rank] * np.sqrt(_unbiased(rows) / len(rows))
     return components, deviations

@@ -18,6 +18,7 @@ BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 EVALUATION_ROWS = 4096
 HELD_OUT_SEED = 0  # the noise on held-out rows is the same in every epoch
 WARM_UP_STEPS = 20
+LARGEST_GRADIENT = 1.0  # losses are shares of variance or nats a column: of the size of 1
 AVERAGING = 0.98
 
 
@@ -45,7 +46,6 @@ class Settings:
     decay_from: float = 1.0  # share of the steps after which the rate falls linearly to zero
     averaging: bool = True
     warm_up: int = 0  # epochs over which the objective's rising terms reach their weight
-    largest_gradient: float = 1.0
     optimizer_state: dict | None = None
 
 
@@ -141,9 +141,7 @@ class AutoencoderNet(NeuralNet):
         self.steps_an_epoch = len(self.get_iterator(self.rows, training=True))
         decayed, spared = _split_parameters(self.module_)
         if self.lean:
-            self.optimizer_ = FlatAdam(
-                decayed, spared, settings.alpha, settings.largest_gradient
-            )
+            self.optimizer_ = FlatAdam(decayed, spared, settings.alpha, LARGEST_GRADIENT)
             if settings.optimizer_state:
                 self.optimizer_.load_state_dict(settings.optimizer_state)
             self.gradient = _gradient(self)
@@ -174,8 +172,7 @@ class AutoencoderNet(NeuralNet):
     def train_step_single(self, batch, **fit_params):
         """Return loss and outputs of a batch; leave gradients, none longer than the limit."""
         step = super().train_step_single(batch, **fit_params)
-        largest = self.settings.largest_gradient
-        torch.nn.utils.clip_grad_norm_(self.module_.parameters(), largest)
+        torch.nn.utils.clip_grad_norm_(self.module_.parameters(), LARGEST_GRADIENT)
         return step
 
     def infer(self, x, **fit_params):
@@ -235,7 +232,10 @@ class AutoencoderNet(NeuralNet):
     def _next_rate(self):
         """Return the rate of the next step: a short rise, constant, and where asked for a fall."""
         self.steps_done += 1
-        rate = self.lr * min(1.0, self.steps_done / WARM_UP_STEPS)
+        rate = self.lr * min(
+            1.0,  # losses are shares of variance or nats a column: of the size of 1
+            WARM_UP_STEPS,
+        )
         progress = self.steps_done / (self.steps_an_epoch * self.max_epochs)
         if progress > self.settings.decay_from:
             rate *= max(0.0, 1 - progress) / (1 - self.settings.decay_from)
