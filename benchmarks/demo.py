@@ -158,7 +158,7 @@ def draw_traversal(X, path):
     model = VAETransformer(6, random_state=0).fit(X)
     steps = np.linspace(-2.5, 2.5, 9)
     order = np.argsort(-model.kl_per_component_)
-    figure = plt.figure(figsize=(10, 6.2), layout="constrained")
+    figure = plt.figure(figsize=(10, 4.8), layout="constrained")
     left, right = figure.subfigures(1, 2, width_ratios=(9, 6))
     for line, unit in zip(left.subplots(6, 9), order, strict=True):
         codes = np.zeros((9, 6))
@@ -167,7 +167,7 @@ def draw_traversal(X, path):
         nats = model.kl_per_component_[unit]
         line[0].set_ylabel(f"unit {unit}\n{nats:.1f} nats", rotation=0, ha="right", va="center")
     for ax, step in zip(left.axes[-9:], steps, strict=True):
-        ax.set_xlabel(f"{step:+.1f}")
+        ax.set_xlabel(f"{step:+.1f}" if step else "0")
     left.suptitle("one unit of the code moves, the others stay at 0", fontsize=11)
     prior = np.random.default_rng(0).normal(size=(36, 6))
     _images(right.subplots(6, 6).ravel(), model.inverse_transform(prior))
