@@ -1,7 +1,9 @@
 """The plain autoencoder."""
 
 from skae._base import BaseAutoencoder
-from skae._params import AUTOENCODER
+from skae._params import AUTOENCODER, StrOptions
+
+TUNING = "fine-tuning"  # the phase after a pretraining
 
 
 class AutoencoderTransformer(BaseAutoencoder):
@@ -186,7 +188,12 @@ class AutoencoderTransformer(BaseAutoencoder):
     True
     """
 
-    _parameter_constraints = AUTOENCODER
+    _parameter_constraints = AUTOENCODER | {
+        "tied_weights": ["boolean"],
+        "pretraining": [StrOptions({"layerwise"}), None],
+    }
+
+    _architecture = (*BaseAutoencoder._architecture, "tied_weights")
 
     def __init__(
         self,
@@ -195,6 +202,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         hidden_layer_sizes="auto",
         activation="gelu",
         linear_path="pca",
+        tied_weights=False,
+        pretraining=None,
         whiten=False,
         encoder=None,
         decoder=None,
@@ -218,6 +227,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.linear_path = linear_path
+        self.tied_weights = tied_weights
+        self.pretraining = pretraining
         self.whiten = whiten
         self.encoder = encoder
         self.decoder = decoder
@@ -236,3 +247,44 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.device = device
         self.verbose = verbose
         self.random_state = random_state
+
+    def _resolve(self, *args, **kwargs):
+        super()._resolve(*args, **kwargs)
+        for name in ("tied_weights", "pretraining"):
+            asked, own = getattr(self, name), [self.encoder, self.decoder]
+            if asked and own != [None, None]:
+                raise ValueError(
+                    f"{name}={asked!r} needs the layers of skae's own networks, but encoder and "
+                    f"decoder are {own[0]!r} and {own[1]!r}: set them to None, or "
+                    f"{name}={type(self)().get_params()[name]!r}."
+                )
+
+    def _new_module(self, generator, linear=False):
+        from skae._stacked import tied
+
+        module = super()._new_module(generator, linear)
+        return tied(module, generator) if self._built["tied_weights"] else module
+
+    def _start_at(self, module, start):
+        if self._built["tied_weights"] and self._has_floor():
+            module.encoder.linear.start_at(start)
+        else:
+            super()._start_at(module, start)
+
+    def _pretrain(self, module, start, rows, train):
+        from skae._batches import StandardisedRows
+        from skae._stacked import layers, silence
+
+        if self.pretraining is None:
+            return
+        rows = StandardisedRows(rows, start.mean, start.scale, self.device_)
+        for number, layer in enumerate(layers(module, rows, start.column_weights), 1):
+            train(f"layer {number}", *layer)
+        if self._has_floor():
+            silence(module)
+
+    def _record(self, history, held_out_curve):
+        tuning = [row for row in history if row.get("phase", TUNING) == TUNING]
+        super()._record(tuning, held_out_curve)
+        if len(tuning) < len(history):
+            self.history_ = [{"phase": TUNING, **row} for row in history]

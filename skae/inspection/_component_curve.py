@@ -1,0 +1,133 @@
+"""What each number of components explains."""
+
+from numbers import Integral
+
+import numpy as np
+
+COLOUR, START_COLOUR = "#d1495b", "#6b7280"
+
+
+class ComponentCurveDisplay:
+    """Explained share of variance over the number of components, beside PCA's.
+
+    Make it with `from_estimator`; the constructor takes the numbers as they
+    are.
+
+    Parameters
+    ----------
+    scores : array-like of shape (n_components,)
+        Share that the first 1, 2, ... components of the autoencoder explain.
+    start_scores : array-like of shape (n_start_components,)
+        The same of its linear start. It is longer where a share of variance
+        was asked for and the autoencoder needed fewer components.
+    share : float or None, default=None
+        The share that was asked for: a thin line.
+    name, start_name : str, default="autoencoder", "PCA"
+        The names in the legend.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    line_, start_line_ : matplotlib Line2D
+        The two curves.
+    chosen_ : matplotlib Line2D
+        The mark at the number of components of the model.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.inspection import ComponentCurveDisplay
+    >>> X = load_digits().data
+    >>> model = AutoencoderTransformer(0.7, ordered=True, random_state=0).fit(X[:1300])
+    >>> display = ComponentCurveDisplay.from_estimator(model, X[1300:])
+    >>> len(display.scores) < len(display.start_scores)
+    True
+    """
+
+    def __init__(self, *, scores, start_scores, share=None, name="autoencoder", start_name="PCA"):
+        self.scores = scores
+        self.start_scores = start_scores
+        self.share = share
+        self.name = name
+        self.start_name = start_name
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, ax=None, **kwargs):
+        """Score every prefix of a fitted code, and of its linear start, and draw both.
+
+        Parameters
+        ----------
+        estimator : fitted autoencoder with ``ordered=True``
+        X : array-like of shape (n_samples, n_features)
+            Rows to score, best those that ``estimator`` has not seen.
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure by default.
+        **kwargs : dict
+            Passed to ``ax.plot`` for the autoencoder's curve.
+
+        Returns
+        -------
+        display : ComponentCurveDisplay
+
+        Raises
+        ------
+        ValueError
+            If the components of ``estimator`` are not ordered.
+        """
+        sizes = range(1, estimator.n_components_ + 1)
+        asked = estimator.n_components
+        display = cls(
+            scores=np.array([estimator.truncate(k).score(X) for k in sizes]),
+            start_scores=estimator._start_scores(X),
+            share=None if asked is None or isinstance(asked, Integral) else asked,
+            start_name=estimator._start_name,
+        )
+        return display.plot(ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs):
+        """Draw the curves.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw; a new figure by default.
+        **kwargs : dict
+            Passed to ``ax.plot`` for the autoencoder's curve.
+
+        Returns
+        -------
+        display : ComponentCurveDisplay
+            This one.
+        """
+        if ax is None:
+            import matplotlib.pyplot as plt
+
+            _, ax = plt.subplots(layout="constrained")
+        self.ax_, self.figure_ = ax, ax.figure
+        self.start_line_ = self._curve(self.start_scores, START_COLOUR, self.start_name, {})
+        self.line_ = self._curve(self.scores, COLOUR, self.name, kwargs)
+        self._mark_chosen()
+        ax.set(xlabel="components", ylabel="explained share of variance")
+        ax.set_xlim(0, None)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.legend(loc="lower right", frameon=False)
+        return self
+
+    def _curve(self, scores, colour, label, settings):
+        sizes = np.arange(1, len(scores) + 1)
+        settings = {"color": colour, "linewidth": 2, "label": label} | settings
+        return self.ax_.plot(sizes, scores, **settings)[0]
+
+    def _mark_chosen(self):
+        """Mark the model's size, and the share that was asked for."""
+        k, colour = len(self.scores), self.line_.get_color()
+        (self.chosen_,) = self.ax_.plot(k, self.scores[-1], "o", color=colour, markersize=8)
+        note = f"{k} component" + "s" * (k != 1)
+        self.ax_.annotate(
+            note, (k, self.scores[-1]), (0, 8), textcoords="offset points", color=colour,
+            ha="center", va="bottom",
+        )  # fmt: skip
+        if self.share is not None:
+            self.ax_.axhline(self.share, color="0.7", linewidth=1, zorder=0)
