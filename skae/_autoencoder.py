@@ -52,6 +52,19 @@ class AutoencoderTransformer(BaseAutoencoder):
     linear_path : {"pca"} or None, default="pca"
         None leaves the linear maps out: the textbook autoencoder from random
         weights, without a floor.
+    tied_weights : bool, default=False
+        Let the decoder have the encoder's weights, transposed: half as many
+        matrices, one for each layer and its mirror; biases are apart. The linear
+        maps share one matrix of axes in the units of X (``components_``), and
+        gains that start at zero, one a column, stand after f and g. Not with
+        ``encoder`` or ``decoder``.
+    pretraining : {"layerwise"} or None, default=None
+        "layerwise" trains each hidden layer, and the code, as an autoencoder of
+        the layer below before the whole is fine-tuned: a tenth of
+        ``max_iter`` epochs each, the first on standardised rows, within
+        training rows only. With a linear path f and g then start at zero
+        all the same, with the hidden layers found. Not in ``partial_fit``, not
+        where ``warm_start`` goes on; not with ``encoder`` or ``decoder``.
     whiten : bool, default=False
         Give the code unit variance over the training rows; otherwise it is
         in PCA's units.
@@ -134,6 +147,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         the earlier weights): the floor.
     history_ : list of dict
         What skorch recorded, one dict an epoch; with folds, the first fold's.
+        With ``pretraining`` the epochs of its phases come first, and
+        "phase" is "layer 1", "layer 2", ..., "fine-tuning"; all other
+        attributes speak of the fine-tuning alone.
     batch_size_, hidden_layer_sizes_, device_ : int, tuple of int, str
         What was used. A model that was loaded or copied is on the CPU.
     module_ : torch.nn.Module
@@ -166,6 +182,14 @@ class AutoencoderTransformer(BaseAutoencoder):
     P. Baldi, K. Hornik. Neural networks and principal component analysis:
     learning from examples without local minima. Neural Networks 2, 1989.
     DOI 10.1016/0893-6080(89)90014-2
+
+    Y. Bengio, P. Lamblin, D. Popovici, H. Larochelle. Greedy layer-wise
+    training of deep networks. NIPS 19, 2007.
+    https://papers.nips.cc/paper/3048-greedy-layer-wise-training-of-deep-networks
+
+    P. Vincent, H. Larochelle, I. Lajoie, Y. Bengio, P.-A. Manzagol. Stacked
+    denoising autoencoders. JMLR 11, 2010 (tied weights).
+    https://jmlr.org/papers/v11/vincent10a.html
 
     G. E. Hinton, R. R. Salakhutdinov. Reducing the dimensionality of data
     with neural networks. Science 313, 2006. DOI 10.1126/science.1127647
@@ -250,13 +274,13 @@ class AutoencoderTransformer(BaseAutoencoder):
 
     def _resolve(self, *args, **kwargs):
         super()._resolve(*args, **kwargs)
-        for name in ("tied_weights", "pretraining"):
-            asked, own = getattr(self, name), [self.encoder, self.decoder]
-            if asked and own != [None, None]:
+        for name, off in (("tied_weights", False), ("pretraining", None)):
+            own = self.encoder, self.decoder
+            if getattr(self, name) and own != (None, None):
                 raise ValueError(
-                    f"{name}={asked!r} needs the layers of skae's own networks, but encoder and "
-                    f"decoder are {own[0]!r} and {own[1]!r}: set them to None, or "
-                    f"{name}={type(self)().get_params()[name]!r}."
+                    f"{name}={getattr(self, name)!r} needs the layers of skae's own networks, but "
+                    f"encoder={own[0]!r} and decoder={own[1]!r}: leave both at None, or set "
+                    f"{name}={off}."
                 )
 
     def _new_module(self, generator, linear=False):

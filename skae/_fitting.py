@@ -140,7 +140,12 @@ class Fitting:
         try:
             return self._pretrained(deepcopy(module), start, rows)
         except Diverged as failure:
-            _warn_of_divergence(f"in pretraining, {failure}")
+            warnings.warn(
+                f"Pretraining diverged ({failure}): training starts without it. "
+                "Choose a smaller learning_rate_init, or scale the columns of X.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
             return module
 
     def _pretrained(self, module, start, rows):
