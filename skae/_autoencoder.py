@@ -56,15 +56,17 @@ class AutoencoderTransformer(BaseAutoencoder):
         Let the decoder have the encoder's weights, transposed: half as many
         matrices, one for each layer and its mirror; biases are apart. The linear
         maps share one matrix of axes in the units of X (``components_``), and
-        gains that start at zero, one a column, stand after f and g. Not with
-        ``encoder`` or ``decoder``.
+        gains that start at zero, one a column, stand after f and g. Helps up
+        to about 100 rows with ``linear_path=None``, hardly otherwise. Not
+        with ``encoder`` or ``decoder``.
     pretraining : {"layerwise"} or None, default=None
         "layerwise" trains each hidden layer, and the code, as an autoencoder of
         the layer below before the whole is fine-tuned: a tenth of
         ``max_iter`` epochs each, the first on standardised rows, within
         training rows only. With a linear path f and g then start at zero
-        all the same, with the hidden layers found. Not in ``partial_fit``, not
-        where ``warm_start`` goes on; not with ``encoder`` or ``decoder``.
+        all the same, with the hidden layers found. Helps deep networks of
+        saturating units ("logistic"), hardly others. Not in ``partial_fit``,
+        not where ``warm_start`` goes on; not with ``encoder`` or ``decoder``.
     whiten : bool, default=False
         Give the code unit variance over the training rows; otherwise it is
         in PCA's units.
