@@ -119,13 +119,19 @@ def start_at(module, start):
 
 @torch.no_grad()
 def start_probabilistic(module, start, unit):
-    """Set a variational autoencoder to a `ProbabilisticStart`; ``unit`` is what its noise is in."""
+    """Set a variational autoencoder to a `ProbabilisticStart`; ``unit`` is what its noise is in.
+
+    The encoder's linear map stays there where a nonlinear one is beside it:
+    inputs far out, such as pixels that are nearly always empty, would move its
+    weights by full steps, and likelihoods do not forgive a code far off.
+    """
     encoder, decoder = linear_maps(start)
     k = len(encoder)
     module.encoder.linear.weight[:k].copy_(encoder)
     module.encoder.linear.weight[k:].zero_()
     module.encoder.linear.bias[:k].zero_()
     module.encoder.linear.bias[k:].copy_(torch.from_numpy(start.log_variance))
+    module.encoder.linear.weight.requires_grad_(module.encoder.nonlinear is None)
     module.decoder.linear.weight.copy_(decoder)
     module.log_noise.fill_(math.log(start.noise_variance / unit))
 

@@ -99,6 +99,9 @@ class BaseAutoencoder(
         if self._has_floor():
             start_at(module, start)
 
+    def _pretrain(self, module, start, rows, train):
+        """Train parts of a new module on rows: ``train(phase, part, rows, objective)``."""
+
     def _make_objective(self, start):
         """Return the `Objective` of a training."""
         import torch
@@ -360,6 +363,7 @@ class BaseAutoencoder(
             return fitting.linear(start)
         module = self._trainable_module(fitting.generator)
         if few or not self.early_stopping:
+            module = module if warm else fitting.started(module, start, rows)
             return fitting.without_floor(module, start, rows)
         pairs = [(rows, held_out)]
         if held_out is None:

@@ -3,7 +3,7 @@
 import warnings
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from skae._training import AutoencoderNet, Diverged, Settings, StopTraining, tak
 
 SLOWER = 0.1  # factor of the learning rate after a divergence
 POLISH_EPOCHS, POLISH_RATE = 10, 0.3  # the last epochs of a large fit, on all rows
+PRETRAINING, PRETRAINING_DECAY = 0.1, 0.5  # epochs of a phase, in max_iter; when the rate falls
 
 
 @dataclass
@@ -45,6 +46,8 @@ class Fitting:
     rng : RandomState
     generator : torch.Generator
     progress : Progress
+    pretraining : list of dict
+        History of the first pretraining.
     """
 
     estimator: object
@@ -52,6 +55,7 @@ class Fitting:
     rng: np.random.RandomState
     generator: torch.Generator
     progress: object
+    pretraining: list = field(default_factory=list)
 
     def linear(self, start):
         """Leave it at the linear start."""
@@ -64,7 +68,8 @@ class Fitting:
         self.progress.begin(self.settings.max_iter)
         self._run(net, self.progress.epoch)
         state = net.optimizer_.state_dict() if net.lean else None
-        return Fitted(net.module_, start, len(net.history), _plain(net.history), [], state)
+        history = [*self.pretraining, *_plain(net.history)]
+        return Fitted(net.module_, start, len(net.history), history, [], state)
 
     def above_floor(self, module, start, rows, pairs, final):
         """Train from the linear start, judge and finish.
@@ -85,11 +90,12 @@ class Fitting:
         k = len(start.deviations)
         starts = [self.estimator._make_start(part, k, self.rng) for part, _ in pairs]
         nets = [
-            self._net(self._started(module, s), s, part, self.settings, held_out)
+            self._net(self.started(module, s, part), s, part, self.settings, held_out)
             for s, (part, held_out) in zip(starts, pairs, strict=True)
         ]
         curves, weights = self._train_together(nets)
-        fitted = Fitted(None, start, 0, _plain(nets[0].history, curves), curves.curve)
+        history = [*self.pretraining, *_plain(nets[0].history, curves)]
+        fitted = Fitted(None, start, 0, history, curves.curve)
         if self.estimator._has_floor() and not curves.accept():
             return fitted
         rate = nets[0].lr
@@ -127,16 +133,45 @@ class Fitting:
         objective = self.estimator._make_objective(start)
         return AutoencoderNet(module, objective, settings, rows, held_out, self.generator)
 
-    def _started(self, module, start):
+    def started(self, module, start, rows):
+        """Return a copy of the module at a start, pretrained where the estimator asks for it."""
         module = deepcopy(module)
         self.estimator._start_at(module, start)
+        try:
+            return self._pretrained(deepcopy(module), start, rows)
+        except Diverged as failure:
+            warnings.warn(
+                f"Pretraining diverged ({failure}): training starts without it. "
+                "Choose a smaller learning_rate_init, or scale the columns of X.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+            return module
+
+    def _pretrained(self, module, start, rows):
+        settings = replace(
+            self.settings,
+            max_iter=max(1, round(PRETRAINING * self.settings.max_iter)),
+            decay_from=PRETRAINING_DECAY,
+            corruption=self.estimator._make_corruption(start),
+            callbacks=(),
+        )
+        history = []
+
+        def train(phase, part, rows, objective):
+            net = AutoencoderNet(part, objective, settings, rows, None, self.generator)
+            self._run(net)
+            history.extend({"phase": phase, **row} for row in _plain(net.history))
+
+        self.estimator._pretrain(module, start, rows, train)
+        self.pretraining = self.pretraining or history
         return module
 
     def _again(self, module, start, rows, n_epochs, rate):
         """Train on all rows for as many epochs as the held-out rows chose; None if it diverges."""
         settings = replace(self._final_settings(), max_iter=n_epochs, learning_rate=rate)
         try:
-            return self._run(self._net(self._started(module, start), start, rows, settings))
+            return self._run(self._net(self.started(module, start, rows), start, rows, settings))
         except Diverged as failure:
             _warn_of_divergence(failure)
             return None

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from skae.losses import SquaredError
-from skae.nn import MLP, Autoencoder, Residual
+from skae.nn import MLP, Autoencoder, Linear, Residual
 
 aten = torch.ops.aten
 
@@ -72,7 +72,7 @@ def has_gradient(module, objective):
 
 
 def _known(half):
-    if type(half) is not Residual:
+    if type(half) is not Residual or type(half.linear) not in (Linear, type(None)):
         return False
     mlp = half.nonlinear
     return mlp is None or (type(mlp) is MLP and all(map(_known_activation, list(mlp)[1::2])))

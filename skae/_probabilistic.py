@@ -8,7 +8,7 @@ from scipy import optimize, special
 from skae._start import LinearStart, linear_start
 
 LEAST_NOISE = 1e-8  # relative to the mean variance of a column
-LOGISTIC_ROWS = 5000  # that a regression is fitted to
+LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**20  # at most, that a regression is fitted to
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,15 @@ def logistic_start(rows, n_components, random_state):
     columns: with p their means and :math:`\sigma^2` the mean of p (1 - p), a
     unit of variance :math:`\lambda` has the posterior variance
     :math:`\sigma^2 / (\lambda + \sigma^2)`. The regression is fitted to codes
-    drawn from the posteriors, of at most ``LOGISTIC_ROWS`` rows.
+    drawn from the posteriors, of some rows where there are very many.
     """
     start = linear_start(rows, n_components, random_state)
     noise = float(np.mean(start.mean * (1 - start.mean)))
     share = noise / (noise + start.deviations**2) if noise > 0 else np.ones_like(start.deviations)
     encoder, _ = _maps(start, share)
-    if len(rows) > LOGISTIC_ROWS:
-        rows = rows.subset(np.sort(random_state.permutation(len(rows))[:LOGISTIC_ROWS]))
+    most = min(LOGISTIC_ROWS, LOGISTIC_CELLS // len(start.mean))
+    if len(rows) > most:
+        rows = rows.subset(np.sort(random_state.permutation(len(rows))[:most]))
     X = np.concatenate([chunk for chunk, _ in rows.chunks()])
     weight = np.ones(len(X)) if rows.weight is None else rows.weight
     codes = (X - start.mean) / start.scale @ encoder.T
