@@ -119,6 +119,10 @@ class BaseAutoencoder(
         custom = self._built["encoder"] is not None or self._built["decoder"] is not None
         return start.unexplained < LEAST_UNEXPLAINED or not (self.hidden_layer_sizes_ or custom)
 
+    def _tolerance(self, start_loss):
+        """Return the held-out improvement that counts as one."""
+        return self.tol * abs(start_loss)
+
     # fit --------------------------------------------------------------------------------------
 
     @with_callbacks

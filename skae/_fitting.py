@@ -178,7 +178,8 @@ class Fitting:
             net.initialize()
         curves = HeldOutCurves([n.held_out_weights() for n in nets], [n.judge() for n in nets])
         best = [net.weights() for net in nets]
-        patience = _Patience(self.estimator.n_iter_no_change, self.estimator.tol, curves.curve[0])
+        tol = self.estimator._tolerance(curves.curve[0])
+        patience = _Patience(self.estimator.n_iter_no_change, tol, curves.curve[0])
         try:
             with _told(nets):
                 while len(curves.curve) <= settings.max_iter:
@@ -235,7 +236,7 @@ class _Patience:
     """Ends a training whose held-out loss no longer falls."""
 
     def __init__(self, n_iter, tol, start_loss):
-        self.n_iter, self.tol = n_iter, tol * abs(start_loss)
+        self.n_iter, self.tol = n_iter, tol
         self.reference, self.reference_iter = start_loss, 0
 
     def is_over(self, number, loss):

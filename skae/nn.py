@@ -109,6 +109,26 @@ class Residual(nn.Module):
         return self.nonlinear(x) + self.linear(x)
 
 
+class ShrunkResidual(Residual):
+    r"""A residual whose outputs are drawn towards zero, the small ones to zero itself.
+
+    .. math:: h - \mathrm{clip}(h, -\theta, \theta)
+
+    with one trainable :math:`\theta \ge 0` a unit, at first zero: the residual itself.
+    """
+
+    def __init__(self, linear, nonlinear, n_outputs):
+        super().__init__(linear, nonlinear)
+        self.threshold = nn.Parameter(torch.zeros(n_outputs, dtype=torch.float32))
+
+    def forward(self, x):
+        """Return the shrunk sum."""
+        dense = super().forward(x)
+        below = self.threshold.detach().clamp_max(0)  # its gradient is felt at zero and below, too
+        threshold = self.threshold - below
+        return dense - torch.clamp(dense, -threshold, threshold)
+
+
 class Confined(nn.Module):
     r"""A trained module within the range of its training, a linear map beyond it.
 
