@@ -121,15 +121,14 @@ def linear_maps(start):
 
 
 def confined(module, n_features, n_components):
-    """Return the autoencoder with both halves `Confined`, their ranges not yet set."""
-    return Autoencoder(
-        Confined(module.encoder, n_features, n_components),
-        Confined(module.decoder, n_components, n_features),
-    )
+    """Make both halves of an autoencoder `Confined`, their ranges not yet set."""
+    module.encoder = Confined(module.encoder, n_features, n_components)
+    module.decoder = Confined(module.decoder, n_components, n_features)
+    return module
 
 
 def released(module):
-    """Return the autoencoder inside a confined one, to be trained further."""
+    """Take an autoencoder out of its confines, to be trained further."""
     if isinstance(module.encoder, Confined):
-        return Autoencoder(module.encoder.inside, module.decoder.inside)
+        module.encoder, module.decoder = module.encoder.inside, module.decoder.inside
     return module

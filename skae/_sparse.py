@@ -106,6 +106,13 @@ class SparseAutoencoder(BaseAutoencoder):
     def _tolerance(self, start_loss):
         return self.tol * min(start_loss, 1.0)  # the start's divergence may exceed all variance
 
+    def _surveyed(self, module, rows, start):
+        """Give rows beyond the training range the code of the nearest row within: it is sparse."""
+        module, spread = super()._surveyed(module, rows, start)
+        if self._confined:
+            module.encoder.beyond.zero_()
+        return module, spread
+
     def _take(self, fitted, rows=None):
         super()._take(fitted, rows)
         self.activation_rate_ = None

@@ -102,6 +102,20 @@ def _root_mean_square(code):
     return code.square().mean(0).clamp(min=LEAST_SQUARE).sqrt()
 
 
+class Contraction(nn.Module):
+    r"""Squared Frobenius norm of the encoder's Jacobian, each unit in its own standard deviation.
+
+    .. math:: \ell_i = \sum_u \frac1{\mathrm{var}(z_u)}
+        \left\lVert \frac{\partial z_u}{\partial x}(x_i) \right\rVert^2
+
+    The outputs are those of a `SlopedAutoencoder`.
+    """
+
+    def forward(self, outputs, target):
+        """Return the norm at each row, of shape (n_samples,)."""
+        return outputs.slopes.sum(1)
+
+
 class Objective(nn.Module):
     """A weighted sum of loss terms, one value a row.
 

@@ -18,6 +18,10 @@ ACTIVATIONS = {
 }
 
 
+NEW_SHARE = 0.02  # of a batch in the running moments of the code
+LEAST_VARIANCE = 1e-12  # of a unit of the code, whose own is about 1
+
+
 class Outputs(NamedTuple):
     """What an autoencoder gives for a batch: the reconstruction and the code it was made from."""
 
@@ -181,3 +185,120 @@ class Autoencoder(nn.Module):
         """Return the reconstruction of ``x`` and its code."""
         code = self.encoder(x)
         return Outputs(self.decoder(code), code)
+
+
+class SlopedOutputs(NamedTuple):
+    """Reconstruction, code, and how steep each unit of the code is: see `SlopedAutoencoder`."""
+
+    reconstruction: torch.Tensor
+    code: torch.Tensor
+    slopes: torch.Tensor
+
+
+class SlopedAutoencoder(Autoencoder):
+    """An autoencoder that knows, in training, the slopes of its code.
+
+    A slope is the squared length of a unit's gradient with respect to the
+    input, over the variance of that unit: scaling a unit does not change it.
+
+    Parameters
+    ----------
+    encoder, decoder : nn.Module
+        As in `Autoencoder`.
+    n_components : int
+
+    Attributes
+    ----------
+    mean, variance : Tensor of shape (n_components,)
+        Running moments of the code over the batches; at first those of a
+        whitened code.
+    """
+
+    def __init__(self, encoder, decoder, n_components):
+        super().__init__(encoder, decoder)
+        self.register_buffer("mean", torch.zeros(n_components, dtype=torch.float32))
+        self.register_buffer("variance", torch.ones(n_components, dtype=torch.float32))
+
+    def forward(self, x):
+        """Return reconstruction, code and slopes, the latter of shape (n_samples, n_components)."""
+        code, squares = code_and_slopes(self.encoder, x)
+        return SlopedOutputs(self.decoder(code), code, squares / self._variance(code))
+
+    def _variance(self, code):
+        """Return the running variance, with the gradient of this batch's."""
+        if not self.training:
+            return self.variance.clamp(min=LEAST_VARIANCE)
+        variance = (code - self.mean).square().mean(0)
+        with torch.no_grad():
+            self.mean.lerp_(code.mean(0), NEW_SHARE)
+            self.variance.lerp_(variance, NEW_SHARE)
+        return self.variance.clamp(min=LEAST_VARIANCE) + variance - variance.detach()
+
+
+def code_and_slopes(encoder, x):
+    """Return an encoder's code of rows and its squared slopes.
+
+    Both have shape (n_samples, n_components). The squared slopes of a row are
+    the squared lengths of the rows of the Jacobian there; their sum is its
+    squared Frobenius norm. Differentiable where gradients are enabled.
+    """
+    by = _by_layers if _elementwise(encoder) else _by_autograd
+    return by(encoder, x)
+
+
+def _elementwise(encoder):
+    """Return whether an encoder is a `Residual` whose `MLP` has activations of our own."""
+    mlp = encoder.nonlinear if type(encoder) is Residual else False
+    return mlp is None or (
+        type(mlp) is MLP
+        and all(
+            type(a) in ACTIVATIONS.values() and not getattr(a, "inplace", False)
+            for a in list(mlp)[1::2]
+        )
+    )
+
+
+def _by_layers(encoder, x):
+    """Multiply the layers' matrices with the slopes of the activations between them."""
+    layers = list(encoder.nonlinear or ())
+    hidden, slopes = x, []
+    for layer, activation in zip(layers[0:-1:2], layers[1::2], strict=True):
+        hidden, slope = _value_and_slope(activation, layer(hidden))
+        slopes.append(slope)
+    code = jacobian = torch.zeros((), dtype=x.dtype, device=x.device)
+    if layers:
+        code, jacobian = layers[-1](hidden), layers[-1].weight
+    for layer, slope in zip(layers[-3::-2], reversed(slopes), strict=True):
+        jacobian = (jacobian * slope[:, None]) @ layer.weight
+    if encoder.linear is not None:
+        code, jacobian = code + encoder.linear(x), jacobian + encoder.linear.weight
+    return code, jacobian.square().sum(-1).expand_as(code)
+
+
+def _value_and_slope(activation, x):
+    """Return an elementwise activation and its derivative."""
+    keep = torch.is_grad_enabled()
+    with torch.enable_grad():
+        x = x if x.requires_grad else x.detach().requires_grad_()
+        value = activation(x)
+        (slope,) = torch.autograd.grad(value.sum(), x, create_graph=keep)
+    return (value, slope) if keep else (value.detach(), slope)
+
+
+def _by_autograd(encoder, x):
+    """Differentiate any encoder that treats rows one by one, all units at once."""
+    keep = torch.is_grad_enabled()
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        code = encoder(x)
+        n_samples, n_components = code.shape
+        units = torch.eye(n_components, dtype=x.dtype, device=x.device)
+        (jacobian,) = torch.autograd.grad(
+            code,
+            x,
+            units[:, None].expand(-1, n_samples, -1),
+            create_graph=keep,
+            is_grads_batched=True,
+        )
+        squares = jacobian.square().sum(-1).T
+    return (code, squares) if keep else (code.detach(), squares.detach())
