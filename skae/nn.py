@@ -225,14 +225,19 @@ class SlopedAutoencoder(Autoencoder):
         return SlopedOutputs(self.decoder(code), code, squares / self._variance(code))
 
     def _variance(self, code):
-        """Return the running variance, with the gradient of this batch's."""
+        """Return the running variance, with the relative gradient of this batch's.
+
+        So scaling a unit has no gradient even while its variance changes; with
+        the gradient itself a unit that grows would be driven to grow further.
+        """
+        running = self.variance.clamp(min=LEAST_VARIANCE)
         if not self.training:
-            return self.variance.clamp(min=LEAST_VARIANCE)
+            return running
         variance = (code - self.mean).square().mean(0)
-        with torch.no_grad():
-            self.mean.lerp_(code.mean(0), NEW_SHARE)
-            self.variance.lerp_(variance, NEW_SHARE)
-        return self.variance.clamp(min=LEAST_VARIANCE) + variance - variance.detach()
+        now = variance.detach()
+        self.mean.lerp_(code.detach().mean(0), NEW_SHARE)
+        self.variance.lerp_(now, NEW_SHARE)
+        return running * (1 + (variance - now) / torch.maximum(now, running / 2))
 
 
 def code_and_slopes(encoder, x):
