@@ -5,7 +5,95 @@ from skae._params import AUTOENCODER, real
 
 
 class ContractiveAutoencoder(BaseAutoencoder):
-    """DOC"""
+    r"""An autoencoder whose code moves little when its input is moved a little.
+
+    The network of `AutoencoderTransformer` with a penalty on the slopes of
+    the encoder, the squared Frobenius norm of its Jacobian, exact and
+    averaged over the rows:
+
+    .. math:: \min \; L + \lambda \, \mathrm{E} \sum_u \frac{1}{\mathrm{var}(z_u)}
+        \left\lVert \frac{\partial z_u}{\partial x} \right\rVert^2
+
+    with L the unexplained share of variance, :math:`\lambda` =
+    ``penalty_weight``, x the standardised row and z the code, whitened at the
+    start. Each unit is measured in its own standard deviation: a code shrunk
+    tenfold before a decoder grown tenfold gains nothing. A step of length
+    :math:`\epsilon` in a random direction moves the code by
+    :math:`\epsilon^2 / d` times the sum, in squared standard deviations,
+    with d columns.
+
+    Training starts at PCA, and the floor is PCA judged by this objective,
+    penalty included: the trained model is kept where held-out rows show, by
+    the rule of `AutoencoderTransformer`, that it is better.
+
+    Parameters
+    ----------
+    n_components : int, float or None, default=0.95
+        As in `AutoencoderTransformer`.
+    penalty_weight : float, default=0.01
+        :math:`\lambda`; 0 is the plain autoencoder.
+    hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, \
+    batch_size, learning_rate_init, alpha, optimizer, max_iter, \
+    early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
+    callbacks, skorch_params, device, verbose, random_state
+        As in `AutoencoderTransformer`. An ``encoder`` of one's own, or an
+        activation that is not built in, is differentiated by autograd, and
+        must treat each row by itself.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components_, n_features_in_)
+        The linear part of the decoder in the units of X; PCA's principal axes
+        where the floor holds, neither orthogonal nor of unit length once
+        trained. Absent with ``linear_path=None``.
+    validation_scores_ : list of float or None
+        1 minus the held-out objective, penalty included, epoch by epoch.
+    pca_score_ : float or None
+        The same of PCA: the floor.
+    n_components_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
+    history_, batch_size_, hidden_layer_sizes_, device_, module_, \
+    n_features_in_, feature_names_in_
+        As in `AutoencoderTransformer`.
+
+    Raises
+    ------
+    InvalidParameterError
+        In ``fit``, for a negative ``penalty_weight``.
+
+    See Also
+    --------
+    AutoencoderTransformer : Without the penalty.
+    DenoisingAutoencoder : Robust to noise of a known kind and size.
+
+    Notes
+    -----
+    The penalty costs about ``n_components`` passes through the encoder, so a
+    fit takes several times as long as the plain autoencoder's. The variance
+    of the code is a running one over the training batches, in which rows
+    count equally whatever their ``sample_weight``.
+
+    References
+    ----------
+    S. Rifai, P. Vincent, X. Muller, X. Glorot, Y. Bengio. Contractive
+    auto-encoders: explicit invariance during feature extraction. ICML 2011.
+    https://mlanthology.org/icml/2011/rifai2011icml-contractive/
+
+    Examples
+    --------
+    A code of digits that moves less than PCA's, in its standard deviations:
+
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from skae import ContractiveAutoencoder
+    >>> X = load_digits().data[:600]
+    >>> moved = X + np.random.default_rng(0).normal(size=X.shape)
+    >>> models = PCA(4), ContractiveAutoencoder(4, max_iter=20, random_state=0)
+    >>> codes = [(m.fit_transform(X), m.transform(moved)) for m in models]
+    >>> pca, contractive = [np.mean(np.var(b - a, axis=0) / np.var(a, axis=0)) for a, b in codes]
+    >>> bool(contractive < 0.7 * pca)
+    True
+    """
 
     _parameter_constraints = AUTOENCODER | {"penalty_weight": [real(0)]}
 

@@ -265,19 +265,35 @@ def _elementwise(encoder):
 
 def _by_layers(encoder, x):
     """Multiply the layers' matrices with the slopes of the activations between them."""
-    layers = list(encoder.nonlinear or ())
+    layers, linear = list(encoder.nonlinear or ()), encoder.linear
+    straight = 0.0 if linear is None else linear.weight
+    if not layers:
+        code = linear(x)
+        return code, straight.square().sum(1).expand_as(code)
     hidden, slopes = x, []
     for layer, activation in zip(layers[0:-1:2], layers[1::2], strict=True):
         hidden, slope = _value_and_slope(activation, layer(hidden))
         slopes.append(slope)
-    code = jacobian = torch.zeros((), dtype=x.dtype, device=x.device)
-    if layers:
-        code, jacobian = layers[-1](hidden), layers[-1].weight
-    for layer, slope in zip(layers[-3::-2], reversed(slopes), strict=True):
-        jacobian = (jacobian * slope[:, None]) @ layer.weight
-    if encoder.linear is not None:
-        code, jacobian = code + encoder.linear(x), jacobian + encoder.linear.weight
-    return code, jacobian.square().sum(-1).expand_as(code)
+    code = layers[-1](hidden) if linear is None else layers[-1](hidden) + linear(x)
+    if not slopes:
+        return code, (layers[-1].weight + straight).square().sum(1).expand_as(code)
+    outer = layers[-1].weight * slopes[-1][:, None]
+    for layer, slope in zip(layers[-3:0:-2], slopes[-2::-1], strict=True):
+        outer = (outer @ layer.weight) * slope[:, None]
+    return code, _squared_lengths(outer, layers[0].weight, straight)
+
+
+def _squared_lengths(outer, first, straight):
+    """Return the squared lengths of the rows of ``outer @ first + straight``.
+
+    A wide product is never formed: the lengths are known from that of ``first`` with itself.
+    """
+    if first.shape[1] <= first.shape[0]:
+        return (outer @ first + straight).square().sum(-1)
+    squares = (outer @ (first @ first.T) * outer).sum(-1)
+    if torch.is_tensor(straight):
+        squares = squares + 2 * (outer * (straight @ first.T)).sum(-1) + straight.square().sum(1)
+    return squares
 
 
 def _value_and_slope(activation, x):
