@@ -85,10 +85,11 @@ class ContractiveAutoencoder(BaseAutoencoder):
     >>> import numpy as np
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.decomposition import PCA
+    >>> from sklearn.preprocessing import scale
     >>> from skae import ContractiveAutoencoder
-    >>> X = load_digits().data[:600]
-    >>> moved = X + np.random.default_rng(0).normal(size=X.shape)
-    >>> models = PCA(4), ContractiveAutoencoder(4, max_iter=20, random_state=0)
+    >>> X = scale(load_digits().data[:600])
+    >>> moved = X + 0.1 * np.random.default_rng(0).normal(size=X.shape)
+    >>> models = PCA(4), ContractiveAutoencoder(4, n_iter_no_change=5, random_state=0)
     >>> codes = [(m.fit_transform(X), m.transform(moved)) for m in models]
     >>> pca, contractive = [np.mean(np.var(b - a, axis=0) / np.var(a, axis=0)) for a, b in codes]
     >>> bool(contractive < 0.7 * pca)

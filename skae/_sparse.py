@@ -89,9 +89,12 @@ class SparseAutoencoder(BaseAutoencoder):
 
     Notes
     -----
-    Below 30 rows the model is PCA, and its code dense. A row beyond the
-    training range of a column by more than the width of that range gets the
-    code of the nearest row within, so that it is sparse too.
+    Below 30 rows the model is PCA, and its code dense. Other rows than those
+    of the training have somewhat more active units, the more so the larger
+    the code and the fewer the rows. Beyond the training range of a column, by
+    more than the width of that range, a row gets the code of the nearest row
+    within: PCA's maps, which take over in `AutoencoderTransformer`, know no
+    zeros.
 
     The textbook form of "kl" has logistic units and their mean activation.
     That can be met by units that hardly vary around the target; a share of
@@ -116,7 +119,7 @@ class SparseAutoencoder(BaseAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from skae import SparseAutoencoder
     >>> X = load_digits().data
-    >>> sparse = SparseAutoencoder(80, penalty="kl", max_iter=30, random_state=0)
+    >>> sparse = SparseAutoencoder(80, penalty="kl", n_iter_no_change=5, random_state=0)
     >>> code = sparse.fit_transform(X[:600])
     >>> bool(0.08 < np.mean(code != 0) < 0.15)
     True
@@ -217,7 +220,7 @@ class SparseAutoencoder(BaseAutoencoder):
         return self.tol * min(start_loss, 1.0)  # the start's divergence may exceed all variance
 
     def _surveyed(self, module, rows, start):
-        """Give rows beyond the training range the code of the nearest row within: it is sparse."""
+        """Give rows beyond the training range the code of the nearest row within, with its zeros."""
         module, spread = super()._surveyed(module, rows, start)
         if self._confined:
             module.encoder.beyond.zero_()
