@@ -192,7 +192,7 @@ def test_far_rows_get_the_code_of_the_nearest_row_within(cancer):
         {"n_components": 0.9},
         {"n_components": 40},
         {"hidden_layer_sizes": ()},
-        {"batch_size": 1},
+        {"batch_size": 1, "max_iter": 1},
     ],
     ids=str,
 )
