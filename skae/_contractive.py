@@ -68,7 +68,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
     Notes
     -----
     The penalty costs about ``n_components`` passes through the encoder, so a
-    fit takes several times as long as the plain autoencoder's. The variance
+    fit takes several times as long as that of the plain autoencoder. The variance
     of the code is a running one over the training batches, in which rows
     count equally whatever their ``sample_weight``.
 
