@@ -165,8 +165,8 @@ def confined(module):
     return module
 
 
-def trainable(module):
-    """Let training move all but the encoder's linear map beside a nonlinear one; return the module.
+def trainable(module, fixed_axes):
+    """Let training move a module; ``fixed_axes`` spares the encoder's linear map beside a nonlinear one.
 
     A column that is nearly always the same has values of many standard
     deviations; Adam would move its weights by full steps, and the code of the
@@ -174,7 +174,8 @@ def trainable(module):
     """
     module.requires_grad_(True)
     linear = module.encoder.linear
-    if module.encoder.nonlinear is not None and isinstance(linear, Linear | Mixed):
+    beside = module.encoder.nonlinear is not None
+    if fixed_axes and beside and isinstance(linear, Linear | Mixed):
         fixed = linear.axes if isinstance(linear, Mixed) else linear.weight
         fixed.requires_grad_(False)
     return module

@@ -62,6 +62,7 @@ class BaseAutoencoder(
         "decoder",
     )
 
+    _fixed_axes = True  # whether the encoder's linear map stays beside a nonlinear one
     _input_noise = 0.25  # in units of the square root of the share that PCA leaves unexplained
     _start_kind = LinearStart
     _least_range = -np.inf  # codes from minus to plus this are the trained decoder's in any case
@@ -137,10 +138,6 @@ class BaseAutoencoder(
         """Return the score, larger is better, that a mean objective of held-out rows stands for."""
         return 1 - loss
 
-    def _least_improvement(self, start_loss):
-        """Return by how much the mean objective must fall to count."""
-        return self.tol * start_loss
-
     def _has_floor(self):
         """Return whether training starts at a linear model to fall back on."""
         return self._built["linear_path"] == "pca"
@@ -149,6 +146,10 @@ class BaseAutoencoder(
         """Return whether training cannot improve on the start."""
         custom = self._built["encoder"] is not None or self._built["decoder"] is not None
         return start.unexplained < LEAST_UNEXPLAINED or not (self.hidden_layer_sizes_ or custom)
+
+    def _tolerance(self, start_loss):
+        """Return the held-out improvement that counts as one."""
+        return self.tol * abs(start_loss)
 
     # fit --------------------------------------------------------------------------------------
 

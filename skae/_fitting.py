@@ -132,7 +132,7 @@ class Fitting:
             for r in (rows, held_out)
         )
         objective = self.estimator._make_objective(start)
-        module = trainable(module)
+        module = trainable(module, fixed_axes=self.estimator._fixed_axes)
         return AutoencoderNet(module, objective, settings, rows, held_out, self.generator)
 
     def started(self, module, start, rows):
@@ -216,7 +216,7 @@ class Fitting:
             net.initialize()
         curves = HeldOutCurves([n.held_out_weights() for n in nets], [n.judge() for n in nets])
         best = [net.weights() for net in nets]
-        tolerance = self.estimator._least_improvement(curves.curve[0])
+        tolerance = self.estimator._tolerance(curves.curve[0])
         patience = _Patience(
             self.estimator.n_iter_no_change, tolerance, curves.curve[0], settings.warm_up
         )

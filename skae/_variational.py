@@ -379,7 +379,7 @@ class VAETransformer(BaseAutoencoder):
     def _held_out_score(self, loss):
         return -loss * self.n_features_in_
 
-    def _least_improvement(self, start_loss):
+    def _tolerance(self, start_loss):
         return self.tol
 
     def _settings(self, n_rows, **changes):

@@ -5,6 +5,11 @@ import math
 import torch
 from torch import nn
 
+LEAST_SQUARE = 1e-12  # of a unit of the code, whose own is about 1
+LEAST_RATE = 0.01  # of activation, and of rest, where the divergence still has a slope
+NEW_SHARE = 0.05  # of a batch in the activation rate that training sees
+RAMP = 0.5  # in units of a unit's root mean square
+
 
 class SquaredError(nn.Module):
     r"""Squared reconstruction error as a share of the total variance.
@@ -102,6 +107,90 @@ class DrawnDivergence(nn.Module):
         """Return nats of each row, of shape (..., n_samples)."""
         squares = outputs.code.square() - outputs.draws.square()
         return 0.5 * (squares - outputs.log_variance).sum(-1)
+
+
+class RelativeSize(nn.Module):
+    r"""Mean absolute value of the code's k units, each in units of its own root mean square.
+
+    .. math:: \ell_i = \frac1k \sum_u \frac{|z_{iu}|}{\sqrt{\frac1n \sum_m z_{mu}^2}}
+
+    Its mean over the rows does not change with the scale of a unit: it is 1
+    where all values are equally large, 0.8 where they are normal, and
+    :math:`\sqrt p` where a share p of them is not zero.
+    """
+
+    def forward(self, outputs, target):
+        """Return the mean over the units, of shape (n_samples,)."""
+        code = outputs.code
+        return (code.abs() / _root_mean_square(code)).mean(1)
+
+
+class ActivationRate(nn.Module):
+    r"""Kullback-Leibler divergence of each unit's activation rate from the one that is wanted.
+
+    .. math:: \frac1k \sum_u \rho \log \frac{\rho}{\hat\rho_u}
+        + (1 - \rho) \log \frac{1 - \rho}{1 - \hat\rho_u}
+
+    with :math:`\hat\rho_u` the share of the rows where unit u is not zero.
+    The value of a row is linear in its own activity, and the mean over the
+    rows is the divergence.
+
+    Parameters
+    ----------
+    rate : float
+        :math:`\rho`.
+    """
+
+    def __init__(self, rate):
+        super().__init__()
+        self.rate = rate
+        self.earlier = None
+
+    def forward(self, outputs, target):
+        """Return the mean over the units, of shape (n_samples,)."""
+        active = _activity(outputs.code)
+        share = active.detach().mean(0)
+        seen = self._seen(share).clamp(LEAST_RATE, 1 - LEAST_RATE)
+        rest, rest_seen = 1 - self.rate, 1 - seen
+        divergence = self.rate * (self.rate / seen).log() + rest * (rest / rest_seen).log()
+        slope = rest / rest_seen - self.rate / seen
+        return (divergence + slope * (active - share)).mean(1)
+
+    def _seen(self, share):
+        """Return the share over the last batches: a single one would push it above the target."""
+        if not self.training:
+            return share
+        earlier = share if self.earlier is None else self.earlier
+        self.earlier = torch.lerp(earlier, share, NEW_SHARE)
+        return self.earlier
+
+
+def _activity(code):
+    """Return 1 where a unit is not zero, else 0.
+
+    The gradient is that of a ramp, so that its mean over rows estimates how
+    the share changes with the threshold, from the values just beyond it.
+    """
+    ramp = (code.abs() / (RAMP * _root_mean_square(code))).clamp(max=1)
+    return ramp + ((code != 0).to(code.dtype) - ramp).detach()
+
+
+def _root_mean_square(code):
+    return code.square().mean(0).clamp(min=LEAST_SQUARE).sqrt()
+
+
+class Contraction(nn.Module):
+    r"""Squared Frobenius norm of the encoder's Jacobian, each unit in its own standard deviation.
+
+    .. math:: \ell_i = \sum_u \frac1{\mathrm{var}(z_u)}
+        \left\lVert \frac{\partial z_u}{\partial x}(x_i) \right\rVert^2
+
+    The outputs are those of a `SlopedAutoencoder`.
+    """
+
+    def forward(self, outputs, target):
+        """Return the norm at each row, of shape (n_samples,)."""
+        return outputs.slopes.sum(1)
 
 
 class Objective(nn.Module):
