@@ -165,19 +165,17 @@ def confined(module):
     return module
 
 
-def trainable(module, fixed_axes):
-    """Let training move a module; ``fixed_axes`` spares the encoder's linear map beside a nonlinear one.
+def trainable(module):
+    """Let training move a module, but for the axes of a `Mixed` map beside a nonlinear one.
 
     A column that is nearly always the same has values of many standard
     deviations; Adam would move its weights by full steps, and the code of the
-    next such row with them.
+    next such row with them. Likelihoods do not forgive that.
     """
     module.requires_grad_(True)
-    linear = module.encoder.linear
-    beside = module.encoder.nonlinear is not None
-    if fixed_axes and beside and isinstance(linear, Linear | Mixed):
-        fixed = linear.axes if isinstance(linear, Mixed) else linear.weight
-        fixed.requires_grad_(False)
+    encoder = module.encoder
+    if isinstance(encoder.linear, Mixed) and encoder.nonlinear is not None:
+        encoder.linear.axes.requires_grad_(False)
     return module
 
 

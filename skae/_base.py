@@ -62,7 +62,6 @@ class BaseAutoencoder(
         "decoder",
     )
 
-    _fixed_axes = True  # whether the encoder's linear map stays beside a nonlinear one
     _input_noise = 0.25  # in units of the square root of the share that PCA leaves unexplained
     _start_kind = LinearStart
     _least_range = -np.inf  # codes from minus to plus this are the trained decoder's in any case

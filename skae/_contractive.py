@@ -96,7 +96,6 @@ class ContractiveAutoencoder(BaseAutoencoder):
     True
     """
 
-    _fixed_axes = False  # f alone would have to undo it to contract
     _parameter_constraints = AUTOENCODER | {"penalty_weight": [real(0)]}
 
     def __init__(

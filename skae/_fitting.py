@@ -132,8 +132,9 @@ class Fitting:
             for r in (rows, held_out)
         )
         objective = self.estimator._make_objective(start)
-        module = trainable(module, fixed_axes=self.estimator._fixed_axes)
-        return AutoencoderNet(module, objective, settings, rows, held_out, self.generator)
+        return AutoencoderNet(
+            trainable(module), objective, settings, rows, held_out, self.generator
+        )
 
     def started(self, module, start, rows):
         """Return a copy of the module at a start, pretrained where the estimator asks for it."""

@@ -183,7 +183,7 @@ class Layer:
     def __init__(self, layer):
         self.n_outputs = layer.out_features
         self.weight, self.transposed = layer.weight.detach(), layer.weight.detach().t()
-        self.weight_grad = layer.weight.grad if layer.weight.requires_grad else None
+        self.weight_grad = layer.weight.grad
         self.bias = self.bias_grad = None
         if layer.bias is not None:
             self.bias, self.bias_grad = layer.bias.detach(), layer.bias.grad
@@ -196,8 +196,7 @@ class Layer:
 
     def backward(self, x, grad, into=None, add=False):
         """Leave the parameters' gradients; write, or add, the input's ``into`` its place."""
-        if self.weight_grad is not None:
-            torch.mm(grad.t(), x, out=self.weight_grad)
+        torch.mm(grad.t(), x, out=self.weight_grad)
         if self.bias is not None:
             torch.sum(grad, 0, out=self.bias_grad)
         if into is not None and add:

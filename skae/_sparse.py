@@ -61,9 +61,9 @@ class SparseAutoencoder(BaseAutoencoder):
 
     Attributes
     ----------
-    activation_rate_ : ndarray of shape (n_components_,) or None
+    activation_rate_ : ndarray of shape (n_components_,)
         Share of the (weighted) training rows in which each unit is not zero:
-        about 1 where PCA was kept. None after ``partial_fit``.
+        about 1 where PCA was kept; with ``partial_fit``, of the last batch.
     components_ : ndarray of shape (n_components_, n_features_in_)
         The linear part of the decoder in the units of X: what a unit adds to
         a row. Neither orthogonal nor of unit length once trained; zero, where
@@ -126,7 +126,6 @@ class SparseAutoencoder(BaseAutoencoder):
     True
     """
 
-    _fixed_axes = False  # thresholds and f alone cannot turn dense directions away
     _parameter_constraints = AUTOENCODER | {
         "penalty": [StrOptions(set(WEIGHTS))],
         "penalty_weight": [StrOptions({"auto"}), real(0)],

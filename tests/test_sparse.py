@@ -155,6 +155,7 @@ def test_start_and_floor_are_pca(gaussian):
     np.testing.assert_array_equal(model.activation_rate_, 1.0)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_units_beyond_the_rank_look_in_directions_of_their_own(digits):
     train = digits[0]
     start = SparseAutoencoder(80, penalty_weight=0.0, random_state=0).fit(train[:25])
@@ -213,7 +214,7 @@ def test_streams_weights_and_going_on(digits):
     stream = SparseAutoencoder(16, penalty="kl", learning_rate_init=0.05, random_state=0)
     for _ in range(15):
         stream.partial_fit(train)
-    assert stream.activation_rate_ is None
+    np.testing.assert_array_equal(stream.activation_rate_, np.mean(stream.transform(train) != 0, 0))
     assert np.mean(stream.transform(train) != 0) < 0.7
     weight = np.random.default_rng(0).uniform(size=len(train))
     model = SparseAutoencoder(16, max_iter=20, warm_start=True, random_state=0)
