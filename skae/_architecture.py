@@ -8,7 +8,7 @@ from copy import deepcopy
 import torch
 from torch import nn
 
-from skae.nn import ACTIVATIONS, MLP, Autoencoder, Confined, Gate, Linear, Mixed, Residual
+from skae.nn import ACTIVATIONS, MLP, Autoencoder, Confined, Gate, Linear, Residual
 
 _global_generator = threading.RLock()
 
@@ -72,8 +72,8 @@ def new_autoencoder(
             "torch.nn.ELU."
         )
 
-    def half(n_inputs, n_outputs, hidden, custom, straight=Linear, bias=False):
-        straight = straight(n_inputs, n_outputs, bias) if linear_path else None
+    def half(n_inputs, n_outputs, hidden, custom, bias=False):
+        straight = Linear(n_inputs, n_outputs, bias) if linear_path else None
         bent = None
         if generator is not None and custom is not None:
             bent = _custom(custom, n_inputs, n_outputs)
@@ -83,7 +83,7 @@ def new_autoencoder(
         return Residual(straight, bent)
 
     return kind(
-        half(n_features, kind.WIDTH * n_components, hidden, custom[0], kind.straight, offset),
+        half(n_features, kind.WIDTH * n_components, hidden, custom[0], offset),
         half(n_components, n_features, hidden[::-1], custom[1]),
     )
 
@@ -122,8 +122,8 @@ def start_probabilistic(module, start, unit):
     """Set a variational autoencoder to a `ProbabilisticStart`; ``unit`` is what its noise is in."""
     encoder, decoder = linear_maps(start)
     k, linear = len(encoder), module.encoder.linear
-    linear.axes.copy_(encoder)
-    nn.init.eye_(linear.mix)
+    linear.weight[:k].copy_(encoder)
+    linear.weight[k:].zero_()
     linear.bias[:k].zero_()
     linear.bias[k:].copy_(torch.from_numpy(start.log_variance))
     module.decoder.linear.weight.copy_(decoder)
@@ -143,8 +143,7 @@ def divide_code(module, spread):
     outputs = [encoder.linear, encoder.nonlinear and encoder.nonlinear[-1]]
     outputs = [layer for layer in outputs if layer is not None]
     for layer in outputs:
-        rows = layer.mix if isinstance(layer, Mixed) else layer.weight
-        rows[:k] /= spread[:, None]
+        layer.weight[:k] /= spread[:, None]
         layer.bias[:k] /= spread
     outputs[0].bias[k:] -= 2 * spread.log()
     for layer in [decoder.linear, decoder.nonlinear and decoder.nonlinear[0]]:
@@ -162,20 +161,6 @@ def linear_maps(start):
 def confined(module):
     """Return the autoencoder with both halves `Confined`, their ranges not yet set."""
     module.encoder, module.decoder = Confined(module.encoder), Confined(module.decoder)
-    return module
-
-
-def trainable(module):
-    """Let training move a module, but for the axes of a `Mixed` map beside a nonlinear one.
-
-    A column that is nearly always the same has values of many standard
-    deviations; Adam would move its weights by full steps, and the code of the
-    next such row with them. Likelihoods do not forgive that.
-    """
-    module.requires_grad_(True)
-    encoder = module.encoder
-    if isinstance(encoder.linear, Mixed) and encoder.nonlinear is not None:
-        encoder.linear.axes.requires_grad_(False)
     return module
 
 

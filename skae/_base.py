@@ -377,7 +377,7 @@ class BaseAutoencoder(
         from skae._architecture import released
 
         if self._nonlinear:
-            return released(deepcopy(self.module_)).float()
+            return released(deepcopy(self.module_)).float().requires_grad_(True)
         module = self._new_module(generator)
         self._start_at(module, self._fitted_start())
         return module

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from skae._architecture import trainable
 from skae._batches import StandardisedRows
 from skae._floor import HeldOutCurves
 from skae._training import AutoencoderNet, Diverged, Settings, StopTraining, takes_part
@@ -132,9 +131,7 @@ class Fitting:
             for r in (rows, held_out)
         )
         objective = self.estimator._make_objective(start)
-        return AutoencoderNet(
-            trainable(module), objective, settings, rows, held_out, self.generator
-        )
+        return AutoencoderNet(module, objective, settings, rows, held_out, self.generator)
 
     def started(self, module, start, rows):
         """Return a copy of the module at a start, pretrained where the estimator asks for it."""

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler, ParamMapper
 
-from skae._adam import FlatAdam
+from skae._adam import FlatAdam, rate_factor
 from skae._batches import TensorBatches
 from skae._gradients import ReconstructionGradient, has_gradient
 from skae.nn import Residual
@@ -153,15 +153,19 @@ class AutoencoderNet(NeuralNet):
 
     def _torch_optimizer(self, decayed, spared):
         settings = self.settings
-        optimizer = torch.optim.AdamW if settings.optimizer == "adam" else settings.optimizer
+        own = settings.optimizer != "adam"
+        optimizer = settings.optimizer if own else torch.optim.AdamW
         params = {"lr": self.lr, **self.get_params_for("optimizer")}
-        if not (decayed and settings.alpha):
+        if own and not (decayed and settings.alpha):
             return optimizer([*decayed, *spared], **params)
-        groups = [
-            {"params": decayed, "weight_decay": settings.alpha},
-            {"params": spared, "weight_decay": 0.0},
-        ]
-        return optimizer([group for group in groups if group["params"]], **params)
+        groups = []
+        for parameters, decay in ((decayed, settings.alpha), (spared, 0.0)):
+            factors = [1.0 if own else rate_factor(p) for p in parameters]
+            for factor in sorted(set(factors)):
+                chosen = [p for p, f in zip(parameters, factors, strict=True) if f == factor]
+                group = {"params": chosen, "weight_decay": decay, "factor": factor}
+                groups.append(group | {"lr": factor * params["lr"]})
+        return optimizer(groups, **params)
 
     def get_loss(self, y_pred, y_true, *args, **kwargs):
         """Return the mean objective of a batch."""
@@ -245,7 +249,7 @@ class AutoencoderNet(NeuralNet):
         if self.own_schedule:
             rate = self._next_rate()
             for group in self.optimizer_.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group.get("factor", 1.0)
         super()._step_optimizer(step_fn)
         if self.average is not None:
             self.average.update()

@@ -39,30 +39,6 @@ class Linear(nn.Linear):
         """Leave the values as they are."""
 
 
-class Mixed(nn.Module):
-    """A linear map in two steps: to axes, then a small matrix and a bias.
-
-    Parameters
-    ----------
-    n_inputs, n_axes, n_outputs : int
-    """
-
-    def __init__(self, n_inputs, n_axes, n_outputs):
-        super().__init__()
-        self.axes = nn.Parameter(torch.empty(n_axes, n_inputs, dtype=torch.float32))
-        self.mix = nn.Parameter(torch.empty(n_outputs, n_axes, dtype=torch.float32))
-        self.bias = nn.Parameter(torch.empty(n_outputs, dtype=torch.float32))
-
-    @property
-    def weight(self):
-        """The matrix of the map, of shape (n_outputs, n_inputs)."""
-        return self.mix @ self.axes
-
-    def forward(self, x):
-        """Return ``weight @ x + bias``."""
-        return nn.functional.linear(x @ self.axes.t(), self.mix, self.bias)
-
-
 class MLP(nn.Sequential):
     """A multi-layer perceptron.
 
@@ -201,7 +177,6 @@ class Autoencoder(nn.Module):
     """
 
     WIDTH = 1  # columns of the encoder's output a component
-    straight = Linear  # makes the encoder's linear map
 
     def __init__(self, encoder, decoder):
         super().__init__()
@@ -252,11 +227,6 @@ class VariationalAutoencoder(Autoencoder):
     def __init__(self, encoder, decoder):
         super().__init__(encoder, decoder)
         self.log_noise = nn.Parameter(torch.zeros((), dtype=torch.float32))
-
-    @staticmethod
-    def straight(n_inputs, n_outputs, bias):
-        """Return a linear map of which the axes can stay while their use is learned."""
-        return Mixed(n_inputs, n_outputs // 2, n_outputs)
 
     def encode(self, x):
         """Return the mean of the code of ``x``."""
