@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from tqdm import tqdm
 
-from skae import AutoencoderTransformer, DenoisingAutoencoder
+from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
 from skae.inspection import ComponentCurveDisplay
 from skae.metrics import reconstruction_score
 
@@ -146,11 +146,33 @@ def draw_denoising(X, path):
     rows = {"clean": test, "masked": noisy, "denoised": model.denoise(noisy)}
     figure, axes = plt.subplots(3, 10, figsize=(10, 3.4), layout="constrained")
     for line, (name, images) in zip(axes, rows.items(), strict=True):
-        for ax, image in zip(line, images, strict=False):
-            ax.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set_visible(False)
+        _images(line, images)
         line[0].set_ylabel(name, fontsize=11)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def draw_traversal(X, path):
+    """Draw what each unit of a variational code stands for, and new digits."""
+    import matplotlib.pyplot as plt
+
+    model = VAETransformer(6, random_state=0).fit(X)
+    steps = np.linspace(-2.5, 2.5, 9)
+    order = np.argsort(-model.kl_per_component_)
+    figure = plt.figure(figsize=(10, 4.8), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=(9, 6))
+    for line, unit in zip(left.subplots(6, 9), order, strict=True):
+        codes = np.zeros((9, 6))
+        codes[:, unit] = steps
+        _images(line, model.inverse_transform(codes))
+        nats = model.kl_per_component_[unit]
+        line[0].set_ylabel(f"unit {unit}\n{nats:.1f} nats", rotation=0, ha="right", va="center")
+    for ax, step in zip(left.axes[-9:], steps, strict=True):
+        ax.set_xlabel(f"{step:+.1f}" if step else "0")
+    left.suptitle("one unit of the code moves, the others stay at 0", fontsize=11)
+    prior = np.random.default_rng(0).normal(size=(36, 6))
+    _images(right.subplots(6, 6).ravel(), model.inverse_transform(prior))
+    right.suptitle("new digits: codes drawn from the prior", fontsize=11)
     figure.savefig(path, dpi=130)
     plt.close(figure)
 
@@ -169,12 +191,20 @@ def draw_components(X, path):
     plt.close(figure)
 
 
+def _images(axes, rows):
+    for ax, row in zip(axes, rows, strict=False):
+        ax.imshow(row.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
+
+
 def main(argv=None):
     """Run the demo."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--picture", default="demo.png", help="where the picture goes")
     parser.add_argument("--denoising", default="denoising.png", help="where the second one goes")
-    parser.add_argument("--components", default="components.png", help="where the third one goes")
+    parser.add_argument("--traversal", default="vae.png", help="where the third one goes")
+    parser.add_argument("--components", default="components.png", help="where the fourth one goes")
     arguments = parser.parse_args(argv)
     X, y = load_digits(return_X_y=True)
     tables = {"digits": compare(X, y)}
@@ -188,8 +218,10 @@ def main(argv=None):
         print_table(name, table)
     draw(tables, X, y, arguments.picture)
     draw_denoising(X, arguments.denoising)
+    draw_traversal(X, arguments.traversal)
     draw_components(X, arguments.components)
-    pictures = f"{arguments.picture}, {arguments.denoising} and {arguments.components}"
+    pictures = ", ".join((arguments.picture, arguments.denoising, arguments.traversal))
+    pictures += f" and {arguments.components}"
     print(f"\nThe pictures are in {pictures}.")
 
 

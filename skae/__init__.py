@@ -1,6 +1,15 @@
 """skae: autoencoders that take PCA's place in scikit-learn."""
 
 from skae._autoencoder import AutoencoderTransformer
+from skae._contractive import ContractiveAutoencoder
 from skae._denoising import DenoisingAutoencoder
+from skae._sparse import SparseAutoencoder
+from skae._variational import VAETransformer
 
-__all__ = ["AutoencoderTransformer", "DenoisingAutoencoder"]
+__all__ = [
+    "AutoencoderTransformer",
+    "ContractiveAutoencoder",
+    "DenoisingAutoencoder",
+    "SparseAutoencoder",
+    "VAETransformer",
+]

@@ -1,11 +1,24 @@
 """Adam over one flat vector of parameters."""
 
 import math
+from itertools import groupby
 
 import torch
 
 BETAS = (0.9, 0.999)
 EPS = 1e-8
+WIDE = 128  # inputs of a layer from which on its learning rate falls
+
+
+def rate_factor(parameter):
+    """Return the share of the learning rate that a parameter gets.
+
+    A step of Adam is as long in every weight, so it moves an output by up to
+    the rate times the number of inputs: a weight matrix of more than ``WIDE``
+    inputs gets less in proportion (Yang et al., Tensor programs V, 2021,
+    https://arxiv.org/abs/2203.03466).
+    """
+    return min(1.0, WIDE / parameter.shape[1]) if parameter.ndim == 2 else 1.0
 
 
 class FlatAdam:
@@ -33,13 +46,15 @@ class FlatAdam:
     """
 
     def __init__(self, decayed, spared, alpha=0.0, largest_gradient=math.inf):
-        decayed, spared = list(decayed), list(spared)
+        decayed = sorted(decayed, key=rate_factor)
+        spared = sorted(spared, key=rate_factor, reverse=True)
         self.alpha, self.largest_gradient = alpha, largest_gradient
         self.parameters, self.gradient = _flatten(decayed + spared)
-        self.decayed = self.parameters[: sum(p.numel() for p in decayed)]
         self.mean = torch.zeros_like(self.parameters)
         self.square = torch.zeros_like(self.parameters)
         self.n_steps = torch.zeros((), dtype=torch.float32, device=self.parameters.device)
+        self.spans = list(_spans(decayed + spared))
+        self.decayed = [(f, self.parameters[span]) for f, span in _spans(decayed)] if alpha else []
 
     def zero_grad(self):
         """Set the gradient to zero, in place."""
@@ -51,10 +66,11 @@ class FlatAdam:
         self.n_steps += 1
         norm = torch.linalg.vector_norm(self.gradient)
         shrink = norm.div_(self.largest_gradient).clamp_(min=1.0)
-        if self.alpha:
-            self.decayed *= 1 - lr * self.alpha
+        for factor, weights in self.decayed:
+            weights *= 1 - factor * lr * self.alpha
         update = _fused if hasattr(torch, "_fused_adam_") else _plain
-        update(self, lr, shrink)
+        for factor, span in self.spans:
+            update(self, factor * lr, shrink, span)
 
     def state_dict(self):
         """Return what the next steps depend on, besides parameters and gradients."""
@@ -78,22 +94,32 @@ def _flatten(parameters):
     return flat, gradient
 
 
-def _plain(adam, lr, shrink):
+def _spans(parameters):
+    """Yield (rate factor, slice of the vector) of neighbours with one factor."""
+    start = 0
+    for factor, group in groupby(parameters, key=rate_factor):
+        stop = start + sum(p.numel() for p in group)
+        yield factor, slice(start, stop)
+        start = stop
+
+
+def _plain(adam, lr, shrink, span):
     beta1, beta2 = BETAS
-    gradient, n_steps = adam.gradient.div_(shrink), adam.n_steps.item()
-    adam.mean.lerp_(gradient, 1 - beta1)
-    adam.square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+    gradient, n_steps = adam.gradient[span].div_(shrink), adam.n_steps.item()
+    mean, square = adam.mean[span], adam.square[span]
+    mean.lerp_(gradient, 1 - beta1)
+    square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
     scale = math.sqrt(1 - beta2**n_steps)
     step = lr / (1 - beta1**n_steps)
-    adam.parameters.addcdiv_(adam.mean, adam.square.sqrt().div_(scale).add_(EPS), value=-step)
+    adam.parameters[span].addcdiv_(mean, square.sqrt().div_(scale).add_(EPS), value=-step)
 
 
-def _fused(adam, lr, shrink):
+def _fused(adam, lr, shrink, span):
     torch._fused_adam_(
-        [adam.parameters],
-        [adam.gradient],
-        [adam.mean],
-        [adam.square],
+        [adam.parameters[span]],
+        [adam.gradient[span]],
+        [adam.mean[span]],
+        [adam.square[span]],
         [],
         [adam.n_steps],
         lr=lr,

@@ -1,5 +1,6 @@
 """From parameters to modules: sizes, activations, the two halves, and the PCA start."""
 
+import math
 import threading
 from contextlib import contextmanager
 from copy import deepcopy
@@ -42,6 +43,7 @@ def new_autoencoder(
     linear_path,
     custom=(None, None),
     offset=False,
+    kind=Autoencoder,
     ordered=False,
 ):
     """Return an autoencoder with new weights.
@@ -61,6 +63,8 @@ def new_autoencoder(
         the decoder's MLP.
     offset : bool
         Whether the encoder's linear map adds a constant.
+    kind : type
+        `Autoencoder` or a subclass of it.
     ordered : bool
         Whether the decoder gets codes that were cut; with hidden layers of
         skae's own it is then a `PrefixDecoder`.
@@ -82,11 +86,11 @@ def new_autoencoder(
             bent = MLP([n_inputs, *hidden, n_outputs], activation, generator, linear_path)
         return Residual(straight, bent)
 
-    encoder = half(n_features, n_components, hidden, custom[0], offset)
+    encoder = half(n_features, kind.WIDTH * n_components, hidden, custom[0], offset)
     decoder = half(n_components, n_features, hidden[::-1], custom[1])
     if ordered and hidden and isinstance(decoder.nonlinear, MLP):
         decoder = PrefixDecoder(decoder.linear, decoder.nonlinear)
-    return Autoencoder(encoder, decoder)
+    return kind(encoder, decoder)
 
 
 @torch.no_grad()
@@ -118,6 +122,40 @@ def start_at(module, start):
     module.decoder.linear.weight.copy_(decoder)
 
 
+@torch.no_grad()
+def start_probabilistic(module, start, unit):
+    """Set a variational autoencoder to a `ProbabilisticStart`; ``unit`` is what its noise is in."""
+    encoder, decoder = linear_maps(start)
+    k, linear = len(encoder), module.encoder.linear
+    linear.weight[:k].copy_(encoder)
+    linear.weight[k:].zero_()
+    linear.bias[:k].zero_()
+    linear.bias[k:].copy_(torch.from_numpy(start.log_variance))
+    module.decoder.linear.weight.copy_(decoder)
+    module.log_noise.fill_(math.log(start.noise_variance / unit))
+
+
+@torch.no_grad()
+def divide_code(module, spread):
+    """Divide the code of a variational autoencoder by ``spread``; its decoder undoes that.
+
+    Halves that hold a user's modules are left as they are.
+    """
+    encoder, decoder = module.encoder, module.decoder
+    if not all(isinstance(half.nonlinear, MLP | None) for half in (encoder, decoder)):
+        return
+    k = len(spread)
+    outputs = [encoder.linear, encoder.nonlinear and encoder.nonlinear[-1]]
+    outputs = [layer for layer in outputs if layer is not None]
+    for layer in outputs:
+        layer.weight[:k] /= spread[:, None]
+        layer.bias[:k] /= spread
+    outputs[0].bias[k:] -= 2 * spread.log()
+    for layer in [decoder.linear, decoder.nonlinear and decoder.nonlinear[0]]:
+        if layer is not None:
+            layer.weight *= spread
+
+
 def linear_maps(start):
     """Return the weights of the start's encoder and decoder, between standardised rows and whitened code."""
     encoder = start.encoder / start.deviations[:, None]
@@ -125,18 +163,16 @@ def linear_maps(start):
     return torch.from_numpy(encoder), torch.from_numpy(decoder.T.copy())
 
 
-def confined(module, n_features, n_components):
+def confined(module):
     """Return the autoencoder with both halves `Confined`, their ranges not yet set."""
-    return Autoencoder(
-        Confined(module.encoder, n_features, n_components),
-        Confined(module.decoder, n_components, n_features),
-    )
+    module.encoder, module.decoder = Confined(module.encoder), Confined(module.decoder)
+    return module
 
 
 def released(module):
-    """Return the autoencoder inside a confined one, to be trained further."""
+    """Return the autoencoder with its halves confined no more, to be trained further."""
     if isinstance(module.encoder, Confined):
-        return Autoencoder(module.encoder.inside, module.decoder.inside)
+        module.encoder, module.decoder = module.encoder.inside, module.decoder.inside
     return module
 
 
@@ -151,7 +187,7 @@ def take_prefix(module, wide, n_features, k):
             }
         )
         _untold(module, wide, k)
-        same = _is_prefix(released(module), released(wide), n_features, k)
+        same = _is_prefix(module, wide, n_features, k)
     except (KeyError, RuntimeError):
         same = False
     if not same:
@@ -165,7 +201,7 @@ def take_prefix(module, wide, n_features, k):
 @torch.no_grad()
 def _untold(module, wide, k):
     """Give a decoder that is not told where the code is cut the bias of that length."""
-    told, plain = released(wide).decoder, released(module).decoder
+    told, plain = _inside(wide.decoder), _inside(module.decoder)
     if isinstance(told, PrefixDecoder) and not isinstance(plain, PrefixDecoder):
         plain.nonlinear[0].bias += told.told.weight[:, :k].sum(1)
 
@@ -176,10 +212,16 @@ def _is_prefix(module, wide, n_features, k):
     like = next(wide.parameters())
     x = torch.linspace(-1, 1, 2 * n_features, dtype=like.dtype, device=like.device)
     x = x.view(2, n_features)
-    rows, code = module(x)
-    mask = (torch.arange(wide.encoder(x).shape[1], device=like.device) < k).to(like.dtype)
-    wide_rows, wide_code = wide(x, mask.expand(2, -1))
-    return torch.allclose(code, wide_code[:, :k]) and torch.allclose(rows, wide_rows)
+    code, wide_code = (_inside(m.encoder)(x) for m in (module, wide))
+    if not torch.allclose(code, wide_code[:, :k]):
+        return False
+    mask = (torch.arange(wide_code.shape[1], device=like.device) < k).to(like.dtype).expand(2, -1)
+    rows, wide_rows = _inside(module.decoder)(code), _inside(wide.decoder)(wide_code * mask, mask)
+    return torch.allclose(rows, wide_rows)
+
+
+def _inside(half):
+    return half.inside if isinstance(half, Confined) else half
 
 
 def widen(module, before):

@@ -1,7 +1,9 @@
 """The plain autoencoder."""
 
 from skae._base import BaseAutoencoder
-from skae._params import AUTOENCODER
+from skae._params import AUTOENCODER, StrOptions
+
+TUNING = "fine-tuning"  # the phase after a pretraining
 
 
 class AutoencoderTransformer(BaseAutoencoder):
@@ -57,6 +59,21 @@ class AutoencoderTransformer(BaseAutoencoder):
     linear_path : {"pca"} or None, default="pca"
         None leaves the linear maps out: the textbook autoencoder from random
         weights, without a floor.
+    tied_weights : bool, default=False
+        Let the decoder have the encoder's weights, transposed: half as many
+        matrices, one for each layer and its mirror; biases are apart. The linear
+        maps share one matrix of axes in the units of X (``components_``), and
+        gains that start at zero, one a column, stand after f and g. Helps up
+        to about 100 rows with ``linear_path=None``, hardly otherwise. Not
+        with ``encoder`` or ``decoder``.
+    pretraining : {"layerwise"} or None, default=None
+        "layerwise" trains each hidden layer, and the code, as an autoencoder of
+        the layer below before the whole is fine-tuned: a tenth of
+        ``max_iter`` epochs each, the first on standardised rows, within
+        training rows only. With a linear path f and g then start at zero
+        all the same, with the hidden layers found. Helps deep networks of
+        saturating units ("logistic"), hardly others. Not in ``partial_fit``,
+        not where ``warm_start`` goes on; not with ``encoder`` or ``decoder``.
     whiten : bool, default=False
         Give the code unit variance over the training rows; otherwise it is
         in PCA's units.
@@ -154,6 +171,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         the earlier weights): the floor.
     history_ : list of dict
         What skorch recorded, one dict an epoch; with folds, the first fold's.
+        With ``pretraining`` the epochs of its phases come first, and
+        "phase" is "layer 1", "layer 2", ..., "fine-tuning"; all other
+        attributes speak of the fine-tuning alone.
     batch_size_, hidden_layer_sizes_, device_ : int, tuple of int, str
         What was used. A model that was loaded or copied is on the CPU.
     module_ : torch.nn.Module
@@ -191,6 +211,14 @@ class AutoencoderTransformer(BaseAutoencoder):
     learning from examples without local minima. Neural Networks 2, 1989.
     DOI 10.1016/0893-6080(89)90014-2
 
+    Y. Bengio, P. Lamblin, D. Popovici, H. Larochelle. Greedy layer-wise
+    training of deep networks. NIPS 19, 2007.
+    https://papers.nips.cc/paper/3048-greedy-layer-wise-training-of-deep-networks
+
+    P. Vincent, H. Larochelle, I. Lajoie, Y. Bengio, P.-A. Manzagol. Stacked
+    denoising autoencoders. JMLR 11, 2010 (tied weights).
+    https://jmlr.org/papers/v11/vincent10a.html
+
     G. E. Hinton, R. R. Salakhutdinov. Reducing the dimensionality of data
     with neural networks. Science 313, 2006. DOI 10.1126/science.1127647
 
@@ -224,7 +252,12 @@ class AutoencoderTransformer(BaseAutoencoder):
     True
     """
 
-    _parameter_constraints = AUTOENCODER
+    _parameter_constraints = AUTOENCODER | {
+        "tied_weights": ["boolean"],
+        "pretraining": [StrOptions({"layerwise"}), None],
+    }
+
+    _architecture = (*BaseAutoencoder._architecture, "tied_weights")
 
     def __init__(
         self,
@@ -233,6 +266,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         hidden_layer_sizes="auto",
         activation="gelu",
         linear_path="pca",
+        tied_weights=False,
+        pretraining=None,
         whiten=False,
         encoder=None,
         decoder=None,
@@ -257,6 +292,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.linear_path = linear_path
+        self.tied_weights = tied_weights
+        self.pretraining = pretraining
         self.whiten = whiten
         self.encoder = encoder
         self.decoder = decoder
@@ -276,3 +313,44 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.device = device
         self.verbose = verbose
         self.random_state = random_state
+
+    def _resolve(self, *args, **kwargs):
+        super()._resolve(*args, **kwargs)
+        for name, off in (("tied_weights", False), ("pretraining", None)):
+            own = self.encoder, self.decoder
+            if getattr(self, name) and own != (None, None):
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} needs the layers of skae's own networks, but "
+                    f"encoder={own[0]!r} and decoder={own[1]!r}: leave both at None, or set "
+                    f"{name}={off}."
+                )
+
+    def _new_module(self, generator, linear=False):
+        from skae._stacked import tied
+
+        module = super()._new_module(generator, linear)
+        return tied(module, generator) if self._built["tied_weights"] else module
+
+    def _start_at(self, module, start):
+        if self._built["tied_weights"] and self._has_floor():
+            module.encoder.linear.start_at(start)
+        else:
+            super()._start_at(module, start)
+
+    def _pretrain(self, module, start, rows, train):
+        from skae._batches import StandardisedRows
+        from skae._stacked import layers, silence
+
+        if self.pretraining is None:
+            return
+        rows = StandardisedRows(rows, start.mean, start.scale, self.device_)
+        for number, layer in enumerate(layers(module, rows, start.column_weights), 1):
+            train(f"layer {number}", *layer)
+        if self._has_floor():
+            silence(module)
+
+    def _record(self, history, held_out_curve):
+        tuning = [row for row in history if row.get("phase", TUNING) == TUNING]
+        super()._record(tuning, held_out_curve)
+        if len(tuning) < len(history):
+            self.history_ = [{"phase": TUNING, **row} for row in history]

@@ -14,6 +14,7 @@ from numbers import Integral
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from skae._floor import FEWEST_ROWS
@@ -25,7 +26,6 @@ from skae.metrics import explained_share
 
 DTYPES = (np.float64, np.float32)
 AUTO_HIDDEN, AUTO_HIDDEN_SMALL, SMALL = (128, 128), (64,), 500  # up to SMALL rows
-INPUT_NOISE = 0.25  # in units of the square root of the share that PCA leaves unexplained
 LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to learn
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"
 DECAY_FROM = 0.5  # without held-out rows the learning rate falls from here on
@@ -67,10 +67,12 @@ class BaseAutoencoder(
     )
 
     _start_name = "PCA"
-    _judges_corrupted = False  # whether held-out rows are corrupted like the others
+    _input_noise = 0.25  # in units of the square root of the share that PCA leaves unexplained
+    _start_kind = LinearStart
+    _least_range = -np.inf  # codes from minus to plus this are the trained decoder's in any case
 
     def _make_start(self, rows, n_components, rng):
-        """Return the `LinearStart` of some rows."""
+        """Return the start of some rows, of the class `_start_kind`."""
         return linear_start(rows, n_components, rng)
 
     def _new_module(self, generator, linear=False):
@@ -86,8 +88,15 @@ class BaseAutoencoder(
             self._has_floor(),
             (self._built["encoder"], self._built["decoder"]),
             self._has_offset(),
+            self._kind(),
             self._prefixes,
         )
+
+    def _kind(self):
+        """Return the class of the module."""
+        from skae.nn import Autoencoder
+
+        return Autoencoder
 
     def _start_at(self, module, start):
         """Put a `LinearStart` into a new module."""
@@ -95,6 +104,9 @@ class BaseAutoencoder(
 
         if self._has_floor():
             start_at(module, start)
+
+    def _pretrain(self, module, start, rows, train):
+        """Train parts of a new module on rows: ``train(phase, part, rows, objective)``."""
 
     def _make_objective(self, start):
         """Return the `Objective` of a training."""
@@ -109,11 +121,27 @@ class BaseAutoencoder(
         """Return what is done to the inputs of a training, or None."""
         from skae.corruption import Jitter
 
-        return Jitter(INPUT_NOISE * np.sqrt(start.unexplained)) if self._has_floor() else None
+        level = self._input_noise * np.sqrt(start.unexplained)
+        return Jitter(level) if self._has_floor() else None
+
+    def _make_held_out_corruption(self, start):
+        """Return what is done to the inputs of held-out rows, or None."""
+        return
 
     def _has_offset(self):
-        """Return whether the start's code has a constant part."""
+        """Return whether the encoder's linear map adds a constant."""
         return False
+
+    def _check_domain(self, X):
+        """Return rows of finite numbers, or refuse them."""
+        return X
+
+    def _diagnose(self, rows):
+        """Set what a fit tells about its rows, beyond what all estimators tell."""
+
+    def _held_out_score(self, loss):
+        """Return the score, larger is better, that a mean objective of held-out rows stands for."""
+        return 1 - loss
 
     def _has_floor(self):
         """Return whether training starts at a linear model to fall back on."""
@@ -123,6 +151,10 @@ class BaseAutoencoder(
         """Return whether training cannot improve on the start."""
         custom = self._built["encoder"] is not None or self._built["decoder"] is not None
         return start.unexplained < LEAST_UNEXPLAINED or not (self.hidden_layer_sizes_ or custom)
+
+    def _tolerance(self, start_loss):
+        """Return the held-out improvement that counts as one."""
+        return self.tol * abs(start_loss)
 
     # fit --------------------------------------------------------------------------------------
 
@@ -162,12 +194,13 @@ class BaseAutoencoder(
         rows = self._check_rows(X, sample_weight, reset=not warm)
         held_out = None
         if X_val is not None:
-            held_out = Rows(validate_data(self, X_val, dtype=DTYPES, reset=False))
+            X_val = validate_data(self, X_val, dtype=DTYPES, reset=False)
+            held_out = Rows(self._check_domain(X_val))
             if len(held_out) < FEWEST_ROWS:
                 raise ValueError(
                     f"X_val has {len(held_out)} rows: at least {FEWEST_ROWS} are needed to judge."
                 )
-        rng = _private_random_state(self.random_state)
+        rng = private_random_state(self.random_state)
         if warm:
             self._check_unchanged()
             self.batch_size_ = self._batch_size(len(rows))
@@ -183,6 +216,7 @@ class BaseAutoencoder(
             self._take(fitted, rows)
             if chooses:
                 self._choose_size(fitting, fitted.prefix_shares, rows)
+            self._diagnose(rows)
         return self
 
     @fit_context
@@ -214,7 +248,7 @@ class BaseAutoencoder(
         """
         first = not hasattr(self, "module_")
         rows = self._check_rows(X, sample_weight, reset=first)
-        rng = _private_random_state(self.random_state)
+        rng = private_random_state(self.random_state)
         if first:
             start = self._check_first_batch(rows, self._make_start(rows, self.n_components, rng))
             self._resolve(start, len(rows), more_to_come=True)
@@ -224,6 +258,7 @@ class BaseAutoencoder(
             learning_rate=PARTIAL_RATE * self.learning_rate_init,
             decay_from=1.0,
             averaging=False,
+            warm_up=0,
             optimizer_state=self.__dict__.get("_optimizer_state"),
         )
         n_before = 0 if first else self.n_iter_
@@ -232,12 +267,13 @@ class BaseAutoencoder(
             fitted = fitting.without_floor(module, self._present_start(), rows)
         earlier = [] if first else self.history_
         self._take(fitted)
+        self._diagnose(rows)
         self._record([*earlier, *fitted.history], [])
         self.best_iter_ = self.n_iter_
         return self
 
     def _check_rows(self, X, sample_weight, reset):
-        X = validate_data(self, X, dtype=DTYPES, reset=reset)
+        X = self._check_domain(validate_data(self, X, dtype=DTYPES, reset=reset))
         if sample_weight is None:
             return Rows(X)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
@@ -261,7 +297,7 @@ class BaseAutoencoder(
         self._built = {name: getattr(self, name) for name in self._architecture}
         self._start = asdict(start)
         self._nonlinear = self._confined = False
-        self._prefixes = self._built["ordered"]
+        self._prefixes = self._orders()
         self.n_components_ = len(start.deviations)
         self.hidden_layer_sizes_ = self._hidden_layer_sizes(np.inf if more_to_come else n_rows)
         self.batch_size_ = self._batch_size(n_rows)
@@ -300,7 +336,7 @@ class BaseAutoencoder(
             "callbacks": tuple(self.callbacks or ()),
             "skorch_params": self.skorch_params or {},
             "decay_from": 1.0 if self.early_stopping else DECAY_FROM,
-            "cuts": Cuts(self.n_components_) if self._built["ordered"] else None,
+            "cuts": Cuts(self.n_components_) if self._orders() else None,
         }
         return Settings(**{**settings, **changes})
 
@@ -345,6 +381,7 @@ class BaseAutoencoder(
             return fitting.linear(start)
         module = self._trainable_module(fitting.generator)
         if few or not self.early_stopping:
+            module = module if warm else fitting.started(module, start, rows)
             return fitting.without_floor(module, start, rows)
         pairs = [(rows, held_out)]
         if held_out is None:
@@ -366,7 +403,10 @@ class BaseAutoencoder(
 
     def _present_start(self):
         """Return the start of the present code, which may have been cut since."""
-        return LinearStart(**self._start).first(self.n_components_)
+        return self._fitted_start().first(self.n_components_)
+
+    def _fitted_start(self):
+        return self._start_kind(**self._start)
 
     def _take(self, fitted, rows=None):
         """Make a `Fitted` the estimator's state; ``rows`` are all training rows, where known."""
@@ -378,7 +418,7 @@ class BaseAutoencoder(
         module = self._linear_module(start) if fitted.module is None else fitted.module
         self._settle(module, start, rows)
         self.__dict__.pop("explained_variance_ratio_", None)
-        if self._built["ordered"] and rows is not None:
+        if self._orders() and rows is not None:
             self.explained_variance_ratio_ = np.diff(fitted.prefix_shares, prepend=0.0)
         self.best_iter_ = fitted.best_iter
         self._record(fitted.history, fitted.held_out_curve)
@@ -402,20 +442,19 @@ class BaseAutoencoder(
     def _linear_module(self, start):
         module = self._new_module(None, linear=True).double()
         self._start_at(module, start)
-        return module
+        return module.requires_grad_(False)
 
     def _surveyed(self, module, rows, start):
         """Let PCA take over from a trained module far from all rows; return it and the code's spread."""
-        from skae._architecture import confined, linear_maps
+        from skae._architecture import confined
         from skae._inference import survey
 
         inputs, codes, spread = survey(module, rows, start, self.device_)
         if self._confined:
-            module = confined(module, self.n_features_in_, self.n_components_)
-            module = module.to(self.device_).double().eval()
-            encoder, decoder = linear_maps(start)
-            inputs.give_to(module.encoder, encoder)
-            codes.give_to(module.decoder, decoder)
+            beyond = self._linear_module(start)
+            module = confined(module).to(self.device_).double().eval()
+            inputs.give_to(module.encoder, beyond.encoder.linear.weight)
+            codes.widen(self._least_range).give_to(module.decoder, beyond.decoder.linear.weight)
         return module, spread
 
     def _record(self, history, held_out_curve):
@@ -424,13 +463,18 @@ class BaseAutoencoder(
         self.loss_curve_ = [row["train_loss"] for row in history]
         self.validation_scores_ = self.pca_score_ = None
         if held_out_curve:
-            scores = [1 - float(loss) for loss in held_out_curve]
+            scores = [float(self._held_out_score(loss)) for loss in held_out_curve]
             self.validation_scores_ = scores[1:]
             if self._has_floor():
                 self.pca_score_ = scores[0]
 
     # ordered components ------------------------------------------------------------------------
 
+    def _orders(self):
+        """Return whether the components of the present network are ordered."""
+        return self._built.get("ordered", False)
+
+    @available_if(lambda estimator: _can_order(estimator))
     def truncate(self, n_components, fine_tune_on=None):
         """Return the fitted model of the first components alone; this one stays as it is.
 
@@ -459,7 +503,7 @@ class BaseAutoencoder(
             If ``n_components`` is out of range or components are not ordered.
         """
         check_is_fitted(self)
-        if not self._built["ordered"]:
+        if not self._orders():
             raise ValueError(
                 f"truncate needs ordered components, but this {type(self).__name__} was fitted "
                 f"with ordered=False: fit with ordered=True, or with n_components={n_components}."
@@ -480,7 +524,7 @@ class BaseAutoencoder(
 
     def _start_scores(self, X):
         """Return the `score` of 1, 2, ... components of the linear start, chosen or not."""
-        X, start = self._check_known(X), LinearStart(**self._start)
+        X, start = self._check_known(X), self._fitted_start()
         rest = np.subtract(X, start.mean, dtype=np.float64)
         code = rest / start.scale @ start.encoder.T + start.offset
         scores = np.empty(len(start.components))
@@ -493,16 +537,18 @@ class BaseAutoencoder(
         rows = self._check_rows(X, None, reset=False)
         if not self._nonlinear:
             return
-        rng = _private_random_state(self.random_state)
+        rng = private_random_state(self.random_state)
         with self._fitting(rng, Progress(self, X), self._settings(len(rows))) as fitting:
             self._fine_tune(fitting, rows)
+        self._diagnose(rows)
 
     def _chooses_size(self):
         """Return whether held-out rows choose the number of components."""
         asked = self.n_components
         is_share = asked is not None and not isinstance(asked, Integral)
         own_modules = self.encoder is not None or self.decoder is not None
-        return is_share and self.early_stopping and self._has_floor() and not own_modules
+        can_compare = _can_order(self) and self.early_stopping and self._has_floor()
+        return is_share and can_compare and not own_modules
 
     def _choose_size(self, fitting, shares, rows):
         """Keep the fewest components that explain the share asked for, or all, and train them on."""
@@ -516,7 +562,7 @@ class BaseAutoencoder(
         """Cut the fitted code to its first ``k`` components."""
         from skae._architecture import take_prefix
 
-        wide, self.n_components_, self._prefixes = self.module_, k, self._built["ordered"]
+        wide, self.n_components_, self._prefixes = self.module_, k, self._orders()
         module = self._empty_module().to(self.device_).eval().requires_grad_(False)
         take_prefix(module, wide, self.n_features_in_, k)
         self.module_ = module
@@ -684,10 +730,19 @@ class BaseAutoencoder(
         return validate_data(self, X, dtype=DTYPES, reset=False)
 
     def _encode(self, X):
+        code_scale = self._units(X.dtype)[2]
+        return self._apply_to_rows(
+            X,
+            self._module_for(X.dtype).encode,
+            self.n_components_,
+            lambda code: np.multiply(code, code_scale, out=code),
+        )
+
+    def _apply_to_rows(self, X, function, n_outputs, after):
+        """Return a function of the module at standardised rows."""
         from skae._inference import apply
 
-        mean, scale, code_scale = self._units(X.dtype)
-        encoder = self._module_for(X.dtype).encoder
+        mean, scale, _ = self._units(X.dtype)
         rest = (self.mean_ - mean).astype(X.dtype)  # what float32 cannot hold of the mean
 
         def standardise(rows, out):
@@ -696,33 +751,26 @@ class BaseAutoencoder(
                 out -= rest
             out /= scale
 
-        return apply(
-            encoder,
-            X,
-            self.n_components_,
-            self.device_,
-            before=standardise,
-            after=lambda code: np.multiply(code, code_scale, out=code),
-        )
+        return apply(function, X, n_outputs, self.device_, standardise, after)
 
     def _decode(self, Z):
         from skae._inference import apply
 
-        mean, scale, code_scale = self._units(Z.dtype)
-
-        def to_units_of_x(rows):
-            rows *= scale
-            rows += mean
-
-        decoder = self._module_for(Z.dtype).decoder
+        code_scale = self._units(Z.dtype)[2]
         return apply(
-            decoder,
+            self._module_for(Z.dtype).decoder,
             Z,
             self.n_features_in_,
             self.device_,
             before=lambda code, out: np.divide(code, code_scale, out=out),
-            after=to_units_of_x,
+            after=self._to_units_of_x,
         )
+
+    def _to_units_of_x(self, rows):
+        """Turn the decoder's outputs into rows, in place."""
+        mean, scale, _ = self._units(rows.dtype)
+        rows *= scale
+        rows += mean
 
     def _units(self, dtype):
         return [a.astype(dtype) for a in (self.mean_, self.scale_, self._code_scale)]
@@ -770,11 +818,16 @@ class BaseAutoencoder(
         with global_generator(0) if self._draws_from_global() else nullcontext():
             module = self._new_module(torch.Generator(), linear=not self._nonlinear)
         if self._confined:
-            module = confined(module, self.n_features_in_, self.n_components_)
+            module = confined(module)
         return module.double()
 
 
-def _private_random_state(random_state):
+def _can_order(estimator):
+    """Return whether an estimator has the parameter ``ordered``."""
+    return "ordered" in estimator._architecture
+
+
+def private_random_state(random_state):
     """Return a generator of the estimator's own: None never touches numpy's global one."""
     return np.random.RandomState() if random_state is None else check_random_state(random_state)
 

@@ -112,7 +112,6 @@ class DenoisingAutoencoder(BaseAutoencoder):
     }
 
     _architecture = (*BaseAutoencoder._architecture, "noise", "noise_level")
-    _judges_corrupted = True
     _start_name = "linear denoiser"
 
     def __init__(
@@ -202,6 +201,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
             return OwnNoise(self.noise)
         extremes = (start.low, start.high) if self.noise == "salt_and_pepper" else ()
         return NOISES[self.noise](self.noise_level, *extremes)
+
+    def _make_held_out_corruption(self, start):
+        return self._make_corruption(start)
 
     def _draws_from_global(self):
         return callable(self._built["noise"]) or super()._draws_from_global()

@@ -3,7 +3,7 @@
 import warnings
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from skae._training import AutoencoderNet, Diverged, Settings, StopTraining, tak
 SLOWER = 0.1  # factor of the learning rate after a divergence
 POLISH_EPOCHS, POLISH_RATE = 10, 0.3  # the last epochs of a large fit, on all rows
 ORDERED_POLISH_EPOCHS = 30  # the same of an ordered code
+PRETRAINING, PRETRAINING_DECAY = 0.1, 0.5  # epochs of a phase, in max_iter; when the rate falls
 COMPARING_RATE = 0.5  # of the learning rate, where the prefixes of a code are to be compared
 COMPARING_EPOCHS = 15  # at a falling rate, before they are compared
 SAMPLE = 1000  # training rows that show what a prefix explains, where none are held out
@@ -56,6 +57,8 @@ class Fitting:
         Epochs without an improvement after which training stops.
     compares : bool
         Whether the prefixes of the code are compared, to keep one of them.
+    pretraining : list of dict
+        History of the first pretraining.
     """
 
     estimator: object
@@ -65,6 +68,7 @@ class Fitting:
     progress: object
     patience: int
     compares: bool = False
+    pretraining: list = field(default_factory=list)
 
     def compare_prefixes(self, shortest):
         """Train for comparing the prefixes of the code: half the patience will do.
@@ -88,7 +92,8 @@ class Fitting:
         self.progress.begin(self.settings.max_iter)
         self._run(net, self.progress.epoch)
         state = net.optimizer_.state_dict() if net.lean else None
-        fitted = Fitted(net.module_, start, len(net.history), _plain(net.history), [], state)
+        history = [*self.pretraining, *_plain(net.history)]
+        fitted = Fitted(net.module_, start, len(net.history), history, [], state)
         if self.settings.cuts is not None:
             some = rows.subset(np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(int))
             part = StandardisedRows(some, start.mean, start.scale, self.estimator.device_)
@@ -114,14 +119,15 @@ class Fitting:
         k = len(start.deviations)
         starts = [self.estimator._make_start(part, k, self.rng) for part, _ in pairs]
         nets = [
-            self._net(self._started(module, s), s, part, self.settings, held_out)
+            self._net(self.started(module, s, part), s, part, self.settings, held_out)
             for s, (part, held_out) in zip(starts, pairs, strict=True)
         ]
         curves, weights = self._train_together(nets)
-        fitted = Fitted(None, start, 0, _plain(nets[0].history, curves), curves.curve)
+        history = [*self.pretraining, *_plain(nets[0].history, curves)]
+        fitted = Fitted(None, start, 0, history, curves.curve)
         rejected = self.estimator._has_floor() and not curves.accept()
         if rejected:
-            weights = [self._started(module, s).state_dict() for s in starts]
+            weights = [self._at(module, s).state_dict() for s in starts]
         for net, chosen in zip(nets, weights, strict=True):
             net.module_.load_state_dict(chosen)
         if self.compares and not rejected:
@@ -178,7 +184,7 @@ class Fitting:
 
     def _net(self, module, start, rows, settings, held_out=None):
         noise = self.estimator._make_corruption(start)
-        judged_in = noise if self.estimator._judges_corrupted else None
+        judged_in = self.estimator._make_held_out_corruption(start)
         settings = replace(settings, corruption=noise, held_out_corruption=judged_in)
         rows, held_out = (
             None
@@ -189,16 +195,50 @@ class Fitting:
         objective = self.estimator._make_objective(start)
         return AutoencoderNet(module, objective, settings, rows, held_out, self.generator)
 
-    def _started(self, module, start):
+    def started(self, module, start, rows):
+        """Return a copy of the module at a start, pretrained where the estimator asks for it."""
+        module = self._at(module, start)
+        try:
+            return self._pretrained(deepcopy(module), start, rows)
+        except Diverged as failure:
+            warnings.warn(
+                f"Pretraining diverged ({failure}): training starts without it. "
+                "Choose a smaller learning_rate_init, or scale the columns of X.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+            return module
+
+    def _at(self, module, start):
         module = deepcopy(module)
         self.estimator._start_at(module, start)
+        return module
+
+    def _pretrained(self, module, start, rows):
+        settings = replace(
+            self.settings,
+            max_iter=max(1, round(PRETRAINING * self.settings.max_iter)),
+            decay_from=PRETRAINING_DECAY,
+            corruption=self.estimator._make_corruption(start),
+            callbacks=(),
+            cuts=None,
+        )
+        history = []
+
+        def train(phase, part, rows, objective):
+            net = AutoencoderNet(part, objective, settings, rows, None, self.generator)
+            self._run(net)
+            history.extend({"phase": phase, **row} for row in _plain(net.history))
+
+        self.estimator._pretrain(module, start, rows, train)
+        self.pretraining = self.pretraining or history
         return module
 
     def _again(self, module, start, rows, n_epochs, rate):
         """Train on all rows for as many epochs as the held-out rows chose; None if it diverges."""
         settings = replace(self._final_settings(), max_iter=n_epochs, learning_rate=rate)
         try:
-            return self._run(self._net(self._started(module, start), start, rows, settings))
+            return self._run(self._net(self.started(module, start, rows), start, rows, settings))
         except Diverged as failure:
             _warn_of_divergence(failure)
             return None
@@ -211,6 +251,7 @@ class Fitting:
             learning_rate=POLISH_RATE * rate,
             decay_from=0.0,
             averaging=False,
+            warm_up=0,
         )
         try:
             return self._run(self._net(deepcopy(module), start, rows, settings))
@@ -240,8 +281,9 @@ class Fitting:
             net.initialize()
         curves = HeldOutCurves([n.held_out.row_weights for n in nets], [n.judge() for n in nets])
         first = best = [net.weights() for net in nets]
-        at_first, tol = self.estimator.n_iter_no_change, self.estimator.tol
-        patience = _Patience(self.patience, at_first, tol, curves.curve[0])
+        at_first = self.estimator.n_iter_no_change
+        tolerance = self.estimator._tolerance(curves.curve[0])
+        patience = _Patience(self.patience, at_first, tolerance, curves.curve[0], settings.warm_up)
         try:
             with _told(nets):
                 while len(curves.curve) <= settings.max_iter:
@@ -249,7 +291,8 @@ class Fitting:
                     if curves.add([net.row_losses for net in nets]):
                         best = [net.weights() for net in nets]
                     number = len(curves.curve) - 1
-                    self.progress.epoch(number, loss, 1 - curves.curve[-1])
+                    score = self.estimator._held_out_score(curves.curve[-1])
+                    self.progress.epoch(number, loss, score)
                     if patience.is_over(number, curves.curve[-1]) or not go_on:
                         break
                 else:
@@ -295,17 +338,21 @@ class Fitting:
 
 
 class _Patience:
-    """Ends a training whose held-out loss no longer falls, or at first did not fall."""
+    """Ends a training whose held-out loss no longer falls, or at first did not fall.
 
-    def __init__(self, n_iter, at_first, tol, start_loss):
-        self.n_iter, self.at_first, self.tol = n_iter, at_first, tol * abs(start_loss)
-        self.reference, self.reference_iter = start_loss, 0
+    The epochs of a warm-up, in which the training loss is still another, do
+    not count.
+    """
+
+    def __init__(self, n_iter, at_first, tol, start_loss, warm_up):
+        self.n_iter, self.at_first, self.tol = n_iter, at_first, tol
+        self.warm_up, self.reference, self.reference_iter = warm_up, start_loss, warm_up
 
     def is_over(self, number, loss):
         """Return whether the last improvement was ``n_iter`` epochs ago."""
         if loss < self.reference - self.tol:
             self.reference, self.reference_iter = loss, number
-        n_iter = self.n_iter if self.reference_iter > 0 else self.at_first
+        n_iter = self.n_iter if self.reference_iter > self.warm_up else self.at_first
         return number - self.reference_iter >= n_iter
 
 

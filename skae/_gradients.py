@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from skae.losses import SquaredError
-from skae.nn import MLP, Autoencoder, PrefixDecoder, Residual
+from skae.nn import MLP, Autoencoder, Linear, PrefixDecoder, Residual
 
 aten = torch.ops.aten
 
@@ -72,7 +72,8 @@ def has_gradient(module, objective):
 
 
 def _known(half):
-    if type(half) not in (Residual, PrefixDecoder):
+    kinds = (Residual, PrefixDecoder)
+    if type(half) not in kinds or type(half.linear) not in (Linear, type(None)):
         return False
     mlp = half.nonlinear
     return mlp is None or (type(mlp) is MLP and all(map(_known_activation, list(mlp)[1::2])))

@@ -65,7 +65,7 @@ def survey(module, rows, start, device):
     with torch.inference_mode():
         for chunk, weight in rows.chunks():
             x = torch.from_numpy((chunk - start.mean) / start.scale).to(device)
-            z = module.encoder(x)
+            z = module.encode(x)
             inputs.add(x)
             codes.add(z)
             w = torch.from_numpy(weight).to(device)
@@ -86,6 +86,11 @@ class Range:
         low, high = x.amin(0), x.amax(0)
         self.low = low if self.low is None else torch.minimum(self.low, low)
         self.high = high if self.high is None else torch.maximum(self.high, high)
+
+    def widen(self, width):
+        """Widen the range of every column to hold minus and plus ``width``; return it."""
+        self.low, self.high = self.low.clamp(max=-width), self.high.clamp(min=width)
+        return self
 
     def give_to(self, half, beyond):
         """Set the range of a `Confined` half, a little widened, and its map beyond."""

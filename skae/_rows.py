@@ -31,6 +31,13 @@ class Rows:
     def __len__(self):
         return len(self.index)
 
+    @property
+    def n_repeated(self):
+        """Number of rows, weights above a mean of 1 counted as repetitions."""
+        if self._all_weight is None:
+            return len(self)
+        return max(len(self), self._all_weight[self.index].sum())
+
     def subset(self, places):
         """Return the rows at some places of this subset, as a subset of the same matrix."""
         return Rows(self.X, self.index[places], self._all_weight)

@@ -38,6 +38,9 @@ class LinearStart:
         From standardised rows to the code: for PCA ``components * scale``.
     offset : ndarray of shape (n_components,)
         Added to the code.
+    noise_variance : float
+        As ``PCA.noise_variance_``: the mean variance of a column that the
+        components leave, in the squared units of X.
     """
 
     mean: np.ndarray
@@ -50,9 +53,12 @@ class LinearStart:
     high: np.ndarray
     encoder: np.ndarray
     offset: np.ndarray
+    noise_variance: float
 
     def first(self, k):
         """Return the start with the first ``k`` components: that of a smaller code."""
+        if k == len(self.deviations):
+            return self
         of_code = ("components", "deviations", "encoder", "offset")
         parts = {name: getattr(self, name)[:k] for name in of_code}
         return replace(self, unexplained=float(1 - self.shares[k - 1]), **parts)
@@ -79,19 +85,23 @@ def linear_start(rows, n_components, random_state):
     weights = np.where(varies, variance, 0.0)
     axes, singular_values = _principal_axes(rows, mean, n_components, random_state)
     k = _resolve(n_components, singular_values, rows.X.shape[1], total * len(rows))
-    components, deviations = _pad(axes, singular_values, k, len(rows))
+    components, deviations = _pad(axes, singular_values, k, rows)
     explained = np.sum(singular_values[:k] ** 2) / (total * len(rows)) if total else 1.0
+    unexplained = float(np.clip(1 - explained, 0, 1))
+    n_left = min(rows.n_repeated, len(mean)) - k
+    left = unexplained * total * _unbiased(rows)
     return LinearStart(
         mean=mean,
         scale=scale,
         column_weights=weights / (weights.sum() or 1.0),
         components=components,
         deviations=deviations,
-        unexplained=float(np.clip(1 - explained, 0, 1)),
+        unexplained=unexplained,
         low=(low - mean) / scale,
         high=(high - mean) / scale,
         encoder=components * scale,
         offset=np.zeros(k),
+        noise_variance=left / n_left if n_left > 0 else 0.0,
     )
 
 
@@ -227,13 +237,18 @@ def _resolve(n_components, singular_values, n_features, total):
     return min(int(np.searchsorted(shares, n_components, side="right")) + 1, len(shares))
 
 
-def _pad(axes, singular_values, k, n_samples):
+def _unbiased(rows):
+    """Return what turns a variance of denominator n into one of n - 1."""
+    return rows.n_repeated / max(rows.n_repeated - 1, 1)
+
+
+def _pad(axes, singular_values, k, rows):
     """Return ``k`` axes and deviations; those beyond the rank are zero and 1."""
     eps = np.finfo(np.float64).eps
-    tolerance = singular_values.max(initial=0) * max(n_samples, axes.shape[1]) * eps
+    tolerance = singular_values.max(initial=0) * max(len(rows), axes.shape[1]) * eps
     rank = min(k, int(np.sum(singular_values > tolerance)))
     components = np.zeros((k, axes.shape[1]))
     components[:rank] = axes[:rank]
     deviations = np.ones(k)
-    deviations[:rank] = singular_values[:rank] / np.sqrt(max(n_samples - 1, 1))
+    deviations[:rank] = singular_values[:rank] * np.sqrt(_unbiased(rows) / len(rows))
     return components, deviations

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler, ParamMapper
 
-from skae._adam import FlatAdam
+from skae._adam import FlatAdam, rate_factor
 from skae._batches import TensorBatches
 from skae._gradients import ReconstructionGradient, has_gradient
 from skae._ordered import Cuts
@@ -19,8 +19,8 @@ BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 EVALUATION_ROWS = 4096
 HELD_OUT_SEED = 0  # the noise on held-out rows is the same in every epoch
 WARM_UP_STEPS = 20
+LARGEST_GRADIENT = 1.0  # losses are shares of variance or nats a column: of the size of 1
 AVERAGING = 0.98
-LARGEST_GRADIENT = 1.0  # the loss is a share of variance, so this has no units
 
 
 class StopTraining(Exception):
@@ -47,6 +47,7 @@ class Settings:
     cuts: Cuts | None = None  # of an ordered code
     decay_from: float = 1.0  # share of the steps after which the rate falls linearly to zero
     averaging: bool = True
+    warm_up: int = 0  # epochs over which the objective's rising terms reach their weight
     optimizer_state: dict | None = None
 
 
@@ -155,15 +156,19 @@ class AutoencoderNet(NeuralNet):
 
     def _torch_optimizer(self, decayed, spared):
         settings = self.settings
-        optimizer = torch.optim.AdamW if settings.optimizer == "adam" else settings.optimizer
+        own = settings.optimizer != "adam"
+        optimizer = settings.optimizer if own else torch.optim.AdamW
         params = {"lr": self.lr, **self.get_params_for("optimizer")}
-        if not (decayed and settings.alpha):
+        if own and not (decayed and settings.alpha):
             return optimizer([*decayed, *spared], **params)
-        groups = [
-            {"params": decayed, "weight_decay": settings.alpha},
-            {"params": spared, "weight_decay": 0.0},
-        ]
-        return optimizer([group for group in groups if group["params"]], **params)
+        groups = []
+        for parameters, decay in ((decayed, settings.alpha), (spared, 0.0)):
+            factors = [1.0 if own else rate_factor(p) for p in parameters]
+            for factor in sorted(set(factors)):
+                chosen = [p for p, f in zip(parameters, factors, strict=True) if f == factor]
+                group = {"params": chosen, "weight_decay": decay, "factor": factor}
+                groups.append(group | {"lr": factor * params["lr"]})
+        return optimizer(groups, **params)
 
     def get_loss(self, y_pred, y_true, *args, **kwargs):
         """Return the mean objective of a batch."""
@@ -178,8 +183,8 @@ class AutoencoderNet(NeuralNet):
         return step
 
     def infer(self, x, **fit_params):
-        """Return the module's outputs for rows, or for rows and a mask of their codes."""
-        return self.module_(*x) if isinstance(x, tuple) else self.module_(x)
+        """Return the module's outputs; the inputs of an ordered code are rows and a mask of it."""
+        return self.module_(x) if self.settings.cuts is None else self.module_(*x)
 
     def validation_step(self, batch, **fit_params):
         """Judge held-out rows; their objectives, one a row, go to ``row_losses``."""
@@ -245,7 +250,10 @@ class AutoencoderNet(NeuralNet):
     def _next_rate(self):
         """Return the rate of the next step: a short rise, constant, and where asked for a fall."""
         self.steps_done += 1
-        rate = self.lr * min(1.0, self.steps_done / WARM_UP_STEPS)
+        rate = self.lr * min(
+            1.0,  # losses are shares of variance or nats a column: of the size of 1
+            WARM_UP_STEPS,
+        )
         progress = self.steps_done / (self.steps_an_epoch * self.max_epochs)
         if progress > self.settings.decay_from:
             rate *= max(0.0, 1 - progress) / (1 - self.settings.decay_from)
@@ -255,7 +263,7 @@ class AutoencoderNet(NeuralNet):
         if self.own_schedule:
             rate = self._next_rate()
             for group in self.optimizer_.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group.get("factor", 1.0)
         super()._step_optimizer(step_fn)
         if self.average is not None:
             self.average.update()
@@ -279,6 +287,7 @@ class AutoencoderNet(NeuralNet):
 
     def epoch(self):
         """Train for one more epoch; return the training loss."""
+        self.criterion_.risen = min(1.0, (len(self.history) + 1) / (self.settings.warm_up + 1))
         self.fit_loop(self.rows, epochs=1)
         loss = self.history[-1]["train_loss"]
         if not (np.isfinite(loss) and all(p.isfinite().all() for p in self.module_.parameters())):

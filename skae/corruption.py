@@ -146,6 +146,36 @@ class SwapNoise:
 
 
 @dataclass(frozen=True)
+class Draws:
+    """Puts standard normal numbers for the code beside the rows.
+
+    Parameters
+    ----------
+    n_components : int
+    n_draws : int or None
+        Draws a row; None for a single one, without a dimension of its own.
+    noise : object or None
+        What is done to the rows themselves.
+    """
+
+    n_components: int
+    n_draws: int | None = None
+    noise: object = None
+
+    def begin(self, generator):
+        """Return what makes pairs (rows, draws) of the batches of a pass."""
+        corrupt = self.noise.begin(generator) if self.noise else None
+        leading = () if self.n_draws is None else (self.n_draws,)
+
+        def pair(x):
+            shape = (*leading, len(x), self.n_components)
+            draws = torch.randn(shape, generator=generator, dtype=x.dtype).to(x.device)
+            return corrupt(x) if corrupt else x, draws
+
+        return pair
+
+
+@dataclass(frozen=True)
 class OwnNoise:
     """A user's noise: ``function(tensor, generator) -> tensor``."""
 

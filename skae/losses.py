@@ -1,6 +1,14 @@
 """Loss terms, one value a row, and their weighted sum."""
 
+import math
+
+import torch
 from torch import nn
+
+LEAST_SQUARE = 1e-12  # of a unit of the code, whose own is about 1
+LEAST_RATE = 0.01  # of activation, and of rest, where the divergence still has a slope
+NEW_SHARE = 0.05  # of a batch in the activation rate that training sees
+RAMP = 0.5  # in units of a unit's root mean square
 
 
 class SquaredError(nn.Module):
@@ -26,6 +34,165 @@ class SquaredError(nn.Module):
         return (outputs.reconstruction - target).square() @ self.column_weights
 
 
+class GaussianLikelihood(nn.Module):
+    r"""Negative Gaussian log-likelihood of rows about their reconstruction, in nats.
+
+    .. math:: \ell_i = \frac{1}{2} \sum_j \left(
+        \frac{(x_{ij} - \hat x_{ij})^2}{\sigma^2} + \log(2 \pi \sigma^2) \right)
+
+    with one noise variance for all columns, in the units of X, that is
+    learned with the weights (Rybkin, Daniilidis & Levine, Simple and effective
+    VAE training with calibrated decoders, 2021,
+    https://proceedings.mlr.press/v139/rybkin21a.html).
+
+    Parameters
+    ----------
+    column_weights : Tensor of shape (n_features,)
+        Variance of each column over ``unit``.
+    unit : float
+        What ``exp(outputs.log_noise)`` is multiplied by to give the noise
+        variance in the squared units of X.
+    """
+
+    def __init__(self, column_weights, unit):
+        super().__init__()
+        self.register_buffer("column_weights", column_weights)
+        self.constant = len(column_weights) * math.log(2 * math.pi * unit)
+
+    def forward(self, outputs, target):
+        """Return nats of each row, of shape (..., n_samples)."""
+        squares = (outputs.reconstruction - target).square() @ self.column_weights
+        logarithms = len(self.column_weights) * outputs.log_noise + self.constant
+        return 0.5 * (squares * torch.exp(-outputs.log_noise) + logarithms)
+
+
+class BernoulliLikelihood(nn.Module):
+    r"""Negative Bernoulli log-likelihood of rows in [0, 1], in nats.
+
+    .. math:: \ell_i = \sum_j \log(1 + e^{a_{ij}}) - x_{ij} a_{ij}
+
+    Parameters
+    ----------
+    mean, scale : Tensor of shape (n_features,)
+        Turn standardised targets into x.
+    level : Tensor of shape (n_features,)
+        The logits are ``a = scale * outputs.reconstruction + level``.
+    """
+
+    def __init__(self, mean, scale, level):
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("scale", scale)
+        self.register_buffer("level", level)
+
+    def forward(self, outputs, target):
+        """Return nats of each row, of shape (..., n_samples)."""
+        logits = torch.addcmul(self.level, outputs.reconstruction, self.scale)
+        x = torch.addcmul(self.mean, target, self.scale)
+        return (nn.functional.softplus(logits) - x * logits).sum(-1)
+
+
+class DrawnDivergence(nn.Module):
+    r"""Kullback-Leibler divergence of the code from its prior at the drawn codes, in nats.
+
+    .. math:: \ell_i = \log q(z_i | x_i) - \log p(z_i)
+        = \frac{1}{2} \sum_j (z_{ij}^2 - \epsilon_{ij}^2 - \log s_{ij}^2)
+
+    Its mean over draws is the divergence. Where q is the exact posterior, the
+    sum with the likelihood is ``-log p(x)`` for every draw, without noise
+    (Roeder, Wu & Duvenaud, Sticking the landing, 2017, https://arxiv.org/abs/1703.09194).
+    """
+
+    def forward(self, outputs, target):
+        """Return nats of each row, of shape (..., n_samples)."""
+        squares = outputs.code.square() - outputs.draws.square()
+        return 0.5 * (squares - outputs.log_variance).sum(-1)
+
+
+class RelativeSize(nn.Module):
+    r"""Mean absolute value of the code's k units, each in units of its own root mean square.
+
+    .. math:: \ell_i = \frac1k \sum_u \frac{|z_{iu}|}{\sqrt{\frac1n \sum_m z_{mu}^2}}
+
+    Its mean over the rows does not change with the scale of a unit: it is 1
+    where all values are equally large, 0.8 where they are normal, and
+    :math:`\sqrt p` where a share p of them is not zero.
+    """
+
+    def forward(self, outputs, target):
+        """Return the mean over the units, of shape (n_samples,)."""
+        code = outputs.code
+        return (code.abs() / _root_mean_square(code)).mean(1)
+
+
+class ActivationRate(nn.Module):
+    r"""Kullback-Leibler divergence of each unit's activation rate from the one that is wanted.
+
+    .. math:: \frac1k \sum_u \rho \log \frac{\rho}{\hat\rho_u}
+        + (1 - \rho) \log \frac{1 - \rho}{1 - \hat\rho_u}
+
+    with :math:`\hat\rho_u` the share of the rows where unit u is not zero.
+    The value of a row is linear in its own activity, and the mean over the
+    rows is the divergence.
+
+    Parameters
+    ----------
+    rate : float
+        :math:`\rho`.
+    """
+
+    def __init__(self, rate):
+        super().__init__()
+        self.rate = rate
+        self.earlier = None
+
+    def forward(self, outputs, target):
+        """Return the mean over the units, of shape (n_samples,)."""
+        active = _activity(outputs.code)
+        share = active.detach().mean(0)
+        seen = self._seen(share).clamp(LEAST_RATE, 1 - LEAST_RATE)
+        rest, rest_seen = 1 - self.rate, 1 - seen
+        divergence = self.rate * (self.rate / seen).log() + rest * (rest / rest_seen).log()
+        slope = rest / rest_seen - self.rate / seen
+        return (divergence + slope * (active - share)).mean(1)
+
+    def _seen(self, share):
+        """Return the share over the last batches: a single one would push it above the target."""
+        if not self.training:
+            return share
+        earlier = share if self.earlier is None else self.earlier
+        self.earlier = torch.lerp(earlier, share, NEW_SHARE)
+        return self.earlier
+
+
+def _activity(code):
+    """Return 1 where a unit is not zero, else 0.
+
+    The gradient is that of a ramp, so that its mean over rows estimates how
+    the share changes with the threshold, from the values just beyond it.
+    """
+    ramp = (code.abs() / (RAMP * _root_mean_square(code))).clamp(max=1)
+    return ramp + ((code != 0).to(code.dtype) - ramp).detach()
+
+
+def _root_mean_square(code):
+    return code.square().mean(0).clamp(min=LEAST_SQUARE).sqrt()
+
+
+class Contraction(nn.Module):
+    r"""Squared Frobenius norm of the encoder's Jacobian, each unit in its own standard deviation.
+
+    .. math:: \ell_i = \sum_u \frac1{\mathrm{var}(z_u)}
+        \left\lVert \frac{\partial z_u}{\partial x}(x_i) \right\rVert^2
+
+    The outputs are those of a `SlopedAutoencoder`.
+    """
+
+    def forward(self, outputs, target):
+        """Return the norm at each row, of shape (n_samples,)."""
+        return outputs.slopes.sum(1)
+
+
 class Objective(nn.Module):
     """A weighted sum of loss terms, one value a row.
 
@@ -33,14 +200,31 @@ class Objective(nn.Module):
     ----------
     **terms : (nn.Module, float)
         Each term is called as ``term(outputs, target)`` and returns a tensor
-        of shape (n_samples,); the float is its weight.
+        of shape (n_samples,), or (n_draws, n_samples), of which the mean is
+        taken; the float is its weight.
+    rising : str or None
+        The term whose weight rises at the beginning of a training.
+
+    Attributes
+    ----------
+    risen : float
+        The share of that weight that training has reached. Held-out rows are
+        always judged with the whole weight.
     """
 
-    def __init__(self, **terms):
+    def __init__(self, rising=None, **terms):
         super().__init__()
         self.terms = nn.ModuleDict({name: term for name, (term, _) in terms.items()})
         self.weights = {name: weight for name, (_, weight) in terms.items()}
+        self.rising, self.risen = rising, 1.0
 
     def forward(self, outputs, target):
         """Return the objective of each row, of shape (n_samples,)."""
-        return sum(self.weights[name] * term(outputs, target) for name, term in self.terms.items())
+        losses = sum(
+            self._weight(name) * term(outputs, target) for name, term in self.terms.items()
+        )
+        return losses if losses.dim() == 1 else losses.mean(0)
+
+    def _weight(self, name):
+        rises = self.training and name == self.rising
+        return self.weights[name] * (self.risen if rises else 1.0)

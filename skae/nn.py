@@ -18,6 +18,10 @@ ACTIVATIONS = {
 }
 
 
+NEW_SHARE = 0.02  # of a batch in the running moments of the code
+LEAST_VARIANCE = 1e-12  # of a unit of the code, whose own is about 1
+
+
 class Outputs(NamedTuple):
     """What an autoencoder gives for a batch: the reconstruction and the code it was made from."""
 
@@ -141,6 +145,26 @@ class PrefixDecoder(Residual):
         return rows if self.linear is None else rows + self.linear(x)
 
 
+class ShrunkResidual(Residual):
+    r"""A residual whose outputs are drawn towards zero, the small ones to zero itself.
+
+    .. math:: h - \mathrm{clip}(h, -\theta, \theta)
+
+    with one trainable :math:`\theta \ge 0` a unit, at first zero: the residual itself.
+    """
+
+    def __init__(self, linear, nonlinear, n_outputs):
+        super().__init__(linear, nonlinear)
+        self.threshold = nn.Parameter(torch.zeros(n_outputs, dtype=torch.float32))
+
+    def forward(self, x):
+        """Return the shrunk sum."""
+        dense = super().forward(x)
+        below = self.threshold.detach().clamp_max(0)  # its gradient is felt at zero and below, too
+        threshold = self.threshold - below
+        return dense - torch.clamp(dense, -threshold, threshold)
+
+
 class Confined(nn.Module):
     r"""A trained module within the range of its training, a linear map beyond it.
 
@@ -148,9 +172,8 @@ class Confined(nn.Module):
 
     Parameters
     ----------
-    inside : nn.Module
-        h, from n_inputs to n_outputs columns.
-    n_inputs, n_outputs : int
+    inside : Residual
+        h, from n_inputs to n_outputs columns, with a linear map.
 
     Attributes
     ----------
@@ -160,8 +183,9 @@ class Confined(nn.Module):
         L.
     """
 
-    def __init__(self, inside, n_inputs, n_outputs):
+    def __init__(self, inside):
         super().__init__()
+        n_outputs, n_inputs = inside.linear.weight.shape
         self.inside = inside
         self.register_buffer("low", torch.empty(n_inputs))
         self.register_buffer("high", torch.empty(n_inputs))
@@ -184,14 +208,219 @@ class Autoencoder(nn.Module):
         Maps (n_samples, n_components) to (n_samples, n_features).
     """
 
+    WIDTH = 1  # columns of the encoder's output a component
+
     def __init__(self, encoder, decoder):
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
 
+    def encode(self, x):
+        """Return the code of ``x``."""
+        return self.encoder(x)
+
     def forward(self, x, mask=None):
         """Return the reconstruction of ``x`` and its code; a mask says what of the code is used."""
-        code = self.encoder(x)
-        if mask is None:
-            return Outputs(self.decoder(code), code)
-        return Outputs(self.decoder(code * mask, mask), code)
+        code = self.encode(x)
+        return Outputs(self.decode(code, mask), code)
+
+    def decode(self, code, mask=None):
+        """Return the reconstruction from a code, or from what a mask leaves of it."""
+        return self.decoder(code) if mask is None else self.decoder(code * mask, mask)
+
+
+class VariationalOutputs(NamedTuple):
+    """What a variational autoencoder gives for a batch.
+
+    ``code`` is ``mean + exp(log_variance / 2) * draws``; with several draws a
+    row, these three and the reconstruction have a leading dimension.
+    """
+
+    reconstruction: torch.Tensor
+    code: torch.Tensor
+    mean: torch.Tensor
+    log_variance: torch.Tensor
+    draws: torch.Tensor
+    log_noise: torch.Tensor
+
+
+class VariationalAutoencoder(Autoencoder):
+    """An encoder to a Gaussian over codes, a decoder, and the noise about its output.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Maps (n_samples, n_features) to (n_samples, 2 * n_components): the
+        means, then the logarithms of the variances.
+    decoder : nn.Module
+        Maps (n_samples, n_components) to (n_samples, n_features).
+    """
+
+    WIDTH = 2
+    LEAST_LOG_NOISE = math.log(1e-8)  # so that no likelihood becomes infinite
+    LOG_VARIANCES = -30.0, 10.0
+
+    def __init__(self, encoder, decoder):
+        super().__init__(encoder, decoder)
+        self.log_noise = nn.Parameter(torch.zeros((), dtype=torch.float32))
+
+    def encode(self, x):
+        """Return the mean of the code of ``x``."""
+        return self.posterior(x)[0]
+
+    def posterior(self, x):
+        """Return mean and log-variance of the code of ``x``."""
+        mean, log_variance = self.encoder(x).chunk(2, dim=-1)
+        return mean, log_variance.clamp(*self.LOG_VARIANCES)
+
+    def forward(self, inputs):
+        """Return the `VariationalOutputs` of rows and standard normal draws."""
+        x, draws = inputs
+        mean, log_variance = self.posterior(x)
+        code = torch.addcmul(mean, (0.5 * log_variance).exp(), draws)
+        reconstruction = self.decoder(code.flatten(0, -2)).unflatten(0, code.shape[:-1])
+        log_noise = self.log_noise.clamp(min=self.LEAST_LOG_NOISE)
+        return VariationalOutputs(reconstruction, code, mean, log_variance, draws, log_noise)
+
+
+class SlopedOutputs(NamedTuple):
+    """Reconstruction, code, and how steep each unit of the code is: see `SlopedAutoencoder`."""
+
+    reconstruction: torch.Tensor
+    code: torch.Tensor
+    slopes: torch.Tensor
+
+
+class SlopedAutoencoder(Autoencoder):
+    """An autoencoder that knows, in training, the slopes of its code.
+
+    A slope is the squared length of a unit's gradient with respect to the
+    input, over the variance of that unit: scaling a unit does not change it.
+
+    Parameters
+    ----------
+    encoder, decoder : nn.Module
+        As in `Autoencoder`.
+    n_components : int
+
+    Attributes
+    ----------
+    mean, variance : Tensor of shape (n_components,)
+        Running moments of the code over the batches; at first those of a
+        whitened code.
+    """
+
+    def __init__(self, encoder, decoder, n_components):
+        super().__init__(encoder, decoder)
+        self.register_buffer("mean", torch.zeros(n_components, dtype=torch.float32))
+        self.register_buffer("variance", torch.ones(n_components, dtype=torch.float32))
+
+    def forward(self, x, mask=None):
+        """Return reconstruction, code and slopes, the latter of shape (n_samples, n_components).
+
+        A mask says what of the code is used; units that are not have no slopes.
+        """
+        code, squares = code_and_slopes(self.encoder, x)
+        slopes = squares / self._variance(code)
+        slopes = slopes if mask is None else slopes * mask
+        return SlopedOutputs(self.decode(code, mask), code, slopes)
+
+    def _variance(self, code):
+        """Return the running variance, with the relative gradient of this batch's.
+
+        So scaling a unit has no gradient even while its variance changes; with
+        the gradient itself a unit that grows would be driven to grow further.
+        """
+        running = self.variance.clamp(min=LEAST_VARIANCE)
+        if not self.training:
+            return running
+        variance = (code - self.mean).square().mean(0)
+        now = variance.detach()
+        self.mean.lerp_(code.detach().mean(0), NEW_SHARE)
+        self.variance.lerp_(now, NEW_SHARE)
+        return running * (1 + (variance - now) / torch.maximum(now, running / 2))
+
+
+def code_and_slopes(encoder, x):
+    """Return an encoder's code of rows and its squared slopes.
+
+    Both have shape (n_samples, n_components). The squared slopes of a row are
+    the squared lengths of the rows of the Jacobian there; their sum is its
+    squared Frobenius norm. Differentiable where gradients are enabled.
+    """
+    by = _by_layers if _elementwise(encoder) else _by_autograd
+    return by(encoder, x)
+
+
+def _elementwise(encoder):
+    """Return whether an encoder is a `Residual` whose `MLP` has activations of our own."""
+    mlp = encoder.nonlinear if type(encoder) is Residual else False
+    return mlp is None or (
+        type(mlp) is MLP
+        and all(
+            type(a) in ACTIVATIONS.values() and not getattr(a, "inplace", False)
+            for a in list(mlp)[1::2]
+        )
+    )
+
+
+def _by_layers(encoder, x):
+    """Multiply the layers' matrices with the slopes of the activations between them."""
+    layers, linear = list(encoder.nonlinear or ()), encoder.linear
+    straight = 0.0 if linear is None else linear.weight
+    if not layers:
+        code = linear(x)
+        return code, straight.square().sum(1).expand_as(code)
+    hidden, slopes = x, []
+    for layer, activation in zip(layers[0:-1:2], layers[1::2], strict=True):
+        hidden, slope = _value_and_slope(activation, layer(hidden))
+        slopes.append(slope)
+    code = layers[-1](hidden) if linear is None else layers[-1](hidden) + linear(x)
+    if not slopes:
+        return code, (layers[-1].weight + straight).square().sum(1).expand_as(code)
+    outer = layers[-1].weight * slopes[-1][:, None]
+    for layer, slope in zip(layers[-3:0:-2], slopes[-2::-1], strict=True):
+        outer = (outer @ layer.weight) * slope[:, None]
+    return code, _squared_lengths(outer, layers[0].weight, straight)
+
+
+def _squared_lengths(outer, first, straight):
+    """Return the squared lengths of the rows of ``outer @ first + straight``.
+
+    A wide product is never formed: the lengths are known from that of ``first`` with itself.
+    """
+    if first.shape[1] <= first.shape[0]:
+        return (outer @ first + straight).square().sum(-1)
+    squares = (outer @ (first @ first.T) * outer).sum(-1)
+    if torch.is_tensor(straight):
+        squares = squares + 2 * (outer * (straight @ first.T)).sum(-1) + straight.square().sum(1)
+    return squares
+
+
+def _value_and_slope(activation, x):
+    """Return an elementwise activation and its derivative."""
+    keep = torch.is_grad_enabled()
+    with torch.enable_grad():
+        x = x if x.requires_grad else x.detach().requires_grad_()
+        value = activation(x)
+        (slope,) = torch.autograd.grad(value.sum(), x, create_graph=keep)
+    return (value, slope) if keep else (value.detach(), slope)
+
+
+def _by_autograd(encoder, x):
+    """Differentiate any encoder that treats rows one by one, all units at once."""
+    keep = torch.is_grad_enabled()
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        code = encoder(x)
+        n_samples, n_components = code.shape
+        units = torch.eye(n_components, dtype=x.dtype, device=x.device)
+        (jacobian,) = torch.autograd.grad(
+            code,
+            x,
+            units[:, None].expand(-1, n_samples, -1),
+            create_graph=keep,
+            is_grads_batched=True,
+        )
+        squares = jacobian.square().sum(-1).T
+    return (code, squares) if keep else (code.detach(), squares.detach())

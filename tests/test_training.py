@@ -76,15 +76,20 @@ def test_every_activation_has_a_derivative():
 
 
 @pytest.mark.parametrize("fused", [True, False])
-def test_flat_adam_is_torchs_adamw(monkeypatch, fused):
+@pytest.mark.parametrize(("n_inputs", "factor"), [(4, 1.0), (512, 0.25)])
+def test_flat_adam_is_torchs_adamw(monkeypatch, fused, n_inputs, factor):
+    """A matrix of more than 128 inputs gets less of the rate, in proportion."""
     if not fused:
         monkeypatch.delattr(torch, "_fused_adam_")
-    target = torch.randn(5, 4, generator=generator(1))
-    ours, theirs = (nn.Linear(4, 5) for _ in range(2))
+    target = torch.randn(5, n_inputs, generator=generator(1))
+    ours, theirs = (nn.Linear(n_inputs, 5) for _ in range(2))
     theirs.load_state_dict(ours.state_dict())
     flat = FlatAdam([ours.weight], [ours.bias], alpha=0.3)
     adamw = torch.optim.AdamW(
-        [{"params": [theirs.weight], "weight_decay": 0.3}, {"params": [theirs.bias]}],
+        [
+            {"params": [theirs.weight], "weight_decay": 0.3, "lr": factor * 0.02},
+            {"params": [theirs.bias]},
+        ],
         lr=0.02, weight_decay=0.0,
     )  # fmt: skip
     for _ in range(30):

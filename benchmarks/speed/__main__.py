@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import warnings
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -172,7 +173,7 @@ def inference(rounds):
 
 def raw_chain(model, half, X):
     """Apply the layers of a half as bare matrix products, chunk by chunk."""
-    module = getattr(released(model._module_for(X.dtype)), half)
+    module = getattr(released(deepcopy(model._module_for(X.dtype))), half)
     first, activation, last = module.nonlinear
     straight = module.linear.weight.T
     out = torch.empty(len(X), last.out_features)

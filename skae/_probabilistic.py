@@ -1,0 +1,116 @@
+"""Linear starts with a distribution over codes: probabilistic PCA, and a logistic regression on it."""
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy import optimize, special
+
+from skae._start import LinearStart, linear_start
+
+LEAST_NOISE = 1e-8  # relative to the mean variance of a column
+LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**20  # at most, that a regression is fitted to
+
+
+@dataclass(frozen=True)
+class ProbabilisticStart(LinearStart):
+    """A linear model with a standard normal prior over codes, in the prior's units.
+
+    Attributes
+    ----------
+    log_variance : ndarray of shape (n_components,)
+        Logarithm of the variance of the code of every row.
+    level : ndarray of shape (n_features,)
+        What the code of zero stands for: the mean, or logits.
+    """
+
+    log_variance: np.ndarray
+    level: np.ndarray
+
+
+def noise_unit(start):
+    """Return the mean variance of a column, 1 where none varies."""
+    varies = start.column_weights > 0
+    return float(np.sum(start.scale**2 * varies) / len(varies)) or 1.0
+
+
+def probabilistic_pca(rows, n_components, random_state):
+    r"""Return probabilistic PCA as a `ProbabilisticStart`.
+
+    With V the principal axes, :math:`\lambda` their variances and
+    :math:`\sigma^2` PCA's noise variance,
+
+    .. math:: x \sim N(\mu + V (\Lambda - \sigma^2)^{1/2} z, \sigma^2), \quad
+        z | x \sim N(\Lambda^{-1} (\Lambda - \sigma^2)^{1/2} V^\top (x - \mu),
+        \sigma^2 \Lambda^{-1})
+
+    (Tipping & Bishop, Probabilistic principal component analysis, 1999,
+    DOI 10.1111/1467-9868.00196). The noise is at least ``LEAST_NOISE`` of
+    the mean variance of a column.
+    """
+    start = linear_start(rows, n_components, random_state)
+    noise = max(start.noise_variance, LEAST_NOISE * noise_unit(start))
+    share = noise / np.maximum(start.deviations**2, noise)
+    encoder, decoder = _maps(start, share)
+    return _with_prior(start, share, encoder, decoder, start.mean, noise)
+
+
+def logistic_start(rows, n_components, random_state):
+    r"""Return PCA's codes with noise, and a ridge logistic regression of columns in [0, 1] on them.
+
+    As in probabilistic PCA, but the noise is that of independent Bernoulli
+    columns: with p their means and :math:`\sigma^2` the mean of p (1 - p), a
+    unit of variance :math:`\lambda` has the posterior variance
+    :math:`\sigma^2 / (\lambda + \sigma^2)`. The regression is fitted to codes
+    drawn from the posteriors, of some rows where there are very many.
+    """
+    start = linear_start(rows, n_components, random_state)
+    noise = float(np.mean(start.mean * (1 - start.mean)))
+    share = noise / (noise + start.deviations**2) if noise > 0 else np.ones_like(start.deviations)
+    encoder, _ = _maps(start, share)
+    most = min(LOGISTIC_ROWS, LOGISTIC_CELLS // len(start.mean))
+    if len(rows) > most:
+        rows = rows.subset(np.sort(random_state.permutation(len(rows))[:most]))
+    X = np.concatenate([chunk for chunk, _ in rows.chunks()])
+    weight = np.ones(len(X)) if rows.weight is None else rows.weight
+    codes = (X - start.mean) / start.scale @ encoder.T
+    codes += np.sqrt(share) * random_state.standard_normal(codes.shape)
+    decoder, level = _logistic_regression(codes, X, weight)
+    return _with_prior(start, share, encoder, decoder, level, noise)
+
+
+def _maps(start, share):
+    """Return the linear maps to and from codes whose rows have a ``share`` of noise."""
+    share = np.where(start.components.any(axis=1), share, 1.0)
+    signal = np.sqrt(1 - share)[:, None]
+    deviations = start.deviations[:, None]
+    return signal / deviations * start.encoder, signal * deviations * start.components
+
+
+def _with_prior(start, share, encoder, decoder, level, noise):
+    real = start.components.any(axis=1)
+    fields = asdict(start) | {
+        "encoder": encoder,
+        "components": decoder,
+        "deviations": np.ones(len(share)),
+        "noise_variance": noise,
+        "log_variance": np.log(np.where(real, share, 1.0)),
+        "level": level,
+    }
+    return ProbabilisticStart(**fields)
+
+
+def _logistic_regression(Z, X, weight):
+    """Return weights (n_components, n_features) and intercepts, at a ridge penalty of 1."""
+    Z = np.column_stack([Z, np.ones(len(Z))])
+
+    def loss(flat):
+        beta = flat.reshape(Z.shape[1], -1)
+        logits = Z @ beta
+        losses = np.logaddexp(0, logits) - X * logits
+        slopes = Z.T @ (weight[:, None] * (special.expit(logits) - X)) + beta
+        return weight @ losses.sum(axis=1) + np.sum(beta**2) / 2, slopes.ravel()
+
+    begin = np.zeros(Z.shape[1] * X.shape[1])
+    beta = optimize.minimize(loss, begin, jac=True, method="L-BFGS-B").x
+    beta = beta.reshape(Z.shape[1], -1)
+    return beta[:-1], beta[-1]

@@ -1,0 +1,463 @@
+"""The variational autoencoder."""
+
+import warnings
+from numbers import Integral
+
+import numpy as np
+from scipy.special import expit, logsumexp
+from sklearn.utils.validation import check_is_fitted
+
+from skae._base import BaseAutoencoder, private_random_state
+from skae._params import AUTOENCODER, StrOptions, integer, real
+from skae._probabilistic import (
+    ProbabilisticStart,
+    logistic_start,
+    noise_unit,
+    probabilistic_pca,
+)
+
+HELD_OUT_DRAWS = 4  # codes a held-out row in the judgement
+ACTIVE = 0.01  # variance of a unit's posterior means above which it says something
+DRAW_SEED = 0  # of score_samples: the same draws for every row, call and model
+FEWEST_DRAWS = 64
+CHUNK_CELLS = 2**20
+
+
+class VAETransformer(BaseAutoencoder):
+    r"""A variational autoencoder that starts at probabilistic PCA and is not kept below it.
+
+    A generative model of rows: a code z from a standard normal prior is
+    decoded to a row, about which there is noise. The encoder gives the mean
+    and the standard deviation of the code of a row. Training maximises the
+    evidence lower bound of the log-likelihood, in nats:
+
+    .. math:: \log p(x) \ge \mathrm{E}_{q(z|x)} \log p(x | z)
+        - \beta \, \mathrm{KL}(q(z | x) \| p(z)), \quad
+        q(z | x) = N(m(x), s(x)^2), \; p(z) = N(0, 1)
+
+    with :math:`p(x | z) = N(\hat x(z), \sigma^2)`, one noise variance for all
+    columns that is learned too (Rybkin et al., 2021), or independent
+    Bernoulli columns. The networks are those of `AutoencoderTransformer`: a
+    linear map plus a multi-layer perceptron whose output starts at zero. The
+    linear maps start at probabilistic PCA, which is the optimum of a linear
+    model of this kind (Lucas et al., 2019): before the first step the bound
+    of a row *is* its ``PCA.score_samples``, with Gaussian noise, ``beta=1``
+    and fewer components than the rank.
+
+    **The floor** is that start, in this objective: the trained model is kept
+    only where held-out rows show, by the rule of `AutoencoderTransformer`,
+    that their bound is higher (with ``beta`` or ``likelihood`` changed, that
+    objective is). The Bernoulli model starts at the same codes with a ridge
+    logistic regression of the columns on them.
+
+    Parameters
+    ----------
+    n_components : int, float or None, default=0.95
+        As in `PCA`, a float too: components are not ordered here, for how
+        much a unit is worth hangs on the noise, which hangs on their number.
+    beta : float, default=1.0
+        Weight of the divergence from the prior: above 1 fewer units of the
+        code are used, and more independently (Higgins et al., 2017).
+    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
+        "bernoulli" is for columns within [0, 1]; ``inverse_transform`` then
+        gives probabilities, and values between 0 and 1 count as shares.
+    kl_warmup : int, default=0
+        Epochs over which the weight of the divergence rises to ``beta`` in
+        training. Held-out rows are judged at ``beta`` throughout, and the
+        patience of early stopping begins where it is reached.
+    hidden_layer_sizes, activation, linear_path, encoder, decoder, \
+    batch_size, learning_rate_init, alpha, optimizer, max_iter, \
+    early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
+    callbacks, skorch_params, device, verbose, random_state
+        As in `AutoencoderTransformer`; an ``encoder`` of your own gets
+        ``2 * n_components`` outputs, the means and the logarithms of the
+        variances, and ``tol`` is in nats a column.
+
+    Attributes
+    ----------
+    active_units_ : ndarray of bool, shape (n_components_,)
+        Units whose mean varies over the training rows, by a variance above
+        0.01 (Burda et al., 2016); the others repeat the prior.
+    kl_per_component_ : ndarray of shape (n_components_,)
+        Mean divergence of each unit from the prior over the training rows,
+        in nats.
+    noise_variance_ : float
+        :math:`\sigma^2`, in the squared units of X; PCA's where the floor
+        holds. At least 1e-8 of the mean variance of a column, so that no
+        likelihood becomes infinite. Gaussian likelihood only.
+    components_ : ndarray of shape (n_components_, n_features_in_)
+        The linear part of the decoder, in units of X (Bernoulli: logits) per
+        unit of the code: at the start PCA's axes times
+        ``sqrt(explained_variance_ - noise_variance_)``. Absent with
+        ``linear_path=None``.
+    validation_scores_ : list of float or None
+        Mean bound of the held-out rows, in nats a row, epoch by epoch; the
+        objective's value where ``beta`` is not 1.
+    pca_score_ : float or None
+        The same of the start: the floor.
+    n_components_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
+    history_, batch_size_, hidden_layer_sizes_, device_, module_, \
+    n_features_in_, feature_names_in_
+        As in `AutoencoderTransformer`; losses are negative objectives in nats
+        a column.
+
+    Warns
+    -----
+    UserWarning
+        If all units are inactive: the code says nothing about the rows.
+
+    See Also
+    --------
+    AutoencoderTransformer : Without a distribution; closer reconstructions.
+    sklearn.decomposition.PCA : Its ``score_samples`` are in the same nats.
+
+    Notes
+    -----
+    ``transform`` gives the posterior means, in the units of the prior: a
+    standard normal draw is a legal code. The means shrink towards zero, so
+    ``score``, the share of variance that their reconstructions explain, can
+    lie below PCA's where ``score_samples`` is above; it is not the mean of
+    ``score_samples``. With as many components as the rank, or more, no
+    variance is left for the noise and the start is kept.
+
+    References
+    ----------
+    D. P. Kingma, M. Welling. Auto-encoding variational Bayes. ICLR 2014.
+    https://arxiv.org/abs/1312.6114
+
+    J. Lucas, G. Tucker, R. Grosse, M. Norouzi. Don't blame the ELBO! A linear
+    VAE perspective on posterior collapse. NeurIPS 2019.
+    https://arxiv.org/abs/1911.02469
+
+    O. Rybkin, K. Daniilidis, S. Levine. Simple and effective VAE training
+    with calibrated decoders. ICML 2021. https://arxiv.org/abs/2006.13202
+
+    I. Higgins et al. beta-VAE: learning basic visual concepts with a
+    constrained variational framework. ICLR 2017.
+    https://openreview.net/forum?id=Sy2fzU9gl
+
+    Y. Burda, R. Grosse, R. Salakhutdinov. Importance weighted autoencoders.
+    ICLR 2016. https://arxiv.org/abs/1509.00519
+
+    Examples
+    --------
+    Held-out log-likelihood in nats, beside PCA's, and new rows:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from skae import VAETransformer
+    >>> X = load_digits().data / 16
+    >>> vae = VAETransformer(n_components=8, random_state=0).fit(X[:1300])
+    >>> pca = PCA(n_components=8).fit(X[:1300])
+    >>> bool(vae.score_samples(X[1300:]).mean() > pca.score(X[1300:]) + 5)
+    True
+    >>> vae.sample(3, random_state=0).shape
+    (3, 64)
+    """
+
+    _parameter_constraints = {
+        name: kinds for name, kinds in AUTOENCODER.items() if name not in ("whiten", "ordered")
+    } | {
+        "beta": [real(0)],
+        "likelihood": [StrOptions({"gaussian", "bernoulli"})],
+        "kl_warmup": [integer(0)],
+    }
+
+    _architecture = (
+        *(name for name in BaseAutoencoder._architecture if name not in ("whiten", "ordered")),
+        "likelihood",
+    )
+    _input_noise = 0.5
+    _start_kind = ProbabilisticStart
+    _least_range = 3.0
+    whiten = False  # the code is in the prior's units
+    ordered = False  # one noise variance would have to serve all prefixes
+
+    def __init__(
+        self,
+        n_components=0.95,
+        *,
+        beta=1.0,
+        likelihood="gaussian",
+        kl_warmup=0,
+        hidden_layer_sizes="auto",
+        activation="gelu",
+        linear_path="pca",
+        encoder=None,
+        decoder=None,
+        batch_size="auto",
+        learning_rate_init=0.01,
+        alpha=0.1,
+        optimizer="adam",
+        max_iter="auto",
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        tol=1e-3,
+        warm_start=False,
+        callbacks=None,
+        skorch_params=None,
+        device="auto",
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.beta = beta
+        self.likelihood = likelihood
+        self.kl_warmup = kl_warmup
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.linear_path = linear_path
+        self.encoder = encoder
+        self.decoder = decoder
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.alpha = alpha
+        self.optimizer = optimizer
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.skorch_params = skorch_params
+        self.device = device
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def transform_distribution(self, X):
+        """Return the distribution of the code of every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        mean, std : ndarray of shape (n_samples, n_components_)
+            Of independent Gaussians, in the dtype of X; ``mean`` is what
+            ``transform`` returns.
+        """
+        return self._posterior(self._check_known(X))
+
+    def score_samples(self, X, n_draws=64):
+        r"""Return a lower bound of the log-likelihood of every row, in nats.
+
+        .. math:: \log \frac{1}{L} \sum_{l=1}^L
+            \frac{p(x | z_l) \, p(z_l)}{q(z_l | x)}, \quad z_l \sim q(z | x)
+
+        It rises with the number of draws L, in expectation, to
+        :math:`\log p(x)` (Burda et al., 2016). All rows share the draws, so
+        that neither their order nor their company matters; below 64 it is
+        the mean over several sets of ``n_draws``. Where PCA was kept it is
+        ``PCA.score_samples`` with any number of draws.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        n_draws : int, default=64
+            L, at least 1.
+
+        Returns
+        -------
+        bound : ndarray of shape (n_samples,)
+            float64; of densities in the units of X, or of probabilities for
+            the Bernoulli likelihood.
+        """
+        n_draws = _count(n_draws, "n_draws")
+        X = self._check_domain(self._check_known(X))
+        n_sets = -(-FEWEST_DRAWS // n_draws)
+        shape = (n_sets * n_draws, self.n_components_)
+        draws = np.random.RandomState(DRAW_SEED).standard_normal(shape)
+        n_rows = max(1, CHUNK_CELLS // (len(draws) * X.shape[1]))
+        spans = [slice(i, i + n_rows) for i in range(0, len(X), n_rows)]
+        nats = np.concatenate([self._log_weights(X[span], draws) for span in spans], axis=1)
+        sets = nats.reshape(n_sets, n_draws, len(X))
+        return (logsumexp(sets, axis=1) - np.log(n_draws)).mean(axis=0)
+
+    def sample(self, n_samples=1, random_state=None):
+        r"""Draw new rows: codes from the prior, decoded, with noise.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            At least 1.
+        random_state : int, RandomState instance or None, default=None
+            None never touches numpy's global generator.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features_in_)
+            float64; zeros and ones for the Bernoulli likelihood. The rows
+            without noise are ``inverse_transform`` of standard normal codes.
+        """
+        n_samples = _count(n_samples, "n_samples")
+        check_is_fitted(self)
+        rng = private_random_state(random_state)
+        X = self._decode(rng.standard_normal((n_samples, self.n_components_)))
+        if self._built["likelihood"] == "bernoulli":
+            return (rng.random_sample(X.shape) < X).astype(np.float64)
+        return X + np.sqrt(self.noise_variance_) * rng.standard_normal(X.shape)
+
+    def _posterior(self, X):
+        import torch
+
+        posterior = self._module_for(X.dtype).posterior
+        both = self._apply_to_rows(
+            X, lambda x: torch.cat(posterior(x), dim=1), 2 * self.n_components_, lambda out: out
+        )
+        mean, log_variance = np.hsplit(both, 2)
+        return mean, np.exp(log_variance / 2)
+
+    def _log_weights(self, X, draws):
+        """Return log p(x|z)p(z)/q(z|x), of shape (n_draws, n_samples)."""
+        import torch
+
+        from skae.losses import DrawnDivergence
+
+        x = torch.from_numpy((X - self.mean_) / self.scale_).to(self.device_)
+        draws = torch.from_numpy(draws).to(x)[:, None, :].expand(-1, len(x), -1)
+        with torch.inference_mode():
+            outputs = self.module_((x, draws))
+            likelihood = self._likelihood(self._fitted_start(), torch.float64).to(x.device)
+            nats = -likelihood(outputs, x) - DrawnDivergence()(outputs, x)
+        return nats.cpu().numpy()
+
+    # hooks ------------------------------------------------------------------------------------
+
+    def _make_start(self, rows, n_components, rng):
+        make = logistic_start if self.likelihood == "bernoulli" else probabilistic_pca
+        return make(rows, n_components, rng)
+
+    def _kind(self):
+        from skae.nn import VariationalAutoencoder
+
+        return VariationalAutoencoder
+
+    def _has_offset(self):
+        return True
+
+    def _start_at(self, module, start):
+        from skae._architecture import start_probabilistic
+
+        if self._has_floor():
+            start_probabilistic(module, start, noise_unit(start))
+
+    def _likelihood(self, start, dtype):
+        """Return the term of the objective that compares rows with their reconstruction."""
+        import torch
+
+        from skae.losses import BernoulliLikelihood, GaussianLikelihood
+
+        if self._built["likelihood"] == "bernoulli":
+            parts = start.mean, start.scale, start.level
+            return BernoulliLikelihood(*(torch.as_tensor(part, dtype=dtype) for part in parts))
+        unit = noise_unit(start)
+        return GaussianLikelihood(torch.as_tensor(start.scale**2 / unit, dtype=dtype), unit)
+
+    def _make_objective(self, start):
+        import torch
+
+        from skae.losses import DrawnDivergence, Objective
+
+        share = 1 / len(start.mean)  # nats a column: of the size that training is set up for
+        return Objective(
+            rising="divergence",
+            likelihood=(self._likelihood(start, torch.float32), share),
+            divergence=(DrawnDivergence(), self.beta * share),
+        )
+
+    def _make_corruption(self, start):
+        from skae.corruption import Draws
+
+        return Draws(len(start.deviations), noise=super()._make_corruption(start))
+
+    def _make_held_out_corruption(self, start):
+        from skae.corruption import Draws
+
+        return Draws(len(start.deviations), HELD_OUT_DRAWS)
+
+    def _held_out_score(self, loss):
+        return -loss * self.n_features_in_
+
+    def _tolerance(self, start_loss):
+        return self.tol
+
+    def _settings(self, n_rows, **changes):
+        return super()._settings(n_rows, **{"warm_up": self.kl_warmup, **changes})
+
+    def _start_is_best(self, start):
+        if self.likelihood == "bernoulli":  # its start is no optimum, even of a linear model
+            return not start.column_weights.any()
+        return super()._start_is_best(start)
+
+    def _check_domain(self, X):
+        if self.likelihood == "bernoulli":
+            outside = np.flatnonzero((X < 0).any(axis=0) | (X > 1).any(axis=0))
+            if len(outside):
+                column = outside[0]
+                name = repr(getattr(self, "feature_names_in_", {column: int(column)})[column])
+                raise ValueError(
+                    f"likelihood='bernoulli' needs values within [0, 1], but column {name} has "
+                    f"values from {X[:, column].min():g} to {X[:, column].max():g}: scale it, for "
+                    "example with MinMaxScaler(clip=True), or take likelihood='gaussian'."
+                )
+        return X
+
+    def _to_units_of_x(self, rows):
+        if self._built["likelihood"] != "bernoulli":
+            return super()._to_units_of_x(rows)
+        rows *= self.scale_.astype(rows.dtype)
+        rows += self._start["level"].astype(rows.dtype)
+        return expit(rows, out=rows)
+
+    def _take(self, fitted, rows=None):
+        if fitted.best_iter > 0 and rows is not None:
+            self._match_prior(fitted, rows)
+        super()._take(fitted, rows)
+
+    def _match_prior(self, fitted, rows):
+        """Scale the code to a mean square of 1 over the rows, as the prior's.
+
+        The decoder undoes it, so the divergence falls and nothing else changes:
+        weight decay favours larger codes with a flatter decoder.
+        """
+        import torch
+
+        from skae._architecture import divide_code
+
+        module, square = fitted.module.double().eval(), 0.0
+        with torch.no_grad():
+            for chunk, weight in rows.chunks():
+                x = (chunk - fitted.start.mean) / fitted.start.scale
+                mean, log_variance = module.posterior(torch.from_numpy(x).to(self.device_))
+                square = square + torch.from_numpy(weight).to(mean) @ (mean**2 + log_variance.exp())
+            divide_code(module, (square / len(rows)).sqrt())
+
+    def _diagnose(self, rows):
+        if self._built["likelihood"] == "gaussian":
+            log_noise = max(float(self.module_.log_noise), self.module_.LEAST_LOG_NOISE)
+            self.noise_variance_ = noise_unit(self._fitted_start()) * np.exp(log_noise)
+        total = divergence = square = 0.0
+        for chunk, weight in rows.chunks():
+            mean, std = self._posterior(chunk)
+            total, square = total + weight @ mean, square + weight @ mean**2
+            divergence += weight @ (mean**2 + std**2 - 1 - 2 * np.log(std)) / 2
+        self.kl_per_component_ = divergence / len(rows)
+        self.active_units_ = square / len(rows) - (total / len(rows)) ** 2 > ACTIVE
+        if not self.active_units_.any():
+            warnings.warn(
+                f"All {self.n_components_} units of the code are inactive: it says nothing about "
+                "the rows. Lower beta, set kl_warmup, or see whether the columns are correlated "
+                "at all.",
+                UserWarning,
+                stacklevel=2,
+            )
+
+
+def _count(value, name):
+    """Return a number of things, at least one."""
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name}={value!r} must be an int of at least 1.")
+    return int(value)
