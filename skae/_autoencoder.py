@@ -65,7 +65,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         maps share one matrix of axes in the units of X (``components_``), and
         gains that start at zero, one a column, stand after f and g. Helps up
         to about 100 rows with ``linear_path=None``, hardly otherwise. Not
-        with ``encoder`` or ``decoder``.
+        with ``encoder`` or ``decoder``; with ``ordered`` the decoder is not
+        told where the code was cut.
     pretraining : {"layerwise"} or None, default=None
         "layerwise" trains each hidden layer, and the code, as an autoencoder of
         the layer below before the whole is fine-tuned: a tenth of

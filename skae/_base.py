@@ -67,6 +67,7 @@ class BaseAutoencoder(
     )
 
     _start_name = "PCA"
+    _told_of_units = ()  # further fitted attributes, with one entry for each unit of the code
     _input_noise = 0.25  # in units of the square root of the share that PCA leaves unexplained
     _start_kind = LinearStart
     _least_range = -np.inf  # codes from minus to plus this are the trained decoder's in any case
@@ -568,7 +569,7 @@ class BaseAutoencoder(
         self.module_ = module
         self._code_scale, self._optimizer_state = self._code_scale[:k], None
         self.__dict__.pop("_module_float32", None)
-        for name in ("components_", "explained_variance_ratio_"):
+        for name in ("components_", "explained_variance_ratio_", *self._told_of_units):
             if name in self.__dict__:
                 setattr(self, name, getattr(self, name)[:k])
 

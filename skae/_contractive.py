@@ -29,16 +29,18 @@ class ContractiveAutoencoder(BaseAutoencoder):
     Parameters
     ----------
     n_components : int, float or None, default=0.95
-        As in `AutoencoderTransformer`.
+        As in `AutoencoderTransformer`: for a float, the size whose
+        reconstruction explains that share.
     penalty_weight : float, default=0.01
         :math:`\lambda`; 0 is the plain autoencoder.
     hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, \
-    batch_size, learning_rate_init, alpha, optimizer, max_iter, \
+    ordered, batch_size, learning_rate_init, alpha, optimizer, max_iter, \
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
     callbacks, skorch_params, device, verbose, random_state
         As in `AutoencoderTransformer`. An ``encoder`` of one's own, or an
         activation that is not built in, is differentiated by autograd, and
-        must treat each row by itself.
+        must treat each row by itself. With ``ordered`` the slopes of units
+        that are cut do not count.
 
     Attributes
     ----------
@@ -50,7 +52,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         1 minus the held-out objective, penalty included, epoch by epoch.
     pca_score_ : float or None
         The same of PCA: the floor.
-    n_components_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
+    n_components_, explained_variance_ratio_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
     history_, batch_size_, hidden_layer_sizes_, device_, module_, \
     n_features_in_, feature_names_in_
         As in `AutoencoderTransformer`.
@@ -96,9 +98,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
     True
     """
 
-    _architecture = BaseAutoencoder._architecture[:-1]
-    ordered = False
-    _parameter_constraints = {k: v for k, v in AUTOENCODER.items() if k != "ordered"} | {"penalty_weight": [real(0)]}
+    _parameter_constraints = AUTOENCODER | {"penalty_weight": [real(0)]}
 
     def __init__(
         self,
@@ -111,6 +111,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         whiten=False,
         encoder=None,
         decoder=None,
+        ordered=False,
         batch_size="auto",
         learning_rate_init=0.01,
         alpha=0.1,
@@ -135,6 +136,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         self.whiten = whiten
         self.encoder = encoder
         self.decoder = decoder
+        self.ordered = ordered
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init
         self.alpha = alpha

@@ -40,7 +40,8 @@ class SparseAutoencoder(BaseAutoencoder):
     Parameters
     ----------
     n_components : int, float or None, default=0.95
-        As in `AutoencoderTransformer`. More components than columns (an
+        As in `AutoencoderTransformer`: for a float, the size whose
+        reconstruction explains that share. More components than columns (an
         overcomplete code) make sense here: those beyond the rank of X start
         in random directions, which the decoder does not yet use.
     penalty : {"l1", "kl"}, default="l1"
@@ -54,10 +55,11 @@ class SparseAutoencoder(BaseAutoencoder):
     sparsity : float, default=0.1
         Share of the rows in which a unit shall be active. Ignored by "l1".
     hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, \
-    batch_size, learning_rate_init, alpha, optimizer, max_iter, \
+    ordered, batch_size, learning_rate_init, alpha, optimizer, max_iter, \
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
     callbacks, skorch_params, device, verbose, random_state
-        As in `AutoencoderTransformer`.
+        As in `AutoencoderTransformer`. With ``ordered`` the penalty counts
+        the whole code of a row, what is cut too.
 
     Attributes
     ----------
@@ -72,7 +74,7 @@ class SparseAutoencoder(BaseAutoencoder):
         1 minus the held-out objective, penalty included, epoch by epoch.
     pca_score_ : float or None
         The same of PCA's dense code: the floor.
-    n_components_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
+    n_components_, explained_variance_ratio_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
     history_, batch_size_, hidden_layer_sizes_, device_, module_, \
     n_features_in_, feature_names_in_
         As in `AutoencoderTransformer`.
@@ -126,9 +128,9 @@ class SparseAutoencoder(BaseAutoencoder):
     True
     """
 
-    _architecture = BaseAutoencoder._architecture[:-1]
-    ordered = False
-    _parameter_constraints = {k: v for k, v in AUTOENCODER.items() if k != "ordered"} | {
+    _told_of_units = ("activation_rate_",)
+
+    _parameter_constraints = AUTOENCODER | {
         "penalty": [StrOptions(set(WEIGHTS))],
         "penalty_weight": [StrOptions({"auto"}), real(0)],
         "sparsity": [real(0, 1, closed="neither")],
@@ -147,6 +149,7 @@ class SparseAutoencoder(BaseAutoencoder):
         whiten=False,
         encoder=None,
         decoder=None,
+        ordered=False,
         batch_size="auto",
         learning_rate_init=0.01,
         alpha=0.1,
@@ -173,6 +176,7 @@ class SparseAutoencoder(BaseAutoencoder):
         self.whiten = whiten
         self.encoder = encoder
         self.decoder = decoder
+        self.ordered = ordered
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init
         self.alpha = alpha

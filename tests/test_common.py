@@ -9,6 +9,8 @@ import skae
 ESTIMATORS = [getattr(skae, name)(max_iter=3) for name in skae.__all__]
 ESTIMATORS += [skae.AutoencoderTransformer(2, ordered=True, max_iter=3)]
 ESTIMATORS += [skae.DenoisingAutoencoder(ordered=True, max_iter=3)]
+ESTIMATORS += [skae.SparseAutoencoder(ordered=True, max_iter=3)]
+ESTIMATORS += [skae.ContractiveAutoencoder(2, ordered=True, max_iter=3)]
 
 # what parametrize_with_checks leaves to each package
 FURTHER = [

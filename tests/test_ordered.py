@@ -12,13 +12,20 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, train_test_split
 from torch import nn
 
-from skae import AutoencoderTransformer, DenoisingAutoencoder
+from skae import (
+    AutoencoderTransformer,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    VAETransformer,
+)
 from skae._architecture import new_autoencoder
 from skae._gradients import ReconstructionGradient, has_gradient
 from skae._ordered import JUDGED, Cuts, PrefixShares
 from skae.inspection import ComponentCurveDisplay
 from skae.losses import Objective, SquaredError
 from skae.metrics import reconstruction_score
+from skae.nn import SlopedAutoencoder
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 SIZES = (1, 2, 4, 8)
@@ -331,6 +338,103 @@ def test_denoiser_is_cut_like_its_start(digits):
     np.testing.assert_allclose(
         estimator.truncate(3).reconstruct(digits[1]), small.reconstruct(digits[1]), atol=1e-9
     )
+
+
+# the other estimators ---------------------------------------------------------------------------
+
+
+OTHERS = {
+    "tied": AutoencoderTransformer(tied_weights=True),
+    "layerwise": AutoencoderTransformer(pretraining="layerwise"),
+    "both": AutoencoderTransformer(tied_weights=True, pretraining="layerwise"),
+    "l1": SparseAutoencoder(),
+    "kl": SparseAutoencoder(penalty="kl", sparsity=0.4),
+    "contractive": ContractiveAutoencoder(),
+}
+
+
+def other(name, n_components, **changes):
+    settings = {"n_components": n_components, "random_state": 0, **changes}
+    return clone(OTHERS[name]).set_params(**settings)
+
+
+@quiet
+@pytest.mark.parametrize("name", OTHERS)
+def test_prefixes_of_other_estimators(digits, name):
+    estimator = other(name, 6, ordered=True, max_iter=25).fit(digits[0])
+    assert estimator.best_iter_ > 0
+    assert estimator.explained_variance_ratio_.shape == (6,)
+    code = estimator.transform(digits[1])
+    for k in (1, 3, 6):
+        first = estimator.truncate(k)
+        np.testing.assert_allclose(first.transform(digits[1]), code[:, :k], rtol=1e-9, atol=1e-12)
+        shares = estimator.explained_variance_ratio_[:k].sum()
+        assert first.score(digits[1]) > shares - 0.1  # the last epochs come after it
+        copy = pickle.loads(pickle.dumps(first))
+        np.testing.assert_array_equal(copy.reconstruct(digits[1]), first.reconstruct(digits[1]))
+    tuned = estimator.truncate(3, fine_tune_on=digits[0][:200])
+    assert np.isfinite(tuned.transform(digits[1])).all()
+
+
+@quiet
+@pytest.mark.parametrize("name", ["tied", "layerwise", "contractive"])
+def test_prefixes_of_other_estimators_beat_pca(digits, name):
+    estimator = other(name, 4, ordered=True, max_iter=60).fit(digits[0])
+    for k in (1, 2, 4):
+        pca = reconstruction_score(PCA(k).fit(digits[0]), digits[1])
+        assert estimator.truncate(k).score(digits[1]) > pca + 0.02
+
+
+@pytest.mark.parametrize("name", ["tied", "contractive"])
+def test_prefixes_of_other_rejected_fits_are_pca(gaussian, name):
+    estimator = other(name, 4, ordered=True, **NO_PENALTY.get(name, {})).fit(gaussian)
+    assert estimator.best_iter_ == 0
+    pca = PCA(2).fit(gaussian)
+    np.testing.assert_allclose(
+        estimator.truncate(2).reconstruct(gaussian),
+        pca.inverse_transform(pca.transform(gaussian)),
+        atol=1e-9,
+    )
+
+
+NO_PENALTY = {"contractive": {"penalty_weight": 0.0}}
+
+
+@quiet
+@pytest.mark.parametrize("name", OTHERS)
+def test_share_with_other_estimators(digits, name):
+    estimator = other(name, 0.6, max_iter=25).fit(digits[0])
+    assert estimator.n_components_ <= PCA(0.6).fit(digits[0]).n_components_
+    assert estimator.transform(digits[1]).shape[1] == estimator.n_components_
+    assert np.isfinite(estimator.reconstruct(digits[1])).all()
+
+
+@quiet
+def test_activation_rates_are_those_of_the_units_that_are_left(digits):
+    estimator = other("kl", 6, ordered=True, max_iter=5).fit(digits[0])
+    first = estimator.truncate(2)
+    np.testing.assert_array_equal(first.activation_rate_, estimator.activation_rate_[:2])
+    tuned = estimator.truncate(2, fine_tune_on=digits[0])
+    active = (tuned.transform(digits[0]) != 0).mean(axis=0)
+    np.testing.assert_allclose(tuned.activation_rate_, active)
+
+
+def test_slopes_of_units_that_are_cut_do_not_count():
+    generator = torch.Generator().manual_seed(0)
+    plain = new_autoencoder(7, 4, (5,), "tanh", generator, True, ordered=True)
+    module = SlopedAutoencoder(plain.encoder, plain.decoder, 4).eval()
+    x, mask = torch.randn(9, 7, generator=generator), Cuts(4).masks(torch.arange(9) % 4 + 1)
+    torch.testing.assert_close(module(x, mask).slopes, module(x).slopes * mask)
+
+
+@quiet
+def test_variational_components_are_not_ordered(digits):
+    estimator = VAETransformer(0.6, max_iter=2).fit(digits[0])
+    assert estimator.n_components_ == PCA(0.6).fit(digits[0]).n_components_
+    assert "ordered" not in estimator.get_params()
+    assert not hasattr(estimator, "truncate")
+    with pytest.raises(ValueError, match="VAETransformer are not ordered"):
+        ComponentCurveDisplay.from_estimator(estimator, digits[1])
 
 
 # a good citizen ---------------------------------------------------------------------------------

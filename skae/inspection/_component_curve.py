@@ -76,6 +76,11 @@ class ComponentCurveDisplay:
         ValueError
             If the components of ``estimator`` are not ordered.
         """
+        if not hasattr(estimator, "truncate"):
+            raise ValueError(
+                f"The components of {type(estimator).__name__} are not ordered: draw the curve of "
+                "an autoencoder that has ordered=True."
+            )
         sizes = range(1, estimator.n_components_ + 1)
         asked = estimator.n_components
         display = cls(
