@@ -27,10 +27,13 @@ test: .venv/installed lint
 
 bench-speed: .venv/benchmarks
 	$(BIN)/python -m benchmarks.speed
+	$(BIN)/python -m benchmarks.speed.family
 
 bench-quality: .venv/benchmarks
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.quality.denoising
+	$(BIN)/python -m benchmarks.quality.family
+	$(BIN)/python -m benchmarks.quality.stacked
 	$(BIN)/python -m benchmarks.quality.ordered
 
 clean:

@@ -192,6 +192,8 @@ class BaseAutoencoder(
             If a batch does not fit in memory.
         """
         warm = self.warm_start and hasattr(self, "module_")
+        if not warm:
+            self.__dict__.pop("module_", None)  # a fit that fails leaves no half of two models
         rows = self._check_rows(X, sample_weight, reset=not warm)
         held_out = None
         if X_val is not None:
@@ -248,6 +250,8 @@ class BaseAutoencoder(
             does not stay finite.
         """
         first = not hasattr(self, "module_")
+        if not first:
+            self._check_unchanged()
         rows = self._check_rows(X, sample_weight, reset=first)
         rng = private_random_state(self.random_state)
         if first:
@@ -292,8 +296,8 @@ class BaseAutoencoder(
 
     def _resolve(self, start, n_rows, more_to_come=False):
         """Start anew: settle what the parameters leave open."""
-        fitted = ("module_", "_module_float32", "_optimizer_state", "_code_scale")
-        for name in (*fitted, "explained_variance_ratio_"):
+        stale = "module_", "_module_float32", "_optimizer_state", "_code_scale", "components_"
+        for name in (*stale, "explained_variance_ratio_"):
             self.__dict__.pop(name, None)
         self._built = {name: getattr(self, name) for name in self._architecture}
         self._start = asdict(start)
@@ -315,8 +319,9 @@ class BaseAutoencoder(
             asked = getattr(self, name)
             if asked is not built and not np.array_equal(asked, built):
                 raise ValueError(
-                    f"warm_start goes on with the fitted network, but {name} was {built!r} then "
-                    f"and is {asked!r} now: set it back, or warm_start=False."
+                    f"Training goes on with the fitted network, but {name} was {built!r} then "
+                    f"and is {asked!r} now: set it back, or start anew with fit (and "
+                    "warm_start=False)."
                 )
 
     def _settings(self, n_rows, **changes):

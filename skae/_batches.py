@@ -27,9 +27,10 @@ class StandardisedRows(Dataset):
 
     def __init__(self, rows, mean, scale, device="cpu"):
         self.rows, self.mean, self.scale, self.device = rows, mean, scale, device
-        high = mean.astype(np.float32)
-        parts = (high, mean - high, scale)
-        self._parts = [torch.as_tensor(part, dtype=torch.float32) for part in parts]
+        if rows.X.dtype == np.float32:
+            high = mean.astype(np.float32)
+            parts = (high, mean - high, scale)
+            self._parts = [torch.as_tensor(part, dtype=torch.float32) for part in parts]
         self.weight = None
         if rows.weight is not None:
             self.weight = torch.as_tensor(rows.weight, dtype=torch.float32, device=device)

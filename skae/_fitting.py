@@ -328,7 +328,7 @@ class Fitting:
 
     def _warn_of_max_iter(self, patience):
         asked = self.estimator.max_iter
-        if asked != "auto" and patience.reference_iter > asked - patience.n_iter:
+        if asked != "auto" and patience.reference_iter > max(0, asked - patience.n_iter):
             warnings.warn(
                 f"max_iter={asked} reached while the held-out loss was still falling: "
                 "increase max_iter.",

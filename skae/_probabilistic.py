@@ -33,25 +33,47 @@ def noise_unit(start):
     return float(np.sum(start.scale**2 * varies) / len(varies)) or 1.0
 
 
-def probabilistic_pca(rows, n_components, random_state):
+def probabilistic_pca(rows, n_components, random_state, beta=1.0):
     r"""Return probabilistic PCA as a `ProbabilisticStart`.
 
     With V the principal axes, :math:`\lambda` their variances and
-    :math:`\sigma^2` PCA's noise variance,
+    :math:`\sigma^2` the noise variance,
 
-    .. math:: x \sim N(\mu + V (\Lambda - \sigma^2)^{1/2} z, \sigma^2), \quad
-        z | x \sim N(\Lambda^{-1} (\Lambda - \sigma^2)^{1/2} V^\top (x - \mu),
-        \sigma^2 \Lambda^{-1})
+    .. math:: x \sim N(\mu + V (\Lambda - \beta \sigma^2)^{1/2} z, \sigma^2), \quad
+        z | x \sim N(\Lambda^{-1} (\Lambda - \beta \sigma^2)^{1/2} V^\top (x - \mu),
+        \beta \sigma^2 \Lambda^{-1})
 
-    (Tipping & Bishop, Probabilistic principal component analysis, 1999,
-    DOI 10.1111/1467-9868.00196). The noise is at least ``LEAST_NOISE`` of
-    the mean variance of a column.
+    For a divergence of weight 1 that is probabilistic PCA, with the exact
+    posterior (Tipping & Bishop, Probabilistic principal component analysis,
+    1999, DOI 10.1111/1467-9868.00196); for others it is the optimum of a
+    linear model all the same. The noise is at least ``LEAST_NOISE`` of the
+    mean variance of a column.
     """
     start = linear_start(rows, n_components, random_state)
-    noise = max(start.noise_variance, LEAST_NOISE * noise_unit(start))
-    share = noise / np.maximum(start.deviations**2, noise)
+    variances = start.deviations**2 * start.components.any(axis=1)
+    n_left = max(min(rows.n_repeated, len(start.mean)) - len(variances), 0)
+    noise = _optimal_noise(variances, start.noise_variance * n_left, n_left, beta)
+    noise = max(noise, LEAST_NOISE * noise_unit(start))
+    share = beta * noise / np.maximum(start.deviations**2, beta * noise)
+    share = np.maximum(share, LEAST_NOISE)
     encoder, decoder = _maps(start, share)
     return _with_prior(start, share, encoder, decoder, start.mean, noise)
+
+
+def _optimal_noise(variances, left, n_left, beta):
+    r"""Return the noise variance at the optimum of a linear model.
+
+    A direction that is used has the squared error :math:`\beta \sigma^2`, one
+    that is not its variance: those of more than that are used.
+    """
+    for used in range(len(variances), 0, -1):
+        rest = left + variances[used:].sum()
+        free = n_left + len(variances) - beta * used
+        if rest <= 0 <= free:
+            return 0.0
+        if free > 0 and beta * rest / free < variances[used - 1]:
+            return rest / free
+    return (left + variances.sum()) / max(n_left + len(variances), 1)
 
 
 def logistic_start(rows, n_components, random_state):
@@ -64,8 +86,8 @@ def logistic_start(rows, n_components, random_state):
     drawn from the posteriors, of some rows where there are very many.
     """
     start = linear_start(rows, n_components, random_state)
-    noise = float(np.mean(start.mean * (1 - start.mean)))
-    share = noise / (noise + start.deviations**2) if noise > 0 else np.ones_like(start.deviations)
+    noise = max(np.mean(start.mean * (1 - start.mean)), LEAST_NOISE * noise_unit(start))
+    share = noise / (noise + start.deviations**2)
     encoder, _ = _maps(start, share)
     most = min(LOGISTIC_ROWS, LOGISTIC_CELLS // len(start.mean))
     if len(rows) > most:
@@ -100,12 +122,18 @@ def _with_prior(start, share, encoder, decoder, level, noise):
 
 
 def _logistic_regression(Z, X, weight):
-    """Return weights (n_components, n_features) and intercepts, at a ridge penalty of 1."""
+    """Return weights (n_components, n_features) and intercepts.
+
+    A ridge penalty of 1 draws the weights to zero, and the intercepts to the
+    log odds of their columns with half a row of each value added.
+    """
     Z = np.column_stack([Z, np.ones(len(Z))])
+    ones = weight @ X
+    odds = np.log((ones + 0.5) / (weight.sum() - ones + 0.5))
 
     def loss(flat):
         beta = flat.reshape(Z.shape[1], -1)
-        logits = Z @ beta
+        logits = Z @ beta + odds
         losses = np.logaddexp(0, logits) - X * logits
         slopes = Z.T @ (weight[:, None] * (special.expit(logits) - X)) + beta
         return weight @ losses.sum(axis=1) + np.sum(beta**2) / 2, slopes.ravel()
@@ -113,4 +141,4 @@ def _logistic_regression(Z, X, weight):
     begin = np.zeros(Z.shape[1] * X.shape[1])
     beta = optimize.minimize(loss, begin, jac=True, method="L-BFGS-B").x
     beta = beta.reshape(Z.shape[1], -1)
-    return beta[:-1], beta[-1]
+    return beta[:-1], beta[-1] + odds

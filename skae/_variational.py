@@ -8,6 +8,7 @@ from scipy.special import expit, logsumexp
 from sklearn.utils.validation import check_is_fitted
 
 from skae._base import BaseAutoencoder, private_random_state
+from skae._floor import FEWEST_ROWS
 from skae._params import AUTOENCODER, StrOptions, integer, real
 from skae._probabilistic import (
     ProbabilisticStart,
@@ -46,9 +47,11 @@ class VAETransformer(BaseAutoencoder):
 
     **The floor** is that start, in this objective: the trained model is kept
     only where held-out rows show, by the rule of `AutoencoderTransformer`,
-    that their bound is higher (with ``beta`` or ``likelihood`` changed, that
-    objective is). The Bernoulli model starts at the same codes with a ridge
-    logistic regression of the columns on them.
+    that their bound is higher. With another ``beta`` it is the optimum of the
+    linear model for that weight, and the objective is judged. The Bernoulli
+    model starts at PCA's codes with a ridge logistic regression of the columns
+    on them; where columns are independent that can be worse than their means
+    alone.
 
     Parameters
     ----------
@@ -64,7 +67,9 @@ class VAETransformer(BaseAutoencoder):
     kl_warmup : int, default=0
         Epochs over which the weight of the divergence rises to ``beta`` in
         training. Held-out rows are judged at ``beta`` throughout, and the
-        patience of early stopping begins where it is reached.
+        patience of early stopping begins where it is reached; let
+        ``max_iter`` be larger. A warm start warms up again, ``partial_fit``
+        does not.
     hidden_layer_sizes, activation, linear_path, encoder, decoder, \
     batch_size, learning_rate_init, alpha, optimizer, max_iter, \
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
@@ -77,7 +82,8 @@ class VAETransformer(BaseAutoencoder):
     ----------
     active_units_ : ndarray of bool, shape (n_components_,)
         Units whose mean varies over the training rows, by a variance above
-        0.01 (Burda et al., 2016); the others repeat the prior.
+        0.01 (Burda et al., 2016); the others repeat the prior. With
+        ``partial_fit`` this and the next are those of the last batch.
     kl_per_component_ : ndarray of shape (n_components_,)
         Mean divergence of each unit from the prior over the training rows,
         in nats.
@@ -250,8 +256,9 @@ class VAETransformer(BaseAutoencoder):
         It rises with the number of draws L, in expectation, to
         :math:`\log p(x)` (Burda et al., 2016). All rows share the draws, so
         that neither their order nor their company matters; below 64 it is
-        the mean over several sets of ``n_draws``. Where PCA was kept it is
-        ``PCA.score_samples`` with any number of draws.
+        the mean over several sets of ``n_draws``. Where PCA was kept, with
+        Gaussian noise above its floor and fewer components than the rank, it
+        is ``PCA.score_samples`` with any number of draws.
 
         Parameters
         ----------
@@ -264,17 +271,27 @@ class VAETransformer(BaseAutoencoder):
         bound : ndarray of shape (n_samples,)
             float64; of densities in the units of X, or of probabilities for
             the Bernoulli likelihood.
+
+        Raises
+        ------
+        ValueError
+            For ``n_draws`` below 1, values outside [0, 1] for the Bernoulli
+            likelihood, and rows so far out that float64 does not hold it.
         """
         n_draws = _count(n_draws, "n_draws")
-        X = self._check_domain(self._check_known(X))
+        X = self._check_known(X)
+        self._check_likelihood(X, self._built["likelihood"])
         n_sets = -(-FEWEST_DRAWS // n_draws)
         shape = (n_sets * n_draws, self.n_components_)
         draws = np.random.RandomState(DRAW_SEED).standard_normal(shape)
-        n_rows = max(1, CHUNK_CELLS // (len(draws) * X.shape[1]))
-        spans = [slice(i, i + n_rows) for i in range(0, len(X), n_rows)]
-        nats = np.concatenate([self._log_weights(X[span], draws) for span in spans], axis=1)
-        sets = nats.reshape(n_sets, n_draws, len(X))
-        return (logsumexp(sets, axis=1) - np.log(n_draws)).mean(axis=0)
+        width = max(X.shape[1], self.n_components_, *self.hidden_layer_sizes_)
+        n_rows = max(1, CHUNK_CELLS // (len(draws) * width))
+        bounds = []
+        for start in range(0, len(X), n_rows):
+            nats = self._log_weights(X[start : start + n_rows], draws)
+            sets = nats.reshape(n_sets, n_draws, -1)
+            bounds.append((logsumexp(sets, axis=1) - np.log(n_draws)).mean(axis=0))
+        return self._finite(np.concatenate(bounds))
 
     def sample(self, n_samples=1, random_state=None):
         r"""Draw new rows: codes from the prior, decoded, with noise.
@@ -310,6 +327,16 @@ class VAETransformer(BaseAutoencoder):
         mean, log_variance = np.hsplit(both, 2)
         return mean, np.exp(log_variance / 2)
 
+    @staticmethod
+    def _finite(bounds):
+        if not np.isfinite(bounds).all():
+            row = int(np.flatnonzero(~np.isfinite(bounds))[0])
+            raise ValueError(
+                f"The log-likelihood of row {row} is beyond the range of float64: it is too far "
+                "from the training rows. Leave it out, or check its units."
+            )
+        return bounds
+
     def _log_weights(self, X, draws):
         """Return log p(x|z)p(z)/q(z|x), of shape (n_draws, n_samples)."""
         import torch
@@ -317,7 +344,7 @@ class VAETransformer(BaseAutoencoder):
         from skae.losses import DrawnDivergence
 
         x = torch.from_numpy((X - self.mean_) / self.scale_).to(self.device_)
-        draws = torch.from_numpy(draws).to(x)[:, None, :].expand(-1, len(x), -1)
+        draws = torch.from_numpy(draws).to(x).expand(len(x), -1, -1)
         with torch.inference_mode():
             outputs = self.module_((x, draws))
             likelihood = self._likelihood(self._fitted_start(), torch.float64).to(x.device)
@@ -327,8 +354,9 @@ class VAETransformer(BaseAutoencoder):
     # hooks ------------------------------------------------------------------------------------
 
     def _make_start(self, rows, n_components, rng):
-        make = logistic_start if self.likelihood == "bernoulli" else probabilistic_pca
-        return make(rows, n_components, rng)
+        if self.likelihood == "bernoulli":
+            return logistic_start(rows, n_components, rng)
+        return probabilistic_pca(rows, n_components, rng, self.beta)
 
     def _kind(self):
         from skae.nn import VariationalAutoencoder
@@ -393,17 +421,20 @@ class VAETransformer(BaseAutoencoder):
         return super()._start_is_best(start)
 
     def _check_domain(self, X):
-        if self.likelihood == "bernoulli":
+        self._check_likelihood(X, self.likelihood)
+        return X
+
+    def _check_likelihood(self, X, likelihood):
+        if likelihood == "bernoulli":
             outside = np.flatnonzero((X < 0).any(axis=0) | (X > 1).any(axis=0))
             if len(outside):
                 column = outside[0]
                 name = repr(getattr(self, "feature_names_in_", {column: int(column)})[column])
                 raise ValueError(
                     f"likelihood='bernoulli' needs values within [0, 1], but column {name} has "
-                    f"values from {X[:, column].min():g} to {X[:, column].max():g}: scale it, for "
-                    "example with MinMaxScaler(clip=True), or take likelihood='gaussian'."
+                    f"values from {X[:, column].min():.9g} to {X[:, column].max():.9g}: scale it, "
+                    "for example with MinMaxScaler(clip=True), or take likelihood='gaussian'."
                 )
-        return X
 
     def _to_units_of_x(self, rows):
         if self._built["likelihood"] != "bernoulli":
@@ -434,8 +465,10 @@ class VAETransformer(BaseAutoencoder):
                 mean, log_variance = module.posterior(torch.from_numpy(x).to(self.device_))
                 square = square + torch.from_numpy(weight).to(mean) @ (mean**2 + log_variance.exp())
             divide_code(module, (square / len(rows)).sqrt())
+        module.float()  # what training goes on with, to the bit
 
     def _diagnose(self, rows):
+        self.__dict__.pop("noise_variance_", None)
         if self._built["likelihood"] == "gaussian":
             log_noise = max(float(self.module_.log_noise), self.module_.LEAST_LOG_NOISE)
             self.noise_variance_ = noise_unit(self._fitted_start()) * np.exp(log_noise)
@@ -446,7 +479,7 @@ class VAETransformer(BaseAutoencoder):
             divergence += weight @ (mean**2 + std**2 - 1 - 2 * np.log(std)) / 2
         self.kl_per_component_ = divergence / len(rows)
         self.active_units_ = square / len(rows) - (total / len(rows)) ** 2 > ACTIVE
-        if not self.active_units_.any():
+        if len(rows) >= FEWEST_ROWS and not self.active_units_.any():
             warnings.warn(
                 f"All {self.n_components_} units of the code are inactive: it says nothing about "
                 "the rows. Lower beta, set kl_warmup, or see whether the columns are correlated "

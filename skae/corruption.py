@@ -165,10 +165,10 @@ class Draws:
     def begin(self, generator):
         """Return what makes pairs (rows, draws) of the batches of a pass."""
         corrupt = self.noise.begin(generator) if self.noise else None
-        leading = () if self.n_draws is None else (self.n_draws,)
+        between = () if self.n_draws is None else (self.n_draws,)
 
         def pair(x):
-            shape = (*leading, len(x), self.n_components)
+            shape = (len(x), *between, self.n_components)
             draws = torch.randn(shape, generator=generator, dtype=x.dtype).to(x.device)
             return corrupt(x) if corrupt else x, draws
 

@@ -7,7 +7,7 @@ from torch import nn
 
 LEAST_SQUARE = 1e-12  # of a unit of the code, whose own is about 1
 LEAST_RATE = 0.01  # of activation, and of rest, where the divergence still has a slope
-NEW_SHARE = 0.05  # of a batch in the activation rate that training sees
+NEWEST = 0.05  # of a batch in the activation rate that training sees
 RAMP = 0.5  # in units of a unit's root mean square
 
 
@@ -161,7 +161,7 @@ class ActivationRate(nn.Module):
         if not self.training:
             return share
         earlier = share if self.earlier is None else self.earlier
-        self.earlier = torch.lerp(earlier, share, NEW_SHARE)
+        self.earlier = torch.lerp(earlier, share, NEWEST)
         return self.earlier
 
 

@@ -233,7 +233,7 @@ class VariationalOutputs(NamedTuple):
     """What a variational autoencoder gives for a batch.
 
     ``code`` is ``mean + exp(log_variance / 2) * draws``; with several draws a
-    row, these three and the reconstruction have a leading dimension.
+    row, code, draws and reconstruction have a leading dimension.
     """
 
     reconstruction: torch.Tensor
@@ -274,8 +274,14 @@ class VariationalAutoencoder(Autoencoder):
         return mean, log_variance.clamp(*self.LOG_VARIANCES)
 
     def forward(self, inputs):
-        """Return the `VariationalOutputs` of rows and standard normal draws."""
+        """Return the `VariationalOutputs` of rows and standard normal draws.
+
+        The draws have shape (n_samples, n_components), or, several a row,
+        (n_samples, n_draws, n_components).
+        """
         x, draws = inputs
+        if draws.dim() == 3:
+            draws = draws.transpose(0, 1)
         mean, log_variance = self.posterior(x)
         code = torch.addcmul(mean, (0.5 * log_variance).exp(), draws)
         reconstruction = self.decoder(code.flatten(0, -2)).unflatten(0, code.shape[:-1])
@@ -331,9 +337,9 @@ class SlopedAutoencoder(Autoencoder):
         So scaling a unit has no gradient even while its variance changes; with
         the gradient itself a unit that grows would be driven to grow further.
         """
-        running = self.variance.clamp(min=LEAST_VARIANCE)
         if not self.training:
-            return running
+            return code.var(0, unbiased=False).clamp(min=LEAST_VARIANCE)
+        running = self.variance.clamp(min=LEAST_VARIANCE)
         variance = (code - self.mean).square().mean(0)
         now = variance.detach()
         self.mean.lerp_(code.detach().mean(0), NEW_SHARE)

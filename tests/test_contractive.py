@@ -38,9 +38,13 @@ def rows(n_features, n=7):
 def test_of_a_linear_encoder_is_the_norm_of_its_matrix():
     encoder, x = residual(6, 3, None, None), rows(6)
     module = SlopedAutoencoder(encoder, residual(3, 6, None, None), 3).eval()
-    contraction = Contraction()(module(x), x)
+    _, squares = code_and_slopes(encoder, x)
     norm = torch.linalg.matrix_norm(encoder.linear.weight) ** 2
-    torch.testing.assert_close(contraction, norm.double().expand(7))
+    torch.testing.assert_close(squares.sum(1), norm.double().expand(7))
+    code = module(x).code
+    relative = encoder.linear.weight / code.std(0, unbiased=False)[:, None]
+    norm = torch.linalg.matrix_norm(relative) ** 2
+    torch.testing.assert_close(Contraction()(module(x), x), norm.double().expand(7))
 
 
 def own(n_inputs, n_outputs):
@@ -195,7 +199,7 @@ def test_held_out_score_of_the_start_is_that_of_pca_with_its_contraction(gaussia
     model = ContractiveAutoencoder(4, penalty_weight=0.1, max_iter=1).fit(train, X_val=test)
     pca = PCA(4).fit(train)
     error = np.sum((test - pca.inverse_transform(pca.transform(test))) ** 2, axis=1).mean()
-    matrix = pca.components_ / np.sqrt(pca.explained_variance_)[:, None] * train.std(axis=0)
+    matrix = pca.components_ * train.std(axis=0) / pca.transform(test).std(axis=0)[:, None]
     objective = error / train.var(axis=0).sum() + 0.1 * np.sum(matrix**2)
     np.testing.assert_allclose(1 - model.pca_score_, objective, rtol=1e-4)
 

@@ -2,9 +2,17 @@
 
 import numpy as np
 import pytest
+import torch
+from sklearn.base import clone
 from sklearn.decomposition import PCA
 
-from skae import AutoencoderTransformer
+from skae import (
+    AutoencoderTransformer,
+    ContractiveAutoencoder,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    VAETransformer,
+)
 from skae._floor import HeldOutCurves, split
 from skae._rows import Rows
 from skae.metrics import reconstruction_score
@@ -144,3 +152,38 @@ def test_weight_in_the_judgement():
     heavy = AutoencoderTransformer(1, random_state=0).fit(X, sample_weight=weight)
     plain = AutoencoderTransformer(1, random_state=0).fit(X)
     assert heavy.reconstruction_error(bent).mean() < 0.5 * plain.reconstruction_error(bent).mean()
+
+
+FAMILY = [
+    AutoencoderTransformer(3),
+    AutoencoderTransformer(3, tied_weights=True),
+    ContractiveAutoencoder(3),
+    ContractiveAutoencoder(3, penalty_weight=0.3),
+    DenoisingAutoencoder(3),
+    SparseAutoencoder(3),
+    SparseAutoencoder(3, penalty="kl"),
+    VAETransformer(3),
+    VAETransformer(3, beta=2.0),
+]
+
+
+@pytest.mark.parametrize("estimator", FAMILY, ids=repr)
+def test_weights_that_do_not_move_are_not_accepted(estimator, cancer):
+    estimator = clone(estimator).set_params(learning_rate_init=1e-12, random_state=0)
+    assert estimator.fit(np.tile(cancer[0], (2, 1))).best_iter_ == 0
+
+
+@pytest.mark.parametrize("weight", [0.1, 1.0])
+def test_a_code_that_shrinks_contracts_nothing(weight):
+    """Accepted or not, on fresh Gaussian rows no model is worse than PCA in its own objective."""
+    rng = np.random.default_rng(0)
+    X, fresh = (rng.normal(size=(n, 10)) * np.linspace(1, 2, 10) for n in (600, 3000))
+
+    def objective(model):
+        x = torch.from_numpy((fresh - model.mean_) / model.scale_)
+        return model._make_objective(model._fitted_start()).double()(model.module_(x), x).mean()
+
+    model = ContractiveAutoencoder(4, penalty_weight=weight, n_iter_no_change=8, random_state=0)
+    pca = clone(model).set_params(learning_rate_init=1e-12).fit(X)
+    assert pca.best_iter_ == 0
+    assert objective(model.fit(X)) < 1.01 * objective(pca)
