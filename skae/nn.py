@@ -327,9 +327,9 @@ class SlopedAutoencoder(Autoencoder):
         A mask says what of the code is used; units that are not have no slopes.
         """
         code, squares = code_and_slopes(self.encoder, x)
+        reconstruction = self.decode(code, mask)
         slopes = squares / self._variance(code)
-        slopes = slopes if mask is None else slopes * mask
-        return SlopedOutputs(self.decode(code, mask), code, slopes)
+        return SlopedOutputs(reconstruction, code, slopes if mask is None else slopes * mask)
 
     def _variance(self, code):
         """Return the running variance, with the relative gradient of this batch's.
