@@ -421,7 +421,7 @@ def test_activation_rates_are_those_of_the_units_that_are_left(digits):
 
 def test_slopes_of_units_that_are_cut_do_not_count():
     generator = torch.Generator().manual_seed(0)
-    plain = new_autoencoder(7, 4, (5,), "tanh", generator, True, ordered=True)
+    plain = new_autoencoder(7, 4, (5,), "tanh", generator, False, ordered=True)
     module = SlopedAutoencoder(plain.encoder, plain.decoder, 4).eval()
     x, mask = torch.randn(9, 7, generator=generator), Cuts(4).masks(torch.arange(9) % 4 + 1)
     torch.testing.assert_close(module(x, mask).slopes, module(x).slopes * mask)
