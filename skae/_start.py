@@ -86,6 +86,8 @@ def linear_start(rows, n_components, random_state):
     axes, singular_values = _principal_axes(rows, mean, n_components, random_state)
     k = _resolve(n_components, singular_values, rows.X.shape[1], total * len(rows))
     components, deviations = _pad(axes, singular_values, k, rows)
+    weights = weights / (weights.sum() or 1.0)
+    components[:, weights < np.finfo(np.float64).eps ** 2] = 0.0  # rounding, and nothing else
     explained = np.sum(singular_values[:k] ** 2) / (total * len(rows)) if total else 1.0
     unexplained = float(np.clip(1 - explained, 0, 1))
     n_left = min(rows.n_repeated, len(mean)) - k
@@ -93,7 +95,7 @@ def linear_start(rows, n_components, random_state):
     return LinearStart(
         mean=mean,
         scale=scale,
-        column_weights=weights / (weights.sum() or 1.0),
+        column_weights=weights,
         components=components,
         deviations=deviations,
         unexplained=unexplained,

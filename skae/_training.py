@@ -250,10 +250,7 @@ class AutoencoderNet(NeuralNet):
     def _next_rate(self):
         """Return the rate of the next step: a short rise, constant, and where asked for a fall."""
         self.steps_done += 1
-        rate = self.lr * min(
-            1.0,  # losses are shares of variance or nats a column: of the size of 1
-            WARM_UP_STEPS,
-        )
+        rate = self.lr * min(1.0, self.steps_done / WARM_UP_STEPS)
         progress = self.steps_done / (self.steps_an_epoch * self.max_epochs)
         if progress > self.settings.decay_from:
             rate *= max(0.0, 1 - progress) / (1 - self.settings.decay_from)

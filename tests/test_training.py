@@ -15,10 +15,11 @@ from torch import nn
 
 from skae import AutoencoderTransformer
 from skae._adam import FlatAdam
-from skae._architecture import new_autoencoder
+from skae._architecture import new_autoencoder, released
 from skae._batches import StandardisedRows, TensorBatches
 from skae._gradients import DERIVATIVES, ReconstructionGradient, has_gradient
 from skae._rows import Rows
+from skae._training import AutoencoderNet, Settings
 from skae.losses import Objective, SquaredError
 from skae.nn import ACTIVATIONS
 
@@ -519,3 +520,14 @@ def test_out_of_memory_names_the_batch_size(digits):
 def test_max_iter_reached_is_said(digits):
     with pytest.warns(ConvergenceWarning, match="max_iter=3 "):
         AutoencoderTransformer(4, max_iter=3, random_state=0).fit(digits[0])
+
+
+def test_the_rate_rises_in_twenty_steps_and_stays(gaussian):
+    rows = StandardisedRows(Rows(gaussian), gaussian.mean(axis=0), gaussian.std(axis=0))
+    estimator = AutoencoderTransformer(2, max_iter=1, early_stopping=False).fit(gaussian)
+    objective = estimator._make_objective(estimator._fitted_start())
+    settings = Settings(batch_size=32, learning_rate=0.5, max_iter=10)
+    net = AutoencoderNet(released(estimator.module_), objective, settings, rows, None, generator(0))
+    net.initialize()
+    rates = [net._next_rate() for _ in range(40)]
+    np.testing.assert_allclose(rates, 0.5 * np.minimum(1, np.arange(1, 41) / 20))
