@@ -15,7 +15,7 @@ from torch import nn
 
 from skae import AutoencoderTransformer
 from skae._adam import FlatAdam
-from skae._architecture import new_autoencoder, released
+from skae._architecture import new_autoencoder
 from skae._batches import StandardisedRows, TensorBatches
 from skae._gradients import DERIVATIVES, ReconstructionGradient, has_gradient
 from skae._rows import Rows
@@ -524,10 +524,10 @@ def test_max_iter_reached_is_said(digits):
 
 def test_the_rate_rises_in_twenty_steps_and_stays(gaussian):
     rows = StandardisedRows(Rows(gaussian), gaussian.mean(axis=0), gaussian.std(axis=0))
-    estimator = AutoencoderTransformer(2, max_iter=1, early_stopping=False).fit(gaussian)
-    objective = estimator._make_objective(estimator._fitted_start())
+    module = new_autoencoder(10, 2, (8,), "gelu", generator(), True)
+    objective = Objective(reconstruction=(SquaredError(torch.ones(10)), 1.0))
     settings = Settings(batch_size=32, learning_rate=0.5, max_iter=10)
-    net = AutoencoderNet(released(estimator.module_), objective, settings, rows, None, generator(0))
+    net = AutoencoderNet(module, objective, settings, rows, None, generator())
     net.initialize()
     rates = [net._next_rate() for _ in range(40)]
     np.testing.assert_allclose(rates, 0.5 * np.minimum(1, np.arange(1, 41) / 20))
