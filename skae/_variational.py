@@ -372,6 +372,14 @@ class VAETransformer(BaseAutoencoder):
         if self._has_floor():
             start_probabilistic(module, start, noise_unit(start))
 
+    def _trainable_module(self, generator):
+        module = super()._trainable_module(generator)
+        if self._built["likelihood"] == "bernoulli" and self._has_floor():
+            # a one in a column of zeros is many deviations off: Adam would throw its row's code
+            beside = module.encoder.nonlinear is not None
+            module.encoder.linear.weight.requires_grad_(not beside)
+        return module
+
     def _likelihood(self, start, dtype):
         """Return the term of the objective that compares rows with their reconstruction."""
         import torch
