@@ -2,7 +2,9 @@
 
 from numbers import Integral, Real
 
+import numpy as np
 from sklearn.base import _fit_context
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
 from sklearn.utils.validation import _check_sample_weight
 
@@ -30,6 +32,11 @@ def real(low, high=None, closed="left"):
 def integer(low, high=None):
     """An int of at least ``low``."""
     return Interval(Integral, low, high, closed="left")
+
+
+def private_random_state(random_state):
+    """Return a generator of the estimator's own: None never touches numpy's global one."""
+    return np.random.RandomState() if random_state is None else check_random_state(random_state)
 
 
 ACTIVATIONS = {"elu", "gelu", "identity", "logistic", "relu", "silu", "tanh"}

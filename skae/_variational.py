@@ -7,9 +7,9 @@ import numpy as np
 from scipy.special import expit, logsumexp
 from sklearn.utils.validation import check_is_fitted
 
-from skae._base import BaseAutoencoder, private_random_state
+from skae._base import BaseAutoencoder
 from skae._floor import FEWEST_ROWS
-from skae._params import AUTOENCODER, StrOptions, integer, real
+from skae._params import AUTOENCODER, StrOptions, integer, private_random_state, real
 from skae._probabilistic import (
     ProbabilisticStart,
     logistic_start,

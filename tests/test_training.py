@@ -500,12 +500,14 @@ def test_huge_learning_rate_never_gives_nan(digits):
 
 def test_keyboard_interrupt_propagates(digits):
     timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    outside = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
     timer.start()
     try:
         with pytest.raises(KeyboardInterrupt):
             short(max_iter=100_000).fit(digits[0])
     finally:
         timer.cancel()
+        signal.signal(signal.SIGINT, outside)
 
 
 def test_out_of_memory_names_the_batch_size(digits):
