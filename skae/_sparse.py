@@ -41,7 +41,8 @@ class SparseAutoencoder(BaseAutoencoder):
     ----------
     n_components : int, float or None, default=0.95
         As in `AutoencoderTransformer`: for a float, the size whose
-        reconstruction explains that share. More components than columns (an
+        reconstruction explains that share; with "kl" PCA's number, for a code
+        that is cut would miss its rate. More components than columns (an
         overcomplete code) make sense here: those beyond the rank of X start
         in random directions, which the decoder does not yet use.
     penalty : {"l1", "kl"}, default="l1"
@@ -224,6 +225,10 @@ class SparseAutoencoder(BaseAutoencoder):
 
     def _start_is_best(self, start):
         return not start.column_weights.any()  # PCA leaves the code dense
+
+    def _chooses_size(self):
+        # a code that is cut and trained for a few epochs more misses its rate
+        return self.penalty != "kl" and super()._chooses_size()
 
     def _tolerance(self, start_loss):
         return self.tol * min(start_loss, 1.0)  # the start's divergence may exceed all variance

@@ -116,7 +116,9 @@ def test_more_weight_more_zeros(digits, k):
     assert min(scores) > 0.7
 
 
-@pytest.mark.parametrize(("k", "sparsity"), [(16, 0.1), (16, 0.3), (100, 0.05), (100, 0.1)])
+@pytest.mark.parametrize(
+    ("k", "sparsity"), [(16, 0.1), (16, 0.3), (100, 0.05), (100, 0.1), (0.95, 0.1)]
+)
 def test_rate_reaches_the_target(digits, k, sparsity):
     train = digits[0]
     model = SparseAutoencoder(k, penalty="kl", sparsity=sparsity, random_state=0).fit(train)
