@@ -4,6 +4,7 @@ from skae._autoencoder import AutoencoderTransformer
 from skae._contractive import ContractiveAutoencoder
 from skae._denoising import DenoisingAutoencoder
 from skae._sparse import SparseAutoencoder
+from skae._table import TableEncoder
 from skae._variational import VAETransformer
 
 __all__ = [
@@ -11,5 +12,6 @@ __all__ = [
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",
     "SparseAutoencoder",
+    "TableEncoder",
     "VAETransformer",
 ]

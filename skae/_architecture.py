@@ -35,7 +35,7 @@ def draws_from_global(activation, custom):
 
 
 def new_autoencoder(
-    n_features,
+    widths,
     n_components,
     hidden,
     activation,
@@ -50,7 +50,9 @@ def new_autoencoder(
 
     Parameters
     ----------
-    n_features, n_components : int
+    widths : (int, int)
+        Columns of the encoder's input and of the decoder's output.
+    n_components : int
     hidden : tuple of int
         Hidden units of the encoder; the decoder mirrors them.
     activation : str or callable
@@ -86,8 +88,8 @@ def new_autoencoder(
             bent = MLP([n_inputs, *hidden, n_outputs], activation, generator, linear_path)
         return Residual(straight, bent)
 
-    encoder = half(n_features, kind.WIDTH * n_components, hidden, custom[0], offset)
-    decoder = half(n_components, n_features, hidden[::-1], custom[1])
+    encoder = half(widths[0], kind.WIDTH * n_components, hidden, custom[0], offset)
+    decoder = half(n_components, widths[1], hidden[::-1], custom[1])
     if ordered and hidden and isinstance(decoder.nonlinear, MLP):
         decoder = PrefixDecoder(decoder.linear, decoder.nonlinear)
     return kind(encoder, decoder)
@@ -116,7 +118,7 @@ def _custom(make, n_inputs, n_outputs):
 def start_at(module, start):
     """Set the linear maps to a `LinearStart`, in the units of standardised rows and whitened code."""
     encoder, decoder = linear_maps(start)
-    module.encoder.linear.weight.copy_(encoder)
+    _set_encoder(module.encoder.linear.weight, encoder)
     if module.encoder.linear.bias is not None:
         module.encoder.linear.bias.copy_(torch.from_numpy(start.offset / start.deviations))
     module.decoder.linear.weight.copy_(decoder)
@@ -127,8 +129,8 @@ def start_probabilistic(module, start, unit):
     """Set a variational autoencoder to a `ProbabilisticStart`; ``unit`` is what its noise is in."""
     encoder, decoder = linear_maps(start)
     k, linear = len(encoder), module.encoder.linear
-    linear.weight[:k].copy_(encoder)
-    linear.weight[k:].zero_()
+    linear.weight.zero_()
+    linear.weight[:k, : encoder.shape[1]].copy_(encoder)
     linear.bias[:k].zero_()
     linear.bias[k:].copy_(torch.from_numpy(start.log_variance))
     module.decoder.linear.weight.copy_(decoder)
@@ -156,6 +158,12 @@ def divide_code(module, spread):
             layer.weight *= spread
 
 
+def _set_encoder(weight, encoder):
+    """Set a linear map of rows; what tells of missing cells says nothing at first."""
+    weight.zero_()
+    weight[:, : encoder.shape[1]].copy_(encoder)
+
+
 def linear_maps(start):
     """Return the weights of the start's encoder and decoder, between standardised rows and whitened code."""
     encoder = start.encoder / start.deviations[:, None]
@@ -176,7 +184,7 @@ def released(module):
     return module
 
 
-def take_prefix(module, wide, n_features, k):
+def take_prefix(module, wide, n_inputs, k):
     """Fill a module with that part of a wider one that makes the first ``k`` units of its code."""
     weights = wide.state_dict()
     try:
@@ -187,7 +195,7 @@ def take_prefix(module, wide, n_features, k):
             }
         )
         _untold(module, wide, k)
-        same = _is_prefix(module, wide, n_features, k)
+        same = _is_prefix(module, wide, n_inputs, k)
     except (KeyError, RuntimeError):
         same = False
     if not same:
@@ -207,11 +215,11 @@ def _untold(module, wide, k):
 
 
 @torch.no_grad()
-def _is_prefix(module, wide, n_features, k):
+def _is_prefix(module, wide, n_inputs, k):
     """Return whether a module's code is the wider one's beginning, and is decoded like that."""
     like = next(wide.parameters())
-    x = torch.linspace(-1, 1, 2 * n_features, dtype=like.dtype, device=like.device)
-    x = x.view(2, n_features)
+    x = torch.linspace(-1, 1, 2 * n_inputs, dtype=like.dtype, device=like.device)
+    x = x.view(2, n_inputs)
     code, wide_code = (_inside(m.encoder)(x) for m in (module, wide))
     if not torch.allclose(code, wide_code[:, :k]):
         return False

@@ -273,6 +273,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         encoder=None,
         decoder=None,
         ordered=False,
+        categorical_features="from_dtype",
+        min_frequency="auto",
+        column_weights=None,
         batch_size="auto",
         learning_rate_init=0.01,
         alpha=0.1,
@@ -299,6 +302,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.encoder = encoder
         self.decoder = decoder
         self.ordered = ordered
+        self.categorical_features = categorical_features
+        self.min_frequency = min_frequency
+        self.column_weights = column_weights
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init
         self.alpha = alpha

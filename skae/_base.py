@@ -11,10 +11,12 @@ from importlib.metadata import version
 from itertools import pairwise
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted
 
 from skae._floor import FEWEST_ROWS
+from skae._frames import one_row
 from skae._params import (
     CallbackSupportMixin,
     check_sample_weight,
@@ -24,11 +26,11 @@ from skae._params import (
 )
 from skae._prefixes import OrderedComponents
 from skae._progress import Progress
-from skae._rows import Rows
 from skae._start import LinearStart, linear_start
+from skae._table_start import TableStart, table_start
+from skae._tables import DTYPES, Tables
 from skae.metrics import explained_share
 
-DTYPES = (np.float64, np.float32)
 AUTO_HIDDEN, AUTO_HIDDEN_SMALL, SMALL = (128, 128), (64,), 500  # up to SMALL rows
 LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to learn
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"
@@ -39,6 +41,7 @@ PARTIAL_RATE = 0.3  # share of the learning rate that partial_fit takes
 class BaseAutoencoder(
     CallbackSupportMixin,
     OrderedComponents,
+    Tables,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     BaseEstimator,
@@ -80,15 +83,25 @@ class BaseAutoencoder(
     _least_range = -np.inf  # codes from minus to plus this are the trained decoder's in any case
 
     def _make_start(self, rows, n_components, rng):
-        """Return the start of some rows, of the class `_start_kind`."""
-        return linear_start(rows, n_components, rng)
+        """Return the start of some rows, a `LinearStart`."""
+        return self._linear_or_table_start(rows, n_components, rng)
+
+    def _linear_or_table_start(self, rows, n_components, rng):
+        """Return PCA, or what takes its place for a table."""
+        if rows.blocks is None:
+            return linear_start(rows, n_components, rng)
+        return table_start(rows, n_components, rng, self._hidden)
+
+    def _kind_of_start(self):
+        """Return the class of the start."""
+        return self._start_kind if self._blocks is None else TableStart
 
     def _new_module(self, generator, linear=False):
         """Return a module with new weights; with ``linear``, its linear maps alone."""
         from skae._architecture import new_autoencoder
 
         return new_autoencoder(
-            self.n_features_in_,
+            (self._n_inputs, self._width),
             self.n_components_,
             self.hidden_layer_sizes_,
             self._built["activation"],
@@ -120,8 +133,12 @@ class BaseAutoencoder(
         """Return the `Objective` of a training."""
         import torch
 
+        from skae._cells import CellError
         from skae.losses import Objective, SquaredError
 
+        if self._blocks is not None:
+            weights = torch.as_tensor(self._cell_weights(start), dtype=torch.float32)
+            return Objective(reconstruction=(CellError(self._cells(start), weights), 1.0))
         column_weights = torch.as_tensor(start.column_weights, dtype=torch.float32)
         return Objective(reconstruction=(SquaredError(column_weights), 1.0))
 
@@ -130,11 +147,19 @@ class BaseAutoencoder(
         from skae.corruption import Jitter
 
         level = self._input_noise * np.sqrt(start.unexplained)
-        return Jitter(level) if self._has_floor() else None
+        return self._with_holes(Jitter(level) if self._has_floor() else None)
+
+    def _with_holes(self, noise):
+        """Return a corruption that hides cells as well, where the table has holes."""
+        from skae.corruption import Hiding
+
+        if not self._hidden:
+            return noise
+        return Hiding(self._hidden, self._blocks.owner, noise)
 
     def _make_held_out_corruption(self, start):
         """Return what is done to the inputs of held-out rows, or None."""
-        return
+        return self._with_holes(None)
 
     def _has_offset(self):
         """Return whether the encoder's linear map adds a constant."""
@@ -204,8 +229,7 @@ class BaseAutoencoder(
         rows = self._check_rows(X, sample_weight, reset=not warm)
         held_out = None
         if X_val is not None:
-            X_val = validate_data(self, X_val, dtype=DTYPES, reset=False)
-            held_out = Rows(self._check_domain(X_val))
+            held_out = self._rows(self._check_domain(self._read(X_val, reset=False)))
             if len(held_out) < FEWEST_ROWS:
                 raise ValueError(
                     f"X_val has {len(held_out)} rows: at least {FEWEST_ROWS} are needed to judge."
@@ -285,13 +309,13 @@ class BaseAutoencoder(
         return self
 
     def _check_rows(self, X, sample_weight, reset):
-        X = self._check_domain(validate_data(self, X, dtype=DTYPES, reset=reset))
+        X = self._check_domain(self._read(X, reset, sample_weight))
         if sample_weight is None:
-            return Rows(X)
+            return self._rows(X)
         weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         if not weight.any():
             raise ValueError("sample_weight is zero for every row: at least one must be positive.")
-        return Rows(X, np.flatnonzero(weight), weight)
+        return self._rows(X, np.flatnonzero(weight), weight)
 
     def _check_first_batch(self, rows, start):
         if len(rows) < len(start.deviations):
@@ -410,8 +434,17 @@ class BaseAutoencoder(
 
         if self._nonlinear:
             return released(deepcopy(self.module_)).float().requires_grad_(True)
-        module = self._new_module(generator)
+        module = self._blank_module(generator)
         self._start_at(module, self._present_start())
+        return module
+
+    def _blank_module(self, generator, linear=False):
+        """Return a new module that knows what to do with missing cells."""
+        module = self._new_module(generator, linear)
+        if self._blocks is not None:
+            from skae._cells import Holes
+
+            module.holes = Holes(self._blocks)
         return module
 
     def _present_start(self):
@@ -419,7 +452,7 @@ class BaseAutoencoder(
         return self._fitted_start().first(self.n_components_)
 
     def _fitted_start(self):
-        return self._start_kind(**self._start)
+        return self._kind_of_start()(**self._start)
 
     def _take(self, fitted, rows=None):
         """Make a `Fitted` the estimator's state; ``rows`` are all training rows, where known."""
@@ -453,7 +486,7 @@ class BaseAutoencoder(
             self._code_scale = 1 / spread if self.whiten else units
 
     def _linear_module(self, start):
-        module = self._new_module(None, linear=True).double()
+        module = self._blank_module(None, linear=True).double()
         self._start_at(module, start)
         return module.requires_grad_(False)
 
@@ -483,7 +516,7 @@ class BaseAutoencoder(
 
     def _step_flops(self):
         """Return about how many floating-point operations a training step takes."""
-        widths = [self.n_features_in_, *self.hidden_layer_sizes_, self.n_components_]
+        widths = [self._n_inputs, *self.hidden_layer_sizes_, self.n_components_]
         products = sum(a * b for a, b in pairwise(widths)) + widths[0] * widths[-1]
         return 12 * self.batch_size_ * products
 
@@ -514,17 +547,19 @@ class BaseAutoencoder(
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features_in_)
-            In the dtype of Z and the units of the training rows.
+        X : ndarray or frame of shape (n_samples, n_features_in_)
+            In the dtype of Z and the units of the training rows. A frame like
+            that of the fit, where it had categories or dates, or where
+            `set_output` asks for frames.
         """
         check_is_fitted(self)
-        Z = check_array(Z, dtype=DTYPES, input_name="Z")
+        given, Z = Z, check_array(Z, dtype=DTYPES, input_name="Z")
         if Z.shape[1] != self.n_components_:
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, but this {type(self).__name__} has "
                 f"{self.n_components_} components: pass what transform returned."
             )
-        return self._decode(Z)
+        return self._give(self._decode_cells(Z), given)
 
     def reconstruct(self, X):
         """Return ``inverse_transform(transform(X))``.
@@ -535,9 +570,9 @@ class BaseAutoencoder(
 
         Returns
         -------
-        reconstruction : ndarray of shape (n_samples, n_features)
+        reconstruction : ndarray or frame of shape (n_samples, n_features)
         """
-        return self._decode(self._encode(self._check_known(X)))
+        return self._give(self._decode_cells(self._encode(self._check_known(X))), X)
 
     def reconstruction_error(self, X, per_feature=False):
         """Return the squared reconstruction error of rows, in the squared units of X.
@@ -551,9 +586,15 @@ class BaseAutoencoder(
         Returns
         -------
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            float64.
+            float64. Of the cells that are present (NaN for others). In a
+            table with categories or dates each column is in units of its own
+            baseline: squares of the standard deviation for numbers, nats over
+            the entropy of the levels for categories.
         """
         X = self._check_known(X)
+        if self._blocks is not None:
+            return self._table_error(X, per_feature)
+        X = X.toarray() if sparse.issparse(X) else X
         error = np.subtract(X, self._decode(self._encode(X)), dtype=np.float64)
         error *= error
         return error if per_feature else error.sum(axis=1)
@@ -578,6 +619,9 @@ class BaseAutoencoder(
             At most 1; larger is better.
         """
         X = self._check_known(X)
+        if self._blocks is not None:
+            return self._table_score(X)
+        X = X.toarray() if sparse.issparse(X) else X
         return explained_share(X, self._decode(self._encode(X)))
 
     def interpolate(self, a, b, n_steps=10):
@@ -597,16 +641,22 @@ class BaseAutoencoder(
         """
         if n_steps < 2:
             raise ValueError(f"n_steps={n_steps}: a way needs at least 2 steps, its two ends.")
+        codes = self._codes_of_ends(a, b)
+        share = np.linspace(0, 1, n_steps, dtype=codes.dtype)[:, None]
+        return self._give(self._decode_cells((1 - share) * codes[0] + share * codes[1]))
+
+    def _codes_of_ends(self, a, b):
+        """Return the codes of two rows."""
         check_is_fitted(self)
+        if self._blocks is not None:
+            return np.vstack([self._encode(self._check_known(one_row(end))) for end in (a, b)])
         ends = check_array(np.vstack([np.ravel(a), np.ravel(b)]), dtype=DTYPES)
         if ends.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"The rows have {ends.shape[1]} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input."
             )
-        codes = self._encode(ends)
-        share = np.linspace(0, 1, n_steps, dtype=codes.dtype)[:, None]
-        return self._decode((1 - share) * codes[0] + share * codes[1])
+        return self._encode(ends)
 
     def __sklearn_is_fitted__(self):
         """Return whether there is a model, also after a fit that failed."""
@@ -619,12 +669,15 @@ class BaseAutoencoder(
     def __sklearn_tags__(self):
         """Return the tags: float32 stays float32."""
         tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
+        tags.input_tags.categorical = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     def _check_known(self, X):
         check_is_fitted(self)
-        return validate_data(self, X, dtype=DTYPES, reset=False)
+        return self._read(X, reset=False)
 
     def _encode(self, X):
         code_scale = self._units(X.dtype)[2]
@@ -643,25 +696,27 @@ class BaseAutoencoder(
         rest = (self.mean_ - mean).astype(X.dtype)  # what float32 cannot hold of the mean
 
         def standardise(rows, out):
-            np.subtract(rows, mean, out=out)
+            np.subtract(self._wide(rows), mean, out=out)
             if X.dtype == np.float32:
                 out -= rest
             out /= scale
 
-        return apply(function, X, n_outputs, self.device_, standardise, after)
+        return apply(function, X, n_outputs, self.device_, standardise, after, self._width)
 
     def _decode(self, Z):
+        decoder = self._module_for(Z.dtype).decoder
+        return self._apply_to_codes(Z, decoder, self.n_features_in_, self._to_units_of_x)
+
+    def _apply_to_codes(self, Z, function, n_outputs, after=lambda out: out):
+        """Return a function at codes."""
         from skae._inference import apply
 
         code_scale = self._units(Z.dtype)[2]
-        return apply(
-            self._module_for(Z.dtype).decoder,
-            Z,
-            self.n_features_in_,
-            self.device_,
-            before=lambda code, out: np.divide(code, code_scale, out=out),
-            after=self._to_units_of_x,
-        )
+
+        def to_module(code, out):
+            np.divide(code, code_scale, out=out)
+
+        return apply(function, Z, n_outputs, self.device_, to_module, after)
 
     def _to_units_of_x(self, rows):
         """Turn the decoder's outputs into rows, in place."""
@@ -689,6 +744,7 @@ class BaseAutoencoder(
         if "module_" in state:
             state["module_"] = _arrays(state["module_"].state_dict())
             state["_skae_version"] = version("skae")
+        self._plain_tables(state)
         if state.get("_optimizer_state"):
             state["_optimizer_state"] = _arrays(state["_optimizer_state"])
         return state
@@ -696,6 +752,7 @@ class BaseAutoencoder(
     def __setstate__(self, state):
         """Build the module anew and fill it; torch checks names and shapes."""
         state = dict(state)
+        self._table_objects(state)
         weights = state.pop("module_", None)
         super().__setstate__(state)
         if weights is not None:
@@ -713,7 +770,7 @@ class BaseAutoencoder(
         from skae._architecture import confined, global_generator
 
         with global_generator(0) if self._draws_from_global() else nullcontext():
-            module = self._new_module(torch.Generator(), linear=not self._nonlinear)
+            module = self._blank_module(torch.Generator(), linear=not self._nonlinear)
         if self._confined:
             module = confined(module)
         return module.double()

@@ -34,7 +34,7 @@ class StandardisedRows(Dataset):
         self.weight = None
         if rows.weight is not None:
             self.weight = torch.as_tensor(rows.weight, dtype=torch.float32, device=device)
-        cells = len(rows) * rows.X.shape[1]
+        cells = len(rows) * rows.width
         self._ready = None
         if 4 * cells <= READY_BYTES:
             self._ready = self._standardise(slice(None))
@@ -53,7 +53,7 @@ class StandardisedRows(Dataset):
     @property
     def n_features(self):
         """Number of columns."""
-        return self.rows.X.shape[1]
+        return self.rows.width
 
     def take(self, index):
         """Return the standardised rows of a slice or at the places in a tensor."""
@@ -63,12 +63,12 @@ class StandardisedRows(Dataset):
 
     def _standardise(self, index):
         """Standardise block by block: each block stays in the processor's cache."""
-        index = self.rows.index[index]
+        index = np.arange(len(self))[index] if isinstance(index, slice) else index
         out = torch.empty(len(index), self.n_features, dtype=torch.float32)
         step = max(1, BLOCK_CELLS // max(1, self.n_features))
         for start in range(0, len(index), step):
             block = slice(start, start + step)
-            out[block] = self._scaled(np.take(self.rows.X, index[block], axis=0))
+            out[block] = self._scaled(self.rows.take(index[block]))
         return out.to(self.device)
 
     def _scaled(self, block):

@@ -7,14 +7,14 @@ CHUNK_CELLS = 2**18
 MARGIN = 1.0  # how far beyond the training range a trained module is trusted, in its widths
 
 
-def apply(module, X, n_outputs, device, before, after):
+def apply(module, X, n_outputs, device, before, after, n_inputs=None):
     """Return ``module`` of every row of ``X``, in the dtype of X.
 
     Parameters
     ----------
     module : nn.Module
         Its parameters have the dtype of ``X``.
-    X : ndarray of shape (n_samples, n_inputs)
+    X : ndarray or CSR matrix of shape (n_samples, n_columns)
         Only read.
     n_outputs : int
     device : str
@@ -23,6 +23,8 @@ def apply(module, X, n_outputs, device, before, after):
         ``before(rows, out)`` writes what the module gets.
     after : callable
         ``after(rows)`` works in place.
+    n_inputs : int or None
+        Columns of what the module gets; by default those of ``X``.
 
     Returns
     -------
@@ -33,13 +35,14 @@ def apply(module, X, n_outputs, device, before, after):
     ValueError
         If a result is not finite.
     """
-    out = np.empty((len(X), n_outputs), dtype=X.dtype)
-    n_rows = max(1, CHUNK_CELLS // max(1, X.shape[1], n_outputs))
-    place = np.empty((min(n_rows, len(X)), X.shape[1]), dtype=X.dtype)
+    n_samples, n_inputs = X.shape[0], X.shape[1] if n_inputs is None else n_inputs
+    out = np.empty((n_samples, n_outputs), dtype=X.dtype)
+    n_rows = max(1, CHUNK_CELLS // max(1, n_inputs, n_outputs))
+    place = np.empty((min(n_rows, n_samples), n_inputs), dtype=X.dtype)
     with torch.inference_mode(), np.errstate(over="ignore", invalid="ignore"):
-        for start in range(0, len(X), n_rows):
+        for start in range(0, n_samples, n_rows):
             rows = slice(start, start + n_rows)
-            inputs = place[: len(X[rows])]
+            inputs = place[: len(out[rows])]
             before(X[rows], inputs)
             out[rows] = module(torch.from_numpy(inputs).to(device)).cpu().numpy()
             after(out[rows])
@@ -66,7 +69,7 @@ def survey(module, rows, start, device):
         for chunk, weight in rows.chunks():
             x = torch.from_numpy((chunk - start.mean) / start.scale).to(device)
             z = module.encode(x)
-            inputs.add(x)
+            inputs.add(module.inputs(x))
             codes.add(z)
             w = torch.from_numpy(weight).to(device)
             total = total + torch.stack([w @ z, w @ z**2])

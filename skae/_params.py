@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_sample_weight
 
 try:  # experimental in scikit-learn 1.9, absent before
@@ -18,6 +19,11 @@ except ImportError:
     def with_callbacks(method):
         """Leave ``method`` as it is."""
         return method
+
+
+def frames_asked_for(estimator):
+    """Return what `set_output` asks for: "default", "pandas" or "polars"."""
+    return _get_output_config("transform", estimator)["dense"]
 
 
 check_sample_weight = _check_sample_weight
@@ -41,6 +47,9 @@ def private_random_state(random_state):
 
 ACTIVATIONS = {"elu", "gelu", "identity", "logistic", "relu", "silu", "tanh"}
 
+CATEGORICAL_FEATURES = [StrOptions({"from_dtype"}), "array-like", None]
+MIN_FREQUENCY = [StrOptions({"auto"}), integer(1), Interval(RealNotInt, 0, 1, closed="neither")]
+
 AUTOENCODER = {
     "n_components": [integer(1), Interval(RealNotInt, 0, 1, closed="neither"), None],
     "hidden_layer_sizes": [StrOptions({"auto"}), "array-like", integer(1)],
@@ -50,6 +59,9 @@ AUTOENCODER = {
     "encoder": [callable, None],
     "decoder": [callable, None],
     "ordered": ["boolean"],
+    "categorical_features": CATEGORICAL_FEATURES,
+    "min_frequency": MIN_FREQUENCY,
+    "column_weights": ["array-like", dict, None],
     "batch_size": [StrOptions({"auto"}), integer(1)],
     "learning_rate_init": [real(0, closed="neither")],
     "alpha": [real(0)],

@@ -116,7 +116,7 @@ class OrderedComponents:
 
         wide, self.n_components_, self._prefixes = self.module_, k, self._orders()
         module = self._empty_module().to(self.device_).eval().requires_grad_(False)
-        take_prefix(module, wide, self.n_features_in_, k)
+        take_prefix(module, wide, self._n_inputs, k)
         self.module_ = module
         self._code_scale, self._optimizer_state = self._code_scale[:k], None
         self.__dict__.pop("_module_float32", None)

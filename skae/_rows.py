@@ -1,6 +1,7 @@
 """Rows of a table, read in chunks and weighted."""
 
 import numpy as np
+from scipy import sparse
 
 CHUNK_BYTES = 2**24
 
@@ -10,17 +11,20 @@ class Rows:
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, n_features), float32 or float64
+    X : ndarray or CSR matrix of shape (n_rows, n_columns), float32 or float64
     index : ndarray of int or None
         Which rows; None for all of them.
     weight : ndarray of shape (n_rows,) or None
         Weight of every row of ``X``. Over the chosen rows they are scaled to
         a mean of 1.
+    blocks : Blocks or None
+        What the columns of ``X`` are, where it is a coded table: its rows are
+        then read as those of the wide matrix, NaN where a cell is missing.
     """
 
-    def __init__(self, X, index=None, weight=None):
-        self.X = X
-        self.index = np.arange(len(X)) if index is None else index
+    def __init__(self, X, index=None, weight=None, blocks=None):
+        self.X, self.blocks = X, blocks
+        self.index = np.arange(X.shape[0]) if index is None else index
         self.weight = None
         if weight is not None:
             share = weight[self.index] / weight.max()
@@ -40,15 +44,33 @@ class Rows:
 
     def subset(self, places):
         """Return the rows at some places of this subset, as a subset of the same matrix."""
-        return Rows(self.X, self.index[places], self._all_weight)
+        return Rows(self.X, self.index[places], self._all_weight, self.blocks)
+
+    @property
+    def width(self):
+        """Number of columns of the rows that are read."""
+        return self.X.shape[1] if self.blocks is None else self.blocks.width
+
+    @property
+    def is_narrow(self):
+        """Whether the rows take far less memory than what is read of them."""
+        return self.blocks is not None or sparse.issparse(self.X)
+
+    def raw(self, index):
+        """Return rows of ``X`` itself at places ``index`` of this subset."""
+        places = self.index[index]
+        return self.X[places] if sparse.issparse(self.X) else np.take(self.X, places, axis=0)
 
     def take(self, index):
         """Return the rows at places ``index`` of this subset, in the dtype of X."""
-        return np.take(self.X, self.index[index], axis=0)
+        rows = self.raw(index)
+        if self.blocks is not None:
+            return self.blocks.widen(rows)
+        return rows.toarray() if sparse.issparse(rows) else rows
 
     def spans(self):
         """Yield slices of consecutive rows that take about ``CHUNK_BYTES`` each in float64."""
-        step = max(1, CHUNK_BYTES // (8 * max(1, self.X.shape[1])))
+        step = max(1, CHUNK_BYTES // (8 * max(1, self.width)))
         for start in range(0, len(self), step):
             yield slice(start, min(start + step, len(self)))
 

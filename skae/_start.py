@@ -10,6 +10,8 @@ from sklearn.utils.extmath import randomized_svd, svd_flip
 SMALL_SVD = 2**21  # cells up to which the exact decomposition of the rows costs next to nothing
 WIDEST_COVARIANCE = 4096  # columns
 ROWS_A_COLUMN = 5  # below, moments of unknown noise cannot be estimated
+MOST_AXES = 256  # that are found by passes over the rows, where no number is given
+OVERSAMPLING, PASSES = 10, 7  # axes more than needed, and power iterations
 LEAST_EIGENVALUE = 1e-12  # of a covariance, relative to its largest
 
 
@@ -84,7 +86,7 @@ def linear_start(rows, n_components, random_state):
     scale = np.sqrt(np.where(varies, variance, 1.0))
     weights = np.where(varies, variance, 0.0)
     axes, singular_values = _principal_axes(rows, mean, n_components, random_state)
-    k = _resolve(n_components, singular_values, rows.X.shape[1], total * len(rows))
+    k = _resolve(n_components, singular_values, rows.width, total * len(rows))
     components, deviations = _pad(axes, singular_values, k, rows)
     weights = weights / (weights.sum() or 1.0)
     components[:, weights < np.finfo(np.float64).eps ** 2] = 0.0  # rounding, and nothing else
@@ -129,11 +131,26 @@ def linear_denoiser(rows, n_components, make_noise, random_state):
     random_state : RandomState
     """
     start = linear_start(rows, n_components, random_state)
-    noise, n_features = make_noise(start), rows.X.shape[1]
+    noise, n_features = make_noise(start), rows.width
     few = not hasattr(noise, "moments") and len(rows) < ROWS_A_COLUMN * n_features
     if few or n_features > WIDEST_COVARIANCE:
         return replace(start, unexplained=1.0 if start.column_weights.any() else 0.0)
-    with_clean, noisy, mean = _noisy_moments(rows, start, noise, random_state)
+    return reduced_rank(start, *_noisy_moments(rows, start, noise, random_state))
+
+
+def reduced_rank(start, with_clean, noisy, mean):
+    """Return the reduced-rank regression of clean rows on noisy ones, in place of their PCA.
+
+    Parameters
+    ----------
+    start : LinearStart
+        PCA of the clean rows.
+    with_clean, noisy : ndarray of shape (n_features, n_features)
+        Covariance of clean with noisy rows and of noisy rows, standardised.
+    mean : ndarray of shape (n_features,)
+        Of the noisy rows.
+    """
+    n_features = len(start.mean)
     regression = _divide(with_clean, noisy)
     explained = regression @ with_clean.T * start.scale * start.scale[:, None]
     values, vectors = linalg.eigh((explained + explained.T) / 2, check_finite=False)
@@ -206,9 +223,11 @@ def _rounding(n_samples, mean, variance):
 
 def _principal_axes(rows, mean, n_components, random_state):
     """Return principal axes, one a row, and singular values, largest first."""
-    n_samples, n_features = len(rows), rows.X.shape[1]
+    n_samples, n_features = len(rows), rows.width
     if n_samples * n_features > SMALL_SVD and n_features <= min(n_samples, WIDEST_COVARIANCE):
         return _axes_of_covariance(rows, mean)
+    if n_samples * n_features > SMALL_SVD and rows.is_narrow:
+        return _axes_by_passes(rows, mean, n_components, random_state)
     centred = np.concatenate([(c - mean) * np.sqrt(w)[:, None] for c, w in rows.chunks()])
     smallest = min(n_samples, n_features)
     if (
@@ -227,6 +246,33 @@ def _axes_of_covariance(rows, mean):
     values, vectors = linalg.eigh(covariance, check_finite=False)
     axes = svd_flip(None, vectors.T[::-1], u_based_decision=False)[1]
     return axes, np.sqrt(np.clip(values[::-1], 0, None))
+
+
+def _axes_by_passes(rows, mean, n_components, random_state):
+    """Return leading axes and singular values of rows that are never whole in memory.
+
+    A randomised range finder with a pass over the rows for each of its power
+    iterations (Halko, Martinsson & Tropp, Finding structure with randomness,
+    2011, DOI 10.1137/090771806).
+    """
+    smallest = min(len(rows), rows.width)
+    whole = isinstance(n_components, Integral)
+    k = min(smallest, (n_components if whole else MOST_AXES) + OVERSAMPLING)
+    basis = random_state.normal(size=(rows.width, k))
+    for _ in range(PASSES):
+        basis = linalg.qr(_through(rows, mean, basis), mode="economic", check_finite=False)[0]
+    small = basis.T @ _through(rows, mean, basis)
+    values, vectors = linalg.eigh((small + small.T) / 2, check_finite=False)
+    axes = svd_flip(None, (basis @ vectors).T[::-1], u_based_decision=False)[1]
+    return axes, np.sqrt(np.clip(values[::-1], 0, None))
+
+
+def _through(rows, mean, basis):
+    """Return the scatter matrix of the rows times a basis."""
+    return sum(
+        (chunk - mean).T @ (weight[:, None] * ((chunk - mean) @ basis))
+        for chunk, weight in rows.chunks()
+    )
 
 
 def _resolve(n_components, singular_values, n_features, total):

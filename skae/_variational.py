@@ -191,6 +191,9 @@ class VAETransformer(BaseAutoencoder):
         linear_path="pca",
         encoder=None,
         decoder=None,
+        categorical_features="from_dtype",
+        min_frequency="auto",
+        column_weights=None,
         batch_size="auto",
         learning_rate_init=0.01,
         alpha=0.1,
@@ -216,6 +219,9 @@ class VAETransformer(BaseAutoencoder):
         self.linear_path = linear_path
         self.encoder = encoder
         self.decoder = decoder
+        self.categorical_features = categorical_features
+        self.min_frequency = min_frequency
+        self.column_weights = column_weights
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init
         self.alpha = alpha

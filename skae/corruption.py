@@ -146,6 +146,37 @@ class SwapNoise:
 
 
 @dataclass(frozen=True)
+class Hiding:
+    """Cells of a table become missing: each with probability ``share``.
+
+    Parameters
+    ----------
+    share : float
+    owner : ndarray of shape (width,)
+        To which cell each column of the wide rows belongs.
+    noise : object or None
+        What is done to the cells that stay.
+    """
+
+    share: float
+    owner: np.ndarray = field(repr=False)
+    noise: object = None
+
+    def begin(self, generator):
+        """Return what hides cells of a batch."""
+        corrupt = self.noise.begin(generator) if self.noise else None
+        owner = torch.from_numpy(self.owner)
+        n_cells = int(self.owner.max(initial=-1)) + 1
+
+        def hide(x):
+            draws = torch.rand(len(x), n_cells, generator=generator)
+            hidden = (draws < self.share)[:, owner].to(x.device)
+            return (corrupt(x) if corrupt else x).masked_fill(hidden, torch.nan)
+
+        return hide
+
+
+@dataclass(frozen=True)
 class Draws:
     """Puts standard normal numbers for the code beside the rows.
 

@@ -214,10 +214,15 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
+        self.holes = None  # what fills missing cells, of tables
+
+    def inputs(self, x):
+        """Return what the encoder gets for ``x``."""
+        return x if self.holes is None else self.holes(x)
 
     def encode(self, x):
         """Return the code of ``x``."""
-        return self.encoder(x)
+        return self.encoder(self.inputs(x))
 
     def forward(self, x, mask=None):
         """Return the reconstruction of ``x`` and its code; a mask says what of the code is used."""
@@ -270,7 +275,7 @@ class VariationalAutoencoder(Autoencoder):
 
     def posterior(self, x):
         """Return mean and log-variance of the code of ``x``."""
-        mean, log_variance = self.encoder(x).chunk(2, dim=-1)
+        mean, log_variance = self.encoder(self.inputs(x)).chunk(2, dim=-1)
         return mean, log_variance.clamp(*self.LOG_VARIANCES)
 
     def forward(self, inputs):
@@ -326,7 +331,7 @@ class SlopedAutoencoder(Autoencoder):
 
         A mask says what of the code is used; units that are not have no slopes.
         """
-        code, squares = code_and_slopes(self.encoder, x)
+        code, squares = code_and_slopes(self.encoder, self.inputs(x))
         reconstruction = self.decode(code, mask)
         slopes = squares / self._variance(code)
         return SlopedOutputs(reconstruction, code, slopes if mask is None else slopes * mask)

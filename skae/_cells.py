@@ -1,0 +1,135 @@
+"""Cells of a coded table in torch: holes on the way in, errors and values on the way out."""
+
+import numpy as np
+import torch
+from torch import nn
+
+BUCKET = 4  # categories whose numbers of levels differ by less than this factor go together
+
+
+class Holes(nn.Module):
+    """Put zeros, the columns' means, in place of missing cells, and tell where they are.
+
+    Parameters
+    ----------
+    blocks : Blocks
+    """
+
+    def __init__(self, blocks):
+        super().__init__()
+        first = torch.from_numpy(blocks.first) if blocks.flagged else None
+        self.register_buffer("first", first, persistent=False)
+
+    def forward(self, x):
+        """Return (n_samples, n_inputs) for wide standardised rows."""
+        filled = x.nan_to_num(nan=0.0)
+        if self.first is None:
+            return filled
+        return torch.cat([filled, x[:, self.first].isnan().to(x.dtype)], dim=1)
+
+
+class Cells(nn.Module):
+    r"""What the wide rows of a table and their reconstruction say about its cells.
+
+    Cells stand in the order numbers, categories (without those that have no
+    level). A category's outputs are logits less ``level``.
+
+    Parameters
+    ----------
+    blocks : Blocks
+    level : ndarray of shape (width,)
+        Logits of the levels where the outputs are zero.
+    """
+
+    def __init__(self, blocks, level, dtype=torch.float32):
+        super().__init__()
+        self.n_numbers, self.width = len(blocks.numbers), blocks.width
+        n_categories = len(blocks.categories)
+        self.register_buffer("level", torch.as_tensor(level[self.n_numbers :], dtype=dtype))
+        starts, sizes = blocks.starts - self.n_numbers, blocks.sizes
+        group = np.ceil(np.log(np.maximum(sizes, 1)) / np.log(BUCKET)).astype(int)
+        self.buckets = []
+        for number in np.unique(group):
+            members = np.flatnonzero(group == number)
+            self.buckets.append((members, *self._bucket(starts[members], sizes[members])))
+        places = np.concatenate([members for members, *_ in self.buckets] or [np.empty(0, int)])
+        self.register_buffer("order", torch.from_numpy(np.argsort(places)))
+        self.n_cells = self.n_numbers + n_categories
+
+    def _bucket(self, starts, sizes):
+        """Return where the levels of some categories are, padded to equal length, and which are."""
+        places = np.arange(sizes.max())
+        real = places < sizes[:, None]
+        index = np.where(real, starts[:, None] + places, starts[:, None])
+        return torch.from_numpy(index), torch.from_numpy(real)
+
+    def present(self, target):
+        """Return which cells are present: bool, of shape (n_samples, n_cells)."""
+        firsts = [index[:, 0] for _, index, _ in self.buckets]
+        there = ~target.isnan()
+        if not firsts:
+            return there
+        levels = there[:, self.n_numbers :][:, torch.cat(firsts).to(target.device)]
+        return torch.cat([there[:, : self.n_numbers], levels[:, self.order]], dim=1)
+
+    def squares(self, reconstruction, target):
+        """Return squared errors of the numbers, standardised; 0 where missing."""
+        n = self.n_numbers
+        return (reconstruction[..., :n] - target[:, :n]).nan_to_num(nan=0.0).square()
+
+    def nats(self, reconstruction, target):
+        """Return cross-entropies of the categories; 0 where missing."""
+        logits = reconstruction[..., self.n_numbers :] + self.level
+        target = target[:, self.n_numbers :]
+        found = []
+        for _, index, real in self.buckets:
+            index, real = index.to(logits.device), real.to(logits.device)
+            own = logits[..., index].masked_fill(~real, -torch.inf)
+            hit = (target[:, index] > 0) & real
+            value = torch.where(hit, own, 0.0).sum(-1)
+            found.append(torch.where(hit.any(-1), own.logsumexp(-1) - value, 0.0))
+        return torch.cat(found, dim=-1)[..., self.order] if found else logits
+
+    def errors(self, reconstruction, target):
+        """Return squared errors and cross-entropies, of shape (..., n_samples, n_cells)."""
+        both = self.squares(reconstruction, target), self.nats(reconstruction, target)
+        return torch.cat(both, dim=-1)
+
+    def values(self, reconstruction, choose):
+        """Return standardised numbers and codes, of shape (n_samples, n_cells).
+
+        ``choose`` maps probabilities (n_samples, n_categories, n_levels) to codes.
+        """
+        logits = reconstruction[:, self.n_numbers :] + self.level
+        found = []
+        for _, index, real in self.buckets:
+            index, real = index.to(logits.device), real.to(logits.device)
+            own = logits[:, index].masked_fill(~real, -torch.inf)
+            found.append(choose(own.softmax(-1)).to(logits.dtype))
+        numbers = reconstruction[:, : self.n_numbers]
+        return torch.cat([numbers, torch.cat(found, dim=1)[:, self.order]], 1) if found else numbers
+
+
+class CellError(nn.Module):
+    r"""Error of a table's cells in units of their columns' baselines.
+
+    .. math:: \ell_i = \sum_j w_j m_{ij} e_{ij}, \quad
+        e = \begin{cases} (x - \hat x)^2 & \text{numbers, standardised} \\
+        -\log \hat p_x & \text{categories} \end{cases}
+
+    with :math:`m_{ij}` 1 where a cell is present and 0 elsewhere.
+
+    Parameters
+    ----------
+    cells : Cells
+    weights : Tensor of shape (n_cells,)
+    """
+
+    def __init__(self, cells, weights):
+        super().__init__()
+        self.cells = cells
+        self.register_buffer("weights", weights)
+
+    def forward(self, outputs, target):
+        """Return the error of each row, of shape (n_samples,)."""
+        return self.cells.errors(outputs.reconstruction, target) @ self.weights

@@ -1,0 +1,91 @@
+"""What the columns of a coded table are, and where each stands in what a network sees."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Blocks:
+    r"""The columns of a table: numbers stand alone, each level of a category has its own place.
+
+    A network sees the numbers first, then the levels, one column each: 1
+    where a cell holds the level and 0 elsewhere, times its metric. That of
+    factor analysis of mixed data is :math:`1 / \sqrt{p_l}`, with the level's
+    share of the rows (Pages, Multiple factor analysis by example using R,
+    2014, DOI 10.1201/b17700): PCA of such columns counts no kind more than
+    another.
+
+    Parameters
+    ----------
+    n_levels : tuple of int
+        Levels of each column of the table; None for a number.
+    metric : ndarray of shape (width,)
+        What the columns are multiplied by.
+    flagged : bool
+        Whether the network is told which cells are missing.
+    """
+
+    n_levels: tuple
+    metric: np.ndarray
+    flagged: bool = False
+
+    @property
+    def n_columns(self):
+        """Number of columns of the table."""
+        return len(self.n_levels)
+
+    @cached_property
+    def numbers(self):
+        """Places of the numbers in the table."""
+        return np.array([i for i, n in enumerate(self.n_levels) if n is None], dtype=int)
+
+    @cached_property
+    def categories(self):
+        """Places of the categories in the table; those without a level are left out."""
+        return np.array([i for i, n in enumerate(self.n_levels) if n], dtype=int)
+
+    @cached_property
+    def sizes(self):
+        """Number of levels of each category."""
+        return np.array([self.n_levels[i] for i in self.categories], dtype=int)
+
+    @cached_property
+    def starts(self):
+        """Where the levels of each category begin in the wide matrix."""
+        return len(self.numbers) + np.cumsum([0, *self.sizes])[:-1].astype(int)
+
+    @cached_property
+    def owner(self):
+        """Place in the table of each column of the wide matrix."""
+        return np.concatenate([self.numbers, np.repeat(self.categories, self.sizes)])
+
+    @cached_property
+    def first(self):
+        """A column of the wide matrix for each cell that can be present: numbers, then categories."""
+        return np.concatenate([np.arange(len(self.numbers)), self.starts]).astype(int)
+
+    @property
+    def width(self):
+        """Number of columns of the wide matrix."""
+        return len(self.metric)
+
+    @property
+    def n_inputs(self):
+        """Number of inputs of a network."""
+        return self.width + (len(self.first) if self.flagged else 0)
+
+    def widen(self, coded):
+        """Return the wide matrix of coded rows, NaN where a cell is missing."""
+        n_numbers = len(self.numbers)
+        wide = np.zeros((len(coded), self.width), dtype=coded.dtype)
+        wide[:, :n_numbers] = coded[:, self.numbers]
+        every = np.arange(len(coded))
+        for column, start, size in zip(self.categories, self.starts, self.sizes, strict=True):
+            codes = coded[:, column]
+            present = ~np.isnan(codes)
+            wide[every[present], start + codes[present].astype(int)] = 1.0
+            wide[~present, start : start + size] = np.nan
+        wide *= self.metric
+        return wide

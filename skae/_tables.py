@@ -1,0 +1,392 @@
+"""Tables in a fitted estimator: what it reads, what it gives back, and errors by column."""
+
+from dataclasses import asdict
+from functools import partial
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skae._columns import Blocks
+from skae._frames import NUMBER, Field, as_frame, build, fields, fill, library
+from skae._params import frames_asked_for
+from skae._rows import Rows
+from skae._table import TableEncoder
+from skae.metrics import explained_share
+
+DTYPES = (np.float64, np.float32)
+HIDDEN = 0.2  # share of the cells that are hidden in training, where some are missing
+
+
+class Tables:
+    """The part of `BaseAutoencoder` that knows of columns, categories and missing cells.
+
+    A table of numbers alone is a matrix in its own units; one with missing
+    cells has `Blocks` too; any other is coded by a `TableEncoder`.
+    """
+
+    # reading ----------------------------------------------------------------------------------
+
+    def _read(self, X, reset, sample_weight=None):
+        """Return X as a matrix of numbers: as it is, or coded."""
+        if reset:
+            self._blocks, self._fields = None, None
+            self.__dict__.pop("table_encoder_", None)
+            if self._is_coded(X):
+                return self._read_first_table(X, sample_weight)
+        elif "table_encoder_" in self.__dict__:
+            return self.table_encoder_.transform(X)
+        return self._read_numbers(X, reset)
+
+    def _is_coded(self, X):
+        """Return whether X is more than a table of numbers in their own units."""
+        asked = self.categorical_features
+        if self.column_weights is not None or not (asked is None or isinstance(asked, str)):
+            return True
+        frame = None if asked is None else as_frame(X)
+        return frame is not None and any(field.kind != NUMBER for field in fields(frame))
+
+    def _read_first_table(self, X, sample_weight):
+        asked = {"categorical_features": self.categorical_features}
+        encoder = TableEncoder(**asked, min_frequency=self.min_frequency)
+        encoder.fit(X, sample_weight=sample_weight)
+        validate_data(self, X, skip_check_array=True)
+        self.table_encoder_ = encoder
+        coded, _ = encoder.code(X)
+        self._column_weights = self._weights_of_columns()
+        shares, known = encoder.level_shares_, ~np.isnan(encoder.mean_)
+        n_levels = tuple(
+            len(share) if share is not None else (None if is_known else 0)
+            for share, is_known in zip(shares, known, strict=True)
+        )
+        root = np.sqrt(self._column_weights)
+        numbers = [root[i] for i, n in enumerate(n_levels) if n is None]
+        levels = [root[i] / np.sqrt(shares[i]) for i, n in enumerate(n_levels) if n]
+        used = np.array([n != 0 for n in n_levels])
+        self._blocks = Blocks(
+            n_levels, np.concatenate([numbers, *levels]), bool(np.isnan(coded[:, used]).any())
+        )
+        return coded
+
+    def _weights_of_columns(self):
+        """Return the weight of each column, with a mean of 1."""
+        asked, n = self.column_weights, self.n_features_in_
+        if isinstance(asked, dict):
+            names = list(getattr(self, "feature_names_in_", range(n)))
+            unknown = [name for name in asked if name not in names]
+            if unknown:
+                raise ValueError(
+                    f"column_weights names {unknown[:3]}, but X has no such columns: its columns "
+                    f"are {names[:3]}, ..."
+                )
+            asked = [asked.get(name, 1.0) for name in names]
+        weights = np.ones(n) if asked is None else np.asarray(asked, dtype=np.float64)
+        if weights.shape != (n,) or not (weights >= 0).all() or not np.isfinite(weights).all():
+            raise ValueError(
+                f"column_weights={self.column_weights!r}: expected {n} numbers of at least 0, one "
+                "a column, or a dict from column names to such numbers."
+            )
+        if not weights.any():
+            raise ValueError("column_weights are zero for every column: one must be positive.")
+        return weights / weights.mean()
+
+    def _read_numbers(self, X, reset):
+        """Return a matrix of numbers; one with missing cells gets `Blocks` in fit."""
+        check = partial(validate_data, self, dtype=DTYPES, reset=reset, accept_sparse="csr")
+        frame = as_frame(X) if reset else None
+        if frame is not None:
+            self._library, self._fields = library(frame), fields(frame)
+        try:
+            return check(X)
+        except ValueError:
+            matrix = None
+        matrix = check(X, ensure_all_finite="allow-nan")
+        if reset:
+            matrix = matrix.toarray() if sparse.issparse(matrix) else matrix
+            empty = np.isnan(matrix).all(axis=0)
+            n_levels = tuple(0 if is_empty else None for is_empty in empty)
+            self._blocks = Blocks(n_levels, np.ones(int(np.sum(~empty))), flagged=True)
+            return matrix
+        return matrix if self._blocks is not None else self._with_means(matrix)
+
+    def _with_means(self, X):
+        """Return rows with the column means of the fit in missing cells: it had none."""
+        X = X.copy()
+        if sparse.issparse(X):
+            missing = np.isnan(X.data)
+            X.data[missing] = self.mean_[X.indices[missing]]
+            return X
+        return np.where(np.isnan(X), self.mean_.astype(X.dtype), X)
+
+    # what a network sees ----------------------------------------------------------------------
+
+    @property
+    def _width(self):
+        """Number of outputs of the decoder."""
+        return self.n_features_in_ if self._blocks is None else self._blocks.width
+
+    @property
+    def _n_inputs(self):
+        """Number of inputs of the encoder."""
+        return self.n_features_in_ if self._blocks is None else self._blocks.n_inputs
+
+    @property
+    def _hidden(self):
+        """Share of the cells that are hidden in training."""
+        return HIDDEN if self._blocks is not None and self._blocks.flagged else 0.0
+
+    def _rows(self, X, index=None, weight=None):
+        return Rows(X, index, weight, self._blocks)
+
+    def _wide(self, X):
+        """Return dense rows as a network's columns, not yet standardised."""
+        if sparse.issparse(X):
+            X = X.toarray()
+        return X if self._blocks is None else self._blocks.widen(X)
+
+    def _cells(self, start, dtype=None):
+        """Return the `Cells` of the table."""
+        import torch
+
+        from skae._cells import Cells
+
+        level = getattr(start, "level", np.zeros(self._width))
+        return Cells(self._blocks, level, torch.float32 if dtype is None else dtype)
+
+    def _cell_weights(self, start):
+        """Return what each cell counts, over the baseline of its column: (n_cells,)."""
+        blocks = self._blocks
+        if "table_encoder_" not in self.__dict__:
+            return start.column_weights
+        varies = start.column_weights[: len(blocks.numbers)] > 0
+        weights = [self._column_weights[blocks.numbers] * varies]
+        entropies = np.array([_entropy(share) for share in self._shares(start)])
+        inverse = np.divide(1, entropies, where=entropies > 0, out=np.zeros(len(entropies)))
+        weights = np.concatenate([*weights, self._column_weights[blocks.categories] * inverse])
+        counted = np.sum(self._column_weights[blocks.numbers] * varies) + np.sum(
+            self._column_weights[blocks.categories] * (entropies > 0)
+        )
+        return weights / (counted or 1.0)
+
+    def _shares(self, start):
+        """Yield the shares of the levels of each category in the rows of a start."""
+        for first, size in zip(self._blocks.starts, self._blocks.sizes, strict=True):
+            block = slice(first, first + size)
+            yield start.mean[block] / self._blocks.metric[block]
+
+    # giving back ------------------------------------------------------------------------------
+
+    def _decode_cells(self, Z, choose=None):
+        """Return the coded table of codes; ``choose`` picks a level by its probability."""
+        import torch
+
+        if self._blocks is None:
+            return self._decode(Z)
+        dtype = torch.float64 if Z.dtype == np.float64 else torch.float32
+        cells = self._cells(self._fitted_start(), dtype).to(self.device_)
+        decoder, pick = self._module_for(Z.dtype).decoder, choose or _most_probable
+        values = self._apply_to_codes(Z, lambda z: cells.values(decoder(z), pick), cells.n_cells)
+        return self._in_places(values)
+
+    def _in_places(self, values):
+        """Return standardised numbers and codes as columns of the coded table."""
+        blocks = self._blocks
+        n = len(blocks.numbers)
+        coded = np.full((len(values), blocks.n_columns), np.nan, dtype=values.dtype)
+        mean, scale = self.mean_[:n], self.scale_[:n]
+        metric = np.where(blocks.metric[:n] > 0, blocks.metric[:n], 1.0)
+        coded[:, blocks.numbers] = (values[:, :n] * scale + mean) / metric
+        coded[:, blocks.categories] = values[:, n:]
+        return coded
+
+    def _give(self, coded, like=None):
+        """Return a coded table in the form of the fit."""
+        if "table_encoder_" in self.__dict__:
+            return self.table_encoder_.decode(coded.astype(np.float64), like)
+        asked = frames_asked_for(self)
+        if asked not in ("pandas", "polars"):
+            return coded
+        known = self._fields
+        if known is None:
+            names = getattr(self, "feature_names_in_", None)
+            names = [f"x{i}" for i in range(coded.shape[1])] if names is None else names
+            plain = str(coded.dtype) if asked == "pandas" else coded.dtype.name.capitalize()
+            known = [Field(name, plain, NUMBER) for name in names]
+        elif self._library != asked:
+            known = [Field(field.name, "Float64", NUMBER) for field in known]
+        index = getattr(like, "index", None) if asked == "pandas" else None
+        return build(known, list(coded.T.astype(np.float64)), asked, index)
+
+    def impute(self, X):
+        """Return rows with their missing cells filled: what was present stays as it is.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        filled : frame or ndarray of shape (n_samples, n_features)
+            Like ``X``, with the reconstruction in place of missing cells. A
+            column without any cell in ``fit`` stays missing.
+        """
+        check_is_fitted(self)
+        coded = self._check_known(X)
+        return self._filled(X, self._decode_cells(self._encode(coded)))
+
+    def _filled(self, X, coded):
+        frame = as_frame(X)
+        if frame is not None and "table_encoder_" in self.__dict__:
+            return fill(X, self.table_encoder_.decode(coded.astype(np.float64), X))
+        if frame is not None:
+            made = [Field(name, "float64", NUMBER) for name in frame.columns]
+            columns = list(coded.T.astype(np.float64))
+            if library(frame) != "pandas":
+                made = fields(frame)
+            return fill(X, build(made, columns, library(frame), getattr(X, "index", None)))
+        if "table_encoder_" in self.__dict__:
+            X, made = np.asarray(X), self.table_encoder_.decode(coded.astype(np.float64))
+            return np.where(_missing(X), made, X)
+        X = X.toarray() if sparse.issparse(X) else np.asarray(X)
+        X = X if X.dtype in DTYPES else X.astype(np.float64)
+        return np.where(np.isnan(X), coded, X)
+
+    # errors -----------------------------------------------------------------------------------
+
+    def _cell_errors(self, X, mask=None):
+        """Return errors of a coded table's cells: NaN where missing, of shape (n_samples, n_cells).
+
+        Numbers: squared, in squared units of the coded table. Categories: nats.
+        """
+        import torch
+
+        module = self._module_for(X.dtype)
+        dtype = torch.float64 if X.dtype == np.float64 else torch.float32
+        cells = self._cells(self._fitted_start(), dtype).to(self.device_)
+
+        def errors(x):
+            found = cells.errors(module.decode(module.encode(x), mask), x)
+            return torch.where(cells.present(x), found, -1.0)
+
+        found = self._apply_to_rows(X, errors, cells.n_cells, lambda out: out)
+        found = np.where(found < 0, np.nan, found.astype(np.float64))
+        n = cells.n_numbers
+        metric = self._blocks.metric[:n]
+        found[:, :n] *= (self.scale_[:n] / np.where(metric > 0, metric, 1.0)) ** 2
+        return found
+
+    def _baselines(self, X):
+        """Return summed errors of each cell's column mean, or level shares, in the rows of X."""
+        blocks, found = self._blocks, []
+        for column in blocks.numbers:
+            x = X[:, column][~np.isnan(X[:, column])].astype(np.float64)
+            found.append(np.sum((x - x.mean()) ** 2) if len(x) else 0.0)
+        for column in blocks.categories:
+            codes = X[:, column][~np.isnan(X[:, column])].astype(int)
+            found.append(len(codes) * _entropy(np.bincount(codes) / max(len(codes), 1)))
+        return np.array(found)
+
+    def _table_scores(self, X, errors):
+        """Return the explained share of every column, NaN where nothing is known of it."""
+        blocks, sums, baselines = self._blocks, np.nansum(errors, axis=0), self._baselines(X)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares = np.where(baselines > 0, 1 - sums / baselines, (sums == 0).astype(np.float64))
+        shares[np.isnan(errors).all(axis=0)] = np.nan
+        scores = np.full(blocks.n_columns, np.nan)
+        scores[np.concatenate([blocks.numbers, blocks.categories])] = shares
+        return scores
+
+    def _table_score(self, X, mask=None):
+        """Return `score` of a coded table."""
+        errors = self._cell_errors(X, mask)
+        if "table_encoder_" not in self.__dict__:
+            total = self._baselines(X).sum()
+            error = np.nansum(errors)
+            return float(1 - error / total) if total > 0 else float(error == 0)
+        scores = self._table_scores(X, errors)
+        known = ~np.isnan(scores) & (self._column_weights > 0)
+        known[self._blocks.categories] &= self._blocks.sizes > 1
+        if not known.any():
+            return 0.0
+        return float(np.average(scores[known], weights=self._column_weights[known]))
+
+    def score_by_column(self, X):
+        r"""Return the share of each column that the reconstruction explains.
+
+        For numbers :math:`1 - \sum_i (x_i - \hat x_i)^2 / \sum_i (x_i - \bar x)^2`;
+        for categories :math:`1 - \sum_i \log \hat p_{x_i} / \sum_i \log p_{x_i}`,
+        with p the shares of the levels in ``X``. Cells that are present count.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_features_in_,)
+            At most 1; NaN for a column without any cell. A constant column
+            gives 1 if it is reconstructed exactly, else 0.
+        """
+        X = self._check_known(X)
+        if self._blocks is not None:
+            return self._table_scores(X, self._cell_errors(X))
+        X = X.toarray() if sparse.issparse(X) else X
+        made = self._decode(self._encode(X))
+        return np.array([explained_share(X[:, [j]], made[:, [j]]) for j in range(X.shape[1])])
+
+    def _table_error(self, X, per_feature):
+        """Return `reconstruction_error` of a coded table."""
+        errors, start = self._cell_errors(X), self._fitted_start()
+        if "table_encoder_" in self.__dict__:
+            n = len(self._blocks.numbers)
+            unit = np.ones(errors.shape[1])
+            unit[n:] = [_entropy(share) or 1.0 for share in self._shares(start)]
+            errors = errors / unit
+        if not per_feature:
+            return np.nansum(errors, axis=1)
+        cells = np.full((len(X), self._blocks.n_columns), np.nan)
+        cells[:, np.concatenate([self._blocks.numbers, self._blocks.categories])] = errors
+        return cells
+
+    # state ------------------------------------------------------------------------------------
+
+    def _plain_tables(self, state):
+        """Turn what is known of tables into builtins and arrays, in place."""
+        if state.get("_blocks") is not None:
+            blocks = state["_blocks"]
+            names = "n_levels", "metric", "flagged"
+            state["_blocks"] = {name: getattr(blocks, name) for name in names}
+        if state.get("_fields"):
+            state["_fields"] = [asdict(field) for field in state["_fields"]]
+        if "table_encoder_" in state:
+            state["table_encoder_"] = state["table_encoder_"].__getstate__()
+
+    def _table_objects(self, state):
+        """Undo `_plain_tables`."""
+        if state.get("_blocks") is not None:
+            state["_blocks"] = Blocks(**state["_blocks"])
+        if state.get("_fields"):
+            state["_fields"] = [Field(**field) for field in state["_fields"]]
+        if "table_encoder_" in state:
+            encoder = TableEncoder()
+            encoder.__setstate__(state["table_encoder_"])
+            state["table_encoder_"] = encoder
+
+
+def _entropy(shares):
+    """Return the entropy of some shares, in nats."""
+    shares = shares[shares > 0]
+    return float(-np.sum(shares * np.log(shares)))
+
+
+def _most_probable(probabilities):
+    return probabilities.argmax(-1)
+
+
+def _missing(X):
+    """Return which cells of an array hold nothing."""
+    if X.dtype.kind in "fc":
+        return np.isnan(X)
+    from skae._frames import is_missing
+
+    return np.array([[is_missing(cell) for cell in row] for row in X.tolist()], dtype=bool)
