@@ -79,22 +79,15 @@ class BaseAutoencoder(
     _start_name = "PCA"
     _told_of_units = ()  # further fitted attributes, with one entry for each unit of the code
     _input_noise = 0.25  # in units of the square root of the share that PCA leaves unexplained
-    _start_kind = LinearStart
+    _start_kind, _table_start_kind = LinearStart, TableStart  # of a matrix, of a table
     _least_range = -np.inf  # codes from minus to plus this are the trained decoder's in any case
 
     def _make_start(self, rows, n_components, rng):
-        """Return the start of some rows, a `LinearStart`."""
-        return self._linear_or_table_start(rows, n_components, rng)
-
-    def _linear_or_table_start(self, rows, n_components, rng):
-        """Return PCA, or what takes its place for a table."""
+        """Return the start of some rows: of `_start_kind`, or `_table_start_kind` for a table."""
         if rows.blocks is None:
             return linear_start(rows, n_components, rng)
         return table_start(rows, n_components, rng, self._hidden)
 
-    def _kind_of_start(self):
-        """Return the class of the start."""
-        return self._start_kind if self._blocks is None else TableStart
 
     def _new_module(self, generator, linear=False):
         """Return a module with new weights; with ``linear``, its linear maps alone."""
@@ -452,7 +445,8 @@ class BaseAutoencoder(
         return self._fitted_start().first(self.n_components_)
 
     def _fitted_start(self):
-        return self._kind_of_start()(**self._start)
+        kind = self._start_kind if self._blocks is None else self._table_start_kind
+        return kind(**self._start)
 
     def _take(self, fitted, rows=None):
         """Make a `Fitted` the estimator's state; ``rows`` are all training rows, where known."""

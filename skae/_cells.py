@@ -1,5 +1,7 @@
 """Cells of a coded table in torch: holes on the way in, errors and values on the way out."""
 
+import math
+
 import numpy as np
 import torch
 from torch import nn
@@ -88,7 +90,7 @@ class Cells(nn.Module):
             hit = (target[:, index] > 0) & real
             value = torch.where(hit, own, 0.0).sum(-1)
             found.append(torch.where(hit.any(-1), own.logsumexp(-1) - value, 0.0))
-        return torch.cat(found, dim=-1)[..., self.order] if found else logits
+        return torch.cat(found, dim=-1)[..., self.order] if found else logits[..., :0]
 
     def errors(self, reconstruction, target):
         """Return squared errors and cross-entropies, of shape (..., n_samples, n_cells)."""
@@ -108,6 +110,40 @@ class Cells(nn.Module):
             found.append(choose(own.softmax(-1)).to(logits.dtype))
         numbers = reconstruction[:, : self.n_numbers]
         return torch.cat([numbers, torch.cat(found, dim=1)[:, self.order]], 1) if found else numbers
+
+
+class TableLikelihood(nn.Module):
+    r"""Negative log-likelihood of a table's cells that are present, in nats.
+
+    Numbers are normal about their reconstruction, with one noise variance in
+    units of the coded table, which is learned; categories have the
+    probabilities that their logits stand for.
+
+    Parameters
+    ----------
+    cells : Cells
+    variances : Tensor of shape (n_numbers,)
+        Variance of each number over ``unit``.
+    unit : float
+        What ``exp(outputs.log_noise)`` is multiplied by.
+    log_units : Tensor of shape (n_numbers,)
+        Logarithm of the unit of each number, in units of X: densities are in
+        those.
+    """
+
+    def __init__(self, cells, variances, unit, log_units):
+        super().__init__()
+        self.cells = cells
+        self.register_buffer("variances", variances)
+        self.register_buffer("constants", 2 * log_units + math.log(2 * math.pi * unit))
+
+    def forward(self, outputs, target):
+        """Return nats of each row, of shape (..., n_samples)."""
+        squares = self.cells.squares(outputs.reconstruction, target) @ self.variances
+        there = (~target[:, : self.cells.n_numbers].isnan()).to(squares.dtype)
+        logarithms = there @ self.constants + there.sum(1) * outputs.log_noise
+        nats = 0.5 * (squares * torch.exp(-outputs.log_noise) + logarithms)
+        return nats + self.cells.nats(outputs.reconstruction, target).sum(-1)
 
 
 class CellError(nn.Module):

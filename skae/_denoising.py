@@ -196,6 +196,9 @@ class DenoisingAutoencoder(BaseAutoencoder):
             )
         from skae._architecture import global_generator
 
+        if rows.blocks is not None:
+            self._check_noise_of_table(rows.blocks)
+            return super()._make_start(rows, n_components, rng)
         own = callable(self.noise)
         with global_generator(int(rng.randint(2**30))) if own else nullcontext():
             return linear_denoiser(rows, n_components, self._make_corruption, rng)
@@ -204,9 +207,18 @@ class DenoisingAutoencoder(BaseAutoencoder):
         from skae.corruption import NOISES, OwnNoise
 
         if callable(self.noise):
-            return OwnNoise(self.noise)
-        extremes = (start.low, start.high) if self.noise == "salt_and_pepper" else ()
-        return NOISES[self.noise](self.noise_level, *extremes)
+            return self._with_holes(OwnNoise(self.noise))
+        further = (start.low, start.high) if self.noise == "salt_and_pepper" else ()
+        if self._blocks is not None and self.noise in ("masking", "swap"):
+            further = (self._blocks.owner,)
+        return self._with_holes(NOISES[self.noise](self.noise_level, *further))
+
+    def _check_noise_of_table(self, blocks):
+        if self.noise == "salt_and_pepper" and len(blocks.categories):
+            raise ValueError(
+                "noise='salt_and_pepper' puts the least or largest value into a cell, which "
+                "categories do not have: take 'masking' or 'swap'."
+            )
 
     def _make_held_out_corruption(self, start):
         return self._make_corruption(start)

@@ -1,11 +1,12 @@
 """Linear starts with a distribution over codes: probabilistic PCA, and a logistic regression on it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from scipy import optimize, special
 
 from skae._start import LinearStart, linear_start
+from skae._table_start import linear_code, sample, with_logits
 
 LEAST_NOISE = 1e-8  # relative to the mean variance of a column
 LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**20  # at most, that a regression is fitted to
@@ -27,10 +28,11 @@ class ProbabilisticStart(LinearStart):
     level: np.ndarray
 
 
-def noise_unit(start):
-    """Return the mean variance of a column, 1 where none varies."""
-    varies = start.column_weights > 0
-    return float(np.sum(start.scale**2 * varies) / len(varies)) or 1.0
+def noise_unit(start, blocks=None):
+    """Return the mean variance of a column (of numbers), 1 where none varies."""
+    n = len(start.mean) if blocks is None else len(blocks.numbers)
+    varies = start.column_weights[:n] > 0
+    return float(np.sum(start.scale[:n] ** 2 * varies) / max(n, 1)) or 1.0
 
 
 def probabilistic_pca(rows, n_components, random_state, beta=1.0):
@@ -98,6 +100,30 @@ def logistic_start(rows, n_components, random_state):
     codes += np.sqrt(share) * random_state.standard_normal(codes.shape)
     decoder, level = _logistic_regression(codes, X, weight)
     return _with_prior(start, share, encoder, decoder, level, noise)
+
+
+def probabilistic_table(rows, n_components, random_state, hidden):
+    r"""Return the linear code of a table with noise, decoded to numbers and logits.
+
+    As in `logistic_start`: a unit of variance :math:`\lambda` has the
+    posterior variance :math:`\sigma^2 / (\lambda + \sigma^2)`, with
+    :math:`\sigma^2` the mean variance of a column that the code leaves. The
+    regressions, and the noise of the numbers, are fitted to drawn codes.
+    """
+    blocks, start = rows.blocks, linear_code(rows, n_components, random_state, hidden)
+    noise = max(start.noise_variance, LEAST_NOISE * noise_unit(start))
+    share = noise / (noise + start.deviations**2)
+    encoder, decoder = _maps(start, share)
+    codes, coded = sample(rows, start, random_state, hidden)
+    codes = np.sqrt(1 - share) * codes + np.sqrt(share) * random_state.standard_normal(codes.shape)
+    begun = _with_prior(start, share, encoder, decoder, np.zeros(rows.width), noise)
+    begun, level = with_logits(begun, blocks, codes, coded)
+    n = len(blocks.numbers)
+    rest = blocks.widen(coded)[:, :n] - start.mean[:n] - codes @ begun.components[:, :n]
+    present = ~np.isnan(rest)
+    noise = np.mean(rest[present] ** 2) if present.any() else 1.0
+    noise = max(noise, LEAST_NOISE * noise_unit(start, blocks))
+    return replace(begun, level=level, noise_variance=float(noise))
 
 
 def _maps(start, share):

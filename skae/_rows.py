@@ -59,14 +59,12 @@ class Rows:
     def raw(self, index):
         """Return rows of ``X`` itself at places ``index`` of this subset."""
         places = self.index[index]
-        return self.X[places] if sparse.issparse(self.X) else np.take(self.X, places, axis=0)
+        return self.X[places].toarray() if sparse.issparse(self.X) else np.take(self.X, places, 0)
 
     def take(self, index):
         """Return the rows at places ``index`` of this subset, in the dtype of X."""
         rows = self.raw(index)
-        if self.blocks is not None:
-            return self.blocks.widen(rows)
-        return rows.toarray() if sparse.issparse(rows) else rows
+        return rows if self.blocks is None else self.blocks.widen(rows)
 
     def spans(self):
         """Yield slices of consecutive rows that take about ``CHUNK_BYTES`` each in float64."""
@@ -76,6 +74,13 @@ class Rows:
 
     def chunks(self):
         """Yield float64 rows and their weights, chunk by chunk."""
+        return self._chunks(self.take)
+
+    def raw_chunks(self):
+        """Yield float64 rows of ``X`` itself and their weights, chunk by chunk."""
+        return self._chunks(self.raw)
+
+    def _chunks(self, take):
         for span in self.spans():
             weight = np.ones(span.stop - span.start) if self.weight is None else self.weight[span]
-            yield self.take(span).astype(np.float64, copy=False), weight
+            yield take(span).astype(np.float64, copy=False), weight

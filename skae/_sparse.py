@@ -247,5 +247,5 @@ class SparseAutoencoder(BaseAutoencoder):
         return module, spread
 
     def _diagnose(self, rows):
-        active = sum(w @ (self._encode(chunk) != 0) for chunk, w in rows.chunks())
+        active = sum(w @ (self._encode(chunk) != 0) for chunk, w in rows.raw_chunks())
         self.activation_rate_ = active / len(rows)

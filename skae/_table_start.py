@@ -63,25 +63,41 @@ def table_start(rows, n_components, random_state, hidden=0.0):
     ``WIDEST_COVARIANCE`` columns it is that PCA. Categories are decoded by a
     ridge logistic regression on the code.
     """
+    start = linear_code(rows, n_components, random_state, hidden)
+    codes, coded = sample(rows, start, random_state, hidden)
+    inertia = start.shares
+    start, level = with_logits(start, rows.blocks, codes, coded)
+    return TableStart(**asdict(start), level=level, inertia=inertia)
+
+
+def linear_code(rows, n_components, random_state, hidden):
+    """Return the `LinearStart` of a table's wide rows."""
     mean, variance = _present_moments(rows)
     start = linear_start(Filled(rows, mean), n_components, random_state)
     start = _in_units_of_present(start, variance)
     if hidden and rows.width <= WIDEST_COVARIANCE:
         start = reduced_rank(start, *_moments_with_holes(rows, start, hidden))
-    inertia = start.shares
-    components, level = start.components.copy(), np.zeros(rows.width)
-    if len(rows.blocks.categories):
-        codes, coded = _sample(rows, start, random_state, hidden)
-        for place, first, size in _categories(rows.blocks):
-            block = slice(first, first + size)
-            weights, level[block] = logistic_regression(codes, coded[:, place], size)
-            components[:, block] = weights * start.scale[block] / start.deviations[:, None]
-    fields = asdict(start) | {"components": components}
-    return TableStart(**fields, level=level, inertia=inertia)
+    return start
 
 
-def _categories(blocks):
-    return zip(blocks.categories, blocks.starts, blocks.sizes, strict=True)
+def with_logits(start, blocks, codes, coded):
+    """Return a start whose decoder gives logits of the categories, and their level.
+
+    Parameters
+    ----------
+    start : LinearStart
+    blocks : Blocks
+    codes : ndarray of shape (n_rows, n_components)
+        In units of ``start.deviations``.
+    coded : ndarray of shape (n_rows, n_columns)
+        The coded table.
+    """
+    components, level = start.components.copy(), np.zeros(blocks.width)
+    for place, first, size in zip(blocks.categories, blocks.starts, blocks.sizes, strict=True):
+        block = slice(first, first + size)
+        weights, level[block] = logistic_regression(codes, coded[:, place], size)
+        components[:, block] = weights * start.scale[block] / start.deviations[:, None]
+    return replace(start, components=components), level
 
 
 def _present_moments(rows):
@@ -130,7 +146,7 @@ def _moments_with_holes(rows, start, hidden):
     return kept * correlation * share, together * product / len(rows), np.zeros(rows.width)
 
 
-def _sample(rows, start, random_state, hidden):
+def sample(rows, start, random_state, hidden):
     """Return whitened codes of some rows, a share of their cells hidden, and the coded rows."""
     blocks = rows.blocks
     widest = max(blocks.sizes.max(initial=1), blocks.width // 4)

@@ -4,6 +4,7 @@ import warnings
 from numbers import Integral
 
 import numpy as np
+from scipy import sparse
 from scipy.special import expit, logsumexp
 from sklearn.utils.validation import check_is_fitted
 
@@ -15,6 +16,7 @@ from skae._probabilistic import (
     logistic_start,
     noise_unit,
     probabilistic_pca,
+    probabilistic_table,
 )
 
 HELD_OUT_DRAWS = 4  # codes a held-out row in the judgement
@@ -174,7 +176,7 @@ class VAETransformer(BaseAutoencoder):
         "likelihood",
     )
     _input_noise = 0.5
-    _start_kind = ProbabilisticStart
+    _start_kind = _table_start_kind = ProbabilisticStart
     _least_range = 3.0
     whiten = False  # the code is in the prior's units
     ordered = False  # one noise variance would have to serve all prefixes
@@ -318,10 +320,64 @@ class VAETransformer(BaseAutoencoder):
         n_samples = _count(n_samples, "n_samples")
         check_is_fitted(self)
         rng = private_random_state(random_state)
-        X = self._decode(rng.standard_normal((n_samples, self.n_components_)))
+        codes = rng.standard_normal((n_samples, self.n_components_))
+        if self._blocks is not None:
+            return self._give(self._drawn_cells(codes, rng))
+        X = self._decode(codes)
         if self._built["likelihood"] == "bernoulli":
             return (rng.random_sample(X.shape) < X).astype(np.float64)
-        return X + np.sqrt(self.noise_variance_) * rng.standard_normal(X.shape)
+        return self._give(X + np.sqrt(self.noise_variance_) * rng.standard_normal(X.shape))
+
+    def impute(self, X, n_draws=None, random_state=None):
+        """Return rows with their missing cells filled: what was present stays as it is.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+        n_draws : int or None, default=None
+            Number of plausible tables; None fills in the reconstruction.
+        random_state : int, RandomState instance or None, default=None
+            None never touches numpy's global generator.
+
+        Returns
+        -------
+        filled : frame or ndarray of shape (n_samples, n_features), or a list of them
+            Like ``X``. With ``n_draws`` a list of as many: for each, codes are
+            drawn from their distributions given the cells that are present,
+            and missing cells from theirs given the code (multiple imputation,
+            Rubin, 1987, DOI 10.1002/9780470316696).
+        """
+        if n_draws is None:
+            return super().impute(X)
+        check_is_fitted(self)
+        mean, std = self._posterior(self._check_known(X))
+        rng = private_random_state(random_state)
+        tables = []
+        for _ in range(_count(n_draws, "n_draws")):
+            codes = mean + std * rng.standard_normal(mean.shape).astype(mean.dtype)
+            tables.append(self._filled(X, self._drawn_cells(codes, rng)))
+        return tables
+
+    def _drawn_cells(self, codes, rng):
+        """Return the coded table of codes, each cell drawn from its distribution."""
+        import torch
+
+        if self._blocks is None:
+            drawn, noise = self._decode(codes), rng.standard_normal((len(codes), self._width))
+            if self._built["likelihood"] == "bernoulli":
+                return (rng.random_sample(drawn.shape) < drawn).astype(drawn.dtype)
+            return drawn + (np.sqrt(self.noise_variance_) * noise).astype(drawn.dtype)
+
+        def draw(probabilities):
+            at = torch.from_numpy(rng.random_sample((*probabilities.shape[:-1], 1)))
+            below = probabilities.cumsum(-1) < at.to(probabilities)
+            return below.sum(-1).clamp(max=probabilities.shape[-1] - 1)
+
+        coded, numbers = self._decode_cells(codes, draw), self._blocks.numbers
+        metric = self._blocks.metric[: len(numbers)]
+        deviation = np.sqrt(self.noise_variance_) / np.where(metric > 0, metric, 1.0)
+        coded[:, numbers] += deviation * rng.standard_normal((len(codes), len(numbers)))
+        return coded
 
     def _posterior(self, X):
         import torch
@@ -349,7 +405,7 @@ class VAETransformer(BaseAutoencoder):
 
         from skae.losses import DrawnDivergence
 
-        x = torch.from_numpy((X - self.mean_) / self.scale_).to(self.device_)
+        x = torch.from_numpy((self._wide(X) - self.mean_) / self.scale_).to(self.device_)
         draws = torch.from_numpy(draws).to(x).expand(len(x), -1, -1)
         with torch.inference_mode():
             outputs = self.module_((x, draws))
@@ -360,6 +416,8 @@ class VAETransformer(BaseAutoencoder):
     # hooks ------------------------------------------------------------------------------------
 
     def _make_start(self, rows, n_components, rng):
+        if rows.blocks is not None:
+            return probabilistic_table(rows, n_components, rng, self._hidden)
         if self.likelihood == "bernoulli":
             return logistic_start(rows, n_components, rng)
         return probabilistic_pca(rows, n_components, rng, self.beta)
@@ -376,7 +434,7 @@ class VAETransformer(BaseAutoencoder):
         from skae._architecture import start_probabilistic
 
         if self._has_floor():
-            start_probabilistic(module, start, noise_unit(start))
+            start_probabilistic(module, start, noise_unit(start, self._blocks))
 
     def _trainable_module(self, generator):
         module = super()._trainable_module(generator)
@@ -392,11 +450,29 @@ class VAETransformer(BaseAutoencoder):
 
         from skae.losses import BernoulliLikelihood, GaussianLikelihood
 
+        if self._blocks is not None:
+            return self._likelihood_of_table(start, dtype)
         if self._built["likelihood"] == "bernoulli":
             parts = start.mean, start.scale, start.level
             return BernoulliLikelihood(*(torch.as_tensor(part, dtype=dtype) for part in parts))
         unit = noise_unit(start)
         return GaussianLikelihood(torch.as_tensor(start.scale**2 / unit, dtype=dtype), unit)
+
+    def _likelihood_of_table(self, start, dtype):
+        import torch
+
+        from skae._cells import TableLikelihood
+
+        n, unit = len(self._blocks.numbers), noise_unit(start, self._blocks)
+        log_units = np.zeros(n)
+        if "table_encoder_" in self.__dict__:
+            metric = self._blocks.metric[:n]
+            units = self.table_encoder_.scale_[self._blocks.numbers]
+            log_units = np.log(units / np.where(metric > 0, metric, 1.0))
+        variances, log_units = (
+            torch.as_tensor(part, dtype=dtype) for part in (start.scale[:n] ** 2 / unit, log_units)
+        )
+        return TableLikelihood(self._cells(start, dtype), variances, unit, log_units)
 
     def _make_objective(self, start):
         import torch
@@ -418,10 +494,11 @@ class VAETransformer(BaseAutoencoder):
     def _make_held_out_corruption(self, start):
         from skae.corruption import Draws
 
-        return Draws(len(start.deviations), HELD_OUT_DRAWS)
+        holes = super()._make_held_out_corruption(start)
+        return Draws(len(start.deviations), HELD_OUT_DRAWS, holes)
 
     def _held_out_score(self, loss):
-        return -loss * self.n_features_in_
+        return -loss * self._width
 
     def _tolerance(self, start_loss):
         return self.tol
@@ -435,11 +512,18 @@ class VAETransformer(BaseAutoencoder):
         return super()._start_is_best(start)
 
     def _check_domain(self, X):
+        if self.likelihood == "bernoulli" and self._blocks is not None:
+            raise ValueError(
+                "likelihood='bernoulli' takes complete numeric columns within [0, 1], but X has "
+                "missing cells, categories or dates: take likelihood='gaussian', which treats "
+                "categories as such."
+            )
         self._check_likelihood(X, self.likelihood)
         return X
 
     def _check_likelihood(self, X, likelihood):
         if likelihood == "bernoulli":
+            X = X.toarray() if sparse.issparse(X) else X
             outside = np.flatnonzero((X < 0).any(axis=0) | (X > 1).any(axis=0))
             if len(outside):
                 column = outside[0]
@@ -485,9 +569,10 @@ class VAETransformer(BaseAutoencoder):
         self.__dict__.pop("noise_variance_", None)
         if self._built["likelihood"] == "gaussian":
             log_noise = max(float(self.module_.log_noise), self.module_.LEAST_LOG_NOISE)
-            self.noise_variance_ = noise_unit(self._fitted_start()) * np.exp(log_noise)
+            unit = noise_unit(self._fitted_start(), self._blocks)
+            self.noise_variance_ = unit * np.exp(log_noise)
         total = divergence = square = 0.0
-        for chunk, weight in rows.chunks():
+        for chunk, weight in rows.raw_chunks():
             mean, std = self._posterior(chunk)
             total, square = total + weight @ mean, square + weight @ mean**2
             divergence += weight @ (mean**2 + std**2 - 1 - 2 * np.log(std)) / 2

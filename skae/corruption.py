@@ -79,13 +79,17 @@ class GaussianNoise:
 
 @dataclass(frozen=True)
 class MaskingNoise:
-    """A share ``level`` of the cells becomes the column's mean."""
+    """A share ``level`` of the cells becomes the column's mean.
+
+    ``owner`` says to which cell of a table each column belongs.
+    """
 
     level: float
+    owner: np.ndarray | None = field(default=None, repr=False)
 
     def begin(self, generator):
         """Return what masks cells of a batch."""
-        return lambda x: x.masked_fill(_cells(x, self.level, generator), 0.0)
+        return lambda x: x.masked_fill(_cells(x, self.level, generator, self.owner), 0.0)
 
     def moments(self, low, high):
         """Return the `Moments`."""
@@ -125,17 +129,24 @@ class SaltAndPepperNoise:
 
 @dataclass(frozen=True)
 class SwapNoise:
-    """A share ``level`` of the cells takes the value of the same column in another row."""
+    """A share ``level`` of the cells takes the value of the same column in another row.
+
+    ``owner`` says to which cell of a table each column belongs.
+    """
 
     level: float
+    owner: np.ndarray | None = field(default=None, repr=False)
 
     def begin(self, generator):
         """Return what swaps cells of a batch."""
 
         def swap(x):
-            shift = torch.randint(1, max(2, len(x)), x.shape, generator=generator)
+            shape = _shape(x, self.owner)
+            shift = torch.randint(1, max(2, len(x)), shape, generator=generator)
+            shift = _spread(shift, self.owner)
             other = (torch.arange(len(x))[:, None] + shift) % len(x)
-            return torch.where(_cells(x, self.level, generator), x.gather(0, other.to(x.device)), x)
+            hit = _cells(x, self.level, generator, self.owner)
+            return torch.where(hit, x.gather(0, other.to(x.device)), x)
 
         return swap
 
@@ -165,12 +176,9 @@ class Hiding:
     def begin(self, generator):
         """Return what hides cells of a batch."""
         corrupt = self.noise.begin(generator) if self.noise else None
-        owner = torch.from_numpy(self.owner)
-        n_cells = int(self.owner.max(initial=-1)) + 1
 
         def hide(x):
-            draws = torch.rand(len(x), n_cells, generator=generator)
-            hidden = (draws < self.share)[:, owner].to(x.device)
+            hidden = _cells(x, self.share, generator, self.owner)
             return (corrupt(x) if corrupt else x).masked_fill(hidden, torch.nan)
 
         return hide
@@ -216,7 +224,8 @@ class OwnNoise:
         """Return what the user's function does to a batch."""
 
         def corrupt(x):
-            noisy = self.function(x.cpu().clone(), generator)
+            missing = x.isnan()
+            noisy = self.function(x.nan_to_num(nan=0.0).cpu(), generator)
             if not isinstance(noisy, torch.Tensor) or noisy.shape != x.shape:
                 raise ValueError(
                     f"noise={self.function!r} must return a tensor of shape {tuple(x.shape)}, "
@@ -225,7 +234,7 @@ class OwnNoise:
             noisy = noisy.detach().to(x)
             if not noisy.isfinite().all():
                 raise ValueError(f"noise={self.function!r} gave values that are not finite.")
-            return noisy
+            return noisy.masked_fill(missing, torch.nan)
 
         return corrupt
 
@@ -238,6 +247,17 @@ NOISES = {
 }
 
 
-def _cells(x, share, generator):
+def _cells(x, share, generator, owner=None):
     """Return which cells are hit: each with probability ``share``."""
-    return (torch.rand(x.shape, generator=generator, dtype=x.dtype) < share).to(x.device)
+    draws = torch.rand(_shape(x, owner), generator=generator, dtype=x.dtype)
+    return _spread(draws < share, owner).to(x.device)
+
+
+def _shape(x, owner):
+    """Return the number of rows and of cells in a row."""
+    return x.shape if owner is None else (len(x), int(owner.max(initial=-1)) + 1)
+
+
+def _spread(cells, owner):
+    """Return values of cells for all columns that belong to them."""
+    return cells if owner is None else cells[:, torch.from_numpy(owner)]
