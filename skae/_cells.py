@@ -54,6 +54,11 @@ class Cells(nn.Module):
         for number in np.unique(group):
             members = np.flatnonzero(group == number)
             self.buckets.append((members, *self._bucket(starts[members], sizes[members])))
+        spread = np.repeat(np.arange(n_categories), blocks.sizes)
+        self.register_buffer("spread", torch.from_numpy(spread))
+        members_of = torch.zeros(len(spread), n_categories, dtype=dtype)
+        members_of[torch.arange(len(spread)), self.spread] = 1.0
+        self.register_buffer("members_of", members_of)
         places = np.concatenate([members for members, *_ in self.buckets] or [np.empty(0, int)])
         self.register_buffer("order", torch.from_numpy(np.argsort(places)))
         self.n_cells = self.n_numbers + n_categories
@@ -82,15 +87,17 @@ class Cells(nn.Module):
     def nats(self, reconstruction, target):
         """Return cross-entropies of the categories; 0 where missing."""
         logits = reconstruction[..., self.n_numbers :] + self.level
-        target = target[:, self.n_numbers :]
+        hits = (target[:, self.n_numbers :] > 0).to(logits.dtype)
+        logits = logits - self._largest(logits.detach())[..., self.spread]
+        nats = (logits.exp() @ self.members_of).log() - (logits * hits) @ self.members_of
+        return nats * (hits @ self.members_of)
+
+    def _largest(self, logits):
+        """Return the largest logit of each category."""
         found = []
-        for _, index, real in self.buckets:
-            index, real = index.to(logits.device), real.to(logits.device)
-            own = logits[..., index].masked_fill(~real, -torch.inf)
-            hit = (target[:, index] > 0) & real
-            value = torch.where(hit, own, 0.0).sum(-1)
-            found.append(torch.where(hit.any(-1), own.logsumexp(-1) - value, 0.0))
-        return torch.cat(found, dim=-1)[..., self.order] if found else logits[..., :0]
+        for _, index, _ in self.buckets:
+            found.append(logits[..., index.to(logits.device)].amax(-1))
+        return torch.cat(found, dim=-1)[..., self.order] if found else logits
 
     def errors(self, reconstruction, target):
         """Return squared errors and cross-entropies, of shape (..., n_samples, n_cells)."""

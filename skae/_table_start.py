@@ -3,12 +3,13 @@
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-from scipy import optimize, special
+from scipy import optimize
 
 from skae._start import WIDEST_COVARIANCE, LinearStart, linear_start, reduced_rank
 
 PRIOR_ROWS = 5.0  # without any correlation, that a covariance of few common cells is drawn to
-LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**20  # at most, that a regression is fitted to
+LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**19  # at most, that a regression is fitted to
+MOST_ITERATIONS = 30
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,10 @@ def with_logits(start, blocks, codes, coded):
         The coded table.
     """
     components, level = start.components.copy(), np.zeros(blocks.width)
-    for place, first, size in zip(blocks.categories, blocks.starts, blocks.sizes, strict=True):
-        block = slice(first, first + size)
-        weights, level[block] = logistic_regression(codes, coded[:, place], size)
-        components[:, block] = weights * start.scale[block] / start.deviations[:, None]
+    if len(blocks.categories):
+        n = len(blocks.numbers)
+        weights, level[n:] = logistic_regressions(codes, coded, blocks)
+        components[:, n:] = weights * start.scale[n:] / start.deviations[:, None]
     return replace(start, components=components), level
 
 
@@ -149,8 +150,7 @@ def _moments_with_holes(rows, start, hidden):
 def sample(rows, start, random_state, hidden):
     """Return whitened codes of some rows, a share of their cells hidden, and the coded rows."""
     blocks = rows.blocks
-    widest = max(blocks.sizes.max(initial=1), blocks.width // 4)
-    n_rows = max(min(LOGISTIC_ROWS, LOGISTIC_CELLS // widest), 1)
+    n_rows = max(min(LOGISTIC_ROWS, LOGISTIC_CELLS // blocks.width), 1)
     if len(rows) > n_rows:
         rows = rows.subset(np.sort(random_state.permutation(len(rows))[:n_rows]))
     coded = rows.raw(slice(None))
@@ -162,35 +162,40 @@ def sample(rows, start, random_state, hidden):
     return code / start.deviations, coded
 
 
-def logistic_regression(Z, codes, n_levels):
-    """Return weights (n_components, n_levels) and intercepts of a ridge logistic regression.
+def logistic_regressions(Z, coded, blocks):
+    """Return weights (n_components, n_levels) and intercepts of ridge logistic regressions.
 
-    A penalty of 1 draws the weights to zero, and the intercepts to the
-    logarithms of the levels' shares, with half a row added to each.
+    One for each category, of its levels on the code, all at once. A penalty
+    of 1 draws the weights to zero, and the intercepts to the logarithms of
+    the levels' shares, with half a row added to each.
 
     Parameters
     ----------
     Z : ndarray of shape (n_rows, n_components)
-    codes : ndarray of shape (n_rows,)
-        Levels as whole floats, NaN where missing.
-    n_levels : int
+    coded : ndarray of shape (n_rows, n_columns)
+    blocks : Blocks
     """
-    there = ~np.isnan(codes)
-    Z = np.column_stack([Z, np.ones(len(Z))])[there]
-    codes = codes[there].astype(int)
-    counts = np.bincount(codes, minlength=n_levels) + 0.5
-    shares, every = np.log(counts / counts.sum()), np.arange(len(codes))
+    Z = np.column_stack([Z, np.ones(len(Z))])
+    n, starts = len(blocks.numbers), blocks.starts - len(blocks.numbers)
+    hits = np.nan_to_num(blocks.widen(coded)[:, n:] > 0).astype(np.float64)
+    there = ~np.isnan(coded[:, blocks.categories])
+    spread = np.repeat(np.arange(len(starts)), blocks.sizes)
+    counts = hits.sum(axis=0) + 0.5
+    level = np.log(counts / np.add.reduceat(counts, starts)[spread])
 
     def loss(flat):
-        beta = flat.reshape(Z.shape[1], n_levels)
-        logits = Z @ beta + shares
-        nats = special.logsumexp(logits, axis=1) - logits[every, codes]
-        slopes = special.softmax(logits, axis=1)
-        slopes[every, codes] -= 1
-        return nats.sum() + np.sum(beta**2) / 2, (Z.T @ slopes + beta).ravel()
+        beta = flat.reshape(Z.shape[1], -1)
+        logits = Z @ beta + level
+        logits -= np.maximum.reduceat(logits, starts, axis=1)[:, spread]
+        value = np.sum(logits * hits)
+        odds = np.exp(logits, out=logits)
+        sums = np.add.reduceat(odds, starts, axis=1)
+        nats = np.sum(np.log(sums) * there) - value
+        odds *= (there / sums)[:, spread]
+        odds -= hits
+        return nats + np.sum(beta**2) / 2, (Z.T @ odds + beta).ravel()
 
-    begin = np.zeros(Z.shape[1] * n_levels)
-    options = {"maxiter": 50}
+    begin, options = np.zeros(Z.shape[1] * len(level)), {"maxiter": MOST_ITERATIONS}
     beta = optimize.minimize(loss, begin, jac=True, method="L-BFGS-B", options=options).x
-    beta = beta.reshape(Z.shape[1], n_levels)
-    return beta[:-1], beta[-1] + shares
+    beta = beta.reshape(Z.shape[1], -1)
+    return beta[:-1], beta[-1] + level
