@@ -6,7 +6,9 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skae
 
-ESTIMATORS = [getattr(skae, name)(max_iter=3) for name in skae.__all__]
+ENCODER = "TableEncoder"
+ESTIMATORS = [getattr(skae, name)(max_iter=3) for name in skae.__all__ if name != ENCODER]
+ESTIMATORS += [skae.TableEncoder()]
 ESTIMATORS += [skae.AutoencoderTransformer(2, ordered=True, max_iter=3)]
 ESTIMATORS += [skae.DenoisingAutoencoder(ordered=True, max_iter=3)]
 ESTIMATORS += [skae.SparseAutoencoder(ordered=True, max_iter=3)]
