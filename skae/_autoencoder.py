@@ -90,6 +90,19 @@ class AutoencoderTransformer(BaseAutoencoder):
         well. ``truncate(k)`` then gives the model of the first k. The floor
         is that of the whole: the loss, averaged over these lengths. The full
         code is worse by some percent than without (see the Notes).
+    categorical_features : "from_dtype", None or array-like, default="from_dtype"
+        Which columns are categories: "from_dtype" takes a frame's booleans,
+        strings, categories and objects; None none; or names, places or a
+        mask. See `TableEncoder`.
+    min_frequency : "auto", int or float, default="auto"
+        Levels of fewer rows, or of a smaller share of them, are pooled; "auto"
+        is a thousandth of the rows, and at least 2.
+    column_weights : array-like of shape (n_features,), dict or None, default=None
+        What each column counts, in the loss and in ``score``, in units of its
+        own baseline: the variance of numbers, the entropy of the levels of
+        categories. A dict gives the weights of some columns by name, the
+        others have 1. None leaves numbers in their own units where all
+        columns are numbers, and weighs all columns alike where some are not.
     batch_size : "auto" or int, default="auto"
         Rows a step. "auto" is the power of two nearest to n_samples / 20,
         from 32 to 256.
@@ -154,7 +167,11 @@ class AutoencoderTransformer(BaseAutoencoder):
     mean_ : ndarray of shape (n_features_in_,)
         Column means of the rows that the standardisation was learned from.
     scale_ : ndarray of shape (n_features_in_,)
-        Their standard deviations; 1 for constant columns.
+        Their standard deviations; 1 for constant columns. For tables with
+        categories, dates or ``column_weights`` these two and ``components_``
+        have one column for each number and for each level of a category.
+    table_encoder_ : TableEncoder
+        What codes such tables; absent for others.
     n_iter_ : int
         Epochs run, at least 1.
     best_iter_ : int
@@ -201,6 +218,12 @@ class AutoencoderTransformer(BaseAutoencoder):
     A decoder for prefixes is told which units of the code it gets: each adds
     a bias to its first hidden layer. Zeros in place of the last columns of a
     code are therefore not the same as ``truncate``.
+
+    **Tables.** Frames with categories, dates and missing cells are taken as they
+    are, and given back by ``inverse_transform``; see docs/model.md. Where cells
+    are missing the encoder is told which, a fifth of the others is hidden from
+    it in training and in the judgement, and only cells that are present enter
+    the loss.
 
     With equal ``random_state`` two fits give the same bits on the same
     machine where torch takes one thread, as it does for small networks and
@@ -324,6 +347,11 @@ class AutoencoderTransformer(BaseAutoencoder):
     def _resolve(self, *args, **kwargs):
         super()._resolve(*args, **kwargs)
         for name, off in (("tied_weights", False), ("pretraining", None)):
+            if getattr(self, name) and self._blocks is not None:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r} needs complete columns of numbers, but X has "
+                    f"missing cells, categories, dates or column_weights: set {name}={off}."
+                )
             own = self.encoder, self.decoder
             if getattr(self, name) and own != (None, None):
                 raise ValueError(

@@ -191,9 +191,11 @@ class BaseAutoencoder(
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like, CSR matrix or frame of shape (n_samples, n_features)
             Training rows. float32 and float64 are used as they are, without a
-            copy; other types become float64.
+            copy; other types become float64. NaN is a missing cell. Frames of
+            pandas or polars may hold categories, dates and durations too.
+            Sparse rows are made dense batch by batch.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -211,8 +213,9 @@ class BaseAutoencoder(
         Raises
         ------
         ValueError
-            For input that is not finite, not numeric or of the wrong shape,
-            and for a training without a floor that diverges.
+            For infinite input, columns that are neither numbers nor
+            categories nor dates, several types in one column, the wrong
+            shape, and for a training without a floor that diverges.
         MemoryError
             If a batch does not fit in memory.
         """

@@ -34,7 +34,8 @@ class ContractiveAutoencoder(BaseAutoencoder):
     penalty_weight : float, default=0.01
         :math:`\lambda`; 0 is the plain autoencoder.
     hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, \
-    ordered, batch_size, learning_rate_init, alpha, optimizer, max_iter, \
+    ordered, categorical_features, min_frequency, column_weights, batch_size, \
+    learning_rate_init, alpha, optimizer, max_iter, \
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
     callbacks, skorch_params, device, verbose, random_state
         As in `AutoencoderTransformer`. An ``encoder`` of one's own, or an

@@ -45,7 +45,8 @@ class DenoisingAutoencoder(BaseAutoencoder):
         Gaussian: standard deviation, in units of each column's own. The
         others: the share of the cells, below 1. Ignored by a callable.
     hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, \
-    ordered, batch_size, learning_rate_init, alpha, optimizer, max_iter, \
+    ordered, categorical_features, min_frequency, column_weights, batch_size, \
+    learning_rate_init, alpha, optimizer, max_iter, \
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
     callbacks, skorch_params, device, verbose, random_state
         As in `AutoencoderTransformer`.

@@ -4,6 +4,7 @@ from copy import deepcopy
 from numbers import Integral
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -77,6 +78,9 @@ class OrderedComponents:
     def _start_scores(self, X):
         """Return the `score` of 1, 2, ... components of the linear start, chosen or not."""
         X, start = self._check_known(X), self._fitted_start()
+        if self._blocks is not None:
+            return self._table_start_scores(X, start)
+        X = X.toarray() if sparse.issparse(X) else X
         rest = np.subtract(X, start.mean, dtype=np.float64)
         code = rest / start.scale @ start.encoder.T + start.offset
         scores = np.empty(len(start.components))

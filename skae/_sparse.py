@@ -58,7 +58,8 @@ class SparseAutoencoder(BaseAutoencoder):
     sparsity : float, default=0.1
         Share of the rows in which a unit shall be active. Ignored by "l1".
     hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, \
-    ordered, batch_size, learning_rate_init, alpha, optimizer, max_iter, \
+    ordered, categorical_features, min_frequency, column_weights, batch_size, \
+    learning_rate_init, alpha, optimizer, max_iter, \
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
     callbacks, skorch_params, device, verbose, random_state
         As in `AutoencoderTransformer`. With ``ordered`` the penalty counts

@@ -356,7 +356,7 @@ class TableEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 def _category_cells(field, place, X, frame):
     """Return the cells of a category column as an object array, None where missing."""
-    cells = X[:, place].tolist() if frame is None else frame.get_column(field.name).to_list()
+    cells = X[:, place].tolist() if frame is None else _column(frame, place).to_list()
     cells = [None if is_missing(cell) else cell for cell in cells]
     kinds = {}
     for cell in cells:
@@ -373,6 +373,11 @@ def _category_cells(field, place, X, frame):
     return column
 
 
+def _column(frame, place):
+    """Return a column by its place: a fit on an array knows no names."""
+    return frame.get_column(frame.columns[place])
+
+
 def _kind_of(cell):
     if isinstance(cell, bool | np.bool_):
         return "bool"
@@ -386,7 +391,7 @@ def _number_cells(field, place, X, frame):
             X[:, [place]], dtype=np.float64, ensure_all_finite=False, input_name="X"
         ).ravel()
     else:
-        cells = numbers(frame.get_column(field.name), field.kind)
+        cells = numbers(_column(frame, place), field.kind)
     if np.isinf(cells).any():
         raise ValueError(
             f"Input X contains infinity in column {field.name!r}: replace it, or make it missing."

@@ -253,19 +253,21 @@ class Tables:
 
     # errors -----------------------------------------------------------------------------------
 
-    def _cell_errors(self, X, mask=None):
+    def _cell_errors(self, X, reconstruct=None):
         """Return errors of a coded table's cells: NaN where missing, of shape (n_samples, n_cells).
 
         Numbers: squared, in squared units of the coded table. Categories: nats.
+        ``reconstruct`` is a function of standardised wide rows.
         """
         import torch
 
         module = self._module_for(X.dtype)
+        made = reconstruct or (lambda x: module.decoder(module.encode(x)))
         dtype = torch.float64 if X.dtype == np.float64 else torch.float32
         cells = self._cells(self._fitted_start(), dtype).to(self.device_)
 
         def errors(x):
-            found = cells.errors(module.decode(module.encode(x), mask), x)
+            found = cells.errors(made(x), x)
             return torch.where(cells.present(x), found, -1.0)
 
         found = self._apply_to_rows(X, errors, cells.n_cells, lambda out: out)
@@ -296,9 +298,9 @@ class Tables:
         scores[np.concatenate([blocks.numbers, blocks.categories])] = shares
         return scores
 
-    def _table_score(self, X, mask=None):
+    def _table_score(self, X, reconstruct=None):
         """Return `score` of a coded table."""
-        errors = self._cell_errors(X, mask)
+        errors = self._cell_errors(X, reconstruct)
         if "table_encoder_" not in self.__dict__:
             total = self._baselines(X).sum()
             error = np.nansum(errors)
@@ -309,6 +311,20 @@ class Tables:
         if not known.any():
             return 0.0
         return float(np.average(scores[known], weights=self._column_weights[known]))
+
+    def _table_start_scores(self, X, start):
+        """Return the `score` of 1, 2, ... components of the linear start of a table."""
+        from skae._architecture import linear_maps
+
+        def first(k):
+            encoder, decoder = (
+                part.to(self.device_, self._module_for(X.dtype).decoder.linear.weight.dtype)
+                for part in linear_maps(start)
+            )
+            return lambda x: x.nan_to_num(nan=0.0) @ encoder[:k].T @ decoder[:, :k].T
+
+        sizes = range(1, len(start.deviations) + 1)
+        return np.array([self._table_score(X, first(k)) for k in sizes])
 
     def score_by_column(self, X):
         r"""Return the share of each column that the reconstruction explains.

@@ -73,7 +73,8 @@ class VAETransformer(BaseAutoencoder):
         ``max_iter`` be larger. A warm start warms up again, ``partial_fit``
         does not.
     hidden_layer_sizes, activation, linear_path, encoder, decoder, \
-    batch_size, learning_rate_init, alpha, optimizer, max_iter, \
+    categorical_features, min_frequency, column_weights, batch_size, \
+    learning_rate_init, alpha, optimizer, max_iter, \
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
     callbacks, skorch_params, device, verbose, random_state
         As in `AutoencoderTransformer`; an ``encoder`` of your own gets
