@@ -136,6 +136,13 @@ class BaseAutoencoder(
         """Return what is done to the inputs of held-out rows, or None."""
         return
 
+    def _reconstruct_cut(self, module, start, inputs, mask):
+        """Return standardised rows, made from what a mask leaves of the code."""
+        return module(inputs, mask).reconstruction
+
+    def _calibrate(self, module, start, rows):
+        """Put a trained module's code into the units that it is given in."""
+
     def _has_offset(self):
         """Return whether the encoder's linear map adds a constant."""
         return False
@@ -391,7 +398,7 @@ class BaseAutoencoder(
         start = self._present_start()
         few = held_out is None and len(rows) < FEWEST_ROWS
         if not warm and self._has_floor() and (self._start_is_best(start) or few):
-            return fitting.linear(start)
+            return fitting.linear(start, rows)
         module = self._trainable_module(fitting.generator)
         if few or not self.early_stopping:
             module = module if warm else fitting.started(module, start, rows)

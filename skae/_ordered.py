@@ -101,12 +101,13 @@ class PrefixShares:
         self.weight = self.sums = self.squares = 0.0
 
     @torch.no_grad()
-    def add(self, module, batches, weights, column_weights):
+    def add(self, reconstruct, batches, weights, column_weights):
         """Take rows in; those of weight zero do not count.
 
         Parameters
         ----------
-        module : Autoencoder
+        reconstruct : callable
+            ``reconstruct(inputs, mask)`` is what is made from a part of the code.
         batches : iterable of (inputs, (target, weight))
             In the order of ``weights``.
         weights : ndarray of shape (n_rows,)
@@ -116,14 +117,14 @@ class PrefixShares:
         for inputs, (target, _) in batches:
             weight = weights[place : place + len(target)]
             place += len(target)
-            counts = torch.from_numpy(weight > 0).to(target.device)
-            inputs, target, weight = inputs[counts], _array(target[counts]), weight[weight > 0]
+            counts, device = weight > 0, target.device
+            target, weight = _array(target)[counts], weight[counts]
             self.weight += weight.sum()
             self.sums = self.sums + weight @ (target * root)
             self.squares += weight @ (target * root) ** 2 @ np.ones(len(root))
             for i in range(len(self.errors)):
-                mask = self.cuts.masks(torch.tensor([i + 1], device=inputs.device))
-                rest = _array(module(inputs, mask).reconstruction) - target
+                mask = self.cuts.masks(torch.tensor([i + 1], device=device))
+                rest = _array(reconstruct(inputs, mask))[counts] - target
                 self.errors[i] += weight @ rest**2 @ column_weights
 
     @property

@@ -11,11 +11,13 @@ from skae._base import BaseAutoencoder
 from skae._floor import FEWEST_ROWS
 from skae._params import AUTOENCODER, StrOptions, integer, private_random_state, real
 from skae._probabilistic import (
+    LogisticStart,
     ProbabilisticStart,
     logistic_start,
     noise_unit,
     probabilistic_pca,
 )
+from skae.metrics import explained_share
 
 HELD_OUT_DRAWS = 4  # codes a held-out row in the judgement
 ACTIVE = 0.01  # variance of a unit's posterior means above which it says something
@@ -162,7 +164,7 @@ class VAETransformer(BaseAutoencoder):
     """
 
     _parameter_constraints = {
-        name: kinds for name, kinds in AUTOENCODER.items() if name not in ("whiten", "ordered")
+        name: kinds for name, kinds in AUTOENCODER.items() if name != "whiten"
     } | {
         "beta": [real(0)],
         "likelihood": [StrOptions({"gaussian", "bernoulli"})],
@@ -170,14 +172,14 @@ class VAETransformer(BaseAutoencoder):
     }
 
     _architecture = (
-        *(name for name in BaseAutoencoder._architecture if name not in ("whiten", "ordered")),
+        *(name for name in BaseAutoencoder._architecture if name != "whiten"),
         "likelihood",
     )
     _input_noise = 0.5
-    _start_kind = ProbabilisticStart
+    _start_name = "its linear start"
+    _told_of_units = ("_code_moments",)
     _least_range = 3.0
     whiten = False  # the code is in the prior's units
-    ordered = False  # one noise variance would have to serve all prefixes
 
     def __init__(
         self,
@@ -191,6 +193,7 @@ class VAETransformer(BaseAutoencoder):
         linear_path="pca",
         encoder=None,
         decoder=None,
+        ordered=False,
         batch_size="auto",
         learning_rate_init=0.01,
         alpha=0.1,
@@ -216,6 +219,7 @@ class VAETransformer(BaseAutoencoder):
         self.linear_path = linear_path
         self.encoder = encoder
         self.decoder = decoder
+        self.ordered = ordered
         self.batch_size = batch_size
         self.learning_rate_init = learning_rate_init
         self.alpha = alpha
@@ -358,10 +362,22 @@ class VAETransformer(BaseAutoencoder):
             return logistic_start(rows, n_components, rng)
         return probabilistic_pca(rows, n_components, rng, self.beta)
 
+    @property
+    def _start_kind(self):
+        return LogisticStart if self._built["likelihood"] == "bernoulli" else ProbabilisticStart
+
     def _kind(self):
         from skae.nn import VariationalAutoencoder
 
         return VariationalAutoencoder
+
+    def _new_module(self, generator, linear=False):
+        from skae.nn import OrderedVariationalAutoencoder
+
+        module = super()._new_module(generator, linear)
+        if not self._prefixes:
+            return module
+        return OrderedVariationalAutoencoder(module.encoder, module.decoder, self.n_components_)
 
     def _has_offset(self):
         return True
@@ -414,6 +430,29 @@ class VAETransformer(BaseAutoencoder):
 
         return Draws(len(start.deviations), HELD_OUT_DRAWS)
 
+    def _reconstruct_cut(self, module, start, inputs, mask):
+        import torch
+
+        x, draws = inputs
+        rows = module((x, torch.zeros_like(draws[:, 0])), mask).reconstruction  # of the means
+        if self._built["likelihood"] != "bernoulli":
+            return rows
+        level, mean, scale = (
+            torch.as_tensor(part, dtype=rows.dtype, device=rows.device)
+            for part in (start.level, start.mean, start.scale)
+        )
+        return (torch.addcmul(level, rows, scale).sigmoid() - mean) / scale
+
+    def _start_scores(self, X):
+        X, start = self._check_known(X), self._fitted_start()
+        bernoulli = self._built["likelihood"] == "bernoulli"
+        standardised, scores = (X - start.mean) / start.scale, []
+        for k in range(1, len(start.components) + 1):
+            first = start.first(k)
+            rows = standardised @ first.encoder.T @ first.components + first.level
+            scores.append(explained_share(X, expit(rows) if bernoulli else rows))
+        return np.array(scores)
+
     def _held_out_score(self, loss):
         return -loss * self.n_features_in_
 
@@ -453,10 +492,11 @@ class VAETransformer(BaseAutoencoder):
 
     def _take(self, fitted, rows=None):
         if fitted.best_iter > 0 and rows is not None:
-            self._match_prior(fitted, rows)
+            self._calibrate(fitted.module, fitted.start, rows)
+        self.__dict__.pop("_code_moments", None)
         super()._take(fitted, rows)
 
-    def _match_prior(self, fitted, rows):
+    def _calibrate(self, module, start, rows):
         """Scale the code to a mean square of 1 over the rows, as the prior's.
 
         The decoder undoes it, so the divergence falls and nothing else changes:
@@ -466,27 +506,25 @@ class VAETransformer(BaseAutoencoder):
 
         from skae._architecture import divide_code
 
-        module, square = fitted.module.double().eval(), 0.0
+        module, square = module.double().eval(), 0.0
         with torch.no_grad():
             for chunk, weight in rows.chunks():
-                x = (chunk - fitted.start.mean) / fitted.start.scale
+                x = (chunk - start.mean) / start.scale
                 mean, log_variance = module.posterior(torch.from_numpy(x).to(self.device_))
                 square = square + torch.from_numpy(weight).to(mean) @ (mean**2 + log_variance.exp())
             divide_code(module, (square / len(rows)).sqrt())
         module.float()  # what training goes on with, to the bit
 
     def _diagnose(self, rows):
-        self.__dict__.pop("noise_variance_", None)
-        if self._built["likelihood"] == "gaussian":
-            log_noise = max(float(self.module_.log_noise), self.module_.LEAST_LOG_NOISE)
-            self.noise_variance_ = noise_unit(self._fitted_start()) * np.exp(log_noise)
-        total = divergence = square = 0.0
+        total = squares = 0.0
         for chunk, weight in rows.chunks():
             mean, std = self._posterior(chunk)
-            total, square = total + weight @ mean, square + weight @ mean**2
-            divergence += weight @ (mean**2 + std**2 - 1 - 2 * np.log(std)) / 2
-        self.kl_per_component_ = divergence / len(rows)
-        self.active_units_ = square / len(rows) - (total / len(rows)) ** 2 > ACTIVE
+            total = total + weight @ mean
+            squares = squares + np.stack([weight @ part for part in (mean**2, std**2, np.log(std))])
+        square, variance, logarithm = squares / len(rows)
+        spread = square - (total / len(rows)) ** 2
+        self._code_moments = np.column_stack([square, spread, variance, 2 * logarithm])
+        self._tell()
         if len(rows) >= FEWEST_ROWS and not self.active_units_.any():
             warnings.warn(
                 f"All {self.n_components_} units of the code are inactive: it says nothing about "
@@ -495,6 +533,28 @@ class VAETransformer(BaseAutoencoder):
                 UserWarning,
                 stacklevel=2,
             )
+
+    def _keep_first(self, k):
+        if self.__dict__.get("_code_moments") is None:
+            super()._keep_first(k)
+            return
+        factor, log_factor = (f[:k].numpy(force=True) for f in self.module_.factors(k))
+        super()._keep_first(k)
+        square, spread, variance, logarithm = self._code_moments.T
+        moments = factor**2 * square, factor**2 * spread, np.exp(log_factor) * variance
+        self._code_moments = np.column_stack([*moments, logarithm + log_factor])
+        self._tell()
+
+    def _tell(self):
+        """Say what is known of the units, and the noise."""
+        square, spread, variance, logarithm = self._code_moments.T
+        self.kl_per_component_ = (square + variance - 1 - logarithm) / 2
+        self.active_units_ = spread > ACTIVE
+        self.__dict__.pop("noise_variance_", None)
+        if self._built["likelihood"] == "gaussian":
+            log_noise = float(self.module_.noise_of_whole())
+            log_noise = max(log_noise, self.module_.LEAST_LOG_NOISE)
+            self.noise_variance_ = noise_unit(self._fitted_start()) * np.exp(log_noise)
 
 
 def _count(value, name):
