@@ -535,15 +535,15 @@ class VAETransformer(BaseAutoencoder):
             )
 
     def _keep_first(self, k):
-        if self.__dict__.get("_code_moments") is None:
-            super()._keep_first(k)
-            return
         factor, log_factor = (f[:k].numpy(force=True) for f in self.module_.factors(k))
         super()._keep_first(k)
-        square, spread, variance, logarithm = self._code_moments.T
-        moments = factor**2 * square, factor**2 * spread, np.exp(log_factor) * variance
-        self._code_moments = np.column_stack([*moments, logarithm + log_factor])
-        self._tell()
+        if "components_" in self.__dict__:
+            self.components_ = factor[:, None] * self.components_
+        if "_code_moments" in self.__dict__:
+            square, spread, variance, logarithm = self._code_moments.T
+            moments = factor**2 * square, factor**2 * spread, np.exp(log_factor) * variance
+            self._code_moments = np.column_stack([*moments, logarithm + log_factor])
+            self._tell()
 
     def _tell(self):
         """Say what is known of the units, and the noise."""
