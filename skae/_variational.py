@@ -58,8 +58,8 @@ class VAETransformer(BaseAutoencoder):
     Parameters
     ----------
     n_components : int, float or None, default=0.95
-        As in `PCA`, a float too: components are not ordered here, for how
-        much a unit is worth hangs on the noise, which hangs on their number.
+        As in `AutoencoderTransformer`: a float is the share of the held-out
+        variance that the reconstructions of the posterior means shall explain.
     beta : float, default=1.0
         Weight of the divergence from the prior: above 1 fewer units of the
         code are used, and more independently (Higgins et al., 2017).
@@ -72,6 +72,19 @@ class VAETransformer(BaseAutoencoder):
         patience of early stopping begins where it is reached; let
         ``max_iter`` be larger. A warm start warms up again, ``partial_fit``
         does not.
+    ordered : bool, default=False
+        Order the components, as in `AutoencoderTransformer`. The noise, and
+        with it what a unit can say, hangs on the number of components: each
+        length of the code has a noise variance of its own, and posteriors and
+        decoder follow it as in probabilistic PCA. So each prefix starts at
+        the probabilistic PCA of its size, and the floor is the mean bound of
+        these over the lengths. ``truncate(k)`` gives the first columns of
+        this model's code in units of the prior: each times a constant, for
+        with more noise the means are smaller. A prefix of the Bernoulli start
+        is not a regression of its own, but the first columns of the whole
+        one's weights; nor does the noise lead posteriors and decoder of a
+        model with an ``encoder`` or ``decoder`` of your own, or without
+        ``linear_path``.
     hidden_layer_sizes, activation, linear_path, encoder, decoder, \
     batch_size, learning_rate_init, alpha, optimizer, max_iter, \
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
@@ -91,16 +104,22 @@ class VAETransformer(BaseAutoencoder):
         in nats.
     noise_variance_ : float
         :math:`\sigma^2`, in the squared units of X; PCA's where the floor
-        holds. At least 1e-8 of the mean variance of a column, so that no
+        holds. After ``truncate`` that of this length of the code. At least 1e-8 of the mean variance of a column, so that no
         likelihood becomes infinite. Gaussian likelihood only.
     components_ : ndarray of shape (n_components_, n_features_in_)
         The linear part of the decoder, in units of X (Bernoulli: logits) per
         unit of the code: at the start PCA's axes times
         ``sqrt(explained_variance_ - noise_variance_)``. Absent with
         ``linear_path=None``.
+    explained_variance_ratio_ : ndarray of shape (n_components_,)
+        As in `AutoencoderTransformer`, of the posterior means'
+        reconstructions. Where the floor holds for want of layers or rows it is
+        that of probabilistic PCA on the training rows, whose means shrink:
+        less than PCA's.
     validation_scores_ : list of float or None
         Mean bound of the held-out rows, in nats a row, epoch by epoch; the
-        objective's value where ``beta`` is not 1.
+        objective's value where ``beta`` is not 1; with ``ordered`` its mean
+        over the lengths.
     pca_score_ : float or None
         The same of the start: the floor.
     n_components_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
@@ -147,6 +166,9 @@ class VAETransformer(BaseAutoencoder):
     Y. Burda, R. Grosse, R. Salakhutdinov. Importance weighted autoencoders.
     ICLR 2016. https://arxiv.org/abs/1509.00519
 
+    O. Rippel, M. Gelbart, R. Adams. Learning ordered representations with
+    nested dropout. ICML 2014. https://proceedings.mlr.press/v32/rippel14.html
+
     Examples
     --------
     Held-out log-likelihood in nats, beside PCA's, and new rows:
@@ -161,6 +183,13 @@ class VAETransformer(BaseAutoencoder):
     True
     >>> vae.sample(3, random_state=0).shape
     (3, 64)
+
+    One ordered fit serves every size, and each prefix is above PCA of its size:
+
+    >>> vae = VAETransformer(n_components=8, ordered=True, random_state=0).fit(X[:1300])
+    >>> pca = PCA(n_components=3).fit(X[:1300])
+    >>> bool(vae.truncate(3).score_samples(X[1300:]).mean() > pca.score(X[1300:]))
+    True
     """
 
     _parameter_constraints = {
