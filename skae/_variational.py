@@ -104,8 +104,9 @@ class VAETransformer(BaseAutoencoder):
         in nats.
     noise_variance_ : float
         :math:`\sigma^2`, in the squared units of X; PCA's where the floor
-        holds. After ``truncate`` that of this length of the code. At least 1e-8 of the mean variance of a column, so that no
-        likelihood becomes infinite. Gaussian likelihood only.
+        holds. After ``truncate`` that of this length of the code. At least
+        1e-8 of the mean variance of a column, so that no likelihood becomes
+        infinite. Gaussian likelihood only.
     components_ : ndarray of shape (n_components_, n_features_in_)
         The linear part of the decoder, in units of X (Bernoulli: logits) per
         unit of the code: at the start PCA's axes times
@@ -186,9 +187,9 @@ class VAETransformer(BaseAutoencoder):
 
     One ordered fit serves every size, and each prefix is above PCA of its size:
 
-    >>> vae = VAETransformer(n_components=8, ordered=True, random_state=0).fit(X[:1300])
-    >>> pca = PCA(n_components=3).fit(X[:1300])
-    >>> bool(vae.truncate(3).score_samples(X[1300:]).mean() > pca.score(X[1300:]))
+    >>> vae = VAETransformer(n_components=4, ordered=True, random_state=0).fit(X[:1300])
+    >>> pca = PCA(n_components=2).fit(X[:1300])
+    >>> bool(vae.truncate(2).score_samples(X[1300:]).mean() > pca.score(X[1300:]))
     True
     """
 
@@ -205,7 +206,7 @@ class VAETransformer(BaseAutoencoder):
         "likelihood",
     )
     _input_noise = 0.5
-    _start_name = "its linear start"
+    _start_name = "linear start"
     _told_of_units = ("_code_moments",)
     _least_range = 3.0
     whiten = False  # the code is in the prior's units

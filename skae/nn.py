@@ -302,9 +302,10 @@ class OrderedVariationalAutoencoder(VariationalAutoencoder):
 
     .. math:: r_{jk} = \min(1, \sigma_k^2 / \lambda_j), \quad \sqrt{1 - r_{jk}}
 
-    and so a code of length k has these over those of the whole code as
-    factors: where the network is a linear one, each prefix is its own
-    probabilistic PCA.
+    with :math:`\sigma_k^2` the noise variance and :math:`\lambda_j` that of
+    the rows along axis j. What they are for length k over what they are for
+    the whole code is what posterior and decoder of a cut code are multiplied
+    by: so each prefix of a linear network is a probabilistic PCA.
 
     Parameters
     ----------
@@ -334,12 +335,12 @@ class OrderedVariationalAutoencoder(VariationalAutoencoder):
 
     def factors(self, lengths):
         """Return the factors of means and the logarithms of those of variances, by length."""
-        shares = [
-            (noise - self.log_spread).clamp(*self.LOG_SHARES)
-            for noise in (self.log_noise[lengths - 1].unsqueeze(-1), self.log_noise[-1])
-        ]
-        share, whole = shares
+        share = self._log_share(self.log_noise[lengths - 1].unsqueeze(-1))
+        whole = self._log_share(self.log_noise[-1])
         return (share.expm1() / whole.expm1()).sqrt(), share - whole
+
+    def _log_share(self, log_noise):
+        return (log_noise - self.log_spread).clamp(*self.LOG_SHARES)
 
     def forward(self, inputs, mask=None):
         """Return the `VariationalOutputs`; units that a mask cuts repeat the prior, at zero."""
