@@ -5,10 +5,21 @@ import threading
 from contextlib import contextmanager
 from copy import deepcopy
 
+import numpy as np
 import torch
 from torch import nn
 
-from skae.nn import ACTIVATIONS, MLP, Autoencoder, Confined, Gate, Linear, PrefixDecoder, Residual
+from skae.nn import (
+    ACTIVATIONS,
+    MLP,
+    Autoencoder,
+    Confined,
+    Gate,
+    Linear,
+    OrderedVariationalAutoencoder,
+    PrefixDecoder,
+    Residual,
+)
 
 _global_generator = threading.RLock()
 
@@ -134,28 +145,45 @@ def start_probabilistic(module, start, unit):
     linear.bias[:k].zero_()
     linear.bias[k:].copy_(torch.from_numpy(start.log_variance))
     module.decoder.linear.weight.copy_(decoder)
-    module.log_noise.fill_(math.log(start.noise_variance / unit))
+    if not isinstance(module, OrderedVariationalAutoencoder):
+        module.log_noise.fill_(math.log(start.noise_variance / unit))
+        return
+    module.log_noise.copy_(torch.from_numpy(np.log(start.noises / unit)))
+    if _is_our_own(module):
+        module.log_spread.copy_(torch.from_numpy(np.log(start.spread / unit)))
 
 
-@torch.no_grad()
+def _is_our_own(module):
+    """Return whether no half of an autoencoder holds a user's module."""
+    return all(isinstance(_inside(half).nonlinear, MLP | None) for half in module.halves)
+
+
 def divide_code(module, spread):
     """Divide the code of a variational autoencoder by ``spread``; its decoder undoes that.
 
     Halves that hold a user's modules are left as they are.
     """
-    encoder, decoder = module.encoder, module.decoder
-    if not all(isinstance(half.nonlinear, MLP | None) for half in (encoder, decoder)):
+    _rescale(module, spread, -2 * spread.log(), spread)
+
+
+@torch.no_grad()
+def _rescale(module, divisor, log_factor, factor):
+    """Divide means, add to log-variances, and multiply what the decoder makes of the code."""
+    if not _is_our_own(module):
         return
-    k = len(spread)
+    (encoder, decoder), k = map(_inside, module.halves), len(divisor)
     outputs = [encoder.linear, encoder.nonlinear and encoder.nonlinear[-1]]
     outputs = [layer for layer in outputs if layer is not None]
     for layer in outputs:
-        layer.weight[:k] /= spread[:, None]
-        layer.bias[:k] /= spread
-    outputs[0].bias[k:] -= 2 * spread.log()
+        layer.weight[:k] /= divisor[:, None]
+        layer.bias[:k] /= divisor
+    outputs[0].bias[k:] += log_factor
     for layer in [decoder.linear, decoder.nonlinear and decoder.nonlinear[0]]:
         if layer is not None:
-            layer.weight *= spread
+            layer.weight *= factor
+    if isinstance(module.encoder, Confined):
+        module.encoder.beyond[:k] /= divisor[:, None]
+        module.decoder.beyond *= factor
 
 
 def _set_encoder(weight, encoder):
@@ -187,10 +215,13 @@ def released(module):
 def take_prefix(module, wide, n_inputs, k):
     """Fill a module with that part of a wider one that makes the first ``k`` units of its code."""
     weights = wide.state_dict()
+    by_length = isinstance(wide, OrderedVariationalAutoencoder)
+    if by_length and not isinstance(module, OrderedVariationalAutoencoder):
+        weights["log_noise"] = wide.log_noise[k - 1]
     try:
         module.load_state_dict(
             {
-                name: weights[name][tuple(map(slice, part.shape))]
+                name: _beginning(weights[name], part.shape, _blocks(name, module))
                 for name, part in module.state_dict().items()
             }
         )
@@ -204,6 +235,20 @@ def take_prefix(module, wide, n_inputs, k):
             "of a decoder and the last layer of an encoder may depend on their number. Make them "
             f"so, or fit with n_components={k}."
         )
+    if by_length:
+        factor, log_factor = (values[:k] for values in wide.factors(k))
+        _rescale(module, 1 / factor, log_factor, factor)
+
+
+def _blocks(name, module):
+    return module.WIDTH if name.startswith("encoder.") else 1
+
+
+def _beginning(weight, shape, n_blocks):
+    """Return the first rows and columns of a tensor; of cut rows those of each block."""
+    if weight.shape[:1] != shape[:1]:
+        weight = weight.unflatten(0, (n_blocks, -1))[:, : shape[0] // n_blocks].flatten(0, 1)
+    return weight[tuple(map(slice, shape))]
 
 
 @torch.no_grad()
@@ -220,9 +265,10 @@ def _is_prefix(module, wide, n_inputs, k):
     like = next(wide.parameters())
     x = torch.linspace(-1, 1, 2 * n_inputs, dtype=like.dtype, device=like.device)
     x = x.view(2, n_inputs)
-    code, wide_code = (_inside(m.encoder)(x) for m in (module, wide))
-    if not torch.allclose(code, wide_code[:, :k]):
+    code, wide_code = (_inside(m.encoder)(x).unflatten(1, (m.WIDTH, -1)) for m in (module, wide))
+    if not torch.allclose(code, wide_code[..., :k]):
         return False
+    code, wide_code = code[:, 0], wide_code[:, 0]
     mask = (torch.arange(wide_code.shape[1], device=like.device) < k).to(like.dtype).expand(2, -1)
     rows, wide_rows = _inside(module.decoder)(code), _inside(wide.decoder)(wide_code * mask, mask)
     return torch.allclose(rows, wide_rows)
@@ -234,7 +280,7 @@ def _inside(half):
 
 def widen(module, before):
     """Let no range of a `Confined` module be narrower than it was before."""
-    for half, earlier in zip(module.children(), before.children(), strict=True):
+    for half, earlier in zip(module.halves, before.halves, strict=True):
         if isinstance(half, Confined) and isinstance(earlier, Confined):
             torch.minimum(half.low, earlier.low, out=half.low)
             torch.maximum(half.high, earlier.high, out=half.high)

@@ -126,12 +126,10 @@ class BaseAutoencoder(
         """Return the `Objective` of a training."""
         import torch
 
-        from skae._cells import CellError
         from skae.losses import Objective, SquaredError
 
         if self._blocks is not None:
-            weights = torch.as_tensor(self._cell_weights(start), dtype=torch.float32)
-            return Objective(reconstruction=(CellError(self._cells(start), weights), 1.0))
+            return Objective(reconstruction=(self._cell_error(start), 1.0))
         column_weights = torch.as_tensor(start.column_weights, dtype=torch.float32)
         return Objective(reconstruction=(SquaredError(column_weights), 1.0))
 
@@ -153,6 +151,13 @@ class BaseAutoencoder(
     def _make_held_out_corruption(self, start):
         """Return what is done to the inputs of held-out rows, or None."""
         return self._with_holes(None)
+
+    def _reconstruct_cut(self, module, start, inputs, mask):
+        """Return standardised rows, made from what a mask leaves of the code."""
+        return module(inputs, mask).reconstruction
+
+    def _calibrate(self, module, start, rows):
+        """Put a trained module's code into the units that it is given in."""
 
     def _has_offset(self):
         """Return whether the encoder's linear map adds a constant."""
@@ -411,7 +416,7 @@ class BaseAutoencoder(
         start = self._present_start()
         few = held_out is None and len(rows) < FEWEST_ROWS
         if not warm and self._has_floor() and (self._start_is_best(start) or few):
-            return fitting.linear(start)
+            return fitting.linear(start, rows)
         module = self._trainable_module(fitting.generator)
         if few or not self.early_stopping:
             module = module if warm else fitting.started(module, start, rows)

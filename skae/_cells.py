@@ -166,12 +166,15 @@ class CellError(nn.Module):
     ----------
     cells : Cells
     weights : Tensor of shape (n_cells,)
+    shares : Tensor of shape (n_all_levels,)
+        Of all levels, one category after the other: what the baseline says.
     """
 
-    def __init__(self, cells, weights):
+    def __init__(self, cells, weights, shares):
         super().__init__()
         self.cells = cells
         self.register_buffer("weights", weights)
+        self.register_buffer("shares", shares)
 
     def forward(self, outputs, target):
         """Return the error of each row, of shape (n_samples,)."""

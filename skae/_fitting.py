@@ -4,6 +4,7 @@ import warnings
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -81,10 +82,18 @@ class Fitting:
         self.patience = max(1, self.patience // 2)
         self.compares = True
 
-    def linear(self, start):
+    def linear(self, start, rows):
         """Leave it at the linear start."""
         self.progress.begin(1)
-        return Fitted(None, start, 0, [], [], prefix_shares=start.shares)
+        return Fitted(None, start, 0, [], [], prefix_shares=self._shares_of_start(start, rows))
+
+    def _shares_of_start(self, start, rows):
+        """Return what each prefix of the start explains: it knows, or rows tell."""
+        if self.settings.cuts is None or start.shares is not None:
+            return start.shares
+        module = self.estimator._linear_module(start).float().requires_grad_(True)
+        net = self._net(module, start, rows, self.settings).initialize()
+        return self._training_shares(net, start, rows)
 
     def without_floor(self, module, start, rows):
         """Train on all rows for the whole of ``max_iter``."""
@@ -95,10 +104,14 @@ class Fitting:
         history = [*self.pretraining, *_plain(net.history)]
         fitted = Fitted(net.module_, start, len(net.history), history, [], state)
         if self.settings.cuts is not None:
-            some = rows.subset(np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(int))
-            part = StandardisedRows(some, start.mean, start.scale, self.estimator.device_)
-            fitted.prefix_shares = self._prefix_shares([net], [start], [part], [part.row_weights])
+            fitted.prefix_shares = self._training_shares(net, start, rows)
         return fitted
+
+    def _training_shares(self, net, start, rows):
+        """Return what each prefix of the code explains of some training rows."""
+        some = rows.subset(np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(int))
+        part = StandardisedRows(some, start.mean, start.scale, self.estimator.device_)
+        return self._prefix_shares([net], [start], [part], [part.row_weights])
 
     def above_floor(self, module, start, rows, pairs, final):
         """Train from the linear start, judge and finish.
@@ -142,7 +155,7 @@ class Fitting:
         else:
             fitted.module = self._again(module, start, rows, max(1, curves.best), nets[0].lr)
         if fitted.module is None:
-            fitted.prefix_shares = start.shares
+            fitted.prefix_shares = self._shares_of_start(start, rows)
         else:
             fitted.best_iter = curves.best
         return fitted
@@ -178,8 +191,9 @@ class Fitting:
         """Return what each prefix of the code explains of one part of the rows for each net."""
         prefixes = PrefixShares(len(starts[0].deviations))
         for net, start, part, weight in zip(nets, starts, parts, weights, strict=True):
-            batches = net.get_iterator(part)
-            prefixes.add(net.module_.eval(), batches, weight, start.column_weights)
+            reconstruct = partial(self.estimator._reconstruct_cut, net.module_.eval(), start)
+            error = self.estimator._error_of_prefixes(start)
+            prefixes.add(reconstruct, net.get_iterator(part), weight, error)
         return prefixes.shares
 
     def _net(self, module, start, rows, settings, held_out=None):

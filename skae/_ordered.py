@@ -98,39 +98,89 @@ class PrefixShares:
     def __init__(self, n_components):
         self.cuts = Cuts(n_components)
         self.errors = np.zeros(n_components)
-        self.weight = self.sums = self.squares = 0.0
+        self.totals = []
 
     @torch.no_grad()
-    def add(self, module, batches, weights, column_weights):
+    def add(self, reconstruct, batches, weights, error):
         """Take rows in; those of weight zero do not count.
 
         Parameters
         ----------
-        module : Autoencoder
+        reconstruct : callable
+            ``reconstruct(inputs, mask)`` is what is made from a part of the code.
         batches : iterable of (inputs, (target, weight))
             In the order of ``weights``.
         weights : ndarray of shape (n_rows,)
-        column_weights : ndarray of shape (n_features,)
+        error : ErrorOfNumbers or ErrorOfCells
         """
-        place, root = 0, np.sqrt(column_weights)
+        place = 0
         for inputs, (target, _) in batches:
             weight = weights[place : place + len(target)]
             place += len(target)
-            counts = torch.from_numpy(weight > 0).to(target.device)
-            inputs, target, weight = inputs[counts], _array(target[counts]), weight[weight > 0]
-            self.weight += weight.sum()
-            self.sums = self.sums + weight @ (target * root)
-            self.squares += weight @ (target * root) ** 2 @ np.ones(len(root))
+            counts, device = weight > 0, target.device
+            target, weight = target[torch.from_numpy(counts).to(device)], weight[counts]
+            self.totals.append(error.total(target, weight))
             for i in range(len(self.errors)):
-                mask = self.cuts.masks(torch.tensor([i + 1], device=inputs.device))
-                rest = _array(module(inputs, mask).reconstruction) - target
-                self.errors[i] += weight @ rest**2 @ column_weights
+                mask = self.cuts.masks(torch.tensor([i + 1], device=device))
+                rows = reconstruct(inputs, mask)[torch.from_numpy(counts).to(device)]
+                self.errors[i] += weight @ error(rows, target)
 
     @property
     def shares(self):
         """Explained shares, about the mean of the rows: ndarray of shape (n_components,)."""
-        total = self.squares - np.sum(self.sums**2) / self.weight
+        total = error_of_baseline(self.totals)
         return 1 - self.errors / total if total > 0 else np.zeros(len(self.errors))
+
+
+def error_of_baseline(totals):
+    """Return the error of the rows' own mean, from the sums of all parts."""
+    weight, sums, squares = (sum(part) for part in zip(*totals, strict=True))
+    return squares - np.sum(sums**2) / weight
+
+
+@dataclass(frozen=True)
+class ErrorOfNumbers:
+    """Squared error of rows of numbers, and of their mean.
+
+    Parameters
+    ----------
+    column_weights : ndarray of shape (n_features,)
+    """
+
+    column_weights: np.ndarray
+
+    def __call__(self, rows, target):
+        """Return the error of each row."""
+        return (_array(rows) - _array(target)) ** 2 @ self.column_weights
+
+    def total(self, target, weight):
+        """Return weight, weighted sums and sum of weighted squares."""
+        root = np.sqrt(self.column_weights)
+        target = _array(target) * root
+        return weight.sum(), weight @ target, weight @ target**2 @ np.ones(len(root))
+
+
+@dataclass(frozen=True)
+class ErrorOfCells:
+    """Error of a table's cells, and of their columns' means or level shares.
+
+    Parameters
+    ----------
+    term : CellError
+    """
+
+    term: object
+
+    def __call__(self, rows, target):
+        """Return the error of each row."""
+        return _array(self.term.cells.errors(rows, target) @ self.term.weights)
+
+    def total(self, target, weight):
+        """Return weight, nothing, and the error of the training rows' baseline."""
+        baseline = torch.zeros_like(target)
+        level = self.term.shares.to(target).clamp_min(torch.finfo(target.dtype).tiny).log()
+        baseline[:, self.term.cells.n_numbers :] = level - self.term.cells.level
+        return weight.sum(), np.zeros(1), weight @ self(baseline, target)
 
 
 def _array(tensor):

@@ -137,5 +137,6 @@ class OrderedComponents:
         module = self._trainable_module(fitting.generator)
         rate = self.learning_rate_init
         module = fitting.polished(module, start, rows, rate, TUNING_EPOCHS)
+        self._calibrate(module, start, rows)
         self._settle(module, start, rows if self._confined else None)
         widen(self.module_, before)

@@ -22,10 +22,56 @@ class ProbabilisticStart(LinearStart):
         Logarithm of the variance of the code of every row.
     level : ndarray of shape (n_features,)
         What the code of zero stands for: the mean, or logits.
+    explained : ndarray of shape (n_components,)
+        Share of the variance that PCA explains with 1, 2, ... components.
+    noises : ndarray of shape (n_components,)
+        Noise variance with 1, 2, ... components.
+    spread : ndarray of shape (n_components,)
+        The noise variance at which a unit would say nothing.
     """
 
     log_variance: np.ndarray
     level: np.ndarray
+    explained: np.ndarray
+    noises: np.ndarray
+    spread: np.ndarray
+
+    def first(self, k):
+        """Return the start with the first ``k`` components: with more noise, and so smaller means."""
+        if k == len(self.deviations):
+            return self
+        share, whole = self._noise_share(k), np.exp(self.log_variance[:k])
+        signal = np.sqrt(np.divide(1 - share, 1 - whole, out=np.ones(k), where=whole < 1))[:, None]
+        return replace(
+            self,
+            components=signal * self.components[:k],
+            encoder=signal * self.encoder[:k],
+            deviations=self.deviations[:k],
+            offset=self.offset[:k],
+            unexplained=float(1 - self.explained[k - 1]),
+            noise_variance=float(self.noises[k - 1]),
+            log_variance=np.log(share),
+            explained=self.explained[:k],
+            noises=self.noises[:k],
+            spread=self.spread[:k],
+        )
+
+    @property
+    def shares(self):
+        """Share of the variance that posterior means of 1, 2, ... components explain."""
+        gains = np.diff(self.explained, prepend=0.0)
+        sizes = range(1, len(gains) + 1)
+        return np.array([gains[:k] @ (1 - self._noise_share(k) ** 2) for k in sizes])
+
+    def _noise_share(self, k):
+        """Return the variance of the code of every row, of ``k`` components."""
+        return np.clip(self.noises[k - 1] / self.spread[:k], LEAST_NOISE, 1.0)
+
+
+class LogisticStart(ProbabilisticStart):
+    """The start of Bernoulli columns, and of tables: what it explains is known from rows only."""
+
+    shares = None
 
 
 def noise_unit(start, blocks=None):
@@ -52,14 +98,24 @@ def probabilistic_pca(rows, n_components, random_state, beta=1.0):
     mean variance of a column.
     """
     start = linear_start(rows, n_components, random_state)
-    variances = start.deviations**2 * start.components.any(axis=1)
-    n_left = max(min(rows.n_repeated, len(start.mean)) - len(variances), 0)
-    noise = _optimal_noise(variances, start.noise_variance * n_left, n_left, beta)
-    noise = max(noise, LEAST_NOISE * noise_unit(start))
+    noises = np.maximum(_noises(start, rows, beta), LEAST_NOISE * noise_unit(start))
+    noise = noises[-1]
     share = beta * noise / np.maximum(start.deviations**2, beta * noise)
     share = np.maximum(share, LEAST_NOISE)
     encoder, decoder = _maps(start, share)
-    return _with_prior(start, share, encoder, decoder, start.mean, noise)
+    spread = start.deviations**2 / max(beta, LEAST_NOISE)
+    return ProbabilisticStart(**_prior(start, share, encoder, decoder, start.mean, noises, spread))
+
+
+def _noises(start, rows, beta):
+    """Return the noise variances of linear models of 1, 2, ... components."""
+    variances = start.deviations**2 * start.components.any(axis=1)
+    k, n_axes = len(variances), min(rows.n_repeated, len(start.mean))
+    left = start.noise_variance * max(n_axes - k, 0)
+    return [
+        _optimal_noise(variances[:i], left + variances[i:].sum(), max(n_axes - i, 0), beta)
+        for i in range(1, k + 1)
+    ]
 
 
 def _optimal_noise(variances, left, n_left, beta):
@@ -99,7 +155,8 @@ def logistic_start(rows, n_components, random_state):
     codes = (X - start.mean) / start.scale @ encoder.T
     codes += np.sqrt(share) * random_state.standard_normal(codes.shape)
     decoder, level = _logistic_regression(codes, X, weight)
-    return _with_prior(start, share, encoder, decoder, level, noise)
+    noises, spread = np.full(len(share), noise), start.deviations**2 + noise
+    return LogisticStart(**_prior(start, share, encoder, decoder, level, noises, spread))
 
 
 def probabilistic_table(rows, n_components, random_state, hidden):
@@ -116,14 +173,15 @@ def probabilistic_table(rows, n_components, random_state, hidden):
     encoder, decoder = _maps(start, share)
     codes, coded = sample(rows, start, random_state, hidden)
     codes = np.sqrt(1 - share) * codes + np.sqrt(share) * random_state.standard_normal(codes.shape)
-    begun = _with_prior(start, share, encoder, decoder, np.zeros(rows.width), noise)
-    begun, level = with_logits(begun, blocks, codes, coded)
+    drawn = replace(start, components=decoder, deviations=np.ones(len(share)))
+    drawn, level = with_logits(drawn, blocks, codes, coded)
     n = len(blocks.numbers)
-    rest = blocks.widen(coded)[:, :n] - start.mean[:n] - codes @ begun.components[:, :n]
+    rest = blocks.widen(coded)[:, :n] - start.mean[:n] - codes @ drawn.components[:, :n]
     present = ~np.isnan(rest)
     noise = np.mean(rest[present] ** 2) if present.any() else 1.0
-    noise = max(noise, LEAST_NOISE * noise_unit(start, blocks))
-    return replace(begun, level=level, noise_variance=float(noise))
+    noises = np.full(len(share), max(noise, LEAST_NOISE * noise_unit(start, blocks)))
+    fields = _prior(start, share, encoder, drawn.components, level, noises, noises / share)
+    return LogisticStart(**fields)
 
 
 def _maps(start, share):
@@ -134,17 +192,20 @@ def _maps(start, share):
     return signal / deviations * start.encoder, signal * deviations * start.components
 
 
-def _with_prior(start, share, encoder, decoder, level, noise):
+def _prior(start, share, encoder, decoder, level, noises, spread):
+    """Return the fields of a start in the units of the prior."""
     real = start.components.any(axis=1)
-    fields = asdict(start) | {
+    return asdict(start) | {
         "encoder": encoder,
         "components": decoder,
         "deviations": np.ones(len(share)),
-        "noise_variance": noise,
+        "noise_variance": noises[-1],
         "log_variance": np.log(np.where(real, share, 1.0)),
         "level": level,
+        "explained": start.shares,
+        "noises": noises,
+        "spread": np.where(real, spread, noises[-1]),
     }
-    return ProbabilisticStart(**fields)
 
 
 def _logistic_regression(Z, X, weight):

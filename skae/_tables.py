@@ -168,6 +168,27 @@ class Tables:
         )
         return weights / (counted or 1.0)
 
+    def _cell_error(self, start):
+        """Return the `CellError` of training."""
+        import torch
+
+        from skae._cells import CellError
+
+        shares = np.concatenate([*self._shares(start), np.empty(0)])
+        weights, shares = (
+            torch.as_tensor(part, dtype=torch.float32)
+            for part in (self._cell_weights(start), shares)
+        )
+        return CellError(self._cells(start), weights, shares)
+
+    def _error_of_prefixes(self, start):
+        """Return by what the prefixes of a code are compared."""
+        from skae._ordered import ErrorOfCells, ErrorOfNumbers
+
+        if self._blocks is None:
+            return ErrorOfNumbers(start.column_weights)
+        return ErrorOfCells(self._cell_error(start).to(self.device_))
+
     def _shares(self, start):
         """Yield the shares of the levels of each category in the rows of a start."""
         for first, size in zip(self._blocks.starts, self._blocks.sizes, strict=True):
@@ -317,11 +338,8 @@ class Tables:
         from skae._architecture import linear_maps
 
         def first(k):
-            encoder, decoder = (
-                part.to(self.device_, self._module_for(X.dtype).decoder.linear.weight.dtype)
-                for part in linear_maps(start)
-            )
-            return lambda x: x.nan_to_num(nan=0.0) @ encoder[:k].T @ decoder[:, :k].T
+            encoder, decoder = (part.to(self.device_) for part in linear_maps(start))
+            return lambda x: x.nan_to_num(nan=0.0) @ encoder.to(x)[:k].T @ decoder.to(x)[:, :k].T
 
         sizes = range(1, len(start.deviations) + 1)
         return np.array([self._table_score(X, first(k)) for k in sizes])

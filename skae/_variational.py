@@ -12,12 +12,14 @@ from skae._base import BaseAutoencoder
 from skae._floor import FEWEST_ROWS
 from skae._params import AUTOENCODER, StrOptions, integer, private_random_state, real
 from skae._probabilistic import (
+    LogisticStart,
     ProbabilisticStart,
     logistic_start,
     noise_unit,
     probabilistic_pca,
     probabilistic_table,
 )
+from skae.metrics import explained_share
 
 HELD_OUT_DRAWS = 4  # codes a held-out row in the judgement
 ACTIVE = 0.01  # variance of a unit's posterior means above which it says something
@@ -58,8 +60,8 @@ class VAETransformer(BaseAutoencoder):
     Parameters
     ----------
     n_components : int, float or None, default=0.95
-        As in `PCA`, a float too: components are not ordered here, for how
-        much a unit is worth hangs on the noise, which hangs on their number.
+        As in `AutoencoderTransformer`: a float is the share of the held-out
+        variance that the reconstructions of the posterior means shall explain.
     beta : float, default=1.0
         Weight of the divergence from the prior: above 1 fewer units of the
         code are used, and more independently (Higgins et al., 2017).
@@ -72,6 +74,19 @@ class VAETransformer(BaseAutoencoder):
         patience of early stopping begins where it is reached; let
         ``max_iter`` be larger. A warm start warms up again, ``partial_fit``
         does not.
+    ordered : bool, default=False
+        Order the components, as in `AutoencoderTransformer`. The noise, and
+        with it what a unit can say, hangs on the number of components: each
+        length of the code has a noise variance of its own, and posteriors and
+        decoder follow it as in probabilistic PCA. So each prefix starts at
+        the probabilistic PCA of its size, and the floor is the mean bound of
+        these over the lengths. ``truncate(k)`` gives the first columns of
+        this model's code in units of the prior: each times a constant, for
+        with more noise the means are smaller. A prefix of the Bernoulli start
+        is not a regression of its own, but the first columns of the whole
+        one's weights; nor does the noise lead posteriors and decoder of a
+        model with an ``encoder`` or ``decoder`` of your own, or without
+        ``linear_path``.
     hidden_layer_sizes, activation, linear_path, encoder, decoder, \
     categorical_features, min_frequency, column_weights, batch_size, \
     learning_rate_init, alpha, optimizer, max_iter, \
@@ -92,16 +107,23 @@ class VAETransformer(BaseAutoencoder):
         in nats.
     noise_variance_ : float
         :math:`\sigma^2`, in the squared units of X; PCA's where the floor
-        holds. At least 1e-8 of the mean variance of a column, so that no
-        likelihood becomes infinite. Gaussian likelihood only.
+        holds. After ``truncate`` that of this length of the code. At least
+        1e-8 of the mean variance of a column, so that no likelihood becomes
+        infinite. Gaussian likelihood only.
     components_ : ndarray of shape (n_components_, n_features_in_)
         The linear part of the decoder, in units of X (Bernoulli: logits) per
         unit of the code: at the start PCA's axes times
         ``sqrt(explained_variance_ - noise_variance_)``. Absent with
         ``linear_path=None``.
+    explained_variance_ratio_ : ndarray of shape (n_components_,)
+        As in `AutoencoderTransformer`, of the posterior means'
+        reconstructions. Where the floor holds for want of layers or rows it is
+        that of probabilistic PCA on the training rows, whose means shrink:
+        less than PCA's.
     validation_scores_ : list of float or None
         Mean bound of the held-out rows, in nats a row, epoch by epoch; the
-        objective's value where ``beta`` is not 1.
+        objective's value where ``beta`` is not 1; with ``ordered`` its mean
+        over the lengths.
     pca_score_ : float or None
         The same of the start: the floor.
     n_components_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
@@ -148,6 +170,9 @@ class VAETransformer(BaseAutoencoder):
     Y. Burda, R. Grosse, R. Salakhutdinov. Importance weighted autoencoders.
     ICLR 2016. https://arxiv.org/abs/1509.00519
 
+    O. Rippel, M. Gelbart, R. Adams. Learning ordered representations with
+    nested dropout. ICML 2014. https://proceedings.mlr.press/v32/rippel14.html
+
     Examples
     --------
     Held-out log-likelihood in nats, beside PCA's, and new rows:
@@ -162,10 +187,17 @@ class VAETransformer(BaseAutoencoder):
     True
     >>> vae.sample(3, random_state=0).shape
     (3, 64)
+
+    One ordered fit serves every size, and each prefix is above PCA of its size:
+
+    >>> vae = VAETransformer(n_components=4, ordered=True, random_state=0).fit(X[:1300])
+    >>> pca = PCA(n_components=2).fit(X[:1300])
+    >>> bool(vae.truncate(2).score_samples(X[1300:]).mean() > pca.score(X[1300:]))
+    True
     """
 
     _parameter_constraints = {
-        name: kinds for name, kinds in AUTOENCODER.items() if name not in ("whiten", "ordered")
+        name: kinds for name, kinds in AUTOENCODER.items() if name != "whiten"
     } | {
         "beta": [real(0)],
         "likelihood": [StrOptions({"gaussian", "bernoulli"})],
@@ -173,14 +205,15 @@ class VAETransformer(BaseAutoencoder):
     }
 
     _architecture = (
-        *(name for name in BaseAutoencoder._architecture if name not in ("whiten", "ordered")),
+        *(name for name in BaseAutoencoder._architecture if name != "whiten"),
         "likelihood",
     )
     _input_noise = 0.5
-    _start_kind = _table_start_kind = ProbabilisticStart
+    _table_start_kind = LogisticStart
+    _start_name = "linear start"
+    _told_of_units = ("_code_moments",)
     _least_range = 3.0
     whiten = False  # the code is in the prior's units
-    ordered = False  # one noise variance would have to serve all prefixes
 
     def __init__(
         self,
@@ -194,6 +227,7 @@ class VAETransformer(BaseAutoencoder):
         linear_path="pca",
         encoder=None,
         decoder=None,
+        ordered=False,
         categorical_features="from_dtype",
         min_frequency="auto",
         column_weights=None,
@@ -222,6 +256,7 @@ class VAETransformer(BaseAutoencoder):
         self.linear_path = linear_path
         self.encoder = encoder
         self.decoder = decoder
+        self.ordered = ordered
         self.categorical_features = categorical_features
         self.min_frequency = min_frequency
         self.column_weights = column_weights
@@ -423,10 +458,22 @@ class VAETransformer(BaseAutoencoder):
             return logistic_start(rows, n_components, rng)
         return probabilistic_pca(rows, n_components, rng, self.beta)
 
+    @property
+    def _start_kind(self):
+        return LogisticStart if self._built["likelihood"] == "bernoulli" else ProbabilisticStart
+
     def _kind(self):
         from skae.nn import VariationalAutoencoder
 
         return VariationalAutoencoder
+
+    def _new_module(self, generator, linear=False):
+        from skae.nn import OrderedVariationalAutoencoder
+
+        module = super()._new_module(generator, linear)
+        if not self._prefixes:
+            return module
+        return OrderedVariationalAutoencoder(module.encoder, module.decoder, self.n_components_)
 
     def _has_offset(self):
         return True
@@ -498,6 +545,32 @@ class VAETransformer(BaseAutoencoder):
         holes = super()._make_held_out_corruption(start)
         return Draws(len(start.deviations), HELD_OUT_DRAWS, holes)
 
+    def _reconstruct_cut(self, module, start, inputs, mask):
+        import torch
+
+        x, draws = inputs
+        rows = module((x, torch.zeros_like(draws[:, 0])), mask).reconstruction  # of the means
+        if self._built["likelihood"] != "bernoulli":
+            return rows
+        level, mean, scale = (
+            torch.as_tensor(part, dtype=rows.dtype, device=rows.device)
+            for part in (start.level, start.mean, start.scale)
+        )
+        return (torch.addcmul(level, rows, scale).sigmoid() - mean) / scale
+
+    def _start_scores(self, X):
+        X, start = self._check_known(X), self._fitted_start()
+        if self._blocks is not None:
+            return self._table_start_scores(X, start)
+        X = self._wide(X)
+        bernoulli = self._built["likelihood"] == "bernoulli"
+        standardised, scores = (X - start.mean) / start.scale, []
+        for k in range(1, len(start.components) + 1):
+            first = start.first(k)
+            rows = standardised @ first.encoder.T @ first.components + first.level
+            scores.append(explained_share(X, expit(rows) if bernoulli else rows))
+        return np.array(scores)
+
     def _held_out_score(self, loss):
         return -loss * self._width
 
@@ -544,10 +617,11 @@ class VAETransformer(BaseAutoencoder):
 
     def _take(self, fitted, rows=None):
         if fitted.best_iter > 0 and rows is not None:
-            self._match_prior(fitted, rows)
+            self._calibrate(fitted.module, fitted.start, rows)
+        self.__dict__.pop("_code_moments", None)
         super()._take(fitted, rows)
 
-    def _match_prior(self, fitted, rows):
+    def _calibrate(self, module, start, rows):
         """Scale the code to a mean square of 1 over the rows, as the prior's.
 
         The decoder undoes it, so the divergence falls and nothing else changes:
@@ -557,28 +631,25 @@ class VAETransformer(BaseAutoencoder):
 
         from skae._architecture import divide_code
 
-        module, square = fitted.module.double().eval(), 0.0
+        module, square = module.double().eval(), 0.0
         with torch.no_grad():
             for chunk, weight in rows.chunks():
-                x = (chunk - fitted.start.mean) / fitted.start.scale
+                x = (chunk - start.mean) / start.scale
                 mean, log_variance = module.posterior(torch.from_numpy(x).to(self.device_))
                 square = square + torch.from_numpy(weight).to(mean) @ (mean**2 + log_variance.exp())
             divide_code(module, (square / len(rows)).sqrt())
         module.float()  # what training goes on with, to the bit
 
     def _diagnose(self, rows):
-        self.__dict__.pop("noise_variance_", None)
-        if self._built["likelihood"] == "gaussian":
-            log_noise = max(float(self.module_.log_noise), self.module_.LEAST_LOG_NOISE)
-            unit = noise_unit(self._fitted_start(), self._blocks)
-            self.noise_variance_ = unit * np.exp(log_noise)
-        total = divergence = square = 0.0
+        total = squares = 0.0
         for chunk, weight in rows.raw_chunks():
             mean, std = self._posterior(chunk)
-            total, square = total + weight @ mean, square + weight @ mean**2
-            divergence += weight @ (mean**2 + std**2 - 1 - 2 * np.log(std)) / 2
-        self.kl_per_component_ = divergence / len(rows)
-        self.active_units_ = square / len(rows) - (total / len(rows)) ** 2 > ACTIVE
+            total = total + weight @ mean
+            squares = squares + np.stack([weight @ part for part in (mean**2, std**2, np.log(std))])
+        square, variance, logarithm = squares / len(rows)
+        spread = square - (total / len(rows)) ** 2
+        self._code_moments = np.column_stack([square, spread, variance, 2 * logarithm])
+        self._tell()
         if len(rows) >= FEWEST_ROWS and not self.active_units_.any():
             warnings.warn(
                 f"All {self.n_components_} units of the code are inactive: it says nothing about "
@@ -587,6 +658,29 @@ class VAETransformer(BaseAutoencoder):
                 UserWarning,
                 stacklevel=2,
             )
+
+    def _keep_first(self, k):
+        factor, log_factor = (f[:k].numpy(force=True) for f in self.module_.factors(k))
+        super()._keep_first(k)
+        if "components_" in self.__dict__:
+            self.components_ = factor[:, None] * self.components_
+        if "_code_moments" in self.__dict__:
+            square, spread, variance, logarithm = self._code_moments.T
+            moments = factor**2 * square, factor**2 * spread, np.exp(log_factor) * variance
+            self._code_moments = np.column_stack([*moments, logarithm + log_factor])
+            self._tell()
+
+    def _tell(self):
+        """Say what is known of the units, and the noise."""
+        square, spread, variance, logarithm = self._code_moments.T
+        self.kl_per_component_ = (square + variance - 1 - logarithm) / 2
+        self.active_units_ = spread > ACTIVE
+        self.__dict__.pop("noise_variance_", None)
+        if self._built["likelihood"] == "gaussian":
+            log_noise = float(self.module_.noise_of_whole())
+            log_noise = max(log_noise, self.module_.LEAST_LOG_NOISE)
+            unit = noise_unit(self._fitted_start(), self._blocks)
+            self.noise_variance_ = unit * np.exp(log_noise)
 
 
 def _count(value, name):

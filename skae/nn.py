@@ -216,6 +216,11 @@ class Autoencoder(nn.Module):
         self.decoder = decoder
         self.holes = None  # what fills missing cells, of tables
 
+    @property
+    def halves(self):
+        """Encoder and decoder."""
+        return self.encoder, self.decoder
+
     def inputs(self, x):
         """Return what the encoder gets for ``x``."""
         return x if self.holes is None else self.holes(x)
@@ -290,8 +295,81 @@ class VariationalAutoencoder(Autoencoder):
         mean, log_variance = self.posterior(x)
         code = torch.addcmul(mean, (0.5 * log_variance).exp(), draws)
         reconstruction = self.decoder(code.flatten(0, -2)).unflatten(0, code.shape[:-1])
-        log_noise = self.log_noise.clamp(min=self.LEAST_LOG_NOISE)
+        log_noise = self.noise_of_whole().clamp(min=self.LEAST_LOG_NOISE)
         return VariationalOutputs(reconstruction, code, mean, log_variance, draws, log_noise)
+
+    def noise_of_whole(self):
+        """Return the logarithm of the noise about rows made from the whole code."""
+        return self.log_noise
+
+
+class OrderedVariationalAutoencoder(VariationalAutoencoder):
+    r"""A variational autoencoder whose code may be cut: each length has a noise of its own.
+
+    On the noise hangs what a unit can say. In probabilistic PCA the posterior
+    variance of unit j of a code of length k, and the scale of its mean and of
+    its column of the decoder, are
+
+    .. math:: r_{jk} = \min(1, \sigma_k^2 / \lambda_j), \quad \sqrt{1 - r_{jk}}
+
+    with :math:`\sigma_k^2` the noise variance and :math:`\lambda_j` that of
+    the rows along axis j. What they are for length k over what they are for
+    the whole code is what posterior and decoder of a cut code are multiplied
+    by: so each prefix of a linear network is a probabilistic PCA.
+
+    Parameters
+    ----------
+    encoder, decoder : nn.Module
+        As in `VariationalAutoencoder`.
+    n_components : int
+
+    Attributes
+    ----------
+    log_noise : Parameter of shape (n_components,)
+        That of each length.
+    log_spread : Tensor of shape (n_components,)
+        Logarithm of :math:`\lambda`, in the unit of the noise; so large at
+        first that nothing hangs on the noise.
+    """
+
+    LOG_SHARES = math.log(1e-8), -1e-6
+
+    def __init__(self, encoder, decoder, n_components):
+        super().__init__(encoder, decoder)
+        self.log_noise = nn.Parameter(torch.zeros(n_components, dtype=torch.float32))
+        self.register_buffer("log_spread", torch.full((n_components,), 1e3, dtype=torch.float32))
+
+    def noise_of_whole(self):
+        """Return the logarithm of the noise about rows made from the whole code."""
+        return self.log_noise[-1]
+
+    def factors(self, lengths):
+        """Return the factors of means and the logarithms of those of variances, by length."""
+        share = self._log_share(self.log_noise[lengths - 1].unsqueeze(-1))
+        whole = self._log_share(self.log_noise[-1])
+        return (share.expm1() / whole.expm1()).sqrt(), share - whole
+
+    def _log_share(self, log_noise):
+        return (log_noise - self.log_spread).clamp(*self.LOG_SHARES)
+
+    def forward(self, inputs, mask=None):
+        """Return the `VariationalOutputs`; units that a mask cuts repeat the prior, at zero."""
+        if mask is None:
+            return super().forward(inputs)
+        x, draws = inputs
+        if draws.dim() == 3:
+            draws = draws.transpose(0, 1)
+        lengths = mask.sum(-1).long()
+        factor, log_factor = self.factors(lengths)
+        mean, log_variance = self.posterior(x)
+        mean, log_variance = mask * factor * mean, mask * (log_variance + log_factor)
+        draws = mask * draws
+        code = torch.addcmul(mean, (0.5 * log_variance).exp(), draws)
+        told = mask.expand_as(code).flatten(0, -2)
+        rows = self.decoder((factor * code).flatten(0, -2), told)
+        log_noise = self.log_noise[lengths - 1].clamp(min=self.LEAST_LOG_NOISE)
+        rows = rows.unflatten(0, code.shape[:-1])
+        return VariationalOutputs(rows, code, mean, log_variance, draws, log_noise)
 
 
 class SlopedOutputs(NamedTuple):

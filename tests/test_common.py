@@ -13,6 +13,7 @@ ESTIMATORS += [skae.AutoencoderTransformer(2, ordered=True, max_iter=3)]
 ESTIMATORS += [skae.DenoisingAutoencoder(ordered=True, max_iter=3)]
 ESTIMATORS += [skae.SparseAutoencoder(ordered=True, max_iter=3)]
 ESTIMATORS += [skae.ContractiveAutoencoder(2, ordered=True, max_iter=3)]
+ESTIMATORS += [skae.VAETransformer(ordered=True, max_iter=3)]
 
 # what parametrize_with_checks leaves to each package
 FURTHER = [

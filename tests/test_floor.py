@@ -164,6 +164,8 @@ FAMILY = [
     SparseAutoencoder(3, penalty="kl"),
     VAETransformer(3),
     VAETransformer(3, beta=2.0),
+    VAETransformer(3, ordered=True),
+    VAETransformer(3, beta=2.0, ordered=True),
 ]
 
 

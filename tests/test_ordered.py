@@ -1,6 +1,8 @@
 """Ordered components: every prefix of the code is a model; a share of variance chooses the size."""
 
 import pickle
+import warnings
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -22,6 +24,8 @@ from skae import (
 from skae._architecture import new_autoencoder
 from skae._gradients import ReconstructionGradient, has_gradient
 from skae._ordered import JUDGED, Cuts, PrefixShares
+from skae._probabilistic import probabilistic_pca
+from skae._rows import Rows
 from skae.inspection import ComponentCurveDisplay
 from skae.losses import Objective, SquaredError
 from skae.metrics import reconstruction_score
@@ -264,16 +268,11 @@ def test_ratios_are_absent_where_nothing_tells_them(digits):
 
 
 def test_shares_of_prefixes_by_hand():
-    class Identity(nn.Module):
-        def forward(self, x, mask):
-            from skae.nn import Outputs
-
-            return Outputs(x * mask, x)
-
     X = torch.tensor([[1.0, 1.0], [-1.0, 3.0], [9.0, 9.0]])
     shares = PrefixShares(2)
     batches = [(X[:1], (X[:1], None)), (X[1:], (X[1:], None))]
-    shares.add(Identity(), batches, np.array([2.0, 2.0, 0.0]), np.array([0.5, 0.5]))
+    weights = np.array([2.0, 2.0, 0.0]), np.array([0.5, 0.5])
+    shares.add(lambda x, mask: x * mask, batches, *weights)
     # squares about the mean: 2 and 2; the first prefix leaves 1 + 9 of them
     np.testing.assert_allclose(shares.shares, [1 - 10 / 4, 1.0])
 
@@ -350,7 +349,10 @@ OTHERS = {
     "l1": SparseAutoencoder(),
     "kl": SparseAutoencoder(penalty="kl", sparsity=0.4),
     "contractive": ContractiveAutoencoder(),
+    "variational": VAETransformer(),
+    "beta": VAETransformer(beta=3.0),
 }
+IN_UNITS_OF_THE_PRIOR = ("variational", "beta")
 
 
 def other(name, n_components, **changes):
@@ -367,7 +369,10 @@ def test_prefixes_of_other_estimators(digits, name):
     code = estimator.transform(digits[1])
     for k in (1, 3, 6):
         first = estimator.truncate(k)
-        np.testing.assert_allclose(first.transform(digits[1]), code[:, :k], rtol=1e-9, atol=1e-12)
+        cut, expected = first.transform(digits[1]), code[:, :k]
+        if name in IN_UNITS_OF_THE_PRIOR:  # of the shorter code, whose means are smaller
+            cut, expected = cut / cut.std(axis=0), expected / expected.std(axis=0)
+        np.testing.assert_allclose(cut, expected, rtol=1e-9, atol=1e-12)
         shares = estimator.explained_variance_ratio_[:k].sum()
         assert first.score(digits[1]) > shares - 0.1  # the last epochs come after it
         copy = pickle.loads(pickle.dumps(first))
@@ -377,7 +382,7 @@ def test_prefixes_of_other_estimators(digits, name):
 
 
 @quiet
-@pytest.mark.parametrize("name", ["tied", "layerwise", "contractive"])
+@pytest.mark.parametrize("name", ["tied", "layerwise", "contractive", "variational"])
 def test_prefixes_of_other_estimators_beat_pca(digits, name):
     estimator = other(name, 4, ordered=True, max_iter=60).fit(digits[0])
     for k in (1, 2, 4):
@@ -427,14 +432,165 @@ def test_slopes_of_units_that_are_cut_do_not_count():
     torch.testing.assert_close(module(x, mask).slopes, module(x).slopes * mask)
 
 
+# a distribution over codes ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def images():
+    return train_test_split(load_digits().data / 16, test_size=0.3, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def variational(images):
+    train, held_out = images
+    return VAETransformer(6, ordered=True, random_state=0).fit(train, X_val=held_out)
+
+
+@pytest.fixture(scope="module")
+def bernoulli(images):
+    model = VAETransformer(4, ordered=True, likelihood="bernoulli", max_iter=30, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return model.fit(images[0], X_val=images[1])
+
+
+@pytest.mark.parametrize("k", [1, 3, 8])
+@pytest.mark.parametrize("beta", [0.0, 0.2, 1.0, 3.0, 40.0])
+@pytest.mark.parametrize(("n_rows", "n_components"), [(500, 10), (500, 70), (12, 11)])
+def test_prefix_of_the_variational_start_is_the_start_of_that_size(
+    images, n_rows, n_components, beta, k
+):
+    rows = Rows(images[0][:n_rows])
+    cut = probabilistic_pca(rows, n_components, np.random.RandomState(0), beta).first(k)
+    fresh = probabilistic_pca(rows, k, np.random.RandomState(0), beta)
+    for name, value in asdict(fresh).items():
+        np.testing.assert_allclose(getattr(cut, name), value, atol=1e-8, err_msg=name)
+    np.testing.assert_allclose(cut.shares, fresh.shares, atol=1e-8)
+
+
+@pytest.mark.parametrize("k", SIZES)
+def test_prefixes_of_a_rejected_variational_fit_are_probabilistic_pca(gaussian, k):
+    estimator = VAETransformer(8, ordered=True, random_state=0).fit(gaussian)
+    assert estimator.best_iter_ == 0
+    pca, first = PCA(k).fit(gaussian), estimator.truncate(k)
+    alone = VAETransformer(k, hidden_layer_sizes=()).fit(gaussian)
+    np.testing.assert_allclose(first.score_samples(gaussian, 1), pca.score_samples(gaussian))
+    np.testing.assert_allclose(first.noise_variance_, pca.noise_variance_)
+    np.testing.assert_allclose(first.transform(gaussian), alone.transform(gaussian), atol=1e-9)
+    np.testing.assert_allclose(first.kl_per_component_, alone.kl_per_component_)
+    np.testing.assert_allclose(np.abs(first.components_), np.abs(alone.components_), atol=1e-9)
+    tuned = estimator.truncate(k, fine_tune_on=gaussian[:50])
+    np.testing.assert_array_equal(tuned.transform(gaussian), first.transform(gaussian))
+
+
+@pytest.mark.parametrize("k", SIZES)
+def test_prefixes_before_the_first_step_are_probabilistic_pca(images, k):
+    settings = {"early_stopping": False, "learning_rate_init": 1e-30, "max_iter": 1, "alpha": 0}
+    estimator = VAETransformer(8, ordered=True, random_state=0, **settings).fit(images[0])
+    assert estimator._nonlinear
+    bound = estimator.truncate(k).score_samples(images[1], 1).mean()
+    assert bound == pytest.approx(PCA(k).fit(images[0]).score(images[1]), abs=1e-3)
+
+
+def test_variational_floor_is_pcas_mean_over_the_lengths(variational, images):
+    lengths, weights = Cuts(6).judged
+    scores = [PCA(k).fit(images[0]).score(images[1]) for k in lengths]
+    assert variational.pca_score_ == pytest.approx(np.dot(weights, scores), abs=1e-3 * 64)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4, 6])
+def test_variational_prefixes_are_more_likely_than_pca(variational, images, k):
+    pca = PCA(k).fit(images[0])
+    first = variational.truncate(k)
+    assert first.score_samples(images[1], 1).mean() > pca.score(images[1]) + 0.3
+    assert first.score(images[1]) > reconstruction_score(pca, images[1])
+    assert first.noise_variance_ < pca.noise_variance_
+
+
+@pytest.mark.parametrize("name", ["variational", "bernoulli"])
+@pytest.mark.parametrize("k", [1, 3])
+def test_a_cut_row_has_the_objective_of_the_shorter_model(request, images, name, k):
+    """What is cut counts neither in the reconstruction nor in the divergence."""
+    estimator = request.getfixturevalue(name)
+    n, n_units = 20, estimator.n_components_
+    draws = torch.randn(n, 3, n_units, generator=torch.Generator().manual_seed(0)).double()
+    x = torch.from_numpy((images[1][:n] - estimator.mean_) / estimator.scale_)
+    first = estimator.truncate(k)
+    objective = estimator._make_objective(estimator._fitted_start()).double()
+    mask = Cuts(n_units).masks(torch.tensor([k])).double()[0]
+    np.testing.assert_allclose(
+        objective(estimator.module_((x, draws), mask), x).numpy(),
+        objective(first.module_((x, draws[..., :k])), x).numpy(),
+    )
+
+
+@pytest.mark.parametrize("name", ["variational", "bernoulli"])
+def test_ratios_of_variational_components_sum_to_the_held_out_score(request, images, name):
+    estimator = request.getfixturevalue(name)
+    for k in range(1, estimator.n_components_ + 1):
+        share = estimator.explained_variance_ratio_[:k].sum()
+        assert share == pytest.approx(estimator.truncate(k).score(images[1]), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["variational", "bernoulli"])
+@pytest.mark.parametrize("k", [1, 3])
+def test_what_a_truncated_model_tells_of_its_units(request, images, name, k):
+    first = request.getfixturevalue(name).truncate(k)
+    mean, std = first.transform_distribution(images[0])
+    divergence = (mean**2 + std**2 - 1 - 2 * np.log(std)).mean(axis=0) / 2
+    np.testing.assert_allclose(first.kl_per_component_, divergence)
+    np.testing.assert_array_equal(first.active_units_, mean.var(axis=0) > 0.01)
+
+
+def test_fine_tuned_codes_are_of_the_priors_size(variational, images):
+    tuned = variational.truncate(3, fine_tune_on=images[0])
+    mean, std = tuned.transform_distribution(images[0])
+    np.testing.assert_allclose((mean**2 + std**2).mean(axis=0), 1, rtol=1e-5)
+    bounds = [m.score_samples(images[1], 1).mean() for m in (tuned, variational.truncate(3))]
+    assert bounds[0] > bounds[1]
+
+
+def test_truncated_bernoulli_gives_probabilities(bernoulli, images):
+    first = bernoulli.truncate(2)
+    rows = first.inverse_transform(np.random.default_rng(0).normal(size=(50, 2)))
+    assert ((rows >= 0) & (rows <= 1)).all()
+    assert not hasattr(first, "noise_variance_")
+    assert set(np.unique(first.sample(20, random_state=0))) == {0.0, 1.0}
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+def test_variational_start_scores_are_those_of_its_prefixes(images, likelihood):
+    """With few rows the start is kept, and the ratios are those of these rows."""
+    X = images[0][:25]
+    X = X[:, X.std(axis=0) > 0]
+    model = VAETransformer(5, ordered=True, likelihood=likelihood, random_state=0).fit(X)
+    assert model.best_iter_ == 0
+    scores = [model.truncate(k).score(X) for k in range(1, 6)]
+    np.testing.assert_allclose(model._start_scores(X), scores)
+    np.testing.assert_allclose(np.cumsum(model.explained_variance_ratio_), scores, atol=1e-5)
+
+
 @quiet
-def test_variational_components_are_not_ordered(digits):
-    estimator = VAETransformer(0.6, max_iter=2).fit(digits[0])
-    assert estimator.n_components_ == PCA(0.6).fit(digits[0]).n_components_
-    assert "ordered" not in estimator.get_params()
-    assert not hasattr(estimator, "truncate")
-    with pytest.raises(ValueError, match="VAETransformer are not ordered"):
-        ComponentCurveDisplay.from_estimator(estimator, digits[1])
+def test_variational_share_without_ordered_components(digits):
+    model = VAETransformer(0.7, max_iter=40, random_state=0).fit(digits[0])
+    assert model.n_components_ < PCA(0.7).fit(digits[0]).n_components_
+    assert not hasattr(model, "explained_variance_ratio_")
+    copy = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(copy.score_samples(digits[1]), model.score_samples(digits[1]))
+
+
+@quiet
+@pytest.mark.parametrize(
+    "changes", [{"linear_path": None}, {"encoder": own_encoder}, {"decoder": own_encoder}]
+)
+def test_truncation_of_other_variational_networks(images, changes):
+    model = VAETransformer(4, ordered=True, max_iter=3, random_state=0, **changes)
+    for part in np.array_split(images[0], 2):
+        model.partial_fit(part)
+    first = model.truncate(2, fine_tune_on=images[0][:100]).partial_fit(images[0][:100])
+    assert np.isfinite(first.score_samples(images[1])).all()
+    copy = pickle.loads(pickle.dumps(first))
+    np.testing.assert_array_equal(copy.transform(images[1]), first.transform(images[1]))
 
 
 # a good citizen ---------------------------------------------------------------------------------
@@ -503,6 +659,8 @@ def test_bad_use(by_share, digits):
         ordered().truncate(2)
     with pytest.raises(ValueError, match="ordered=True"):
         ComponentCurveDisplay.from_estimator(by_share, digits[1])
+    with pytest.raises(ValueError, match="components of PCA are not ordered"):
+        ComponentCurveDisplay.from_estimator(PCA(2).fit(digits[0]), digits[1])
     with pytest.raises(ValueError, match="X has 3 features"):
         ordered(2, hidden_layer_sizes=()).fit(digits[0]).truncate(1, fine_tune_on=np.ones((5, 3)))
 
