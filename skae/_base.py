@@ -88,7 +88,6 @@ class BaseAutoencoder(
             return linear_start(rows, n_components, rng)
         return table_start(rows, n_components, rng, self._hidden)
 
-
     def _new_module(self, generator, linear=False):
         """Return a module with new weights; with ``linear``, its linear maps alone."""
         from skae._architecture import new_autoencoder

@@ -47,10 +47,16 @@ def private_random_state(random_state):
 
 ACTIVATIONS = {"elu", "gelu", "identity", "logistic", "relu", "silu", "tanh"}
 
-CATEGORICAL_FEATURES = [StrOptions({"from_dtype"}), "array-like", None]
-MIN_FREQUENCY = [StrOptions({"auto"}), integer(1), Interval(RealNotInt, 0, 1, closed="neither")]
+TABLE_ENCODER = {
+    "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+    "min_frequency": [
+        StrOptions({"auto"}),
+        integer(1),
+        Interval(RealNotInt, 0, 1, closed="neither"),
+    ],
+}
 
-AUTOENCODER = {
+AUTOENCODER = TABLE_ENCODER | {
     "n_components": [integer(1), Interval(RealNotInt, 0, 1, closed="neither"), None],
     "hidden_layer_sizes": [StrOptions({"auto"}), "array-like", integer(1)],
     "activation": [StrOptions(ACTIVATIONS), callable],
@@ -59,8 +65,6 @@ AUTOENCODER = {
     "encoder": [callable, None],
     "decoder": [callable, None],
     "ordered": ["boolean"],
-    "categorical_features": CATEGORICAL_FEATURES,
-    "min_frequency": MIN_FREQUENCY,
     "column_weights": ["array-like", dict, None],
     "batch_size": [StrOptions({"auto"}), integer(1)],
     "learning_rate_init": [real(0, closed="neither")],

@@ -20,7 +20,7 @@ from skae._frames import (
     library,
     numbers,
 )
-from skae._params import CATEGORICAL_FEATURES, MIN_FREQUENCY, check_sample_weight, fit_context
+from skae._params import TABLE_ENCODER, check_sample_weight, fit_context
 
 FEWEST, LEAST_SHARE = 2, 1e-3  # rows of a level of its own, where min_frequency is "auto"
 EXAMPLES = 3  # of what was wrong, in a message
@@ -92,10 +92,7 @@ class TableEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     0   3.0   blue
     """
 
-    _parameter_constraints = {
-        "categorical_features": CATEGORICAL_FEATURES,
-        "min_frequency": MIN_FREQUENCY,
-    }
+    _parameter_constraints = TABLE_ENCODER
 
     def __init__(self, *, categorical_features="from_dtype", min_frequency="auto"):
         self.categorical_features = categorical_features
@@ -476,5 +473,3 @@ def _warn_of_unseen(unseen):
             UserWarning,
             stacklevel=3,
         )
-
-
