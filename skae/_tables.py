@@ -15,6 +15,7 @@ from skae._table import TableEncoder
 from skae.metrics import explained_share
 
 DTYPES = (np.float64, np.float32)
+LEAST_WEIGHT = 1e-6  # of a column in the linear start, which decodes those of weight zero too
 HIDDEN = 0.2  # share of the cells that are hidden in training, where some are missing
 
 
@@ -59,7 +60,7 @@ class Tables:
             len(share) if share is not None else (None if is_known else 0)
             for share, is_known in zip(shares, known, strict=True)
         )
-        root = np.sqrt(self._column_weights)
+        root = np.sqrt(np.maximum(self._column_weights, LEAST_WEIGHT))
         numbers = [root[i] for i, n in enumerate(n_levels) if n is None]
         levels = [root[i] / np.sqrt(shares[i]) for i, n in enumerate(n_levels) if n]
         used = np.array([n != 0 for n in n_levels])
@@ -215,8 +216,7 @@ class Tables:
         n = len(blocks.numbers)
         coded = np.full((len(values), blocks.n_columns), np.nan, dtype=values.dtype)
         mean, scale = self.mean_[:n], self.scale_[:n]
-        metric = np.where(blocks.metric[:n] > 0, blocks.metric[:n], 1.0)
-        coded[:, blocks.numbers] = (values[:, :n] * scale + mean) / metric
+        coded[:, blocks.numbers] = (values[:, :n] * scale + mean) / blocks.metric[:n]
         coded[:, blocks.categories] = values[:, n:]
         return coded
 
@@ -294,8 +294,7 @@ class Tables:
         found = self._apply_to_rows(X, errors, cells.n_cells, lambda out: out)
         found = np.where(found < 0, np.nan, found.astype(np.float64))
         n = cells.n_numbers
-        metric = self._blocks.metric[:n]
-        found[:, :n] *= (self.scale_[:n] / np.where(metric > 0, metric, 1.0)) ** 2
+        found[:, :n] *= (self.scale_[:n] / self._blocks.metric[:n]) ** 2
         return found
 
     def _baselines(self, X):

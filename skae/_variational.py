@@ -410,8 +410,7 @@ class VAETransformer(BaseAutoencoder):
             return below.sum(-1).clamp(max=probabilities.shape[-1] - 1)
 
         coded, numbers = self._decode_cells(codes, draw), self._blocks.numbers
-        metric = self._blocks.metric[: len(numbers)]
-        deviation = np.sqrt(self.noise_variance_) / np.where(metric > 0, metric, 1.0)
+        deviation = np.sqrt(self.noise_variance_) / self._blocks.metric[: len(numbers)]
         coded[:, numbers] += deviation * rng.standard_normal((len(codes), len(numbers)))
         return coded
 
@@ -514,9 +513,8 @@ class VAETransformer(BaseAutoencoder):
         n, unit = len(self._blocks.numbers), noise_unit(start, self._blocks)
         log_units = np.zeros(n)
         if "table_encoder_" in self.__dict__:
-            metric = self._blocks.metric[:n]
             units = self.table_encoder_.scale_[self._blocks.numbers]
-            log_units = np.log(units / np.where(metric > 0, metric, 1.0))
+            log_units = np.log(units / self._blocks.metric[:n])
         variances, log_units = (
             torch.as_tensor(part, dtype=dtype) for part in (start.scale[:n] ** 2 / unit, log_units)
         )
