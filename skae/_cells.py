@@ -86,11 +86,23 @@ class Cells(nn.Module):
 
     def nats(self, reconstruction, target):
         """Return cross-entropies of the categories; 0 where missing."""
-        logits = reconstruction[..., self.n_numbers :] + self.level
-        hits = (target[:, self.n_numbers :] > 0).to(logits.dtype)
-        logits = logits - self._largest(logits.detach())[..., self.spread]
+        logits, hits = self._centred(reconstruction, target)
         nats = (logits.exp() @ self.members_of).log() - (logits * hits) @ self.members_of
         return nats * (hits @ self.members_of)
+
+    def nats_and_slopes(self, reconstruction, target):
+        """Return ``nats`` of rows and their derivatives by the logits, (n_samples, n_all_levels)."""
+        logits, hits = self._centred(reconstruction, target)
+        odds = logits.exp()
+        sums, there = odds @ self.members_of, hits @ self.members_of
+        nats = (sums.log() - (logits * hits) @ self.members_of) * there
+        return nats, odds.mul_((there / sums)[:, self.spread]).sub_(hits)
+
+    def _centred(self, reconstruction, target):
+        """Return logits less the largest of their category, and 1 where a cell has the level."""
+        logits = reconstruction[..., self.n_numbers :] + self.level
+        hits = (target[:, self.n_numbers :] > 0).to(logits.dtype)
+        return logits - self._largest(logits.detach())[..., self.spread], hits
 
     def _largest(self, logits):
         """Return the largest logit of each category."""

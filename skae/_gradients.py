@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from skae._cells import CellError
 from skae.losses import SquaredError
 from skae.nn import MLP, Autoencoder, Linear, PrefixDecoder, Residual
 
@@ -66,7 +67,7 @@ def has_gradient(module, objective):
     return (
         type(module) is Autoencoder
         and all(_known(half) for half in (module.encoder, module.decoder))
-        and [type(term) for term in objective.terms.values()] == [SquaredError]
+        and [type(term) in SLOPES for term in objective.terms.values()] == [True]
         and list(objective.weights.values()) == [1.0]
     )
 
@@ -87,7 +88,7 @@ def _known_activation(activation):
 
 
 class ReconstructionGradient:
-    """The mean squared error of an autoencoder and its gradient in one call.
+    """The mean error of an autoencoder and its gradient in one call.
 
     The parameters' ``grad`` must be allocated; they are overwritten.
 
@@ -95,15 +96,14 @@ class ReconstructionGradient:
     ----------
     module : Autoencoder
     objective : Objective
-        With `SquaredError` as its only term.
+        With one of ``SLOPES`` as its only term.
     """
 
     def __init__(self, module, objective):
         self.encoder = ResidualGradient(module.encoder)
         self.decoder = ResidualGradient(module.decoder)
         (term,) = objective.terms.values()
-        self.column_weights = term.column_weights
-        self.places = {}
+        self.slope, self.filled = SLOPES[type(term)](term), module.inputs
 
     @torch.no_grad()
     def __call__(self, inputs, target, weight=None):
@@ -112,22 +112,60 @@ class ReconstructionGradient:
         ``inputs`` are rows, or rows and a mask of their codes.
         """
         inputs, mask = inputs if isinstance(inputs, tuple) else (inputs, None)
-        n_samples = len(inputs)
-        if n_samples not in self.places:
-            delta = torch.empty_like(target, memory_format=torch.contiguous_format)
-            self.places[n_samples] = delta, self.column_weights * (2 / n_samples)
-        delta, slopes = self.places[n_samples]
-        code = self.encoder.forward(inputs)
+        code = self.encoder.forward(self.filled(inputs))
         code = code if mask is None else code.mul_(mask)
-        residual = self.decoder.forward(code, mask).sub_(target)
-        torch.mul(residual, slopes, out=delta)
-        if weight is not None:
-            delta *= weight[:, None]
-        loss = torch.dot(delta.view(-1), residual.view(-1)) / 2
+        loss, delta = self.slope(self.decoder.forward(code, mask), target, weight)
         into_code = self.decoder.backward(delta)
         into_code = into_code if mask is None else into_code.mul_(mask)
         self.encoder.backward(into_code, to_input=False)
         return loss
+
+
+class SquaredSlope:
+    """The mean of a `SquaredError` and its derivative by the reconstruction."""
+
+    def __init__(self, term):
+        self.column_weights, self.places = term.column_weights, {}
+
+    def __call__(self, reconstruction, target, weight):
+        """Return both; the reconstruction is overwritten."""
+        n_samples = len(target)
+        if n_samples not in self.places:
+            delta = torch.empty_like(target, memory_format=torch.contiguous_format)
+            self.places[n_samples] = delta, self.column_weights * (2 / n_samples)
+        delta, slopes = self.places[n_samples]
+        residual = reconstruction.sub_(target)
+        torch.mul(residual, slopes, out=delta)
+        if weight is not None:
+            delta *= weight[:, None]
+        return torch.dot(delta.view(-1), residual.view(-1)) / 2, delta
+
+
+class CellSlope:
+    """The mean of a `CellError` and its derivative by the reconstruction."""
+
+    def __init__(self, term):
+        self.cells, self.weights = term.cells, term.weights
+
+    def __call__(self, reconstruction, target, weight):
+        """Return both; the reconstruction is overwritten."""
+        cells, n = self.cells, self.cells.n_numbers
+        numbers = self.weights[:n] / len(target)
+        residual = reconstruction[:, :n].sub_(target[:, :n]).nan_to_num_(nan=0.0)
+        losses = residual.square() @ numbers
+        residual *= 2 * numbers
+        if len(self.weights) > n:
+            categories = self.weights[n:] / len(target)
+            nats, slopes = cells.nats_and_slopes(reconstruction, target)
+            losses += nats @ categories
+            torch.mul(slopes, categories[cells.spread], out=reconstruction[:, n:])
+        if weight is not None:
+            reconstruction *= weight[:, None]
+            losses = losses * weight
+        return losses.sum(), reconstruction
+
+
+SLOPES = {SquaredError: SquaredSlope, CellError: CellSlope}
 
 
 class ResidualGradient:

@@ -24,8 +24,10 @@ from skae import (
     SparseAutoencoder,
     VAETransformer,
 )
+from skae._batches import StandardisedRows
 from skae._cells import Cells
 from skae._columns import Blocks
+from skae._gradients import ReconstructionGradient, has_gradient
 from skae._rows import Rows
 from skae._table_start import table_start
 
@@ -239,6 +241,31 @@ def test_cell_errors_are_those_of_torch():
     assert cells.present(wide).tolist() == [[True, True, False], [False, True, True]]
     values = cells.values(made, lambda p: p.argmax(-1))
     assert values[:, 1].tolist() == logits[:, 1:4].argmax(1).tolist()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_gradient_by_hand_is_that_of_autograd(weighted, spoilt):
+    ae = quick(AutoencoderTransformer).fit(spoilt)
+    start, module = ae._fitted_start(), ae._blank_module(torch.Generator().manual_seed(0))
+    ae._start_at(module, start)
+    for p in module.parameters():
+        torch.nn.init.normal_(p, 0, 0.2, generator=torch.Generator().manual_seed(p.numel()))
+        p.grad = torch.zeros_like(p)
+    objective = ae._make_objective(start)
+    rows = StandardisedRows(ae._rows(ae._read(spoilt, False)), start.mean, start.scale).take(
+        slice(0, 64)
+    )
+    weight = torch.rand(64, generator=torch.Generator().manual_seed(1)) if weighted else None
+    assert has_gradient(module, objective)
+    loss = ReconstructionGradient(module, objective)(rows, rows, weight)
+    by_hand = [p.grad.clone() for p in module.parameters()]
+    module.zero_grad()
+    losses = objective(module(rows), rows)
+    expected = (losses if weight is None else losses * weight).mean()
+    expected.backward()
+    torch.testing.assert_close(loss, expected.detach())
+    for hand, p in zip(by_hand, module.parameters(), strict=True):
+        torch.testing.assert_close(hand, p.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_missing_cells_have_no_gradient():
