@@ -3,6 +3,7 @@
 from skae._autoencoder import AutoencoderTransformer
 from skae._contractive import ContractiveAutoencoder
 from skae._denoising import DenoisingAutoencoder
+from skae._files import LoadError, load, save
 from skae._sparse import SparseAutoencoder
 from skae._variational import VAETransformer
 
@@ -10,6 +11,9 @@ __all__ = [
     "AutoencoderTransformer",
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",
+    "LoadError",
     "SparseAutoencoder",
     "VAETransformer",
+    "load",
+    "save",
 ]

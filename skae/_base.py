@@ -94,7 +94,7 @@ class BaseAutoencoder(
             self._built["activation"],
             None if linear else generator,
             self._has_floor(),
-            (self._built["encoder"], self._built["decoder"]),
+            self._custom(),
             self._has_offset(),
             self._kind(),
             self._prefixes,
@@ -381,8 +381,10 @@ class BaseAutoencoder(
     def _draws_from_global(self):
         from skae._architecture import draws_from_global
 
-        custom = self._built["encoder"], self._built["decoder"]
-        return draws_from_global(self._built["activation"], custom)
+        return draws_from_global(self._built["activation"], self._custom())
+
+    def _custom(self):
+        return self._built["encoder"], self._built["decoder"]
 
     def _train(self, fitting, rows, held_out, warm):
         """Return the `Fitted` of a call of fit."""
@@ -694,15 +696,24 @@ class BaseAutoencoder(
         return state
 
     def __setstate__(self, state):
-        """Build the module anew and fill it; torch checks names and shapes."""
+        """Check the state, then build the module anew and fill it.
+
+        Before it is filled, a module of skae's own has shapes but no memory.
+        """
         state = dict(state)
         weights = state.pop("module_", None)
         super().__setstate__(state)
         if weights is not None:
             import torch
 
-            module = self._empty_module()
-            module.load_state_dict({name: torch.tensor(w) for name, w in weights.items()})
+            from skae._architecture import has_own_code
+            from skae._state import check_state, fill
+
+            check_state(self, weights)
+            own = has_own_code(self._built["activation"], self._custom())
+            with nullcontext() if own else torch.device("meta"):
+                module = self._empty_module()
+            fill(module, weights, own)
             self.module_ = module.eval().requires_grad_(False)
             self.device_ = "cpu"
 
