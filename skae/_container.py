@@ -5,8 +5,8 @@ array is and where, then come the arrays (https://huggingface.co/docs/safetensor
 header's ``__metadata__`` has a SHA-256 of all bytes, taken with zeros in its
 own place. It tells damage, not malice: who changes a file can change the sum.
 
-What is read costs no more memory than the file has bytes, beside that of the
-header: `MOST_BYTES` and `MOST_VALUES` bound it.
+What is read takes as much memory as the file has bytes, and for the JSON, which
+swells when it is read, up to 24 MiB: `MOST_BYTES` and `MOST_VALUES` see to it.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ DTYPES = {
 }
 NAMES = {np.dtype(kind): name for name, kind in DTYPES.items()}
 NO_SUM = "0" * 64
-MOST_BYTES, MOST_VALUES = 2**22, 2**17  # of JSON
+MOST_BYTES, MOST_VALUES = 2**21, 2**17  # of JSON
 
 
 def write(file, arrays, metadata):

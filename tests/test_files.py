@@ -340,6 +340,35 @@ def test_a_full_disk_leaves_the_old_file(rows, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+KILLED = """
+import os, random, signal, sys, time
+import numpy as np
+import skae
+
+path, X = sys.argv[1], np.ones((3, 13))
+model = skae.load(path)
+code = model.transform(X)
+random.seed(0)
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        while True:
+            skae.save(model, path)
+    time.sleep(random.uniform(0.001, 0.02))
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    model = skae.load(path)
+    print((model.transform(X) == code).all())
+"""
+
+
+def test_a_process_killed_while_saving_leaves_a_whole_file(rows, tmp_path):
+    skae.save(plain(hidden_layer_sizes=(200, 200), early_stopping=False).fit(rows), tmp_path / "m")
+    command = [sys.executable, "-W", "ignore", "-c", KILLED, tmp_path / "m"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert out.stdout.split() == 20 * ["True"]
+
+
 def test_a_file_has_the_usual_permissions_and_replaces_what_a_link_means(rows, tmp_path):
     usual, path, link = (tmp_path / name for name in ("usual", "model.skae", "link.skae"))
     usual.touch()
