@@ -9,9 +9,23 @@ import skae
 
 NETWORK = ["hidden_layer_sizes", "activation", "linear_path"]
 OWN = ["encoder", "decoder"]
-TRAINING = """batch_size learning_rate_init alpha optimizer max_iter early_stopping
-    validation_fraction n_iter_no_change tol warm_start callbacks skorch_params device verbose
-    random_state""".split()
+TRAINING = [
+    "batch_size",
+    "learning_rate_init",
+    "alpha",
+    "optimizer",
+    "max_iter",
+    "early_stopping",
+    "validation_fraction",
+    "n_iter_no_change",
+    "tol",
+    "warm_start",
+    "callbacks",
+    "skorch_params",
+    "device",
+    "verbose",
+    "random_state",
+]
 USUAL = [*NETWORK, "whiten", *OWN, "ordered", *TRAINING]
 
 ESTIMATORS = {
