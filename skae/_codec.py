@@ -33,7 +33,7 @@ class CannotKeep(Exception):
     """A value that a file does not hold; ``path`` says where it was."""
 
     def __init__(self, path, value):
-        super().__init__(path, value)
+        super().__init__(f"{path} cannot be {str(value)[:80]}")
         self.path, self.value = path, value
 
 

@@ -181,7 +181,7 @@ def _described(estimator, arrays):
     state = estimator.__getstate__()
     requests = _requests(state.pop("_metadata_request", None))
     try:
-        _check_no_code(estimator)
+        _check_no_code(state)
         encoded = {key: encode(value, key, arrays) for key, value in state.items()}
     except CannotKeep as error:
         raise TypeError(_way_out(estimator, error.path, error.value)) from None
@@ -197,10 +197,10 @@ def _made(described, arrays):
     state = {key: decode(value, arrays) for key, value in described["state"].items()}
     if arrays:
         raise ValueError(f"nothing needs its array {next(iter(arrays))}")
+    _check_no_code(state)
     estimator = kind()  # parameters that its release did not have yet
     _check_names(estimator, state)
     estimator.__setstate__(state)
-    _check_no_code(estimator)
     estimator._validate_params()
     _route(estimator, described["requests"])
     return estimator
@@ -216,14 +216,18 @@ def _check_names(estimator, state):
             )
 
 
-def _check_no_code(estimator):
+def _check_no_code(state):
+    """Refuse what skae would call while it builds or trains a network, unless it is torch's."""
+    from skae._architecture import has_own_code
     from skae._codec import CannotKeep
 
-    for place in (vars(estimator), vars(estimator).get("_built", {})):
+    for place in (state, state.get("_built", {})):
         for name in OWN_CODE:
             value = place.get(name)
             if value and not isinstance(value, str):
                 raise CannotKeep(name, value)
+        if has_own_code(place.get("activation", ""), ()):
+            raise CannotKeep("activation", place["activation"])
 
 
 def _way_out(estimator, path, value):

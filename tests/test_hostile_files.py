@@ -348,6 +348,17 @@ def test_mutated_files_are_refused_or_work(files, tmp_path, part):
     assert 0.1 * n_cases < n_loaded < 0.6 * n_cases  # both ways are taken
 
 
+@pytest.mark.parametrize("name", ["encoder", "decoder", "activation", "callbacks"])
+def test_code_that_skae_would_call_is_refused_before_it_is(files, tmp_path, name):
+    header, described, payload = parts(files[0])
+    described["state"]["hidden_layer_sizes_"] = {"$tuple": [2**31 - 1, 2**31 - 1]}
+    place = described["state"] if name == "callbacks" else described["state"]["_built"]
+    place[name] = {"$torch": "optim.SGD" if name == "activation" else "nn.ELU"}
+    (tmp_path / "model.skae").write_bytes(signed(header, described, payload))
+    with pytest.raises(skae.LoadError, match=f"{name} cannot be <class 'torch"):
+        skae.load(tmp_path / "model.skae")
+
+
 # memory -------------------------------------------------------------------------------------------
 
 BOMBS = {
