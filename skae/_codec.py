@@ -12,7 +12,7 @@ from importlib import import_module
 import numpy as np
 import pandas as pd
 
-from skae._container import DTYPES
+from skae._container import DTYPES, MOST_VALUES
 
 PLAIN = {type(None), bool, int, float, str}
 DTYPE = re.compile(r"[<>|]([biufmMU])(\d+)(\[\d*\w+\])?")
@@ -168,8 +168,10 @@ WRITERS = {
 # readers ------------------------------------------------------------------------------------------
 
 
-def _read_dict(content, arrays):
-    return {key: item for key, item in decode(content, arrays)}  # noqa: C416 - pairs, exactly
+def _read_list(content, arrays):
+    if not isinstance(content, list):  # all else may be long where it is small
+        raise ValueError(f"{str(content)[:80]} is no list")
+    return decode(content, arrays)
 
 
 def _read_array(content, arrays):
@@ -188,11 +190,11 @@ def _read_array(content, arrays):
 
 def _read_objects(content, arrays):
     shape, cells = content
+    if math.prod(shape) != len(cells) or any(not 0 <= n <= MOST_VALUES for n in shape):
+        raise ValueError(f"{len(cells)} values are no array of shape {str(shape)[:80]}")
     array = np.empty(len(cells), dtype=object)
-    for i, cell in enumerate(cells):
-        array[i] = decode(cell, arrays)
-    if math.prod(shape) != len(cells):
-        raise ValueError(f"{len(cells)} values are no array of shape {shape}")
+    for i, cell in enumerate(_read_list(cells, arrays)):
+        array[i] = cell
     return array.reshape(shape)
 
 
@@ -236,7 +238,7 @@ TIMES = {
 }
 READERS = {
     "$array": _read_array,
-    "$dict": _read_dict,
+    "$dict": lambda content, arrays: dict(_read_list(content, arrays)),
     "$dtype": lambda content, arrays: _dtype(content),
     "$missing": lambda content, arrays: {"NaT": pd.NaT, "NA": pd.NA}[content],
     "$objects": _read_objects,
@@ -244,7 +246,7 @@ READERS = {
     "$state": _read_state,
     "$time": _read_time,
     "$torch": _read_class,
-    "$tuple": lambda content, arrays: tuple(decode(content, arrays)),
+    "$tuple": lambda content, arrays: tuple(_read_list(content, arrays)),
 }
 
 

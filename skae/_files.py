@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 FORMAT = 1
 PACKAGES = "skae", "numpy", "scikit-learn", "torch"  # whose versions a file tells
 METHODS = "fit", "partial_fit", "score"  # that metadata may be routed to
-OTHERS = "_metadata_request", "_skl_callbacks"  # attributes that scikit-learn gives
+SHADOWS = "_metadata_request", "_skl_callbacks", "_module_float32"  # attributes that act
 OWN_CODE = "encoder", "decoder", "noise", "callbacks", "_skl_callbacks"  # what may be a user's
 
 
@@ -180,6 +180,8 @@ def _described(estimator, arrays):
     estimator._validate_params()
     state = estimator.__getstate__()
     requests = _requests(state.pop("_metadata_request", None))
+    if "module_" not in state:  # a fit that failed may have left something
+        state = {key: state[key] for key in state if key in _unfitted(estimator)}
     try:
         _check_no_code(state)
         encoded = {key: encode(value, key, arrays) for key, value in state.items()}
@@ -192,6 +194,7 @@ def _described(estimator, arrays):
 def _made(described, arrays):
     """Return the estimator of a description; nothing of ``arrays`` may be left."""
     from skae._codec import decode
+    from skae._state import check_output
 
     kind = _classes()[described["class"]]
     state = {key: decode(value, arrays) for key, value in described["state"].items()}
@@ -200,6 +203,7 @@ def _made(described, arrays):
     _check_no_code(state)
     estimator = kind()  # parameters that its release did not have yet
     _check_names(estimator, state)
+    check_output(state)
     estimator.__setstate__(state)
     estimator._validate_params()
     _route(estimator, described["requests"])
@@ -208,12 +212,19 @@ def _made(described, arrays):
 
 def _check_names(estimator, state):
     """Refuse attributes that no fit makes, and those that would hide what the class has."""
+    if "module_" not in state and state.keys() - _unfitted(estimator):
+        raise ValueError("it has fitted attributes, but no network")
     for name in state.keys() - estimator.get_params(deep=False).keys():
         fitted = name.isidentifier() and name.startswith("_") != name.endswith("_")
-        if not fitted or hasattr(type(estimator), name) or name in OTHERS:
+        if not fitted or hasattr(type(estimator), name) or name in SHADOWS:
             raise ValueError(
                 f"{type(estimator).__name__} has no attribute {name[:80]!r} that a file could keep"
             )
+
+
+def _unfitted(estimator):
+    """Return the attributes that an estimator without a network has."""
+    return {*estimator.get_params(deep=False), "_sklearn_output_config", "_skl_callbacks"}
 
 
 def _check_no_code(state):

@@ -45,7 +45,6 @@ KINDS = {
     "validation_scores_": list | None,
     "pca_score_": float | None,
     "_optimizer_state": dict | None,
-    "_sklearn_output_config": dict,
     "_skae_version": str,
 }
 COUNTS = {"n_features_in_", "n_components_", "batch_size_", "n_iter_"}
@@ -56,7 +55,6 @@ OPTIONAL = {
     "kl_per_component_",
     "active_units_",
     "_optimizer_state",
-    "_sklearn_output_config",
 }
 CONTAINERS = {"transform": ("default", "pandas", "polars", None)}  # of set_output
 
@@ -89,6 +87,7 @@ def check_state(estimator, weights):
     _check_start(estimator, state["_start"], sizes)
     _check_network(estimator, state, weights)
     _check_told(state, sizes)
+    check_output(state)
     _check_optimizer(state.get("_optimizer_state"), weights)
 
 
@@ -150,6 +149,10 @@ def _check_told(state, sizes):
     if names is not None:
         good = isinstance(names, np.ndarray) and names.shape == (sizes["p"],)
         _check(good and all(isinstance(n, str) for n in names), "feature_names_in_", names)
+
+
+def check_output(state):
+    """Refuse what `set_output` would refuse."""
     for method, container in state.get("_sklearn_output_config", {}).items():
         _check(container in CONTAINERS[method], "_sklearn_output_config", container)
 
