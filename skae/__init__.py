@@ -3,6 +3,7 @@
 from skae._autoencoder import AutoencoderTransformer
 from skae._contractive import ContractiveAutoencoder
 from skae._denoising import DenoisingAutoencoder
+from skae._files import LoadError, load, save
 from skae._sparse import SparseAutoencoder
 from skae._table import TableEncoder
 from skae._variational import VAETransformer
@@ -11,7 +12,10 @@ __all__ = [
     "AutoencoderTransformer",
     "ContractiveAutoencoder",
     "DenoisingAutoencoder",
+    "LoadError",
     "SparseAutoencoder",
     "TableEncoder",
     "VAETransformer",
+    "load",
+    "save",
 ]

@@ -45,6 +45,13 @@ def draws_from_global(activation, custom):
     return not built_in or any(make is not None for make in custom)
 
 
+def has_own_code(activation, custom):
+    """Return whether the modules are partly a user's, neither skae's nor torch's."""
+    place = getattr(activation, "__module__", None) or ""
+    built_in = isinstance(activation, str) or place.startswith("torch.nn.")
+    return not built_in or any(make is not None for make in custom)
+
+
 def new_autoencoder(
     widths,
     n_components,

@@ -99,7 +99,7 @@ class BaseAutoencoder(
             self._built["activation"],
             None if linear else generator,
             self._has_floor(),
-            (self._built["encoder"], self._built["decoder"]),
+            self._custom(),
             self._has_offset(),
             self._kind(),
             self._prefixes,
@@ -405,8 +405,10 @@ class BaseAutoencoder(
     def _draws_from_global(self):
         from skae._architecture import draws_from_global
 
-        custom = self._built["encoder"], self._built["decoder"]
-        return draws_from_global(self._built["activation"], custom)
+        return draws_from_global(self._built["activation"], self._custom())
+
+    def _custom(self):
+        return self._built["encoder"], self._built["decoder"]
 
     def _train(self, fitting, rows, held_out, warm):
         """Return the `Fitted` of a call of fit."""
@@ -452,8 +454,10 @@ class BaseAutoencoder(
         return self._fitted_start().first(self.n_components_)
 
     def _fitted_start(self):
-        kind = self._start_kind if self._blocks is None else self._table_start_kind
-        return kind(**self._start)
+        return self._kind_of_start()(**self._start)
+
+    def _kind_of_start(self):
+        return self._start_kind if self._blocks is None else self._table_start_kind
 
     def _take(self, fitted, rows=None):
         """Make a `Fitted` the estimator's state; ``rows`` are all training rows, where known."""
@@ -751,7 +755,10 @@ class BaseAutoencoder(
         return state
 
     def __setstate__(self, state):
-        """Build the module anew and fill it; torch checks names and shapes."""
+        """Check the state, then build the module anew and fill it.
+
+        Before it is filled, a module of skae's own has shapes but no memory.
+        """
         state = dict(state)
         self._table_objects(state)
         weights = state.pop("module_", None)
@@ -759,8 +766,14 @@ class BaseAutoencoder(
         if weights is not None:
             import torch
 
-            module = self._empty_module()
-            module.load_state_dict({name: torch.tensor(w) for name, w in weights.items()})
+            from skae._architecture import has_own_code
+            from skae._state import check_state, fill
+
+            check_state(self, weights)
+            own = has_own_code(self._built["activation"], self._custom())
+            with nullcontext() if own else torch.device("meta"):
+                module = self._empty_module()
+            fill(module, weights, own)
             self.module_ = module.eval().requires_grad_(False)
             self.device_ = "cpu"
 

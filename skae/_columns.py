@@ -31,6 +31,23 @@ class Blocks:
     metric: np.ndarray
     flagged: bool = False
 
+    def check(self, n_columns):
+        """Refuse, with a ValueError, what cannot be the blocks of a table."""
+        levels, metric = self.n_levels, self.metric
+        good = (
+            isinstance(levels, tuple)
+            and len(levels) == n_columns
+            and all(n is None or (type(n) is int and 0 <= n <= metric.size) for n in levels)
+            and isinstance(metric, np.ndarray)
+            and metric.shape == (sum(1 if n is None else n for n in levels),)
+            and metric.dtype == np.float64
+            and (metric > 0).all()
+            and np.isfinite(metric).all()
+            and type(self.flagged) is bool
+        )
+        if not good:
+            raise ValueError(f"blocks of a table of {n_columns} columns cannot be these")
+
     @property
     def n_columns(self):
         """Number of columns of the table."""

@@ -38,6 +38,17 @@ class Field:
     categories: list | None = None
     ordered: bool = False
 
+    def __post_init__(self):
+        """Refuse what no frame has: a field may come from a file."""
+        good = (
+            isinstance(self.dtype, str)
+            and self.kind in (NUMBER, TIME, CATEGORY)
+            and isinstance(self.categories, list | None)
+            and isinstance(self.ordered, bool)
+        )
+        if not good:
+            raise ValueError(f"a column cannot be of kind {self.kind!r} and type {self.dtype!r}")
+
 
 def as_frame(X):
     """Return X as a narwhals frame, or None where it is none."""
@@ -215,7 +226,9 @@ def _polars_dtype(field):
 
     if field.dtype == "Enum":
         return pl.Enum(field.categories)
-    return getattr(pl, re.match(r"\w+", field.dtype)[0], None)
+    named = getattr(pl, re.match(r"\w+", field.dtype)[0], None)
+    is_type = isinstance(named, type) and issubclass(named, pl.DataType)
+    return named if is_type else None
 
 
 def _polars_times(dtype, ticks):

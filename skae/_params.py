@@ -5,7 +5,12 @@ from numbers import Integral, Real
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, RealNotInt, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    RealNotInt,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_sample_weight
 
@@ -27,6 +32,7 @@ def frames_asked_for(estimator):
 
 
 check_sample_weight = _check_sample_weight
+check_parameters = validate_parameter_constraints  # (constraints, parameters, name of the class)
 fit_context = _fit_context(prefer_skip_nested_validation=True)
 
 

@@ -238,6 +238,23 @@ class TableEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             state["_fields"] = [Field(**field) for field in state["_fields"]]
         super().__setstate__(state)
 
+    def check_state(self, n_columns, n_levels):
+        """Refuse, with a ValueError, a state that cannot be that of such a table."""
+        lists = self._fields, self.categories_, self.infrequent_categories_, self.level_shares_
+        good = (
+            all(isinstance(part, list) and len(part) == n_columns for part in lists)
+            and self._library in (None, "pandas", "polars")
+            and all(isinstance(a, np.ndarray) for a in (self.mean_, self.scale_))
+            and self.mean_.shape == self.scale_.shape == (n_columns,)
+            and self.mean_.dtype == self.scale_.dtype == np.float64
+            and (self.scale_ > 0).all()
+            and self.n_features_in_ == n_columns
+        )
+        if not good:
+            raise ValueError(f"the encoder of a table of {n_columns} columns cannot be this one")
+        for n, field, *known in zip(n_levels, *lists, strict=True):
+            _check_column(n, field, *known)
+
     # reading ----------------------------------------------------------------------------------
 
     def _read(self, X, reset):
@@ -368,6 +385,22 @@ def _category_cells(field, place, X, frame):
     column = np.empty(len(cells), dtype=object)
     column[:] = cells
     return column
+
+
+def _check_column(n, field, kept, pooled, shares):
+    """Refuse what cannot be known of a column with ``n`` codes."""
+    if field.kind == CATEGORY:
+        good = (
+            isinstance(kept, list)
+            and isinstance(pooled, list | None)
+            and n == len(kept) + bool(pooled)
+            and isinstance(shares, np.ndarray)
+            and shares.shape == (n,)
+        )
+    else:
+        good = n in (None, 0) and kept is pooled is shares is None
+    if not good:
+        raise ValueError(f"the levels of column {field.name!r} cannot be these")
 
 
 def _column(frame, place):

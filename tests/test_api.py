@@ -1,0 +1,86 @@
+"""What is public: nothing appears or vanishes unnoticed."""
+
+import importlib
+import inspect
+
+import pytest
+
+import skae
+
+NETWORK = ["hidden_layer_sizes", "activation", "linear_path"]
+OWN = ["encoder", "decoder"]
+TRAINING = [
+    "batch_size",
+    "learning_rate_init",
+    "alpha",
+    "optimizer",
+    "max_iter",
+    "early_stopping",
+    "validation_fraction",
+    "n_iter_no_change",
+    "tol",
+    "warm_start",
+    "callbacks",
+    "skorch_params",
+    "device",
+    "verbose",
+    "random_state",
+]
+TABLES = ["categorical_features", "min_frequency", "column_weights"]
+USUAL = [*NETWORK, "whiten", *OWN, "ordered", *TABLES, *TRAINING]
+
+ESTIMATORS = {
+    "AutoencoderTransformer": [
+        *NETWORK, "tied_weights", "pretraining", "whiten", *OWN, "ordered", *TABLES, *TRAINING
+    ],
+    "ContractiveAutoencoder": ["penalty_weight", *USUAL],
+    "DenoisingAutoencoder": ["noise", "noise_level", *USUAL],
+    "SparseAutoencoder": ["penalty", "penalty_weight", "sparsity", *USUAL],
+    "VAETransformer": ["beta", "likelihood", "kl_warmup", *NETWORK, *OWN, "ordered", *TABLES, *TRAINING],
+}  # fmt: skip
+FUNCTIONS = {
+    "save": ["estimator", "path"],
+    "load": ["path"],
+}
+SUBMODULES = {
+    "skae.corruption": """Draws GaussianNoise Hiding Jitter MaskingNoise Moments OwnNoise SaltAndPepperNoise
+        SwapNoise""",
+    "skae.inspection": "ComponentCurveDisplay",
+    "skae.losses": """ActivationRate BernoulliLikelihood Contraction DrawnDivergence GaussianLikelihood
+        Objective RelativeSize SquaredError""",
+    "skae.metrics": "explained_share reconstruction_score",
+    "skae.nn": """Autoencoder Confined Gate Linear MLP OrderedVariationalAutoencoder Outputs PrefixDecoder Residual ShrunkResidual
+        SlopedAutoencoder SlopedOutputs VariationalAutoencoder VariationalOutputs code_and_slopes""",
+}
+
+
+def test_names():
+    others = ["LoadError", "TableEncoder"]
+    assert sorted(skae.__all__) == sorted([*ESTIMATORS, *FUNCTIONS, *others])
+    assert issubclass(skae.LoadError, ValueError)
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_parameters(name):
+    first, *others = inspect.signature(getattr(skae, name)).parameters.values()
+    assert first.name == "n_components"
+    assert [p.name for p in others] == ESTIMATORS[name]
+    assert {p.kind for p in others} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(name):
+    assert list(inspect.signature(getattr(skae, name)).parameters) == FUNCTIONS[name]
+
+
+@pytest.mark.parametrize("name", SUBMODULES)
+def test_submodules(name):
+    module = importlib.import_module(name)
+    public = [
+        key
+        for key, value in vars(module).items()
+        if key[0] != "_"
+        and (inspect.isclass(value) or inspect.isfunction(value))
+        and value.__module__.startswith(name)
+    ]
+    assert sorted(public) == SUBMODULES[name].split()
