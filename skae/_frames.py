@@ -162,8 +162,7 @@ def build(fields, columns, to, index=None):
     to : {"pandas", "polars"}
     index : pandas.Index or None
     """
-    make = _pandas_column if to == "pandas" else _polars_column
-    made = [make(field, cells) for field, cells in zip(fields, columns, strict=True)]
+    made = [_column(field, cells, to) for field, cells in zip(fields, columns, strict=True)]
     names = [field.name for field in fields]
     if to == "pandas":
         import pandas as pd
@@ -174,6 +173,15 @@ def build(fields, columns, to, index=None):
     import polars as pl
 
     return pl.DataFrame([pl.Series(str(n), column) for n, column in zip(names, made, strict=True)])
+
+
+def _column(field, cells, to):
+    try:
+        return _pandas_column(field, cells) if to == "pandas" else _polars_column(field, cells)
+    except Exception as error:  # the libraries have many kinds
+        raise ValueError(
+            f"Column {field.name!r} cannot be made as {field.dtype!r} again: {error}"
+        ) from error
 
 
 def _pandas_column(field, cells):

@@ -1,6 +1,7 @@
 """Tables and numbers: frames with categories, dates and holes coded as a float matrix, and back."""
 
 import warnings
+from collections.abc import Hashable
 from dataclasses import asdict, replace
 from numbers import Integral, Real
 
@@ -249,6 +250,7 @@ class TableEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             and self.mean_.dtype == self.scale_.dtype == np.float64
             and (self.scale_ > 0).all()
             and self.n_features_in_ == n_columns
+            and _are_names(getattr(self, "feature_names_in_", None), n_columns)
         )
         if not good:
             raise ValueError(f"the encoder of a table of {n_columns} columns cannot be this one")
@@ -387,6 +389,14 @@ def _category_cells(field, place, X, frame):
     return column
 
 
+def _are_names(names, n_columns):
+    return names is None or (
+        isinstance(names, np.ndarray)
+        and names.shape == (n_columns,)
+        and all(isinstance(name, str) for name in names)
+    )
+
+
 def _check_column(n, field, kept, pooled, shares):
     """Refuse what cannot be known of a column with ``n`` codes."""
     if field.kind == CATEGORY:
@@ -396,6 +406,7 @@ def _check_column(n, field, kept, pooled, shares):
             and n == len(kept) + bool(pooled)
             and isinstance(shares, np.ndarray)
             and shares.shape == (n,)
+            and all(isinstance(level, Hashable) for level in [*kept, *(pooled or [])])
         )
     else:
         good = n in (None, 0) and kept is pooled is shares is None

@@ -26,7 +26,7 @@ from skae import _codec
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 PUBLIC = [getattr(skae, name) for name in skae.__all__]
-CLASSES = [c for c in PUBLIC if hasattr(c, "fit")]
+CLASSES = [c for c in PUBLIC if hasattr(c, "score")]
 SMALL = {"n_components": 2, "hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0}
 
 
@@ -104,6 +104,20 @@ def test_state_and_results_are_equal_to_the_bit(model, rows, tmp_path):
         assert_same(same.inverse_transform(code), model.inverse_transform(code))
     assert same.score(rows) == model.score(rows)
     assert isinstance(same.module_, nn.Module)
+
+
+def test_tables_are_kept(rows, tmp_path):
+    table = pd.DataFrame(rows[:, :4], columns=list("abcd"))
+    table["e"] = pd.cut(table["a"], 3, labels=["low", "middle", "high"])
+    table["f"] = np.where(table["b"] > 0.5, "yes", "no")
+    table["g"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(table["c"].round(3), unit="D")
+    table = table.mask(np.random.default_rng(0).random(table.shape) < 0.1)
+    for model in (plain(), skae.VAETransformer(**SMALL), plain(ordered=True)):
+        for X in (table, table[list("abcd")]):
+            same = there_and_back(model.fit(X), tmp_path)
+            assert_same(same.__getstate__(), model.__getstate__())
+            np.testing.assert_array_equal(same.transform(X), model.transform(X))
+            pd.testing.assert_frame_equal(same.impute(X), model.impute(X))
 
 
 def test_what_training_goes_on_from_is_kept(rows, tmp_path):
