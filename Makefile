@@ -35,6 +35,8 @@ bench-quality: .venv/benchmarks
 	$(BIN)/python -m benchmarks.quality.family
 	$(BIN)/python -m benchmarks.quality.stacked
 	$(BIN)/python -m benchmarks.quality.ordered
+	$(BIN)/python -m benchmarks.quality.imputation
+	$(BIN)/python -m benchmarks.quality.tables
 
 clean:
 	rm -rf .venv build *.egg-info

@@ -362,6 +362,10 @@ def fuzz(files, path, seeds):
 def test_mutated_files_of_tables_are_refused_or_work(tables, tmp_path):
     table, files = tables
     path, n_loaded = tmp_path / "model.skae", 0
+    for data in files:  # whatever is imported late is there then
+        path.write_bytes(data)
+        estimator = skae.load(path)
+        use_on(estimator, table.iloc[:5, : estimator.n_features_in_])
     for seed in range(CASES // 4):
         rng = np.random.default_rng(seed)
         mutate = MUTATIONS[rng.integers(len(MUTATIONS))]
