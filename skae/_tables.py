@@ -1,5 +1,6 @@
 """Tables in a fitted estimator: what it reads, what it gives back, and errors by column."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 
@@ -97,10 +98,8 @@ class Tables:
         frame = as_frame(X) if reset else None
         if frame is not None:
             self._library, self._fields = library(frame), fields(frame)
-        try:
+        with suppress(ValueError):  # complete rows, the usual ones, are looked at once
             return check(X)
-        except ValueError:
-            matrix = None
         matrix = check(X, ensure_all_finite="allow-nan")
         if reset:
             matrix = matrix.toarray() if sparse.issparse(matrix) else matrix
@@ -112,6 +111,11 @@ class Tables:
 
     def _with_means(self, X):
         """Return rows with the column means of the fit in missing cells: it had none."""
+        if "module_" not in self.__dict__:
+            raise ValueError(
+                "X_val has missing cells, but X has none: training would not learn to fill them. "
+                "Leave such rows out of X_val."
+            )
         X = X.copy()
         if sparse.issparse(X):
             missing = np.isnan(X.data)

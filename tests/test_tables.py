@@ -165,6 +165,15 @@ def test_the_start_with_holes_is_better_than_pca_of_filled_rows(digits):
     assert np.mean((made - test) ** 2) < 0.96 * np.mean((by_pca - test) ** 2)
 
 
+def test_held_out_rows_with_holes_need_rows_with_holes():
+    X = load_digits().data[:300, 20:30]
+    spoilt = X.copy()
+    spoilt[::3, 2] = np.nan
+    with pytest.raises(ValueError, match="X_val has missing cells, but X has none"):
+        quick(AutoencoderTransformer).fit(X, X_val=spoilt[:60])
+    assert quick(AutoencoderTransformer).fit(spoilt, X_val=X[:60]).validation_scores_
+
+
 def test_all_missing_rows_and_columns():
     X = load_digits().data[:300, 20:30].copy()
     X[:, 3] = np.nan
