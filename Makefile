@@ -35,6 +35,7 @@ bench-quality: .venv/benchmarks
 	$(BIN)/python -m benchmarks.quality.family
 	$(BIN)/python -m benchmarks.quality.stacked
 	$(BIN)/python -m benchmarks.quality.ordered
+	$(BIN)/python -m benchmarks.quality.images
 
 clean:
 	rm -rf .venv build *.egg-info

@@ -2,6 +2,7 @@
 
 from skae._autoencoder import AutoencoderTransformer
 from skae._contractive import ContractiveAutoencoder
+from skae._convolutional import ConvolutionalAutoencoder
 from skae._denoising import DenoisingAutoencoder
 from skae._sparse import SparseAutoencoder
 from skae._variational import VAETransformer
@@ -9,6 +10,7 @@ from skae._variational import VAETransformer
 __all__ = [
     "AutoencoderTransformer",
     "ContractiveAutoencoder",
+    "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "SparseAutoencoder",
     "VAETransformer",
