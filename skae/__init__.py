@@ -5,9 +5,12 @@ from skae._contractive import ContractiveAutoencoder
 from skae._convolutional import ConvolutionalAutoencoder
 from skae._denoising import DenoisingAutoencoder
 from skae._sparse import SparseAutoencoder
+from skae._supervised import AutoencoderClassifier, AutoencoderRegressor
 from skae._variational import VAETransformer
 
 __all__ = [
+    "AutoencoderClassifier",
+    "AutoencoderRegressor",
     "AutoencoderTransformer",
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",
