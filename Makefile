@@ -36,6 +36,7 @@ bench-quality: .venv/benchmarks
 	$(BIN)/python -m benchmarks.quality.stacked
 	$(BIN)/python -m benchmarks.quality.ordered
 	$(BIN)/python -m benchmarks.quality.images
+	$(BIN)/python -m benchmarks.quality.labels
 
 clean:
 	rm -rf .venv build *.egg-info

@@ -200,7 +200,7 @@ def draw_interpolation(X, y, path):
     pairs = [(0, 7), (4, 1), (3, 8)]
     figure, axes = plt.subplots(9, 9, figsize=(7.5, 8), layout="constrained")
     for (first, last), lines in zip(pairs, axes.reshape(3, 3, 9), strict=True):
-        a, b = X[y == first][5], X[y == last][5]
+        a, b = X[y == first][0], X[y == last][0]
         ways = {"pixels": (1 - share) * a + share * b}
         for kind in ("linear", "spherical"):
             ways[kind] = model.interpolate(a, b, 9, path=kind)

@@ -13,6 +13,7 @@ from skae.corruption import Jitter
 from skae.losses import Objective
 from skae.nn import Linear, Outputs
 
+INTERCEPT_PENALTY = 1e-3  # that of the coefficients is 1
 SOLVER = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10}
 TOLERANCE = 1e-3  # of the held-out loss of the head alone: less is no improvement
 
@@ -20,16 +21,17 @@ TOLERANCE = 1e-3  # of the held-out loss of the head alone: less is no improveme
 def logistic_head(codes, targets, weight):
     """Return coefficients and intercepts of multinomial logistic regression, ``C=1``.
 
-    The intercepts are penalised too: a class without rows has a finite one.
+    The intercepts are penalised a little: a class without rows has a finite one.
     """
     codes = np.column_stack([codes, np.ones(len(codes))])
+    penalty = np.append(np.ones(codes.shape[1] - 1), INTERCEPT_PENALTY)
 
     def objective(flat):
         head = flat.reshape(targets.shape[1], -1)
         log_share = log_softmax(codes @ head.T, axis=1)
         slope = weight[:, None] * (np.exp(log_share) - targets)
-        loss = np.sum(head**2) / 2 - np.sum(weight[:, None] * targets * log_share)
-        return loss, (slope.T @ codes + head).ravel()
+        loss = np.sum(penalty * head**2) / 2 - np.sum(weight[:, None] * targets * log_share)
+        return loss, (slope.T @ codes + penalty * head).ravel()
 
     first = np.zeros(targets.shape[1] * codes.shape[1])
     head = minimize(objective, first, jac=True, method="L-BFGS-B", options=SOLVER).x
