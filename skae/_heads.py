@@ -116,7 +116,7 @@ class FineTuning:
         Units in which the head is solved: over their root mean square, so that
         units of the code that vary little count little.
     mean, scale : ndarray
-        Of rows and targets, side by side.
+        Of rows and targets, side by side; the targets are standardised already.
     noise : float
         Standard deviation of the noise on standardised rows.
     device_, max_iter, n_iter_no_change

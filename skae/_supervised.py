@@ -54,7 +54,7 @@ class Supervised(BaseEstimator):
         raise NotImplementedError
 
     def _targets(self, y, weight):
-        """Return what the head shall give, (n_samples, n_outputs), and its zero and unit."""
+        """Return what is predicted, (n_samples, n_outputs), and the zero and unit of its columns."""
         raise NotImplementedError
 
     def _label_weights(self, y, weight):
@@ -137,36 +137,36 @@ class Supervised(BaseEstimator):
                 f"The autoencoder was fitted to {given.n_features_in_} columns, X has {X.shape[1]}: "
                 "fit it to the same columns, or pass it unfitted."
             )
-        return given
+        return _copy(given)
 
     def _fit_head(self, X, labelled, y, weight, rng):
         """Solve the head; where it is asked for and pays, train it with the encoder."""
-        encoder = deepcopy(self.autoencoder_)
-        encoder.device_, present = self.autoencoder_.device_, self.autoencoder_._present_start()
-        encoder.module_ = encoder.module_.to(encoder.device_)
+        self._encoder = self.autoencoder_
         targets, zero, unit = self._targets(y, weight)
-        tuning = self._tuning(encoder, labelled, (targets - zero) / unit, weight, zero, unit)
-        rows = Rows(np.column_stack([labelled, targets]).astype(labelled.dtype), None, weight)
-        start = tuning._make_start(rows, encoder.n_components_, rng)
+        tuning = self._tuning(labelled, (targets - zero) / unit, weight)
+        rows = np.column_stack([labelled, tuning.targets]).astype(labelled.dtype)
+        rows = Rows(rows, None, weight)
+        start = tuning._make_start(rows, self._encoder.n_components_, rng)
         coef, intercept, fitted = start.coef, start.intercept, None
         if self.fine_tune == "all" and len(rows) >= FEWEST_ROWS:
+            encoder = _copy(self.autoencoder_)
             fitted = self._fine_tuned(encoder, tuning, start, rows, rng)
         self._record(fitted)
         if fitted is not None and fitted.module is not None:
-            encoder._nonlinear = True
-            encoder._settle(fitted.module.autoencoder, present, Rows(X))
+            self._encoder, encoder._nonlinear = encoder, True
+            encoder._settle(fitted.module.autoencoder, encoder._present_start(), Rows(X))
             coef, intercept = (
                 p.detach().double().cpu().numpy() for p in fitted.module.head.parameters()
             )
-        self._encoder = encoder
-        self.coef_ = coef * unit[:, None] / encoder._code_scale
+        self.coef_ = coef * unit[:, None] / self._encoder._code_scale
         self.intercept_ = intercept * unit + zero
 
-    def _tuning(self, encoder, labelled, targets, weight, zero, unit):
+    def _tuning(self, labelled, targets, weight):
         """Return what `Fitting` asks of a head on an encoder."""
         from skae._heads import FineTuning
 
         solve, loss = self._head()
+        encoder, n_outputs = self.autoencoder_, targets.shape[1]
         return FineTuning(
             solve=solve,
             loss=loss,
@@ -174,8 +174,8 @@ class Supervised(BaseEstimator):
             targets=targets,
             weight=np.ones(len(targets)) if weight is None else weight,
             code_scale=encoder._code_scale,
-            mean=np.concatenate([encoder.mean_, zero]),
-            scale=np.concatenate([encoder.scale_, unit]),
+            mean=np.append(encoder.mean_, np.zeros(n_outputs)),
+            scale=np.append(encoder.scale_, np.ones(n_outputs)),
             noise=encoder._input_noise * np.sqrt(encoder._present_start().unexplained),
             device_=encoder.device_,
             max_iter=self.max_iter,
@@ -224,6 +224,13 @@ class Supervised(BaseEstimator):
         return "coef_" in self.__dict__
 
 
+def _copy(autoencoder):
+    """Return a copy on the same device."""
+    copy = deepcopy(autoencoder)
+    copy.device_, copy.module_ = autoencoder.device_, copy.module_.to(autoencoder.device_)
+    return copy
+
+
 def _dealt(rows, targets, fraction, rng):
     """Return pairs (training rows, held-out rows), dealt out in the order of the targets.
 
@@ -256,7 +263,7 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
     ----------
     autoencoder : estimator of skae or None, default=None
         What gives the encoder; None is ``AutoencoderTransformer()``. One that
-        is fitted already is taken as it is and left as it is. ``clone``, and so
+        is fitted already is taken as it is, and copied. ``clone``, and so
         a search, makes it unfitted; ``sklearn.frozen.FrozenEstimator`` around
         it prevents that. Where it has no ``random_state`` it gets one from
         this estimator's.

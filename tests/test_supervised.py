@@ -174,13 +174,23 @@ def test_rows_without_a_label_only_pretrain(images, pretrained, mark):
     assert set(part.classes_) == set(names[:200])
 
 
-def test_a_fitted_autoencoder_is_taken_as_it_is(images, pretrained, fine_tuned):
-    X = images[1]
+@quiet
+def test_a_fitted_autoencoder_is_taken_as_it_is(images):
+    X, y = images[1], images[3]
+    pretrained = AutoencoderTransformer(3, max_iter=1, early_stopping=False).fit(images[0])
     code = pretrained.transform(X)
-    assert fine_tuned.autoencoder_ is pretrained
-    frozen = AutoencoderClassifier(FrozenEstimator(pretrained), fine_tune="head")
-    assert clone(frozen).fit(X, images[3]).autoencoder_ is pretrained
+    frozen = clone(AutoencoderClassifier(FrozenEstimator(pretrained), max_iter=5)).fit(X, y)
+    for model in (AutoencoderClassifier(pretrained, fine_tune="head").fit(X, y), frozen):
+        np.testing.assert_array_equal(model.autoencoder_.transform(X), code)
+    assert frozen.best_iter_ > 0
     np.testing.assert_array_equal(pretrained.transform(X), code)
+    labels = frozen.predict(X)
+    pretrained.fit(X[:, :10])  # what becomes of it afterwards does not matter
+    np.testing.assert_array_equal(frozen.predict(X), labels)
+
+
+def test_another_number_of_columns_is_refused(images, pretrained):
+    X = images[1]
     with pytest.raises(ValueError, match="fitted to 64 columns, X has 10"):
         AutoencoderClassifier(pretrained).fit(X[:, :10], images[3])
 
