@@ -41,7 +41,8 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         first). None for one channel and a square: 784 columns are 28 x 28.
     channels : int or array-like of int, default=(16, 32)
         Channels after each convolution of the encoder; the decoder mirrors
-        them. (8, 16) takes about half the time and reconstructs less well.
+        them. (8, 16) takes about three quarters of the time and
+        reconstructs less well.
     activation, linear_path, whiten, ordered : object
         As in `AutoencoderTransformer`. With ``ordered`` the decoder is not
         told where the code was cut.
