@@ -14,6 +14,7 @@ from skae.losses import Objective
 from skae.nn import Linear, Outputs
 
 INTERCEPT_PENALTY = 1e-3  # that of the coefficients is 1
+NOISE = 0.5  # on standardised rows: with a tenth of it the network soon became too sure of itself
 SOLVER = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10}
 TOLERANCE = 1e-3  # of the held-out loss of the head alone: less is no improvement
 
@@ -117,8 +118,6 @@ class FineTuning:
         units of the code that vary little count little.
     mean, scale : ndarray
         Of rows and targets, side by side; the targets are standardised already.
-    noise : float
-        Standard deviation of the noise on standardised rows.
     device_, max_iter, n_iter_no_change
         As in estimators.
     """
@@ -131,7 +130,6 @@ class FineTuning:
     code_scale: np.ndarray
     mean: np.ndarray
     scale: np.ndarray
-    noise: float
     device_: str
     max_iter: object
     n_iter_no_change: int
@@ -154,7 +152,7 @@ class FineTuning:
         return Objective(prediction=(self.loss, 1.0))
 
     def _make_corruption(self, start):
-        return Jitter(self.noise)
+        return Jitter(NOISE)
 
     def _make_held_out_corruption(self, start):
         return

@@ -144,13 +144,12 @@ class Supervised(BaseEstimator):
         self._encoder = self.autoencoder_
         targets, zero, unit = self._targets(y, weight)
         tuning = self._tuning(labelled, (targets - zero) / unit, weight)
-        rows = np.column_stack([labelled, tuning.targets]).astype(labelled.dtype)
-        rows = Rows(rows, None, weight)
-        start = tuning._make_start(rows, self._encoder.n_components_, rng)
+        start = tuning._make_start(Rows(labelled), self._encoder.n_components_, rng)
         coef, intercept, fitted = start.coef, start.intercept, None
-        if self.fine_tune == "all" and len(rows) >= FEWEST_ROWS:
+        if self.fine_tune == "all" and len(labelled) >= FEWEST_ROWS:
             encoder = _copy(self.autoencoder_)
-            fitted = self._fine_tuned(encoder, tuning, start, rows, rng)
+            rows = np.column_stack([labelled, tuning.targets]).astype(labelled.dtype)
+            fitted = self._fine_tuned(encoder, tuning, start, Rows(rows, None, weight), rng)
         self._record(fitted)
         if fitted is not None and fitted.module is not None:
             self._encoder, encoder._nonlinear = encoder, True
@@ -176,7 +175,6 @@ class Supervised(BaseEstimator):
             code_scale=encoder._code_scale,
             mean=np.append(encoder.mean_, np.zeros(n_outputs)),
             scale=np.append(encoder.scale_, np.ones(n_outputs)),
-            noise=encoder._input_noise * np.sqrt(encoder._present_start().unexplained),
             device_=encoder.device_,
             max_iter=self.max_iter,
             n_iter_no_change=self.n_iter_no_change,
