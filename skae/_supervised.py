@@ -332,7 +332,7 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
     >>> X, y = load_digits(return_X_y=True)
     >>> known = y[:1000].copy()
     >>> known[50:] = -1
-    >>> autoencoder = DenoisingAutoencoder(16, noise_level=1.0)
+    >>> autoencoder = DenoisingAutoencoder(noise_level=1.0)
     >>> model = AutoencoderClassifier(autoencoder, unlabeled=-1, random_state=0)
     >>> accuracy = model.fit(X[:1000], known).score(X[1000:], y[1000:])
     >>> bool(accuracy > SVC().fit(X[:50], y[:50]).score(X[1000:], y[1000:]))
