@@ -276,7 +276,8 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
     batch_size, learning_rate_init, alpha, max_iter, validation_fraction, \
     n_iter_no_change, verbose : object
         Of the fine-tuning, as in `AutoencoderTransformer`; they count labelled
-        rows.
+        rows. Where it is refused with hundreds of labels (``best_iter_`` 0), a
+        ``learning_rate_init`` of 0.003 may help.
     random_state : int, RandomState instance or None, default=None
         Folds, order of rows and noise.
 
