@@ -37,6 +37,8 @@ bench-quality: .venv/benchmarks
 	$(BIN)/python -m benchmarks.quality.ordered
 	$(BIN)/python -m benchmarks.quality.imputation
 	$(BIN)/python -m benchmarks.quality.tables
+	$(BIN)/python -m benchmarks.quality.images
+	$(BIN)/python -m benchmarks.quality.labels
 
 clean:
 	rm -rf .venv build *.egg-info

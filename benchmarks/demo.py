@@ -191,6 +191,26 @@ def draw_components(X, path):
     plt.close(figure)
 
 
+def draw_interpolation(X, y, path):
+    """Draw digits that turn into one another: their pixels mixed, and on both paths between codes."""
+    import matplotlib.pyplot as plt
+
+    model = VAETransformer(8, random_state=0).fit(X)
+    share = np.linspace(0, 1, 9)[:, None]
+    pairs = [(0, 7), (4, 1), (3, 8)]
+    figure, axes = plt.subplots(9, 9, figsize=(7.5, 8), layout="constrained")
+    for (first, last), lines in zip(pairs, axes.reshape(3, 3, 9), strict=True):
+        a, b = X[y == first][0], X[y == last][0]
+        ways = {"pixels": (1 - share) * a + share * b}
+        for kind in ("linear", "spherical"):
+            ways[kind] = model.interpolate(a, b, 9, path=kind)
+        for line, (name, images) in zip(lines, ways.items(), strict=True):
+            _images(line, images)
+            line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
 def _images(axes, rows):
     for ax, row in zip(axes, rows, strict=False):
         ax.imshow(row.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
@@ -205,6 +225,7 @@ def main(argv=None):
     parser.add_argument("--denoising", default="denoising.png", help="where the second one goes")
     parser.add_argument("--traversal", default="vae.png", help="where the third one goes")
     parser.add_argument("--components", default="components.png", help="where the fourth one goes")
+    parser.add_argument("--interpolation", default="interpolation.png", help="and the fifth one")
     arguments = parser.parse_args(argv)
     X, y = load_digits(return_X_y=True)
     tables = {"digits": compare(X, y)}
@@ -220,8 +241,9 @@ def main(argv=None):
     draw_denoising(X, arguments.denoising)
     draw_traversal(X, arguments.traversal)
     draw_components(X, arguments.components)
+    draw_interpolation(X, y, arguments.interpolation)
     pictures = ", ".join((arguments.picture, arguments.denoising, arguments.traversal))
-    pictures += f" and {arguments.components}"
+    pictures += f", {arguments.components} and {arguments.interpolation}"
     print(f"\nThe pictures are in {pictures}.")
 
 

@@ -2,15 +2,20 @@
 
 from skae._autoencoder import AutoencoderTransformer
 from skae._contractive import ContractiveAutoencoder
+from skae._convolutional import ConvolutionalAutoencoder
 from skae._denoising import DenoisingAutoencoder
 from skae._files import LoadError, load, save
 from skae._sparse import SparseAutoencoder
+from skae._supervised import AutoencoderClassifier, AutoencoderRegressor
 from skae._table import TableEncoder
 from skae._variational import VAETransformer
 
 __all__ = [
+    "AutoencoderClassifier",
+    "AutoencoderRegressor",
     "AutoencoderTransformer",
     "ContractiveAutoencoder",
+    "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "LoadError",
     "SparseAutoencoder",

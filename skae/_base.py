@@ -35,6 +35,7 @@ AUTO_HIDDEN, AUTO_HIDDEN_SMALL, SMALL = (128, 128), (64,), 500  # up to SMALL ro
 LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to learn
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"
 DECAY_FROM = 0.5  # without held-out rows the learning rate falls from here on
+LEAST_SINE = 1e-6  # of the angle between two codes that gives an arc
 PARTIAL_RATE = 0.3  # share of the learning rate that partial_fit takes
 
 
@@ -629,8 +630,8 @@ class BaseAutoencoder(
         X = X.toarray() if sparse.issparse(X) else X
         return explained_share(X, self._decode(self._encode(X)))
 
-    def interpolate(self, a, b, n_steps=10):
-        """Return rows on the way from ``a`` to ``b``, along a straight line between their codes.
+    def interpolate(self, a, b, n_steps=10, path="linear"):
+        """Return rows on the way from ``a`` to ``b``, whose codes lie between theirs.
 
         Parameters
         ----------
@@ -638,17 +639,28 @@ class BaseAutoencoder(
             Two rows.
         n_steps : int, default=10
             Number of rows to return, at least 2.
+        path : {"linear", "spherical"}, default="linear"
+            "linear" is the straight line between the codes. "spherical" turns
+            around zero in whitened units, and the length changes evenly
+            (Shoemake, 1985, DOI 10.1145/325165.325242; White, 2016,
+            https://arxiv.org/abs/1609.04468): codes of many normal units
+            have like lengths, and the middle of a line between two is shorter than
+            any of them. Where a code is zero or both are opposite, no
+            arc is given, and the line is taken.
 
         Returns
         -------
-        path : ndarray of shape (n_steps, n_features)
+        rows : ndarray of shape (n_steps, n_features)
             From the reconstruction of ``a`` to that of ``b``.
         """
         if n_steps < 2:
             raise ValueError(f"n_steps={n_steps}: a way needs at least 2 steps, its two ends.")
+        if path not in PATHS:
+            raise ValueError(f"path={path!r}: expected one of {sorted(PATHS)}.")
         codes = self._codes_of_ends(a, b)
         share = np.linspace(0, 1, n_steps, dtype=codes.dtype)[:, None]
-        return self._give(self._decode_cells((1 - share) * codes[0] + share * codes[1]))
+        unit = self._units(codes.dtype)[2]
+        return self._give(self._decode_cells(PATHS[path](*codes / unit, share) * unit))
 
     def _codes_of_ends(self, a, b):
         """Return the codes of two rows."""
@@ -788,6 +800,27 @@ class BaseAutoencoder(
         if self._confined:
             module = confined(module)
         return module.double()
+
+
+def _line(a, b, share):
+    """Return vectors on the line from ``a`` to ``b``."""
+    return (1 - share) * a + share * b
+
+
+def _arc(a, b, share):
+    """Return vectors whose angle and length change evenly; on the line, where no angle is given."""
+    lengths = np.linalg.norm(a), np.linalg.norm(b)
+    if min(lengths) == 0:
+        return _line(a, b, share)
+    a, b = a / lengths[0], b / lengths[1]
+    angle = 2 * np.arctan2(np.linalg.norm(a - b), np.linalg.norm(a + b))
+    if np.sin(angle) < LEAST_SINE:
+        return _line(lengths[0] * a, lengths[1] * b, share)
+    directions = (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
+    return directions * _line(*lengths, share)
+
+
+PATHS = {"linear": _line, "spherical": _arc}
 
 
 def _device(device):

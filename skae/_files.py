@@ -163,7 +163,9 @@ def _classes():
     return {
         name: kind
         for name, kind in public.items()
-        if isinstance(kind, type) and issubclass(kind, BaseEstimator) and hasattr(kind, "score")
+        if isinstance(kind, type)
+        and issubclass(kind, BaseEstimator)
+        and hasattr(kind, "reconstruct")
     }
 
 

@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from skae import AutoencoderTransformer
+from skae._base import _arc, _line
 from skae.metrics import explained_share, reconstruction_score
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -68,6 +69,38 @@ def test_interpolation_ends_at_the_reconstructions(fitted, digits):
     np.testing.assert_allclose(path[[0, -1]], fitted.reconstruct(digits[1][:2]), atol=1e-10)
     middle = fitted.inverse_transform(fitted.transform(digits[1][:2]).mean(axis=0)[None])
     np.testing.assert_allclose(path[3], middle[0], atol=1e-10)
+
+
+def test_spherical_interpolation_turns_evenly(fitted, digits):
+    """Whitened codes on the way change angle and length by equal steps, and end where the line ends."""
+    a, b = digits[1][:2]
+    line = fitted.interpolate(a, b, n_steps=7)
+    path = fitted.interpolate(a, b, n_steps=7, path="spherical")
+    np.testing.assert_allclose(path[[0, -1]], line[[0, -1]], atol=1e-10)
+    assert np.abs(path[3] - line[3]).max() > 0.01
+    ends = fitted.transform(digits[1][:2]) / fitted._code_scale
+    codes = _arc(*ends, np.linspace(0, 1, 7)[:, None])
+    np.testing.assert_allclose(
+        fitted.inverse_transform(codes * fitted._code_scale), path, atol=1e-10
+    )
+    lengths = np.linalg.norm(codes, axis=1)
+    np.testing.assert_allclose(np.diff(lengths, n=2), 0, atol=1e-12)
+    cosines = np.sum(codes[1:] * codes[:-1], axis=1) / (lengths[1:] * lengths[:-1])
+    np.testing.assert_allclose(cosines, cosines[0])
+
+
+@pytest.mark.parametrize("other", [(0.0, 0.0, 0.0), (-2.0, 0.0, 0.0), (3.0, 0.0, 0.0)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_without_an_angle_the_arc_is_the_line(other, dtype):
+    ends = np.array([[1.0, 0.0, 0.0], other], dtype=dtype)
+    share = np.linspace(0, 1, 5, dtype=dtype)[:, None]
+    np.testing.assert_allclose(_arc(*ends, share), _line(*ends, share), atol=1e-7)
+    np.testing.assert_allclose(_arc(*ends[::-1], share), _line(*ends[::-1], share), atol=1e-7)
+
+
+def test_unknown_paths_are_refused(fitted, digits):
+    with pytest.raises(ValueError, match="path='round': expected one of"):
+        fitted.interpolate(*digits[1][:2], path="round")
 
 
 def test_nonlinear_part_ends_near_the_training_range(fitted, digits):

@@ -20,7 +20,7 @@ HIDDEN = (64,)
 ESTIMATORS = [
     kind
     for kind in (getattr(skae, name) for name in skae.__all__)
-    if issubclass(kind, BaseAutoencoder)
+    if issubclass(kind, BaseAutoencoder) and kind is not skae.ConvolutionalAutoencoder
 ]
 
 
