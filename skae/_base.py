@@ -409,7 +409,7 @@ class BaseAutoencoder(
         return draws_from_global(self._built["activation"], self._custom())
 
     def _custom(self):
-        return self._built["encoder"], self._built["decoder"]
+        return self._built.get("encoder"), self._built.get("decoder")
 
     def _train(self, fitting, rows, held_out, warm):
         """Return the `Fitted` of a call of fit."""

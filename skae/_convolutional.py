@@ -174,12 +174,16 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
 
     def _resolve(self, *args, **kwargs):
         if self._blocks is not None:
-            raise ValueError(
-                "Images have missing pixels: fill them, for example with SimpleImputer, or take "
-                "AutoencoderTransformer, which takes rows with holes."
-            )
+            self._with_means(None)
         super()._resolve(*args, **kwargs)
         self.image_shape_ = self._image_shape()
+
+    def _with_means(self, X):
+        """Refuse images with holes."""
+        raise ValueError(
+            "Images have missing pixels (NaN): fill them, for example with SimpleImputer, or take "
+            "AutoencoderTransformer, which takes rows with holes."
+        )
 
     def __sklearn_tags__(self):
         """Return the tags: pixels are numbers, and all there."""

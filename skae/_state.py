@@ -132,11 +132,14 @@ def _check_network(estimator, state, weights):
     _check(
         isinstance(built, dict) and built.keys() == set(estimator._architecture), "_built", built
     )
-    constraints = {name: estimator._parameter_constraints[name] for name in built}
-    check_parameters(constraints, built, type(estimator).__name__)
+    known = estimator._parameter_constraints
+    chosen = {name: value for name, value in built.items() if name in known}
+    check_parameters({name: known[name] for name in chosen}, chosen, type(estimator).__name__)
+    for name in built.keys() - chosen.keys():  # what the class itself has settled
+        _check(built[name] is getattr(estimator, name), name, built[name])
     hidden = state["hidden_layer_sizes_"]
     _check(isinstance(hidden, tuple) and all(map(_is_count, hidden)), "hidden_layer_sizes_", hidden)
-    if state["_nonlinear"] and built["encoder"] is None:
+    if state["_nonlinear"] and built.get("encoder") is None:
         _check(len(hidden) < len(weights), "hidden_layer_sizes_", hidden)
     for name, array in weights.items():
         _check(np.isfinite(array).all(), name, "infinite or NaN")
