@@ -34,10 +34,27 @@ ESTIMATORS = {
         *NETWORK, "tied_weights", "pretraining", "whiten", *OWN, "ordered", *TABLES, *TRAINING
     ],
     "ContractiveAutoencoder": ["penalty_weight", *USUAL],
+    "ConvolutionalAutoencoder": [
+        "image_shape", "channels", "activation", "linear_path", "whiten", "ordered", *TRAINING
+    ],
     "DenoisingAutoencoder": ["noise", "noise_level", *USUAL],
     "SparseAutoencoder": ["penalty", "penalty_weight", "sparsity", *USUAL],
     "VAETransformer": ["beta", "likelihood", "kl_warmup", *NETWORK, *OWN, "ordered", *TABLES, *TRAINING],
 }  # fmt: skip
+TUNING = [
+    "batch_size",
+    "learning_rate_init",
+    "alpha",
+    "max_iter",
+    "validation_fraction",
+    "n_iter_no_change",
+    "verbose",
+    "random_state",
+]
+SUPERVISED = {
+    "AutoencoderClassifier": ["autoencoder", "fine_tune", "unlabeled", "class_weight", *TUNING],
+    "AutoencoderRegressor": ["autoencoder", "fine_tune", "unlabeled", *TUNING],
+}
 FUNCTIONS = {
     "save": ["estimator", "path"],
     "load": ["path"],
@@ -55,7 +72,7 @@ SUBMODULES = {
 
 
 def test_names():
-    others = ["LoadError", "TableEncoder"]
+    others = ["LoadError", "TableEncoder", *SUPERVISED]
     assert sorted(skae.__all__) == sorted([*ESTIMATORS, *FUNCTIONS, *others])
     assert issubclass(skae.LoadError, ValueError)
 
@@ -66,6 +83,11 @@ def test_parameters(name):
     assert first.name == "n_components"
     assert [p.name for p in others] == ESTIMATORS[name]
     assert {p.kind for p in others} == {inspect.Parameter.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize("name", SUPERVISED)
+def test_parameters_of_the_supervised(name):
+    assert list(inspect.signature(getattr(skae, name)).parameters) == SUPERVISED[name]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
