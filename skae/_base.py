@@ -75,6 +75,9 @@ class BaseAutoencoder(
         "encoder",
         "decoder",
         "ordered",
+        "categorical_features",
+        "min_frequency",
+        "column_weights",
     )
 
     _start_name = "PCA"
@@ -603,7 +606,7 @@ class BaseAutoencoder(
         X = X.toarray() if sparse.issparse(X) else X
         error = np.subtract(X, self._decode(self._encode(X)), dtype=np.float64)
         error *= error
-        return error if per_feature else error.sum(axis=1)
+        return error if per_feature else np.nansum(error, axis=1)
 
     def score(self, X, y=None):
         r"""Return the share of the variance of ``X`` that the reconstruction explains.

@@ -121,7 +121,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         if name not in ("hidden_layer_sizes", "encoder", "decoder", *COLUMNS)
     } | {"image_shape": ["array-like", None], "channels": ["array-like", integer(1)]}
 
-    categorical_features = column_weights = None  # pixels are numbers
+    categorical_features = min_frequency = column_weights = None  # pixels are numbers
 
     def __init__(
         self,
@@ -174,11 +174,11 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
 
     def _resolve(self, *args, **kwargs):
         if self._blocks is not None:
-            self._with_means(None)
+            self._check_late_holes()
         super()._resolve(*args, **kwargs)
         self.image_shape_ = self._image_shape()
 
-    def _with_means(self, X):
+    def _check_late_holes(self):
         """Refuse images with holes."""
         raise ValueError(
             "Images have missing pixels (NaN): fill them, for example with SimpleImputer, or take "

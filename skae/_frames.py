@@ -6,12 +6,15 @@ pandas and polars are read through narwhals; each builds its own columns.
 import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from numbers import Real
 
 import narwhals.stable.v2 as nw
 import numpy as np
 
-NUMBER, TIME, CATEGORY = "number", "time", "category"
+NUMBER, TIME, DURATION, CATEGORY = "number", "time", "duration", "category"
+TIMES = TIME, DURATION
+FARTHEST_NANOSECONDS, FARTHEST = 9.2233720368e15, 6e16  # from 1970, in microseconds
 MICROSECONDS = 1e-6  # in seconds, the unit of times and durations as numbers
 
 
@@ -25,7 +28,7 @@ class Field:
         Its name; its place in an array.
     dtype : str
         Its type, as its library names it.
-    kind : {"number", "time", "category"}
+    kind : {"number", "time", "duration", "category"}
     categories : list or None
         All that the type allows, seen or not.
     ordered : bool
@@ -42,7 +45,7 @@ class Field:
         """Refuse what no frame has: a field may come from a file."""
         good = (
             isinstance(self.dtype, str)
-            and self.kind in (NUMBER, TIME, CATEGORY)
+            and self.kind in (NUMBER, TIME, DURATION, CATEGORY)
             and isinstance(self.categories, list | None)
             and isinstance(self.ordered, bool)
         )
@@ -54,6 +57,8 @@ def as_frame(X):
     """Return X as a narwhals frame, or None where it is none."""
     if isinstance(X, np.ndarray):
         return None
+    if not (hasattr(X, "iloc") or type(X).__module__.startswith("polars")):
+        return None  # neither pandas nor polars
     try:
         frame = nw.from_native(X, eager_only=True)
     except TypeError:
@@ -88,8 +93,25 @@ def _dtype_name(dtype):
     return "Enum" if str(dtype).startswith("Enum(") else str(dtype)
 
 
+def zoned(dtype):
+    """Return whether the name of a type says a time zone."""
+    return "time_zone='" in dtype or (dtype.startswith("datetime64") and ", " in dtype)
+
+
+def _in_utc(series):
+    """Return times of a zone whose name narwhals does not know, in UTC; None for others."""
+    native = series.to_native()
+    if series.dtype != nw.Unknown or getattr(native.dtype, "tz", None) is None:
+        return None
+    return nw.from_native(native.dt.tz_convert("UTC"), series_only=True)
+
+
 def _kind(series):
     dtype = series.dtype
+    if dtype == nw.Duration:
+        return DURATION
+    if _in_utc(series) is not None:
+        return TIME
     if dtype.is_numeric() or dtype == nw.Unknown:
         return NUMBER
     if dtype.is_temporal() and dtype != nw.Time:
@@ -108,7 +130,8 @@ def _kind(series):
 def _all_numbers(values):
     present = [value for value in values if not is_missing(value)]
     return bool(present) and all(
-        isinstance(value, Real) and not isinstance(value, bool | np.bool_) for value in present
+        isinstance(value, Real | Decimal) and not isinstance(value, bool | np.bool_)
+        for value in present
     )
 
 
@@ -126,7 +149,7 @@ def is_missing(value):
 
 def numbers(series, kind):
     """Return the cells of a column of numbers or times as float64, NaN where missing."""
-    if kind == TIME:
+    if kind in TIMES:
         return _times(series)
     if series.dtype in (nw.Object, nw.Unknown):
         cells = [math.nan if is_missing(value) else value for value in series.to_list()]
@@ -142,6 +165,8 @@ def numbers(series, kind):
 
 def _times(series):
     """Return dates and durations in seconds, dates since 1970."""
+    in_utc = _in_utc(series)
+    series = series if in_utc is None else in_utc
     if series.dtype == nw.Duration:
         ticks = series.dt.total_microseconds()
     else:
@@ -180,7 +205,8 @@ def _column(field, cells, to):
         return _pandas_column(field, cells) if to == "pandas" else _polars_column(field, cells)
     except Exception as error:  # the libraries have many kinds
         raise ValueError(
-            f"Column {field.name!r} cannot be made as {field.dtype!r} again: {error}"
+            f"Column {field.name!r} cannot be made as {field.dtype!r} again ({error}): convert it "
+            "to another type."
         ) from error
 
 
@@ -191,11 +217,12 @@ def _pandas_column(field, cells):
     if field.kind == CATEGORY:
         if field.categories is not None:
             return pd.Series(pd.Categorical(cells, field.categories, field.ordered))
-        holes = dtype == "bool" and any(cell is None for cell in cells)
+        plain = dtype == "bool" or re.fullmatch(r"u?int\d+", dtype)  # no place for missing cells
+        holes = plain and any(cell is None for cell in cells)
         return pd.Series(cells, dtype="object" if holes else dtype)
-    if field.kind == TIME:
+    if field.kind in TIMES:
         return _pandas_times(dtype, cells)
-    whole = _whole(dtype, cells)
+    whole = whole_numbers(dtype, cells)
     if dtype.startswith(("int", "uint")) and "[" not in dtype and np.isnan(whole).any():
         return pd.Series(whole)  # numpy's integers have no place for a missing cell
     if np.isnan(whole).any() and dtype[0].isupper():
@@ -206,11 +233,16 @@ def _pandas_column(field, cells):
 def _pandas_times(dtype, cells):
     import pandas as pd
 
-    ticks = pd.Series(np.round(cells / MICROSECONDS)).astype("Int64")
-    if dtype.startswith("timedelta"):
+    ticks = pd.Series(_ticks(cells, dtype)).astype("Int64")
+    if dtype.startswith(("timedelta", "duration")):
         return pd.to_timedelta(ticks, unit="us").astype(dtype)
-    zoned = "," in dtype
-    return pd.to_datetime(ticks, unit="us", utc=zoned).astype(dtype)
+    return pd.to_datetime(ticks, unit="us", utc=zoned(dtype)).astype(dtype)
+
+
+def _ticks(cells, dtype):
+    """Return seconds in whole microseconds, within what a type holds."""
+    most = FARTHEST_NANOSECONDS if "[ns" in dtype or "'ns'" in dtype else FARTHEST
+    return np.clip(np.round(cells / MICROSECONDS), -most, most)
 
 
 def _polars_column(field, cells):
@@ -219,11 +251,11 @@ def _polars_column(field, cells):
     if field.kind == CATEGORY:
         return pl.Series(cells, dtype=_polars_dtype(field))
     present = ~np.isnan(cells)
-    if field.kind == TIME:
-        ticks = np.round(cells / MICROSECONDS)
+    if field.kind in TIMES:
+        ticks = _ticks(cells, field.dtype)
         ticks = pl.Series([int(t) if p else None for t, p in zip(ticks, present, strict=True)])
         return _polars_times(field.dtype, ticks.cast(pl.Int64))
-    whole = _whole(field.dtype.lower(), cells)
+    whole = whole_numbers(field.dtype.lower(), cells)
     made = pl.Series(whole, nan_to_null=True)
     dtype = _polars_dtype(field)
     return made if dtype is None else made.cast(dtype)
@@ -255,7 +287,7 @@ def _polars_times(dtype, ticks):
     return made.cast(pl.Datetime(unit))
 
 
-def _whole(dtype, cells):
+def whole_numbers(dtype, cells):
     """Return cells as numbers that an integer type holds: rounded, within its range."""
     size = re.match(r"(u?)int(\d+)", dtype.lower())
     if size is None:
@@ -284,9 +316,26 @@ def fill(X, made):
     for name in X.columns:
         column = X[name]
         missing = column.is_null() | (column.is_nan() if column.dtype.is_float() else False)
+        wider = column.dtype == pl.Null or column.dtype == pl.Enum
+        column = column.cast(made[name].dtype) if wider else column
         other = made[name].cast(column.dtype)
         columns.append(other.zip_with(missing.fill_null(True), column) if missing.any() else column)
     return pl.DataFrame(columns)
+
+
+def _like(cells, dtype):
+    """Return cells as those of another type of the same kind."""
+    import pandas as pd
+
+    if isinstance(dtype, pd.CategoricalDtype):
+        return pd.Categorical(cells, dtype.categories)
+    if pd.api.types.is_integer_dtype(dtype) and pd.api.types.is_float_dtype(cells.dtype):
+        return pd.Series(whole_numbers(str(dtype), cells.to_numpy(np.float64)))
+    if isinstance(cells.dtype, pd.DatetimeTZDtype) or cells.dtype.kind == "M":
+        zone = getattr(dtype, "tz", None)
+        cells = pd.Series(pd.to_datetime(cells, utc=True))
+        return cells.dt.tz_convert(zone) if zone else cells.dt.tz_localize(None).astype(dtype)
+    return cells
 
 
 def _fill_pandas(X, made):
@@ -301,7 +350,9 @@ def _fill_pandas(X, made):
         if isinstance(column.dtype, pd.CategoricalDtype):
             new = [c for c in cells[missing].unique() if c not in column.cat.categories]
             column = column.cat.add_categories([c for c in new if not is_missing(c)])
-        column = column.copy()
-        column[missing] = cells.array[missing]
+        new = _like(cells[missing], column.dtype)
+        column = cells if missing.all() else column.copy()
+        if not missing.all():
+            column[missing] = getattr(new, "array", new)
         filled.isetitem(place, column)
     return filled

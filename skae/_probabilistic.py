@@ -159,7 +159,7 @@ def logistic_start(rows, n_components, random_state):
     return LogisticStart(**_prior(start, share, encoder, decoder, level, noises, spread))
 
 
-def probabilistic_table(rows, n_components, random_state, hidden):
+def probabilistic_table(rows, n_components, random_state):
     r"""Return the linear code of a table with noise, decoded to numbers and logits.
 
     As in `logistic_start`: a unit of variance :math:`\lambda` has the
@@ -167,18 +167,19 @@ def probabilistic_table(rows, n_components, random_state, hidden):
     :math:`\sigma^2` the mean variance of a column that the code leaves. The
     regressions, and the noise of the numbers, are fitted to drawn codes.
     """
-    blocks, start = rows.blocks, linear_code(rows, n_components, random_state, hidden)
+    blocks, start = rows.blocks, linear_code(rows, n_components, random_state, hidden=0.0)
     noise = max(start.noise_variance, LEAST_NOISE * noise_unit(start))
     share = noise / (noise + start.deviations**2)
     encoder, decoder = _maps(start, share)
-    codes, coded = sample(rows, start, random_state, hidden)
+    codes, coded, weight = sample(rows, start, random_state, hidden=0.0)
     codes = np.sqrt(1 - share) * codes + np.sqrt(share) * random_state.standard_normal(codes.shape)
     drawn = replace(start, components=decoder, deviations=np.ones(len(share)))
-    drawn, level = with_logits(drawn, blocks, codes, coded)
+    drawn, level = with_logits(drawn, blocks, codes, coded, weight)
     n = len(blocks.numbers)
     rest = blocks.widen(coded)[:, :n] - start.mean[:n] - codes @ drawn.components[:, :n]
     present = ~np.isnan(rest)
-    noise = np.mean(rest[present] ** 2) if present.any() else 1.0
+    weight = (present * weight[:, None])[present]
+    noise = np.average(rest[present] ** 2, weights=weight) if present.any() else 1.0
     noises = np.full(len(share), max(noise, LEAST_NOISE * noise_unit(start, blocks)))
     fields = _prior(start, share, encoder, drawn.components, level, noises, noises / share)
     return LogisticStart(**fields)

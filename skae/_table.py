@@ -20,6 +20,8 @@ from skae._frames import (
     is_missing,
     library,
     numbers,
+    whole_numbers,
+    zoned,
 )
 from skae._params import TABLE_ENCODER, check_sample_weight, fit_context
 
@@ -138,6 +140,7 @@ class TableEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             self.categories_.append(learned[0])
             self.infrequent_categories_.append(learned[1])
             self.level_shares_.append(learned[2])
+        self.decode(np.zeros((1, len(columns))))  # refuses types that cannot be made again
         return self
 
     def transform(self, X):
@@ -204,15 +207,16 @@ class TableEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         columns = [self._cells(place, X[:, place]) for place in range(X.shape[1])]
         if self._library is not None:
-            index = getattr(like, "index", None) if self._library == "pandas" else None
+            index = like.index if self._library == "pandas" and hasattr(like, "iloc") else None
             return build(self._fields, columns, self._library, index)
         dtype = np.dtype(self._fields[0].dtype)
         plain = dtype if dtype.kind in "fiub" and dtype != np.float64 else np.float64
         if any(f.kind == CATEGORY for f in self._fields) and dtype.kind not in "fiub":
             plain = object
         table = np.empty(X.shape, dtype=plain)
-        for place, cells in enumerate(columns):
-            table[:, place] = [np.nan if c is None else c for c in cells]
+        for place, (field, cells) in enumerate(zip(self._fields, columns, strict=True)):
+            whole = cells if field.kind == CATEGORY else whole_numbers(str(plain), cells)
+            table[:, place] = [np.nan if c is None else c for c in whole]
         return table
 
     def __sklearn_tags__(self):
@@ -263,6 +267,8 @@ class TableEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """Return pairs of a `Field` and its cells: float64, or an object array."""
         frame = as_frame(X)
         if frame is None:
+            if not hasattr(X, "dtype") and np.asarray(X).dtype.kind == "U":
+                X = np.array(X, dtype=object)  # else numpy turns NaN into text
             X = validate_data(self, X, dtype=None, reset=reset, ensure_all_finite="allow-nan")
             found = [Field(place, str(X.dtype), NUMBER) for place in range(X.shape[1])]
         else:
@@ -282,7 +288,7 @@ class TableEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             self._library = None if frame is None else library(frame)
             self._fields = self._with_categories(found, frame is not None)
         else:
-            self._check_kinds(found)
+            self._check_kinds(found, frame)
         return [
             (field, _category_cells(field, place, X, frame))
             if field.kind == CATEGORY
@@ -307,19 +313,10 @@ class TableEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             for field, is_chosen in zip(found, chosen, strict=True)
         ]
 
-    def _check_kinds(self, found):
+    def _check_kinds(self, found, frame):
         """Refuse columns whose kind is another than in fit."""
-        changed = [
-            f"{before.name!r}: {before.kind} ({before.dtype}) in fit, {now.kind} ({now.dtype}) now"
-            for before, now in zip(self._fields, found, strict=True)
-            if before.kind != now.kind and not (before.kind == CATEGORY and now.kind == NUMBER)
-        ]
-        if changed:
-            raise ValueError(
-                "The kind of some columns has changed: "
-                + "; ".join(changed)
-                + ". Convert them to what they were in fit."
-            )
+        chosen = not isinstance(self.categorical_features, str)
+        refuse_other_kinds(self._fields, found, frame, chosen)
 
     # levels -----------------------------------------------------------------------------------
 
@@ -333,7 +330,8 @@ class TableEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         order = [place for place in order if counts[place]]
         rare = [place for place in order if counts[place] < self._fewest(np.sum(weight > 0))]
         rare.sort(key=lambda place: -heavy[place])
-        kept = [place for place in order if place not in set(rare)]
+        is_rare = set(rare)
+        kept = [place for place in order if place not in is_rare]
         shares = heavy[kept].tolist() + ([heavy[rare].sum()] if rare else [])
         total = sum(shares) or 1.0
         pooled = [levels[place] for place in rare] or None
@@ -368,6 +366,30 @@ class TableEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         nearest = np.clip(np.round(np.where(np.isnan(codes), 0, codes)), 0, max(last, 0))
         nearest = np.where(np.isnan(codes) | (last < 0), last + 1, nearest)
         return [levels[code] for code in nearest.astype(int)]
+
+
+def refuse_other_kinds(fields, found, frame, chosen=False):
+    """Refuse columns whose kind is another than in fit; one without any cell has every kind.
+
+    ``chosen`` says that categories were named, whatever their type.
+    """
+    changed = [
+        f"{before.name!r}: {before.kind} ({before.dtype}) in fit, {now.kind} ({now.dtype}) now"
+        for place, (before, now) in enumerate(zip(fields, found, strict=True))
+        if (before.kind != now.kind or zoned(before.dtype) != zoned(now.dtype))
+        and not (before.kind == CATEGORY and (chosen or now.kind == NUMBER))
+        and not (frame is not None and _is_empty(_column(frame, place)))
+    ]
+    if changed:
+        raise ValueError(
+            "The kind of some columns has changed: "
+            + "; ".join(changed)
+            + ". Convert them to what they were in fit."
+        )
+
+
+def _is_empty(series):
+    return all(map(is_missing, series.to_list()))
 
 
 def _category_cells(field, place, X, frame):
@@ -431,8 +453,10 @@ def _number_cells(field, place, X, frame):
         cells = check_array(
             X[:, [place]], dtype=np.float64, ensure_all_finite=False, input_name="X"
         ).ravel()
-    else:
+    elif _column(frame, place).dtype.is_numeric() or not _is_empty(_column(frame, place)):
         cells = numbers(_column(frame, place), field.kind)
+    else:
+        cells = np.full(len(frame), np.nan)
     if np.isinf(cells).any():
         raise ValueError(
             f"Input X contains infinity in column {field.name!r}: replace it, or make it missing."

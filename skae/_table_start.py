@@ -65,9 +65,9 @@ def table_start(rows, n_components, random_state, hidden=0.0):
     ridge logistic regression on the code.
     """
     start = linear_code(rows, n_components, random_state, hidden)
-    codes, coded = sample(rows, start, random_state, hidden)
+    drawn = sample(rows, start, random_state, hidden)
     inertia = start.shares
-    start, level = with_logits(start, rows.blocks, codes, coded)
+    start, level = with_logits(start, rows.blocks, *drawn)
     return TableStart(**asdict(start), level=level, inertia=inertia)
 
 
@@ -76,12 +76,12 @@ def linear_code(rows, n_components, random_state, hidden):
     mean, variance = _present_moments(rows)
     start = linear_start(Filled(rows, mean), n_components, random_state)
     start = _in_units_of_present(start, variance)
-    if hidden and rows.width <= WIDEST_COVARIANCE:
+    if rows.blocks.flagged and rows.width <= WIDEST_COVARIANCE:
         start = reduced_rank(start, *_moments_with_holes(rows, start, hidden))
     return start
 
 
-def with_logits(start, blocks, codes, coded):
+def with_logits(start, blocks, codes, coded, weight):
     """Return a start whose decoder gives logits of the categories, and their level.
 
     Parameters
@@ -92,11 +92,12 @@ def with_logits(start, blocks, codes, coded):
         In units of ``start.deviations``.
     coded : ndarray of shape (n_rows, n_columns)
         The coded table.
+    weight : ndarray of shape (n_rows,)
     """
     components, level = start.components.copy(), np.zeros(blocks.width)
     if len(blocks.categories):
         n = len(blocks.numbers)
-        weights, level[n:] = logistic_regressions(codes, coded, blocks)
+        weights, level[n:] = logistic_regressions(codes, coded, blocks, weight)
         components[:, n:] = weights * start.scale[n:] / start.deviations[:, None]
     return replace(start, components=components), level
 
@@ -148,7 +149,7 @@ def _moments_with_holes(rows, start, hidden):
 
 
 def sample(rows, start, random_state, hidden):
-    """Return whitened codes of some rows, a share of their cells hidden, and the coded rows."""
+    """Return whitened codes of some rows, a share of their cells hidden, these rows, and weights."""
     blocks = rows.blocks
     n_rows = max(min(LOGISTIC_ROWS, LOGISTIC_CELLS // blocks.width), 1)
     if len(rows) > n_rows:
@@ -159,10 +160,11 @@ def sample(rows, start, random_state, hidden):
         seen = random_state.random_sample(coded.shape) >= hidden
         x = np.where(seen[:, blocks.owner], x, 0.0)
     code = np.nan_to_num(x, nan=0.0) @ start.encoder.T + start.offset
-    return code / start.deviations, coded
+    weight = np.ones(len(rows)) if rows.weight is None else rows.weight
+    return code / start.deviations, coded, weight
 
 
-def logistic_regressions(Z, coded, blocks):
+def logistic_regressions(Z, coded, blocks, weight):
     """Return weights (n_components, n_levels) and intercepts of ridge logistic regressions.
 
     One for each category, of its levels on the code, all at once. A penalty
@@ -174,11 +176,12 @@ def logistic_regressions(Z, coded, blocks):
     Z : ndarray of shape (n_rows, n_components)
     coded : ndarray of shape (n_rows, n_columns)
     blocks : Blocks
+    weight : ndarray of shape (n_rows,)
     """
     Z = np.column_stack([Z, np.ones(len(Z))])
     n, starts = len(blocks.numbers), blocks.starts - len(blocks.numbers)
-    hits = np.nan_to_num(blocks.widen(coded)[:, n:] > 0).astype(np.float64)
-    there = ~np.isnan(coded[:, blocks.categories])
+    hits = np.nan_to_num(blocks.widen(coded)[:, n:] > 0) * weight[:, None]
+    there = ~np.isnan(coded[:, blocks.categories]) * weight[:, None]
     spread = np.repeat(np.arange(len(starts)), blocks.sizes)
     counts = hits.sum(axis=0) + 0.5
     level = np.log(counts / np.add.reduceat(counts, starts)[spread])

@@ -9,10 +9,10 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae._columns import Blocks
-from skae._frames import NUMBER, Field, as_frame, build, fields, fill, library
+from skae._frames import NUMBER, Field, as_frame, build, fields, fill, library, numbers
 from skae._params import frames_asked_for
 from skae._rows import Rows
-from skae._table import TableEncoder
+from skae._table import TableEncoder, refuse_other_kinds
 from skae.metrics import explained_share
 
 DTYPES = (np.float64, np.float32)
@@ -38,7 +38,7 @@ class Tables:
                 return self._read_first_table(X, sample_weight)
         elif "table_encoder_" in self.__dict__:
             return self.table_encoder_.transform(X)
-        return self._read_numbers(X, reset)
+        return self._read_numbers(X, reset, sample_weight)
 
     def _is_coded(self, X):
         """Return whether X is more than a table of numbers in their own units."""
@@ -65,16 +65,17 @@ class Tables:
         numbers = [root[i] for i, n in enumerate(n_levels) if n is None]
         levels = [root[i] / np.sqrt(shares[i]) for i, n in enumerate(n_levels) if n]
         used = np.array([n != 0 for n in n_levels])
-        self._blocks = Blocks(
-            n_levels, np.concatenate([numbers, *levels]), bool(np.isnan(coded[:, used]).any())
-        )
+        _refuse_nothing(used)
+        has_holes = bool(np.isnan(_counted(coded, sample_weight)[:, used]).any())
+        self._blocks = Blocks(n_levels, np.concatenate([numbers, *levels]), has_holes)
         return coded
 
     def _weights_of_columns(self):
         """Return the weight of each column, with a mean of 1."""
         asked, n = self.column_weights, self.n_features_in_
+        asked = asked.to_dict() if hasattr(asked, "to_dict") else asked
         if isinstance(asked, dict):
-            names = list(getattr(self, "feature_names_in_", range(n)))
+            names = [field.name for field in self.table_encoder_._fields]
             unknown = [name for name in asked if name not in names]
             if unknown:
                 raise ValueError(
@@ -92,34 +93,71 @@ class Tables:
             raise ValueError("column_weights are zero for every column: one must be positive.")
         return weights / weights.mean()
 
-    def _read_numbers(self, X, reset):
+    def _read_numbers(self, X, reset, sample_weight=None):
         """Return a matrix of numbers; one with missing cells gets `Blocks` in fit."""
         check = partial(validate_data, self, dtype=DTYPES, reset=reset, accept_sparse="csr")
-        frame = as_frame(X) if reset else None
+        frame = as_frame(X)
         if frame is not None:
-            self._library, self._fields = library(frame), fields(frame)
+            X = self._read_frame_of_numbers(X, frame, reset)
         with suppress(ValueError):  # complete rows, the usual ones, are looked at once
             return check(X)
         matrix = check(X, ensure_all_finite="allow-nan")
         if reset:
-            matrix = matrix.toarray() if sparse.issparse(matrix) else matrix
-            empty = np.isnan(matrix).all(axis=0)
-            n_levels = tuple(0 if is_empty else None for is_empty in empty)
-            self._blocks = Blocks(n_levels, np.ones(int(np.sum(~empty))), flagged=True)
-            return matrix
-        return matrix if self._blocks is not None else self._with_means(matrix)
+            self._find_holes(_counted(matrix, sample_weight))
+        elif self._blocks is None:
+            self._check_late_holes()
+        return matrix
 
-    def _with_means(self, X):
-        """Return rows with the column means of the fit in missing cells: it had none."""
+    def _read_frame_of_numbers(self, X, frame, reset):
+        """Return what `validate_data` can read of a frame of numbers; refuse other columns."""
+        found = fields(frame)
+        if reset:
+            self._library, self._fields = library(frame), found
+            other = [field.name for field in found if field.kind != NUMBER]
+            if other:
+                raise ValueError(
+                    f"The columns {other[:3]} are no numbers, and categorical_features=None takes "
+                    "none for categories: take 'from_dtype', or convert them."
+                )
+        elif self._fields is not None and len(found) == len(self._fields):
+            refuse_other_kinds(self._fields, found, frame)
+        if all(
+            hasattr(column, "dtype") and column.dtype.is_numeric()
+            for column in frame.iter_columns()
+        ):
+            return X
+        columns = {name: numbers(frame.get_column(name), NUMBER) for name in frame.columns}
+        return build(
+            [Field(name, "Float64", NUMBER) for name in columns],
+            columns.values(),
+            library(frame),
+            getattr(X, "index", None),
+        )
+
+    def _find_holes(self, X):
+        """Make `Blocks` where cells are missing."""
+        missing = np.isnan(X.data if sparse.issparse(X) else X)
+        if not missing.any():
+            return
+        n_missing = missing.sum(axis=0)
+        if sparse.issparse(X):
+            n_missing = np.bincount(X.indices[missing], minlength=X.shape[1])
+        known = n_missing < X.shape[0]
+        _refuse_nothing(known)
+        n_levels = tuple(None if is_known else 0 for is_known in known)
+        self._blocks = Blocks(n_levels, np.ones(int(known.sum())), flagged=True)
+
+    def _check_late_holes(self):
+        """Refuse rows with holes before there is a model, where the rows of the fit have none."""
         if "module_" not in self.__dict__:
             raise ValueError(
                 "X_val has missing cells, but X has none: training would not learn to fill them. "
                 "Leave such rows out of X_val."
             )
-        X = X.copy()
-        if sparse.issparse(X):
-            missing = np.isnan(X.data)
-            X.data[missing] = self.mean_[X.indices[missing]]
+
+    def _with_means(self, X):
+        """Return rows with the column means of the fit in missing cells: it had none."""
+        if not np.isnan(X.sum()):
             return X
         return np.where(np.isnan(X), self.mean_.astype(X.dtype), X)
 
@@ -147,7 +185,7 @@ class Tables:
         """Return dense rows as a network's columns, not yet standardised."""
         if sparse.issparse(X):
             X = X.toarray()
-        return X if self._blocks is None else self._blocks.widen(X)
+        return self._with_means(X) if self._blocks is None else self._blocks.widen(X)
 
     def _cells(self, start, dtype=None):
         """Return the `Cells` of the table."""
@@ -239,7 +277,7 @@ class Tables:
             known = [Field(name, plain, NUMBER) for name in names]
         elif self._library != asked:
             known = [Field(field.name, "Float64", NUMBER) for field in known]
-        index = getattr(like, "index", None) if asked == "pandas" else None
+        index = like.index if asked == "pandas" and hasattr(like, "iloc") else None
         return build(known, list(coded.T.astype(np.float64)), asked, index)
 
     def impute(self, X):
@@ -317,13 +355,25 @@ class Tables:
         blocks, sums, baselines = self._blocks, np.nansum(errors, axis=0), self._baselines(X)
         with np.errstate(divide="ignore", invalid="ignore"):
             shares = np.where(baselines > 0, 1 - sums / baselines, (sums == 0).astype(np.float64))
-        shares[np.isnan(errors).all(axis=0)] = np.nan
+        shares[np.isnan(errors).all(axis=0) | self._says_nothing()] = np.nan
         scores = np.full(blocks.n_columns, np.nan)
         scores[np.concatenate([blocks.numbers, blocks.categories])] = shares
         return scores
 
+    def _says_nothing(self):
+        """Return which cells are of categories all of whose levels share one code."""
+        nothing = np.zeros(len(self._blocks.first), dtype=bool)
+        if "table_encoder_" in self.__dict__:
+            pooled = self.table_encoder_.infrequent_categories_
+            several = [len(pooled[place] or ()) > 1 for place in self._blocks.categories]
+            nothing[len(self._blocks.numbers) :] = np.array(several, bool) & (
+                self._blocks.sizes == 1
+            )
+        return nothing
+
     def _table_score(self, X, reconstruct=None):
         """Return `score` of a coded table."""
+        X = X.toarray() if sparse.issparse(X) else X
         errors = self._cell_errors(X, reconstruct)
         if "table_encoder_" not in self.__dict__:
             total = self._baselines(X).sum()
@@ -365,14 +415,16 @@ class Tables:
             gives 1 if it is reconstructed exactly, else 0.
         """
         X = self._check_known(X)
+        X = X.toarray() if sparse.issparse(X) else X
         if self._blocks is not None:
             return self._table_scores(X, self._cell_errors(X))
-        X = X.toarray() if sparse.issparse(X) else X
         made = self._decode(self._encode(X))
-        return np.array([explained_share(X[:, [j]], made[:, [j]]) for j in range(X.shape[1])])
+        shares = (explained_share(X[:, [j]], made[:, [j]]) for j in range(X.shape[1]))
+        return np.where(np.isnan(X).all(axis=0), np.nan, list(shares))
 
     def _table_error(self, X, per_feature):
         """Return `reconstruction_error` of a coded table."""
+        X = X.toarray() if sparse.issparse(X) else X
         errors, start = self._cell_errors(X), self._fitted_start()
         if "table_encoder_" in self.__dict__:
             n = len(self._blocks.numbers)
@@ -408,6 +460,17 @@ class Tables:
             encoder = TableEncoder()
             encoder.__setstate__(state["table_encoder_"])
             state["table_encoder_"] = encoder
+
+
+def _counted(X, sample_weight):
+    """Return the rows of positive weight."""
+    return X if sample_weight is None else X[np.flatnonzero(np.asarray(sample_weight) > 0)]
+
+
+def _refuse_nothing(known):
+    """Refuse a table all of whose columns are empty."""
+    if not known.any():
+        raise ValueError("X has no cell that is present: every column is all missing (NaN).")
 
 
 def _entropy(shares):

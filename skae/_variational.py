@@ -210,6 +210,7 @@ class VAETransformer(BaseAutoencoder):
     )
     _input_noise = 0.5
     _table_start_kind = LogisticStart
+    _hidden = 0.0  # hidden cells would count as noise, and the divergence prevents copying anyway
     _start_name = "linear start"
     _told_of_units = ("_code_moments",)
     _least_range = 3.0
@@ -324,6 +325,7 @@ class VAETransformer(BaseAutoencoder):
         """
         n_draws = _count(n_draws, "n_draws")
         X = self._check_known(X)
+        self._check_holes(X)
         self._check_likelihood(X, self._built["likelihood"])
         n_sets = -(-FEWEST_DRAWS // n_draws)
         shape = (n_sets * n_draws, self.n_components_)
@@ -331,11 +333,18 @@ class VAETransformer(BaseAutoencoder):
         width = max(X.shape[1], self.n_components_, *self.hidden_layer_sizes_)
         n_rows = max(1, CHUNK_CELLS // (len(draws) * width))
         bounds = []
-        for start in range(0, len(X), n_rows):
+        for start in range(0, X.shape[0], n_rows):
             nats = self._log_weights(X[start : start + n_rows], draws)
             sets = nats.reshape(n_sets, n_draws, -1)
             bounds.append((logsumexp(sets, axis=1) - np.log(n_draws)).mean(axis=0))
         return self._finite(np.concatenate(bounds))
+
+    def _check_holes(self, X):
+        if self._blocks is None and not sparse.issparse(X) and np.isnan(X.sum()):
+            raise ValueError(
+                "X has missing cells, but the rows of the fit had none: their likelihood is not "
+                "known. Fit to rows with missing cells, or fill them first."
+            )
 
     def sample(self, n_samples=1, random_state=None):
         r"""Draw new rows: codes from the prior, decoded, with noise.
@@ -452,7 +461,7 @@ class VAETransformer(BaseAutoencoder):
 
     def _make_start(self, rows, n_components, rng):
         if rows.blocks is not None:
-            return probabilistic_table(rows, n_components, rng, self._hidden)
+            return probabilistic_table(rows, n_components, rng)
         if self.likelihood == "bernoulli":
             return logistic_start(rows, n_components, rng)
         return probabilistic_pca(rows, n_components, rng, self.beta)

@@ -14,6 +14,7 @@ def explained_share(X, reconstruction):
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
+        Cells that are NaN do not count.
     reconstruction : array-like of shape (n_samples, n_features)
 
     Returns
@@ -30,12 +31,15 @@ def explained_share(X, reconstruction):
     >>> explained_share([[0.0], [2.0]], [[1.0], [1.0]])
     0.0
     """
-    X = check_array(X, dtype=np.float64)
+    X = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
     reconstruction = check_array(reconstruction, dtype=np.float64)
     if X.shape != reconstruction.shape:
         raise ValueError(
             f"The reconstruction has shape {reconstruction.shape}, X has {X.shape}: they must agree."
         )
+    present = ~np.isnan(X)
+    if not present.all():
+        return _share_of_present(X, reconstruction, present)
     largest = np.abs(X).max(initial=0)
     if largest > LARGEST_SQUARABLE:
         X, reconstruction = X / largest, reconstruction / largest
@@ -44,6 +48,15 @@ def explained_share(X, reconstruction):
     if total == 0:
         return float(error == 0)
     return float(1 - error / total)
+
+
+def _share_of_present(X, reconstruction, present):
+    """Return the share of the cells that are there."""
+    count = np.maximum(present.sum(axis=0), 1)
+    mean = np.sum(X, axis=0, where=present) / count
+    error = np.sum((X - reconstruction) ** 2, where=present)
+    total = np.sum((X - mean) ** 2, where=present)
+    return float(1 - error / total) if total > 0 else float(error == 0)
 
 
 def reconstruction_score(estimator, X, y=None):
