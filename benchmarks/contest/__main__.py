@@ -1,0 +1,103 @@
+"""Runs what is not yet in the results: ``make benchmark``, or part of it by options.
+
+The first seeds of all scenarios come first; interrupted, it goes on where it was.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+
+from benchmarks.contest import results, rivals
+from benchmarks.contest.scenarios import everything
+
+ROOT = Path(__file__).parent.parent.parent
+LIBRARIES = "OMP", "MKL", "OPENBLAS", "NUMBA"
+ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in LIBRARIES} | {
+    "NUMBA_THREADING_LAYER": "workqueue"  # OpenMP's threads do not survive a fork
+}
+CELLS = results.FOLDER / "cells.csv"
+
+
+def interpreter(environment):
+    """Return the python of a virtual environment."""
+    return str(ROOT / f".venv-{environment}/bin/python") if environment else sys.executable
+
+
+def like(scenario, seed, done):
+    """Return the network, epochs and batch size that a scenario takes from skae's."""
+    if scenario.variant == "default":
+        return None
+    model = replace(scenario, rival=rivals.find(scenario.rival).like, variant="default")
+    took = done[model.id, seed]
+    return {
+        "hidden": [int(took["hidden_width"])] * int(took["hidden_layers"]),
+        "epochs": int(took["epochs"]),
+        "batch_size": int(took["batch_size"]),
+    }
+
+
+def run_group(group, seed, path):
+    """Run the scenarios of one rival on one data set in one worker."""
+    rival = rivals.find(group[0].rival)
+    python = interpreter(rival.environment)
+    if not Path(python).exists():
+        for scenario in group:
+            problem = f"not installed: .venv-{rival.environment} is missing"
+            print(scenario.id, seed, problem, flush=True)
+        return
+    command = [python, "-m", "benchmarks.contest.worker", rival.name]
+    environment = os.environ | ONE_THREAD | {"PYTHONPATH": str(ROOT)}
+    done = results.read(path)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, text=True, cwd=ROOT, env=environment, **pipes) as worker:
+        for scenario in group:
+            try:
+                job = {"scenario": scenario.id, "seed": seed, "like": like(scenario, seed, done)}
+            except KeyError:  # skae's own fit failed or is not there
+                continue
+            print(json.dumps(job), file=worker.stdin, flush=True)
+            figures = json.loads(worker.stdout.readline() or '{"failed": "the worker died"}')
+            results.append(path, scenario.id, seed, figures)
+            told = figures.get("unexplained", figures.get("auc", figures.get("failed")))
+            seconds = figures.get("fit_seconds", float("nan"))
+            print(f"{scenario.id} seed {seed}: {told} in {seconds:.2f} s", flush=True)
+        worker.stdin.close()
+
+
+def groups(scenarios):
+    """Return scenarios in groups that one worker serves."""
+    return [list(group) for _, group in groupby(scenarios, lambda s: (s.kind, s.data, s.rival))]
+
+
+def run(scenarios, seeds, path, jobs=1):
+    """Run what is missing, seed by seed: skae's own first, whose epochs the others take."""
+    for seed in seeds:
+        done = results.read(path)
+        missing = [s for s in scenarios if (s.id, seed) not in done]
+        own = [s for s in missing if s.rival.startswith("skae")]
+        others = [s for s in missing if not s.rival.startswith("skae")]
+        for part in (own, others):
+            with ThreadPoolExecutor(jobs) as pool:
+                list(pool.map(lambda group, seed=seed: run_group(group, seed, path), groups(part)))
+
+
+def main(argv=None):
+    """Run the contest."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", nargs="*", default=[""], help="parts of scenario names")
+    parser.add_argument("--jobs", type=int, default=1, help="workers side by side")
+    parser.add_argument("--results", type=Path, default=CELLS)
+    arguments = parser.parse_args(argv)
+    scenarios = [s for s in everything() if any(part in s.id for part in arguments.only)]
+    run(scenarios, range(arguments.seeds), arguments.results, arguments.jobs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""What is run: permanent names, so that results of different days can be laid side by side.
+
+- ``cell/digits/k=4/pyod_ae/equal``: a rival on a data set with a code of k.
+- ``anomaly/digits-0/1%/pca/default``: rows of one class hidden among the others.
+- ``import/pyod``: a package's import in a fresh interpreter.
+"""
+
+from dataclasses import dataclass
+
+from benchmarks.contest.rivals import RIVALS
+from benchmarks.data import CONTEST, find
+
+COMPONENTS, WIDE, SHARE_OF_WIDE = (2, 4, 8, 16), 400, 0.05
+ANOMALIES = {"digits-0": ("digits", 0), "breast_cancer-malignant": ("breast_cancer", 0)}
+ANOMALY_SHARES, ANOMALY_COMPONENTS = ("1%", "5%"), 8
+# the cheap first: where a run is cut short, most cells are there
+ORDER = ["iris", "wine", "breast_cancer", "diabetes", "digits", "tissue_gene", "leaf_flavia",
+         "cells", "ames", "caravan", "watch_har", "mnist_5k", "diamonds", "flights"]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One thing that is run, once for each seed."""
+
+    kind: str
+    data: str
+    size: str  # "k=4", or the share of anomalies
+    rival: str
+    variant: str
+
+    @property
+    def id(self):
+        """Return the permanent name."""
+        return "/".join((self.kind, self.data, self.size, self.rival, self.variant))
+
+    @classmethod
+    def parse(cls, id):
+        """Return the scenario of a name."""
+        return cls(*id.split("/"))
+
+    @property
+    def n_components(self):
+        """Return the size of the code."""
+        return int(self.size[2:]) if self.kind == "cell" else ANOMALY_COMPONENTS
+
+
+def sizes(n_rows, n_columns):
+    """Return the sizes of code at which a data set is run."""
+    ks = {k for k in COMPONENTS if k < min(n_rows, n_columns)}
+    return sorted(ks | ({int(SHARE_OF_WIDE * n_columns)} if n_columns >= WIDE else set()))
+
+
+def cells(name):
+    """Return a data set's scenarios."""
+    X = find(name).load()[0]
+    return [
+        Scenario("cell", name, f"k={k}", rival.name, variant)
+        for rival in RIVALS
+        for variant in rival.variants
+        for k in sizes(len(X) * 3 // 4, X.shape[1])
+    ]
+
+
+def anomalies():
+    """Return the scenarios of hidden anomalies."""
+    return [
+        Scenario("anomaly", name, share, rival.name, variant)
+        for name in ANOMALIES
+        for share in ANOMALY_SHARES
+        for rival in RIVALS
+        for variant in rival.variants
+    ]
+
+
+def everything():
+    """Return all scenarios, the cheap data sets first."""
+    assert set(ORDER) == {data_set.name for data_set in CONTEST}
+    small, large = ORDER[:9], ORDER[9:]
+    listed = [s for name in small for s in cells(name)] + anomalies()
+    return listed + [s for name in large for s in cells(name)]
