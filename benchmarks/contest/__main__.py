@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from benchmarks.contest import results, rivals
+from benchmarks.contest import growth, results, rivals
 from benchmarks.contest.scenarios import everything
 
 ROOT = Path(__file__).parent.parent.parent
@@ -21,7 +21,7 @@ LIBRARIES = "OMP", "MKL", "OPENBLAS", "NUMBA"
 ONE_THREAD = {f"{library}_NUM_THREADS": "1" for library in LIBRARIES} | {
     "NUMBA_THREADING_LAYER": "workqueue"  # OpenMP's threads do not survive a fork
 }
-CELLS = results.FOLDER / "cells.csv"
+CELLS, GROWTH = results.FOLDER / "cells.csv", results.FOLDER / "growth.csv"
 
 
 def interpreter(environment):
@@ -64,7 +64,7 @@ def run_group(group, seed, path):
             print(json.dumps(job), file=worker.stdin, flush=True)
             figures = json.loads(worker.stdout.readline() or '{"failed": "the worker died"}')
             results.append(path, scenario.id, seed, figures)
-            told = figures.get("unexplained", figures.get("auc", figures.get("failed")))
+            told = figures.get("unexplained", figures.get("auc", figures.get("failed", "")))
             seconds = figures.get("fit_seconds", float("nan"))
             print(f"{scenario.id} seed {seed}: {told} in {seconds:.2f} s", flush=True)
         worker.stdin.close()
@@ -93,10 +93,13 @@ def main(argv=None):
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", nargs="*", default=[""], help="parts of scenario names")
     parser.add_argument("--jobs", type=int, default=1, help="workers side by side")
-    parser.add_argument("--results", type=Path, default=CELLS)
+    parser.add_argument("--growth", action="store_true", help="time and memory by size instead")
+    parser.add_argument("--results", type=Path)
     arguments = parser.parse_args(argv)
-    scenarios = [s for s in everything() if any(part in s.id for part in arguments.only)]
-    run(scenarios, range(arguments.seeds), arguments.results, arguments.jobs)
+    scenarios = growth.scenarios() if arguments.growth else everything()
+    scenarios = [s for s in scenarios if any(part in s.id for part in arguments.only)]
+    path = arguments.results or (GROWTH if arguments.growth else CELLS)
+    run(scenarios, range(arguments.seeds), path, arguments.jobs)
 
 
 if __name__ == "__main__":

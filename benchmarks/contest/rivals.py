@@ -278,16 +278,18 @@ class PythaeVAE(Pythae):
         return float(nats - np.log(np.broadcast_to(self.range, X.shape[1])).sum())
 
 
+def _layers(*widths):
+    """Return linear layers of given widths, with ReLU between them."""
+    from torch import nn
+
+    pairs = pairwise(widths)
+    return nn.Sequential(*[m for a, b in pairs for m in (nn.Linear(a, b), nn.ReLU())][:-1])
+
+
 def _pythae_network(config, hidden, kind):
     """Return encoder and decoder of given widths as pythae's modules."""
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseEncoder
-    from torch import nn
-
-    def layers(*widths):
-        return nn.Sequential(
-            *[m for a, b in pairwise(widths) for m in (nn.Linear(a, b), nn.ReLU())][:-1]
-        )
 
     n_columns, k = config.input_dim[0], config.latent_dim
     outputs = 2 * k if kind == "VAE" else k
@@ -295,7 +297,7 @@ def _pythae_network(config, hidden, kind):
     class Encoder(BaseEncoder):
         def __init__(self):
             super().__init__()
-            self.net = layers(n_columns, *hidden, outputs)
+            self.net = _layers(n_columns, *hidden, outputs)
 
         def forward(self, x):
             code = self.net(x.reshape(len(x), -1))
@@ -306,7 +308,7 @@ def _pythae_network(config, hidden, kind):
     class Decoder(BaseDecoder):
         def __init__(self):
             super().__init__()
-            self.net = layers(k, *hidden[::-1], n_columns)
+            self.net = _layers(k, *hidden[::-1], n_columns)
 
         def forward(self, z):
             return ModelOutput(reconstruction=self.net(z))
@@ -356,6 +358,37 @@ def umap(k, seed, like):
     return Umap(UMAP(n_components=k, random_state=seed, n_jobs=1))
 
 
+class HandWritten:
+    """A torch loop as a user writes it: its rate and optimizer are torch's defaults."""
+
+    def __init__(self, k, seed, like):
+        self.k, self.seed, self.asked = k, seed, like
+
+    def fit(self, X):
+        """Train."""
+        import torch
+        from torch import nn
+
+        generator = torch.Generator().manual_seed(self.seed)
+        torch.manual_seed(self.seed)
+        widths = (X.shape[1], *self.asked.hidden, self.k)
+        self.model = nn.Sequential(_layers(*widths), _layers(*widths[::-1]))
+        rows, loss = torch.as_tensor(X, dtype=torch.float32), nn.MSELoss()
+        optimizer = torch.optim.Adam(self.model.parameters())
+        for _ in range(self.asked.epochs):
+            order = torch.randperm(len(rows), generator=generator)
+            for start in range(0, len(rows), self.asked.batch_size):
+                batch = rows[order[start : start + self.asked.batch_size]]
+                optimizer.zero_grad()
+                loss(self.model(batch), batch).backward()
+                optimizer.step()
+        return self
+
+
+def hand_written(k, seed, like):
+    return HandWritten(k, seed, like)
+
+
 @dataclass(frozen=True)
 class Rival:
     """An adapter's maker, and where it runs."""
@@ -392,6 +425,9 @@ RIVALS = [
 ]
 
 
+LOOP = Rival(hand_written, "torch", like="skae")  # beside which growth is measured
+
+
 def find(name):
     """Return the rival of that name."""
-    return next(rival for rival in RIVALS if rival.name == name)
+    return next(rival for rival in [*RIVALS, LOOP] if rival.name == name)

@@ -2,7 +2,7 @@
 
 - ``cell/digits/k=4/pyod_ae/equal``: a rival on a data set with a code of k.
 - ``anomaly/digits-0/1%/pca/default``: rows of one class hidden among the others.
-- ``import/pyod``: a package's import in a fresh interpreter.
+- ``growth/rows/n=1000/skae/default``: a made-up table, for time and memory.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Scenario:
 
     kind: str
     data: str
-    size: str  # "k=4", or the share of anomalies
+    size: str  # "k=4", "n=1000" or the share of anomalies
     rival: str
     variant: str
 
@@ -39,9 +39,9 @@ class Scenario:
         return cls(*id.split("/"))
 
     @property
-    def n_components(self):
-        """Return the size of the code."""
-        return int(self.size[2:]) if self.kind == "cell" else ANOMALY_COMPONENTS
+    def n(self):
+        """Return the number in the size."""
+        return int(self.size[2:])
 
 
 def sizes(n_rows, n_columns):

@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 import time
 import warnings
@@ -18,13 +19,14 @@ from functools import cache
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.contest import measures, rivals
+from benchmarks.contest import growth, measures, rivals
 from benchmarks.contest.rivals import Like
-from benchmarks.contest.scenarios import ANOMALIES, Scenario
+from benchmarks.contest.scenarios import ANOMALIES, ANOMALY_COMPONENTS, Scenario
 from benchmarks.data import find, split
 
-MOST_SECONDS, MOST_BYTES = 120, 8 * 2**30
-STAGES = {"warm-up": 300, "fit": MOST_SECONDS, "measures": 600}  # seconds
+MOST_BYTES = 8 * 2**30
+MOST_SECONDS = {"warm-up": 300, "fit": 120, "measures": 600}  # of processor time
+PATIENCE = 10  # times that, by the clock: other work may hold the processor
 _split = cache(split)
 
 
@@ -59,37 +61,67 @@ def clocked(model, X):
     }
 
 
+def cell(scenario, seed):
+    """Return the size of the code, the rows to fit on, and what measures a model."""
+    data_set = find(scenario.data)
+    data = _split(data_set, seed)
+
+    def measure(model):
+        result = {}
+        if hasattr(model, "transform"):
+            began = time.perf_counter()
+            model.transform(data.X_test)
+            result["transform_seconds"] = time.perf_counter() - began
+        return result | measures.cell(model, data, data_set.task, scenario.n)
+
+    return scenario.n, data.X_train, measure
+
+
+def anomaly(scenario, seed):
+    """Return the same of hidden anomalies."""
+    X, odd = hidden_anomalies(scenario.data, scenario.size, seed)
+    return ANOMALY_COMPONENTS, X, lambda model: measures.anomaly(model, X, odd)
+
+
+def growing(scenario, seed):
+    """Return the same of a point of growth."""
+    rows, columns, k = growth.shape(scenario.data, scenario.n)
+    return k, growth.table(rows, columns), lambda model: {}
+
+
+KINDS = {"cell": cell, "anomaly": anomaly, "growth": growing}
+
+
 def figures(scenario, seed, like, send):
     """Fit and measure one scenario; tell when a stage is done."""
     rival = rivals.find(scenario.rival)
     rng = np.random.default_rng(0)
     rival.make(2, 0, Like((8,), 1, 32) if rival.like else None).fit(rng.normal(size=(64, 5)))
+    k, X, measure = KINDS[scenario.kind](scenario, seed)
     send("warm-up")
-    model = rival.make(scenario.n_components, seed, like)
-    if scenario.kind == "anomaly":
-        X, odd = hidden_anomalies(scenario.data, scenario.size, seed)
-    else:
-        data = _split(find(scenario.data), seed)
-        X = data.X_train
+    allow("fit")
+    model = rival.make(k, seed, like)
     result = clocked(model, X)
     send("fit")
+    allow("measures")
     if hasattr(model, "like"):
         took = model.like()
         result |= {"epochs": took.epochs, "batch_size": took.batch_size,
                    "hidden_width": took.hidden[0], "hidden_layers": len(took.hidden)}  # fmt: skip
-    if scenario.kind == "anomaly":
-        return result | measures.anomaly(model, X, odd)
-    if hasattr(model, "transform"):
-        began = time.perf_counter()
-        model.transform(data.X_test)
-        result["transform_seconds"] = time.perf_counter() - began
-    return result | measures.cell(model, data, find(scenario.data).task, scenario.n_components)
+    return result | measure(model)
+
+
+def allow(stage):
+    """Let the system end this process when a stage takes more processor time than it may."""
+    seconds = int(time.process_time()) + MOST_SECONDS[stage]
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
 
 
 def child(connection, job):
     """Do a job and send its figures, or why there are none."""
     warnings.filterwarnings("ignore")
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, MOST_BYTES))
+    allow("warm-up")
     scenario, like = Scenario.parse(job["scenario"]), job["like"]
     like = like and Like(tuple(like["hidden"]), like["epochs"], like["batch_size"])
     try:
@@ -107,19 +139,27 @@ def run(job):
     process.start()
     its.close()
     try:
-        for stage, seconds in STAGES.items():
-            if not mine.poll(seconds):
-                return {"failed": f"{stage} took more than {seconds} s"}
-            message = mine.recv()
-            if isinstance(message, dict):
-                return message
-        return {"failed": "no result"}
-    except EOFError:
-        process.join()
-        return {"failed": f"the process died with exit code {process.exitcode}"}
+        return await_result(mine, process)
     finally:
         process.kill()
         process.join()
+
+
+def await_result(connection, process):
+    """Return what a fork sends in the end, or in which stage it failed."""
+    for stage, seconds in MOST_SECONDS.items():
+        if not connection.poll(PATIENCE * seconds):
+            return {"failed": f"{stage} took more than {PATIENCE * seconds} s by the clock"}
+        try:
+            message = connection.recv()
+        except EOFError:
+            process.join()
+            if process.exitcode == -signal.SIGXCPU:
+                return {"failed": f"{stage} took more than {seconds} s"}
+            return {"failed": f"the process died in {stage}, exit code {process.exitcode}"}
+        if isinstance(message, dict):
+            return message
+    return {"failed": "no result"}
 
 
 def preload(rival):
