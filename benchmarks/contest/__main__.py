@@ -76,15 +76,14 @@ def groups(scenarios):
 
 
 def run(scenarios, seeds, path, jobs=1):
-    """Run what is missing, seed by seed: skae's own first, whose epochs the others take."""
+    """Run what is missing: seed by seed, table by table, skae first, whose epochs others take."""
     for seed in seeds:
         done = results.read(path)
         missing = [s for s in scenarios if (s.id, seed) not in done]
-        own = [s for s in missing if s.rival.startswith("skae")]
-        others = [s for s in missing if not s.rival.startswith("skae")]
-        for part in (own, others):
-            with ThreadPoolExecutor(jobs) as pool:
-                list(pool.map(lambda group, seed=seed: run_group(group, seed, path), groups(part)))
+        for _, block in groupby(missing, lambda s: (s.kind, s.data)):
+            for _, part in groupby(list(block), lambda s: s.rival.startswith("skae")):
+                with ThreadPoolExecutor(jobs) as pool:
+                    list(pool.map(lambda group, at=seed: run_group(group, at, path), groups(part)))
 
 
 def main(argv=None):

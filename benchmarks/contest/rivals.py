@@ -278,7 +278,7 @@ class PythaeVAE(Pythae):
         return float(nats - np.log(np.broadcast_to(self.range, X.shape[1])).sum())
 
 
-def _layers(*widths):
+def layers(*widths):
     """Return linear layers of given widths, with ReLU between them."""
     from torch import nn
 
@@ -297,7 +297,7 @@ def _pythae_network(config, hidden, kind):
     class Encoder(BaseEncoder):
         def __init__(self):
             super().__init__()
-            self.net = _layers(n_columns, *hidden, outputs)
+            self.net = layers(n_columns, *hidden, outputs)
 
         def forward(self, x):
             code = self.net(x.reshape(len(x), -1))
@@ -308,7 +308,7 @@ def _pythae_network(config, hidden, kind):
     class Decoder(BaseDecoder):
         def __init__(self):
             super().__init__()
-            self.net = _layers(k, *hidden[::-1], n_columns)
+            self.net = layers(k, *hidden[::-1], n_columns)
 
         def forward(self, z):
             return ModelOutput(reconstruction=self.net(z))
@@ -372,7 +372,7 @@ class HandWritten:
         generator = torch.Generator().manual_seed(self.seed)
         torch.manual_seed(self.seed)
         widths = (X.shape[1], *self.asked.hidden, self.k)
-        self.model = nn.Sequential(_layers(*widths), _layers(*widths[::-1]))
+        self.model = nn.Sequential(layers(*widths), layers(*widths[::-1]))
         rows, loss = torch.as_tensor(X, dtype=torch.float32), nn.MSELoss()
         optimizer = torch.optim.Adam(self.model.parameters())
         for _ in range(self.asked.epochs):

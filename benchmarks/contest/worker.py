@@ -61,10 +61,10 @@ def clocked(model, X):
     }
 
 
-def cell(scenario, seed):
+def cell(scenario, split_seed):
     """Return the size of the code, the rows to fit on, and what measures a model."""
     data_set = find(scenario.data)
-    data = _split(data_set, seed)
+    data = _split(data_set, split_seed)
 
     def measure(model):
         result = {}
@@ -92,12 +92,12 @@ def growing(scenario, seed):
 KINDS = {"cell": cell, "anomaly": anomaly, "growth": growing}
 
 
-def figures(scenario, seed, like, send):
+def figures(scenario, seed, split_seed, like, send):
     """Fit and measure one scenario; tell when a stage is done."""
     rival = rivals.find(scenario.rival)
     rng = np.random.default_rng(0)
     rival.make(2, 0, Like((8,), 1, 32) if rival.like else None).fit(rng.normal(size=(64, 5)))
-    k, X, measure = KINDS[scenario.kind](scenario, seed)
+    k, X, measure = KINDS[scenario.kind](scenario, split_seed)
     send("warm-up")
     allow("fit")
     model = rival.make(k, seed, like)
@@ -125,7 +125,8 @@ def child(connection, job):
     scenario, like = Scenario.parse(job["scenario"]), job["like"]
     like = like and Like(tuple(like["hidden"]), like["epochs"], like["batch_size"])
     try:
-        result = figures(scenario, job["seed"], like, connection.send)
+        seed, split_seed = job["seed"], job.get("split", job["seed"])
+        result = figures(scenario, seed, split_seed, like, connection.send)
     except BaseException as error:  # also what a package exits with
         result = {"failed": f"{type(error).__name__}: {error}"[:200]}
     connection.send(result)
