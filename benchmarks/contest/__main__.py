@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 
-from benchmarks.contest import growth, results, rivals
+from benchmarks.contest import growth, machine, results, rivals
 from benchmarks.contest.scenarios import everything
 
 ROOT = Path(__file__).parent.parent.parent
@@ -98,6 +98,8 @@ def main(argv=None):
     scenarios = growth.scenarios() if arguments.growth else everything()
     scenarios = [s for s in scenarios if any(part in s.id for part in arguments.only)]
     path = arguments.results or (GROWTH if arguments.growth else CELLS)
+    environments = dict.fromkeys(rival.environment for rival in rivals.RIVALS)
+    machine.record([p for p in map(interpreter, environments) if Path(p).exists()])
     run(scenarios, range(arguments.seeds), path, arguments.jobs)
 
 

@@ -43,7 +43,7 @@ class Line:
         return f"{self.scenario} {self.measure} {self.value:.6g} {self.tolerance:.2g}"
 
 
-def read(path=TOLERANCES):
+def read(path):
     """Return the lines of the file."""
     lines = (line.split() for line in path.read_text().splitlines())
     kept = (line for line in lines if line and not line[0].startswith("#"))
@@ -67,7 +67,7 @@ def verdict(line, found):
     return "better" if found < line.value - line.tolerance else "equal"
 
 
-def write():
+def write(path):
     """Measure what is to be expected, and how far it varies."""
     lines = [f"# {__doc__.splitlines()[0]}", "# scenario measure value tolerance"]
     for scenario in GUARDED:
@@ -77,7 +77,7 @@ def write():
         tolerance = max(DEVIATIONS * np.std(values, ddof=1), LEAST * abs(mean))
         lines.append(str(Line(scenario.id, measure, mean, tolerance)))
         print(lines[-1], flush=True)
-    TOLERANCES.write_text("\n".join(lines) + "\n")
+    path.write_text("\n".join(lines) + "\n")
 
 
 def speed():
@@ -94,20 +94,24 @@ def speed():
 def main(argv=None):
     """Check, or write what to check against."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--write", action="store_true", help="measure the file anew")
+    parser.add_argument("--file", type=Path, default=TOLERANCES)
+    parser.add_argument("--speed", action="store_true", help="print a ratio of time too")
+    arguments = parser.parse_args(argv)
     worker.preload(rivals.find("skae"))
-    if parser.parse_args(argv).write:
-        return write()
+    if arguments.write:
+        return write(arguments.file)
     worst = []
-    for line in read():
+    for line in read(arguments.file):
         found, seconds = measured(line.scenario, line.measure)
         said = verdict(line, found)
         print(f"{said:6} {line}: {found:.6g} in {seconds:.1f} s", flush=True)
         if said == "worse":
             worst.append(line.scenario)
-    speed()
+    if arguments.speed:
+        speed()
     if worst:
-        sys.exit(f"worse than benchmarks/quality/tolerances allows: {', '.join(worst)}")
+        sys.exit(f"worse than {arguments.file} allows: {', '.join(worst)}")
     return None
 
 
