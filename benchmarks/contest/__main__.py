@@ -42,32 +42,52 @@ def like(scenario, seed, done):
     }
 
 
-def run_group(group, seed, path):
-    """Run the scenarios of one rival on one data set in one worker."""
+class Workers:
+    """A worker for each rival, started when first needed and kept: imports cost more than fits."""
+
+    def __init__(self):
+        self.running = {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        for worker in self.running.values():
+            worker.stdin.close()
+            worker.wait()
+
+    def ask(self, rival, job):
+        """Return the figures of a job."""
+        worker = self.running.get(rival.name)
+        if worker is None or worker.poll() is not None:
+            worker = self.running[rival.name] = self._start(rival)
+        print(json.dumps(job), file=worker.stdin, flush=True)
+        return json.loads(worker.stdout.readline() or '{"failed": "the worker died"}')
+
+    def _start(self, rival):
+        command = [interpreter(rival.environment), "-m", "benchmarks.contest.worker", rival.name]
+        environment = os.environ | ONE_THREAD | {"PYTHONPATH": str(ROOT)}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        return subprocess.Popen(command, text=True, cwd=ROOT, env=environment, **pipes)
+
+
+def run_group(group, seed, path, workers):
+    """Run the scenarios of one rival on one data set."""
     rival = rivals.find(group[0].rival)
-    python = interpreter(rival.environment)
-    if not Path(python).exists():
-        for scenario in group:
-            problem = f"not installed: .venv-{rival.environment} is missing"
-            print(scenario.id, seed, problem, flush=True)
+    if not Path(interpreter(rival.environment)).exists():
+        print(f"{rival.name}: .venv-{rival.environment} is missing, not run", flush=True)
         return
-    command = [python, "-m", "benchmarks.contest.worker", rival.name]
-    environment = os.environ | ONE_THREAD | {"PYTHONPATH": str(ROOT)}
     done = results.read(path)
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, text=True, cwd=ROOT, env=environment, **pipes) as worker:
-        for scenario in group:
-            try:
-                job = {"scenario": scenario.id, "seed": seed, "like": like(scenario, seed, done)}
-            except KeyError:  # skae's own fit failed or is not there
-                continue
-            print(json.dumps(job), file=worker.stdin, flush=True)
-            figures = json.loads(worker.stdout.readline() or '{"failed": "the worker died"}')
-            results.append(path, scenario.id, seed, figures)
-            told = figures.get("unexplained", figures.get("auc", figures.get("failed", "")))
-            seconds = figures.get("fit_seconds", float("nan"))
-            print(f"{scenario.id} seed {seed}: {told} in {seconds:.2f} s", flush=True)
-        worker.stdin.close()
+    for scenario in group:
+        try:
+            job = {"scenario": scenario.id, "seed": seed, "like": like(scenario, seed, done)}
+        except KeyError:  # skae's own fit failed or is not there
+            continue
+        figures = workers.ask(rival, job)
+        results.append(path, scenario.id, seed, figures)
+        told = figures.get("unexplained", figures.get("auc", figures.get("failed", "")))
+        seconds = figures.get("fit_seconds", float("nan"))
+        print(f"{scenario.id} seed {seed}: {told} in {seconds:.2f} s", flush=True)
 
 
 def groups(scenarios):
@@ -77,13 +97,15 @@ def groups(scenarios):
 
 def run(scenarios, seeds, path, jobs=1):
     """Run what is missing: seed by seed, table by table, skae first, whose epochs others take."""
-    for seed in seeds:
-        done = results.read(path)
-        missing = [s for s in scenarios if (s.id, seed) not in done]
-        for _, block in groupby(missing, lambda s: (s.kind, s.data)):
-            for _, part in groupby(list(block), lambda s: s.rival.startswith("skae")):
-                with ThreadPoolExecutor(jobs) as pool:
-                    list(pool.map(lambda group, at=seed: run_group(group, at, path), groups(part)))
+    with Workers() as workers, ThreadPoolExecutor(jobs) as pool:
+        for seed in seeds:
+            done = results.read(path)
+            missing = [s for s in scenarios if (s.id, seed) not in done]
+            for _, block in groupby(missing, lambda s: (s.kind, s.data)):
+                for _, part in groupby(list(block), lambda s: s.rival.startswith("skae")):
+                    tasks = [pool.submit(run_group, g, seed, path, workers) for g in groups(part)]
+                    for task in tasks:
+                        task.result()
 
 
 def main(argv=None):

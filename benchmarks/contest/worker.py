@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 import warnings
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from sklearn.preprocessing import StandardScaler
@@ -27,7 +27,7 @@ from benchmarks.data import find, split
 MOST_BYTES = 8 * 2**30
 MOST_SECONDS = {"warm-up": 300, "fit": 120, "measures": 600}  # of processor time
 PATIENCE = 10  # times that, by the clock: other work may hold the processor
-_split = cache(split)
+_split = lru_cache(1)(split)
 
 
 def hidden_anomalies(name, share, seed):
