@@ -55,7 +55,7 @@ def growth(results, path):
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 5), layout="constrained")
-    for line, (measure, unit) in enumerate([("fit_cpu_seconds", "s"), ("peak_mib", "MiB")]):
+    for line, (measure, unit) in enumerate([("seconds", "s"), ("peak_mib", "MiB")]):
         for column, axis in enumerate(AXES):
             axes = figure.add_subplot(2, 3, 3 * line + column + 1)
             for name, mark in zip(CONTENDERS, MARKS, strict=False):
@@ -63,7 +63,8 @@ def growth(results, path):
                 if sizes:
                     axes.plot(sizes, costs, f"{mark}-", ms=4, lw=1, label=name)
             label = axis if line else ""
-            axes.set(xscale="log", yscale="log", xlabel=label, ylabel="" if column else unit)
+            axes.set_xscale("log", base=2 if axis == "components" else 10)
+            axes.set(yscale="log", xlabel=label, ylabel="" if column else unit)
             axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     figure.savefig(path, dpi=70)

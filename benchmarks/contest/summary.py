@@ -13,9 +13,18 @@ from benchmarks.contest.statistics import LEVEL, corrected_p, geometric_mean, ou
 OURS = "skae", "default"
 
 
+COARSE = 0.1  # seconds below which the system's count of processor time is too coarse
+
+
 def number(figure):
     """Return whether a figure is one, not the message of a failure."""
     return isinstance(figure, float)
+
+
+def seconds(figures):
+    """Return the time of a fit: the processor's, of a short one the clock's; NaN without one."""
+    processor, clock = figures.get("fit_cpu_seconds", 0.0), figures.get("fit_seconds", math.nan)
+    return processor if processor >= COARSE else clock
 
 
 class Results:
@@ -24,7 +33,8 @@ class Results:
     def __init__(self, rows):
         self.by_scenario = defaultdict(dict)
         for (id, seed), figures in rows.items():
-            self.by_scenario[Scenario.parse(id)][seed] = figures
+            time = {"seconds": seconds(figures)} if "fit_seconds" in figures else {}
+            self.by_scenario[Scenario.parse(id)][seed] = figures | time
 
     def of_kind(self, kind):
         """Return the scenarios of a kind."""
