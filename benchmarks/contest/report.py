@@ -180,7 +180,7 @@ def imports():
     by_name = {name: [f["seconds"] for (id, _), f in rows.items() if id == f"import/{name}"]
                for name in STATEMENTS}  # fmt: skip
     return table(
-        ["import of", "seconds"],
+        ["import of", "seconds of the processor"],
         [
             [name, f"{sorted(times)[len(times) // 2]:.2f}"]
             for name, times in by_name.items()
@@ -210,9 +210,10 @@ def growth(found):
 def search():
     """Return the table of the search's cost."""
     rows = results.read(SEARCH)
-    lines = [[*id.split("/")[2:], f"{f['seconds']:.1f}", f"{f['best_score']:.3f}"]
+    lines = [[*id.split("/")[2:], f"{f['seconds']:.1f}",
+              shown(f.get("cpu_seconds", math.nan), ".1f"), f"{f['best_score']:.3f}"]
              for (id, _), f in rows.items()]  # fmt: skip
-    return table(["n_jobs", "reducer", "seconds", "best accuracy"], lines)
+    return table(["n_jobs", "reducer", "seconds", "of the processor", "best accuracy"], lines)
 
 
 def failures(found):
