@@ -161,15 +161,16 @@ def costs(found):
             continue
         transform = cost_ratio(found, contender, "transform_seconds").values()
         memory = cost_ratio(found, contender, "peak_mib").values()
-        slower = [f"{data} {ratio:.2f}" for data, ratio in ratios.items() if ratio > 1]
+        slower = [f"{data} {ratio:.1f}" for data, ratio in ratios.items() if ratio > 1]
+        names = ", ".join(slower) if len(slower) < len(ratios) else "all"
         rows.append([
             label(contender), f"{geometric_mean(list(ratios.values())):.2f}",
             f"{min(ratios.values()):.2f} to {max(ratios.values()):.2f}",
-            f"{len(ratios) - len(slower)} of {len(ratios)}",
+            f"{len(slower)} of {len(ratios)}: {names}" if slower else f"0 of {len(ratios)}",
             f"{geometric_mean(list(transform)):.2f}" if transform else "",
             f"{geometric_mean(list(memory)):.2f}" if memory else "",
         ])  # fmt: skip
-    head = ["skae over", "time of a fit", "range over data sets", "data sets on which skae is faster",
+    head = ["skae over", "time of a fit", "range over data sets", "slower on",
             "time of transform", "memory of a fit"]  # fmt: skip
     return table(head, rows)
 
