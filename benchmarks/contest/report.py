@@ -66,7 +66,7 @@ def cells(found, variant):
         line = [f"{place[0]} {place[1]}", with_error(found, place, OURS)]
         for contender in others:
             mean = found.mean(place, contender, "unexplained")
-            text = shown(mean) if mean < 10 else shown(mean, ".0e")
+            text = shown(mean, ".3f" if 0.001 <= mean < 10 else ".0e")
             line.append(f"**{text}**" if mean < least else text)
         rows.append(line)
     return table(["data", "skae", *map(label, others)], rows)
