@@ -9,7 +9,7 @@ from benchmarks.contest.__main__ import CELLS, GROWTH
 from benchmarks.contest.growth import AXES, CONTENDERS
 from benchmarks.contest.imports import IMPORTS, STATEMENTS
 from benchmarks.contest.machine import MACHINE
-from benchmarks.contest.scenarios import ORDER
+from benchmarks.contest.scenarios import ORDER, everything
 from benchmarks.contest.search import SEARCH
 from benchmarks.contest.statistics import geometric_mean
 from benchmarks.contest.summary import OURS, Results, code_means, contenders, cost_ratio, score
@@ -38,9 +38,10 @@ def table(head, rows):
 
 
 def seeds(found):
-    """Return how many seeds there are of how many scenarios."""
-    counts = Counter(len(found.by_scenario[s]) for s in found.of_kind("cell"))
-    return ", ".join(f"{count} of {n} seed{'s' * (n > 1)}" for n, count in sorted(counts.items()))
+    """Return how many scenarios have how many seeds, those that were not run too."""
+    counts = Counter(len(found.by_scenario.get(scenario, ())) for scenario in everything())
+    told = [f"{count} have {n or 'none'}" for n, count in sorted(counts.items(), reverse=True)]
+    return f"of {counts.total()} scenarios " + ", ".join(told)
 
 
 def standing(scores):
