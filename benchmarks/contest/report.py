@@ -251,7 +251,7 @@ def verdict(scores):
         mine = {c: s for c, s in scores.items() if c[1] == variant and s.outcomes}
         missed = [f"{label(c)} ({s.share:.0%})" for c, s in mine.items() if s.share < aim]
         lines.append(
-            f"- {aim:.0%} won or tied against every rival, {variant}: "
+            f"- {aim:.0%} won or tied against every rival, {variant}, of the cells that were run: "
             + (f"missed against {', '.join(missed)}." if missed else "reached.")
         )
     return [*lines, ""]
