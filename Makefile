@@ -1,7 +1,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench-speed bench-quality clean
+PYTHON312 ?= python3.12
+PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint bench-speed bench-quality benchmark benchmark-check benchmark-report clean
 
 # The environment: made once, made again when what it installs changes.
 .venv/installed: pyproject.toml constraints.txt
@@ -12,6 +15,23 @@ BIN := .venv/bin
 
 .venv/benchmarks: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[benchmarks]'
+	touch $@
+
+# The rivals, apart from what is tested here. pythae asks for a backport of dataclasses that
+# hides Python's own and breaks its import: it is taken out again.
+.venv-rivals/installed: benchmarks/contest/rivals.txt constraints.txt
+	$(PYTHON) -m venv .venv-rivals
+	.venv-rivals/bin/python $(PIP) torch
+	.venv-rivals/bin/python $(PIP) --requirement $<
+	.venv-rivals/bin/python -m pip uninstall --quiet --yes dataclasses
+	touch $@
+
+# encdr needs Python 3.12; without it the contest goes on, and says so. Where there is no CPU
+# build of torch for it this takes gigabytes.
+.venv-encdr/installed: benchmarks/contest/encdr.txt constraints.txt
+	mkdir -p $(@D)
+	-$(PYTHON312) -m venv .venv-encdr && .venv-encdr/bin/python $(PIP) torch \
+		&& .venv-encdr/bin/python $(PIP) --requirement $<
 	touch $@
 
 demo: .venv/installed
@@ -40,5 +60,18 @@ bench-quality: .venv/benchmarks
 	$(BIN)/python -m benchmarks.quality.images
 	$(BIN)/python -m benchmarks.quality.labels
 
+benchmark: .venv/benchmarks .venv-rivals/installed .venv-encdr/installed
+	$(BIN)/python -m benchmarks.contest
+	$(BIN)/python -m benchmarks.contest --growth --seeds 1
+	$(BIN)/python -m benchmarks.contest.imports
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.contest.search
+	$(BIN)/python -m benchmarks.contest.report
+
+benchmark-report: .venv/benchmarks
+	$(BIN)/python -m benchmarks.contest.report
+
+benchmark-check: .venv/benchmarks
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.contest.check --speed
+
 clean:
-	rm -rf .venv build *.egg-info
+	rm -rf .venv .venv-rivals .venv-encdr build *.egg-info

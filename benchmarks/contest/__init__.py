@@ -1,0 +1,1 @@
+"""skae against PCA and against the packages that people use instead."""
