@@ -205,7 +205,7 @@ class TableEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
         ``like`` is a frame or an array whose index, if it has one, is taken.
         """
-        columns = [self._cells(place, X[:, place]) for place in range(X.shape[1])]
+        columns = self.columns(X)
         if self._library is not None:
             index = like.index if self._library == "pandas" and hasattr(like, "iloc") else None
             return build(self._fields, columns, self._library, index)
@@ -218,6 +218,10 @@ class TableEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             whole = cells if field.kind == CATEGORY else whole_numbers(str(plain), cells)
             table[:, place] = [np.nan if c is None else c for c in whole]
         return table
+
+    def columns(self, X):
+        """Return the cells of each column of a coded table: float64, or lists of levels."""
+        return [self._cells(place, X[:, place]) for place in range(X.shape[1])]
 
     def __sklearn_tags__(self):
         """Return the tags: missing cells and categories are welcome."""
@@ -453,10 +457,11 @@ def _number_cells(field, place, X, frame):
         cells = check_array(
             X[:, [place]], dtype=np.float64, ensure_all_finite=False, input_name="X"
         ).ravel()
-    elif _column(frame, place).dtype.is_numeric() or not _is_empty(_column(frame, place)):
-        cells = numbers(_column(frame, place), field.kind)
     else:
-        cells = np.full(len(frame), np.nan)
+        series = _column(frame, place)
+        of_numbers = field.kind == NUMBER and series.dtype.is_numeric()
+        there = of_numbers or not _is_empty(series)
+        cells = numbers(series, field.kind) if there else np.full(len(frame), np.nan)
     if np.isinf(cells).any():
         raise ValueError(
             f"Input X contains infinity in column {field.name!r}: replace it, or make it missing."

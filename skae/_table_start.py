@@ -7,7 +7,7 @@ from scipy import optimize
 
 from skae._start import WIDEST_COVARIANCE, LinearStart, linear_start, reduced_rank
 
-PRIOR_ROWS = 5.0  # without any correlation, that a covariance of few common cells is drawn to
+FEWEST_COMMON = 5.0  # rows: of fewer common cells a covariance is drawn to zero
 LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**19  # at most, that a regression is fitted to
 MOST_ITERATIONS = 30
 
@@ -76,7 +76,7 @@ def linear_code(rows, n_components, random_state, hidden):
     mean, variance = _present_moments(rows)
     start = linear_start(Filled(rows, mean), n_components, random_state)
     start = _in_units_of_present(start, variance)
-    if rows.blocks.flagged and rows.width <= WIDEST_COVARIANCE:
+    if hidden and rows.width <= WIDEST_COVARIANCE:
         start = reduced_rank(start, *_moments_with_holes(rows, start, hidden))
     return start
 
@@ -140,7 +140,7 @@ def _moments_with_holes(rows, start, hidden):
         product = product + (x * weight[:, None]).T @ x
         common = common + (there * weight[:, None]).T @ there
     share = np.diag(common) / len(rows)
-    correlation = product / (common + PRIOR_ROWS)
+    correlation = product / np.maximum(common, FEWEST_COMMON)
     varies = start.column_weights > 0
     np.fill_diagonal(correlation, varies.astype(np.float64))
     kept, owner = 1 - hidden, rows.blocks.owner

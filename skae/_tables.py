@@ -300,7 +300,11 @@ class Tables:
     def _filled(self, X, coded):
         frame = as_frame(X)
         if frame is not None and "table_encoder_" in self.__dict__:
-            return fill(X, self.table_encoder_.decode(coded.astype(np.float64), X))
+            coded, encoder = coded.astype(np.float64), self.table_encoder_
+            if library(frame) == encoder._library:
+                return fill(X, encoder.decode(coded, X))
+            index = getattr(X, "index", None)
+            return fill(X, build(fields(frame), encoder.columns(coded), library(frame), index))
         if frame is not None:
             made = [Field(name, "float64", NUMBER) for name in frame.columns]
             columns = list(coded.T.astype(np.float64))

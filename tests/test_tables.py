@@ -570,3 +570,170 @@ def test_many_levels_start_by_passes_over_the_rows():
     blocks = Blocks((int(keep.sum()), 3), metric)
     start = table_start(Rows(coded, blocks=blocks), 2, np.random.RandomState(0))
     np.testing.assert_allclose(start.deviations**2, 2.0, rtol=1e-3)  # what both columns share
+
+
+# what once went wrong ------------------------------------------------------------------------------
+
+
+def test_one_hole_leaves_the_noise_as_it_is():
+    z = np.random.default_rng(0).normal(size=(120, 1))
+    X = np.hstack([z + 0.1 * np.random.default_rng(1).normal(size=z.shape), (10 * z).round()])
+    spoilt = X.copy()
+    spoilt[0, 0] = np.nan
+    whole, one_hole = (VAETransformer(1, random_state=0).fit(rows) for rows in (X, spoilt))
+    np.testing.assert_allclose(one_hole.noise_variance_, whole.noise_variance_, rtol=0.3)
+    np.testing.assert_allclose(one_hole.sample(2000, random_state=0).std(0), X.std(0), rtol=0.2)
+
+
+def test_weights_count_in_the_regressions_of_the_start(cancer):
+    table = cancer[["mean area", "kind"]]
+    weight = np.where(table["kind"] == "benign", 20, 1)
+    repeated = table.loc[table.index.repeat(weight)]
+    linear = AutoencoderTransformer(1, hidden_layer_sizes=(), random_state=0)
+    weighted = clone(linear).fit(table, sample_weight=weight).score_by_column(repeated)
+    by_rows = clone(linear).fit(repeated).score_by_column(repeated)
+    plain = clone(linear).fit(table).score_by_column(repeated)
+    np.testing.assert_allclose(weighted, by_rows, atol=0.03)
+    assert weighted[1] > plain[1] + 0.05
+
+
+def test_integer_arrays_are_rounded_within_their_range():
+    X = np.array([[0, 10, 200], [1, 250, 3], [1, 7, 255], [0, 90, 0]] * 15, dtype="uint8")
+    ae = quick(AutoencoderTransformer, n_components=1, categorical_features=[0]).fit(X)
+    made = ae.reconstruct(X)
+    assert made.dtype == X.dtype
+    floats = ae.table_encoder_.columns(ae._decode_cells(ae._encode(ae._check_known(X))))[2]
+    np.testing.assert_array_equal(made[:, 2], np.clip(np.round(floats), 0, 255))
+    assert floats.min() < 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda day: day - day[0],
+        lambda day: day.dt.tz_localize("UTC"),
+        lambda day: day.astype(str),
+    ],
+)
+def test_times_do_not_change_their_kind(change, cancer):
+    ae = quick(AutoencoderTransformer).fit(cancer)
+    with pytest.raises(ValueError, match="'day': time .* in fit"):
+        ae.transform(cancer.assign(day=change(cancer["day"])))
+
+
+def test_numbers_do_not_change_their_kind(cancer):
+    numbers = cancer[["mean texture", "mean area", "points"]]
+    ae = quick(AutoencoderTransformer).fit(numbers)
+    with pytest.raises(ValueError, match="'points': number .* in fit, time"):
+        ae.transform(numbers.assign(points=cancer["day"]))
+    with pytest.raises(ValueError, match=r"\['size', 'kind', 'rough'\] are no numbers"):
+        AutoencoderTransformer(categorical_features=None).fit(cancer)
+
+
+def test_time_zones_of_every_name(cancer):
+    day = cancer["day"].dt.tz_localize("America/New_York")
+    table = cancer.assign(day=day)
+    made = quick(AutoencoderTransformer).fit(table).reconstruct(table)
+    assert made["day"].dtype == day.dtype
+
+
+def test_late_holes_do_not_count_as_cells():
+    X = load_digits().data[:300, 20:25]
+    ae = quick(AutoencoderTransformer).fit(X)
+    spoilt = X.copy()
+    spoilt[:, 2], spoilt[4, 0] = np.nan, np.nan
+    there = ~np.isnan(spoilt)
+    error = np.where(there, (ae.reconstruct(spoilt) - X) ** 2, np.nan)
+    np.testing.assert_allclose(ae.reconstruction_error(spoilt, per_feature=True), error)
+    assert np.isnan(ae.score_by_column(spoilt)).tolist() == [False, False, True, False, False]
+    kept = spoilt[:, [0, 1, 3, 4]]
+    baseline = np.nansum((kept - np.nanmean(kept, axis=0)) ** 2)
+    np.testing.assert_allclose(ae.score(spoilt), 1 - np.nansum(error) / baseline)
+    with pytest.raises(ValueError, match="likelihood is not known"):
+        quick(VAETransformer).fit(X).score_samples(spoilt)
+
+
+def test_weights_by_names_that_are_integers_and_as_a_series(cancer):
+    table = pd.DataFrame(cancer.iloc[:, :3].to_numpy(), columns=[1, 2, 3])
+    ae = quick(AutoencoderTransformer, column_weights={1: 50}).fit(table)
+    assert ae._column_weights.argmax() == 0
+    weights = pd.Series({"day": 9.0, "kind": 2.0})
+    ae = quick(AutoencoderTransformer, column_weights=weights).fit(cancer)
+    assert cancer.columns[ae._column_weights.argmax()] == "day"
+
+
+def test_going_on_needs_the_same_columns(cancer):
+    ae = quick(AutoencoderTransformer, warm_start=True).fit(cancer)
+    with pytest.raises(ValueError, match="column_weights was None then"):
+        ae.set_params(column_weights={"kind": 3}).fit(cancer)
+
+
+def test_holes_in_rows_of_weight_zero_are_no_holes(cancer):
+    X = cancer[["mean texture", "mean area", "points"]].astype(float).copy()
+    weight = np.ones(len(X))
+    X.iloc[3, 0], weight[3] = np.nan, 0
+    subset = quick(AutoencoderTransformer).fit(X[weight > 0])
+    ae = quick(AutoencoderTransformer).fit(X, sample_weight=weight)
+    assert ae._blocks is None
+    np.testing.assert_allclose(ae.transform(X[:3]), subset.transform(X[:3]), atol=1e-6)
+
+
+def test_served_rows_may_miss_anything(cancer):
+    ae = quick(AutoencoderTransformer).fit(cancer)
+    row = cancer.iloc[[5]]
+    for name in cancer:
+        assert np.isfinite(ae.transform(row.assign(**{name: None}))).all()
+        assert np.isfinite(ae.transform(row.assign(**{name: np.nan}))).all()
+        assert ae.impute(row.assign(**{name: None}))[name].notna().all()
+
+
+def test_imputation_into_other_types_than_those_of_the_fit(cancer):
+    ae = quick(AutoencoderTransformer).fit(cancer)
+    fewer = cancer.assign(
+        size=cancer["size"].astype(object).where(cancer["size"] == "M", None).astype("category"),
+        day=cancer["day"].astype("datetime64[s]").mask(cancer["rough"]),
+        points=cancer["points"].astype("Int64").mask(cancer["rough"]),
+    )
+    filled = ae.impute(fewer)
+    assert not filled.isna().any(axis=None)
+    assert filled["points"].dtype == "Int64"
+    kept = ~cancer["rough"]
+    pd.testing.assert_series_equal(filled["day"][kept], fewer["day"][kept])
+    in_polars = ae.impute(pl.from_pandas(cancer.mask(cancer["points"] > 5)))
+    assert sum(in_polars.null_count().row(0)) == 0
+
+
+def test_far_codes_give_legal_tables(cancer):
+    table = cancer.assign(day=cancer["day"].astype("datetime64[ns]"))
+    ae = quick(AutoencoderTransformer).fit(table)
+    made = ae.inverse_transform(1e9 * ae.transform(table))
+    assert (made.dtypes == table.dtypes).all()
+
+
+def test_lists_of_codes(cancer):
+    ae = quick(AutoencoderTransformer).fit(cancer)
+    Z = ae.transform(cancer)
+    pd.testing.assert_frame_equal(ae.inverse_transform(Z.tolist()), ae.inverse_transform(Z))
+
+
+def test_a_column_of_names_alone_explains_nothing(cancer):
+    table = cancer.assign(name=[f"patient {i}" for i in range(len(cancer))])
+    assert np.isnan(quick(AutoencoderTransformer).fit(table).score_by_column(table)[-1])
+
+
+def test_sparse_rows_with_missing_cells():
+    X = load_digits().data[:300]
+    holes = (np.random.default_rng(0).random(X.shape) < 0.1) & (X > 0)
+    spoilt = sparse.csr_matrix(np.where(holes, np.nan, X))
+    ae = quick(AutoencoderTransformer).fit(spoilt)
+    dense = quick(AutoencoderTransformer).fit(spoilt.toarray())
+    np.testing.assert_allclose(ae.score(spoilt), dense.score(spoilt.toarray()), rtol=1e-6)
+    np.testing.assert_allclose(
+        ae.score_by_column(spoilt), dense.score_by_column(spoilt.toarray()), rtol=1e-6
+    )
+
+
+def test_nothing_at_all():
+    for X in (np.full((40, 2), np.nan), pd.DataFrame({"a": [None] * 40})):
+        with pytest.raises(ValueError, match="no cell that is present"):
+            AutoencoderTransformer().fit(X)
