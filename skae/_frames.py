@@ -328,7 +328,7 @@ def _like(cells, dtype):
     import pandas as pd
 
     if isinstance(dtype, pd.CategoricalDtype):
-        return pd.Categorical(cells, dtype.categories)
+        return pd.Categorical(cells.astype(object), dtype=dtype)
     if pd.api.types.is_integer_dtype(dtype) and pd.api.types.is_float_dtype(cells.dtype):
         return pd.Series(whole_numbers(str(dtype), cells.to_numpy(np.float64)))
     if isinstance(cells.dtype, pd.DatetimeTZDtype) or cells.dtype.kind == "M":
