@@ -399,19 +399,16 @@ def _is_empty(series):
 def _category_cells(field, place, X, frame):
     """Return the cells of a category column as an object array, None where missing."""
     cells = X[:, place].tolist() if frame is None else _column(frame, place).to_list()
-    cells = [None if is_missing(cell) else cell for cell in cells]
-    kinds = {}
-    for cell in cells:
-        if cell is not None:
-            kinds.setdefault(_kind_of(cell), cell)
+    column = np.fromiter(cells, dtype=object, count=len(cells))
+    column[pd.isna(column)] = None
+    kinds = {_kind_of(kind) for kind in set(map(type, column)) - {type(None)}}
     if len(kinds) > 1:
-        examples = ", ".join(f"{cell!r} ({kind})" for kind, cell in kinds.items())
+        found = {_kind_of(type(cell)): cell for cell in column[::-1] if cell is not None}
+        examples = ", ".join(f"{cell!r} ({kind})" for kind, cell in reversed(found.items()))
         raise ValueError(
             f"Column {field.name!r} mixes several types: {examples}. Make it one type, for "
             "example with astype(str)."
         )
-    column = np.empty(len(cells), dtype=object)
-    column[:] = cells
     return column
 
 
@@ -445,10 +442,10 @@ def _column(frame, place):
     return frame.get_column(frame.columns[place])
 
 
-def _kind_of(cell):
-    if isinstance(cell, bool | np.bool_):
+def _kind_of(kind):
+    if issubclass(kind, bool | np.bool_):
         return "bool"
-    return "number" if isinstance(cell, Real) else type(cell).__name__
+    return "number" if issubclass(kind, Real) else kind.__name__
 
 
 def _number_cells(field, place, X, frame):
