@@ -323,7 +323,7 @@ def assert_works(estimator):
         assert not callable(value) or value.__module__.startswith("torch.")
 
 
-EXPLAINED = "beyond the range", "infinity", "too large", "within [0, 1]"
+EXPLAINED = "beyond the range", "infinity", "too large", "within [0, 1]", "cannot be made as"
 
 
 def result(compute, shape):
