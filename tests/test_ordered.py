@@ -23,7 +23,7 @@ from skae import (
 )
 from skae._architecture import new_autoencoder
 from skae._gradients import ReconstructionGradient, has_gradient
-from skae._ordered import JUDGED, Cuts, PrefixShares
+from skae._ordered import JUDGED, Cuts, ErrorOfNumbers, PrefixShares
 from skae._probabilistic import probabilistic_pca
 from skae._rows import Rows
 from skae.inspection import ComponentCurveDisplay
@@ -85,7 +85,7 @@ def test_masks_keep_prefixes():
 @pytest.mark.parametrize("hidden", [(5,), (6, 5), ()])
 def test_gradients_are_autograds(hidden):
     generator = torch.Generator().manual_seed(0)
-    module = new_autoencoder(7, 4, hidden, "gelu", generator, True, ordered=True)
+    module = new_autoencoder((7, 7), 4, hidden, "gelu", generator, True, ordered=True)
     for parameter in module.parameters():
         parameter.data.normal_(generator=generator)
     x, mask = torch.randn(9, 7, generator=generator), Cuts(4).masks(torch.arange(9) % 4 + 1)
@@ -272,7 +272,8 @@ def test_shares_of_prefixes_by_hand():
     shares = PrefixShares(2)
     batches = [(X[:1], (X[:1], None)), (X[1:], (X[1:], None))]
     weights = np.array([2.0, 2.0, 0.0]), np.array([0.5, 0.5])
-    shares.add(lambda x, mask: x * mask, batches, *weights)
+    weight, column_weights = weights
+    shares.add(lambda x, mask: x * mask, batches, weight, ErrorOfNumbers(column_weights))
     # squares about the mean: 2 and 2; the first prefix leaves 1 + 9 of them
     np.testing.assert_allclose(shares.shares, [1 - 10 / 4, 1.0])
 
@@ -426,7 +427,7 @@ def test_activation_rates_are_those_of_the_units_that_are_left(digits):
 
 def test_slopes_of_units_that_are_cut_do_not_count():
     generator = torch.Generator().manual_seed(0)
-    plain = new_autoencoder(7, 4, (5,), "tanh", generator, False, ordered=True)
+    plain = new_autoencoder((7, 7), 4, (5,), "tanh", generator, False, ordered=True)
     module = SlopedAutoencoder(plain.encoder, plain.decoder, 4).eval()
     x, mask = torch.randn(9, 7, generator=generator), Cuts(4).masks(torch.arange(9) % 4 + 1)
     torch.testing.assert_close(module(x, mask).slopes, module(x).slopes * mask)

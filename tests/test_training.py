@@ -42,7 +42,7 @@ def generator(seed=0):
 @pytest.mark.parametrize("linear_path", [True, False])
 @pytest.mark.parametrize("weighted", [True, False])
 def test_gradient_by_hand_is_autograds(activation, hidden, linear_path, weighted):
-    module = new_autoencoder(6, 3, hidden, activation, generator(), linear_path).double()
+    module = new_autoencoder((6, 6), 3, hidden, activation, generator(), linear_path).double()
     for parameter in module.parameters():
         nn.init.normal_(parameter, generator=generator(1))
     objective = Objective(reconstruction=(SquaredError(torch.rand(6).double()), 1.0))
@@ -64,12 +64,12 @@ def test_unknown_networks_are_left_to_autograd():
     objective = Objective(reconstruction=(SquaredError(torch.ones(6)), 1.0))
     for activation in (nn.Softplus, lambda: nn.GELU("tanh"), lambda: nn.ELU(0.5)):
         assert not has_gradient(
-            new_autoencoder(6, 3, (7,), activation, generator(), True), objective
+            new_autoencoder((6, 6), 3, (7,), activation, generator(), True), objective
         )
-    custom = new_autoencoder(6, 3, (), "gelu", generator(), True, (nn.Linear, None))
+    custom = new_autoencoder((6, 6), 3, (), "gelu", generator(), True, (nn.Linear, None))
     assert not has_gradient(custom, objective)
     double = Objective(a=(SquaredError(torch.ones(6)), 1.0), b=(SquaredError(torch.ones(6)), 1.0))
-    assert not has_gradient(new_autoencoder(6, 3, (7,), "gelu", generator(), True), double)
+    assert not has_gradient(new_autoencoder((6, 6), 3, (7,), "gelu", generator(), True), double)
 
 
 def test_every_activation_has_a_derivative():
@@ -526,7 +526,7 @@ def test_max_iter_reached_is_said(digits):
 
 def test_the_rate_rises_in_twenty_steps_and_stays(gaussian):
     rows = StandardisedRows(Rows(gaussian), gaussian.mean(axis=0), gaussian.std(axis=0))
-    module = new_autoencoder(10, 2, (8,), "gelu", generator(), True)
+    module = new_autoencoder((10, 10), 2, (8,), "gelu", generator(), True)
     objective = Objective(reconstruction=(SquaredError(torch.ones(10)), 1.0))
     settings = Settings(batch_size=32, learning_rate=0.5, max_iter=10)
     net = AutoencoderNet(module, objective, settings, rows, None, generator())
