@@ -159,6 +159,10 @@ class Tables:
         """Return rows with the column means of the fit in missing cells: it had none."""
         if not np.isnan(X.sum()):
             return X
+        if sparse.issparse(X):
+            X, missing = X.copy(), np.isnan(X.data)
+            X.data[missing] = self.mean_[X.indices[missing]]
+            return X
         return np.where(np.isnan(X), self.mean_.astype(X.dtype), X)
 
     # what a network sees ----------------------------------------------------------------------
@@ -179,6 +183,8 @@ class Tables:
         return HIDDEN if self._blocks is not None and self._blocks.flagged else 0.0
 
     def _rows(self, X, index=None, weight=None):
+        if self._blocks is None and "module_" in self.__dict__:  # else they are complete
+            X = self._with_means(X)
         return Rows(X, index, weight, self._blocks)
 
     def _wide(self, X):

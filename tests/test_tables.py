@@ -637,6 +637,19 @@ def test_time_zones_of_every_name(cancer):
     assert made["day"].dtype == day.dtype
 
 
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
+def test_training_goes_on_over_late_holes_as_over_means(kind):
+    X = load_digits().data[:300, 20:30]
+    spoilt, means = X.copy(), X.copy()
+    spoilt[::3, 2], means[::3, 2] = np.nan, X[:, 2].mean()
+    streams = [quick(AutoencoderTransformer).partial_fit(X) for _ in range(2)]
+    for stream, rows in zip(streams, (spoilt, means), strict=True):
+        stream.partial_fit(kind(rows))
+    np.testing.assert_allclose(*(stream.transform(X) for stream in streams), rtol=1e-4, atol=1e-4)
+    warm = quick(AutoencoderTransformer, warm_start=True).fit(X)
+    assert np.isfinite(warm.fit(kind(spoilt)).loss_curve_).all()
+
+
 def test_late_holes_do_not_count_as_cells():
     X = load_digits().data[:300, 20:25]
     ae = quick(AutoencoderTransformer).fit(X)
