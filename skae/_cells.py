@@ -45,7 +45,7 @@ class Cells(nn.Module):
 
     def __init__(self, blocks, level, dtype=torch.float32):
         super().__init__()
-        self.n_numbers, self.width = len(blocks.numbers), blocks.width
+        self.n_numbers = len(blocks.numbers)
         n_categories = len(blocks.categories)
         self.register_buffer("level", torch.as_tensor(level[self.n_numbers :], dtype=dtype))
         starts, sizes = blocks.starts - self.n_numbers, blocks.sizes

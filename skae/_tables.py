@@ -9,7 +9,17 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae._columns import Blocks
-from skae._frames import NUMBER, Field, as_frame, build, fields, fill, library, numbers
+from skae._frames import (
+    NUMBER,
+    Field,
+    as_frame,
+    build,
+    fields,
+    fill,
+    is_missing,
+    library,
+    numbers,
+)
 from skae._params import frames_asked_for
 from skae._rows import Rows
 from skae._table import TableEncoder, refuse_other_kinds
@@ -121,10 +131,7 @@ class Tables:
                 )
         elif self._fields is not None and len(found) == len(self._fields):
             refuse_other_kinds(self._fields, found, frame)
-        if all(
-            hasattr(column, "dtype") and column.dtype.is_numeric()
-            for column in frame.iter_columns()
-        ):
+        if all(column.dtype.is_numeric() for column in frame.iter_columns()):
             return X
         columns = {name: numbers(frame.get_column(name), NUMBER) for name in frame.columns}
         return build(
@@ -497,6 +504,4 @@ def _missing(X):
     """Return which cells of an array hold nothing."""
     if X.dtype.kind in "fc":
         return np.isnan(X)
-    from skae._frames import is_missing
-
     return np.array([[is_missing(cell) for cell in row] for row in X.tolist()], dtype=bool)
