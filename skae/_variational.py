@@ -91,7 +91,7 @@ class VAETransformer(BaseAutoencoder):
     categorical_features, min_frequency, column_weights, batch_size, \
     learning_rate_init, alpha, optimizer, max_iter, \
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
-    callbacks, skorch_params, device, verbose, random_state
+    callbacks, skorch_params, checkpoint, device, verbose, random_state
         As in `AutoencoderTransformer`; an ``encoder`` of your own gets
         ``2 * n_components`` outputs, the means and the logarithms of the
         variances, and ``tol`` is in nats a column.
@@ -244,6 +244,7 @@ class VAETransformer(BaseAutoencoder):
         warm_start=False,
         callbacks=None,
         skorch_params=None,
+        checkpoint=None,
         device="auto",
         verbose=0,
         random_state=None,
@@ -273,6 +274,7 @@ class VAETransformer(BaseAutoencoder):
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.skorch_params = skorch_params
+        self.checkpoint = checkpoint
         self.device = device
         self.verbose = verbose
         self.random_state = random_state
