@@ -1,7 +1,6 @@
 """The floor: a model is kept only where held-out rows show, beyond doubt, that it beats its start."""
 
 import numpy as np
-import torch
 
 FEWEST_ROWS = 30  # below, no help can be told from chance
 FEWEST_EFFECTIVE = 15  # rows, where their weights differ: (sum w)^2 / sum w^2
@@ -79,13 +78,12 @@ class HeldOutCurves:
 
     def state_dict(self):
         """Return what the epochs so far have shown, the start aside."""
-        epochs = [[torch.from_numpy(losses) for losses in epoch] for epoch in self.epochs[1:]]
+        epochs = [[losses.tolist() for losses in epoch] for epoch in self.epochs[1:]]
         return {"epochs": epochs, "curve": self.curve, "best": self.best}
 
     def load_state_dict(self, state):
         """Go on from a `state_dict`."""
-        seen = [[losses.numpy() for losses in epoch] for epoch in state["epochs"]]
-        self.epochs[1:] = seen
+        self.epochs[1:] = [[np.array(losses) for losses in epoch] for epoch in state["epochs"]]
         self.curve, self.best = list(state["curve"]), state["best"]
 
     def rewind(self, epoch):
