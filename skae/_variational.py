@@ -514,7 +514,11 @@ class VAETransformer(BaseAutoencoder):
             parts = start.mean, start.scale, start.level
             return BernoulliLikelihood(*(torch.as_tensor(part, dtype=dtype) for part in parts))
         unit = noise_unit(start)
-        return GaussianLikelihood(torch.as_tensor(start.scale**2 / unit, dtype=dtype), unit)
+        weights = start.scale**2 / unit
+        if dtype == torch.float32:  # in training a constant column counts at most as a usual one
+            constant = start.column_weights == 0
+            weights[constant] = np.minimum(weights[constant], 1.0)
+        return GaussianLikelihood(torch.as_tensor(weights, dtype=dtype), unit)
 
     def _likelihood_of_table(self, start, dtype):
         import torch

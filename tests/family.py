@@ -25,7 +25,7 @@ def name_of(kind):
 
 def small(kind, n_columns=64, **changes):
     """Return an estimator with a short training, for rows of so many columns."""
-    params = SMALL | changes
+    params = SMALL | {"autoencoder": skae.AutoencoderTransformer(3, max_iter=3)} | changes
     if n_columns != 64:
         params = {"image_shape": (1, n_columns)} | params
     params = {
