@@ -159,7 +159,7 @@ def reduced_rank(start, with_clean, noisy, mean):
     axes = svd_flip(None, vectors.T[::-1][:rank], u_based_decision=False)[1]
     encoder, components = np.zeros((2, k, n_features))
     encoder[:rank] = axes * start.scale @ regression
-    components[:rank] = axes
+    components[:rank] = axes * (start.column_weights > 0)  # not what rounding gives constants
     deviations = np.sqrt(np.einsum("ij,jk,ik->i", encoder, noisy, encoder).clip(0))
     total = np.sum(start.scale**2 * (start.column_weights > 0))
     return replace(
