@@ -5,6 +5,7 @@ from skae._contractive import ContractiveAutoencoder
 from skae._convolutional import ConvolutionalAutoencoder
 from skae._denoising import DenoisingAutoencoder
 from skae._files import LoadError, load, save
+from skae._recurrent import RecurrentAutoencoder
 from skae._sparse import SparseAutoencoder
 from skae._supervised import AutoencoderClassifier, AutoencoderRegressor
 from skae._table import TableEncoder
@@ -18,6 +19,7 @@ __all__ = [
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "LoadError",
+    "RecurrentAutoencoder",
     "SparseAutoencoder",
     "TableEncoder",
     "VAETransformer",

@@ -38,6 +38,9 @@ ESTIMATORS = {
         "image_shape", "channels", "activation", "linear_path", "whiten", "ordered", *TRAINING
     ],
     "DenoisingAutoencoder": ["noise", "noise_level", *USUAL],
+    "RecurrentAutoencoder": [
+        "sequence_shape", "hidden_layer_sizes", "linear_path", "whiten", "ordered", *TRAINING
+    ],
     "SparseAutoencoder": ["penalty", "penalty_weight", "sparsity", *USUAL],
     "VAETransformer": ["beta", "likelihood", "kl_warmup", *NETWORK, *OWN, "ordered", *TABLES, *TRAINING],
 }  # fmt: skip

@@ -412,7 +412,8 @@ def test_there_is_a_fixture_for_every_estimator():
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_files_of_every_format_load(path):
     estimator = skae.load(path)
-    expected = dict(np.load(path.with_name("expected.npz")))
+    own = path.with_suffix(".npz")  # of those that came later than the format
+    expected = dict(np.load(own if own.exists() else path.with_name("expected.npz")))
     X, name = expected["X"], type(estimator).__name__
     assert name == path.stem
     code, reconstruction = expected[f"{name}_code"], expected[f"{name}_reconstruction"]

@@ -22,6 +22,7 @@ from skae import (
     ContractiveAutoencoder,
     ConvolutionalAutoencoder,
     DenoisingAutoencoder,
+    RecurrentAutoencoder,
     SparseAutoencoder,
     VAETransformer,
 )
@@ -202,6 +203,7 @@ def test_another_number_of_columns_is_refused(images, pretrained):
         ContractiveAutoencoder,
         ConvolutionalAutoencoder,
         DenoisingAutoencoder,
+        RecurrentAutoencoder,
         SparseAutoencoder,
         VAETransformer,
     ],
