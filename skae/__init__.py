@@ -2,6 +2,7 @@
 
 from skae._autoencoder import AutoencoderTransformer
 from skae._contractive import ContractiveAutoencoder
+from skae._contrastive import ContrastiveEncoder
 from skae._convolutional import ConvolutionalAutoencoder
 from skae._denoising import DenoisingAutoencoder
 from skae._files import LoadError, load, save
@@ -16,6 +17,7 @@ __all__ = [
     "AutoencoderRegressor",
     "AutoencoderTransformer",
     "ContractiveAutoencoder",
+    "ContrastiveEncoder",
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "LoadError",

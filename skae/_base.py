@@ -478,9 +478,7 @@ class BaseEncoder(
     def _settle(self, module, start, rows):
         """Make a trained module the fitted one."""
         module = module.to(self.device_).double().eval().requires_grad_(False)
-        if self._has_floor():
-            loadings = module.decoder.linear.weight.T.cpu().numpy()
-            self.components_ = loadings * start.scale / start.deviations[:, None]
+        self._show_linear(module, start)
         spread = np.ones(self.n_components_)
         self._confined = rows is not None and self._has_floor() and self._nonlinear
         if self._confined or (rows is not None and self.whiten):
@@ -490,6 +488,9 @@ class BaseEncoder(
         if rows is not None or "_code_scale" not in self.__dict__:
             units = start.deviations if self._has_floor() else np.ones_like(spread)
             self._code_scale = 1 / spread if self.whiten else units
+
+    def _show_linear(self, module, start):
+        """Set what a fit shows of its linear maps."""
 
     def _linear_module(self, start):
         module = self._blank_module(None, linear=True).double()
@@ -673,6 +674,11 @@ class BaseEncoder(
 
 class BaseAutoencoder(Decoding, BaseEncoder):
     """Fit, transform and inverse_transform for all autoencoders."""
+
+    def _show_linear(self, module, start):
+        if self._has_floor():
+            loadings = module.decoder.linear.weight.T.cpu().numpy()
+            self.components_ = loadings * start.scale / start.deviations[:, None]
 
 
 def _device(device):

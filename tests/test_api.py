@@ -33,6 +33,9 @@ ESTIMATORS = {
     "AutoencoderTransformer": [
         *NETWORK, "tied_weights", "pretraining", "whiten", *OWN, "ordered", *TABLES, *TRAINING
     ],
+    "ContrastiveEncoder": [
+        "noise_level", "temperature", *NETWORK, "whiten", *TABLES[:2], *TRAINING
+    ],
     "ContractiveAutoencoder": ["penalty_weight", *USUAL],
     "ConvolutionalAutoencoder": [
         "image_shape", "channels", "activation", "linear_path", "whiten", "ordered", *TRAINING
@@ -64,12 +67,12 @@ FUNCTIONS = {
 }
 SUBMODULES = {
     "skae.corruption": """Draws GaussianNoise Hiding Jitter MaskingNoise Moments OwnNoise SaltAndPepperNoise
-        SwapNoise""",
+        SwapNoise Views""",
     "skae.inspection": "ComponentCurveDisplay",
-    "skae.losses": """ActivationRate BernoulliLikelihood Contraction DrawnDivergence GaussianLikelihood
+    "skae.losses": """ActivationRate BernoulliLikelihood Contraction ContrastiveError DrawnDivergence GaussianLikelihood
         Objective RelativeSize SquaredError""",
     "skae.metrics": "explained_share reconstruction_score",
-    "skae.nn": """Autoencoder Confined Gate Linear MLP OrderedVariationalAutoencoder Outputs PrefixDecoder Residual ShrunkResidual
+    "skae.nn": """Autoencoder Confined ContrastiveNetwork Gate Linear MLP OrderedVariationalAutoencoder Outputs PrefixDecoder Projections Residual ShrunkResidual
         SlopedAutoencoder SlopedOutputs VariationalAutoencoder VariationalOutputs code_and_slopes""",
 }
 

@@ -20,6 +20,7 @@ from skae import (
     AutoencoderRegressor,
     AutoencoderTransformer,
     ContractiveAutoencoder,
+    ContrastiveEncoder,
     ConvolutionalAutoencoder,
     DenoisingAutoencoder,
     RecurrentAutoencoder,
@@ -200,6 +201,7 @@ def test_another_number_of_columns_is_refused(images, pretrained):
 @pytest.mark.parametrize(
     "kind",
     [
+        ContrastiveEncoder,
         ContractiveAutoencoder,
         ConvolutionalAutoencoder,
         DenoisingAutoencoder,
