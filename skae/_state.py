@@ -68,7 +68,7 @@ def check_state(estimator, weights):
 
     Parameters
     ----------
-    estimator : BaseAutoencoder
+    estimator : BaseEncoder
         With all of its state but the module.
     weights : dict of ndarray
         Of the module.

@@ -30,7 +30,7 @@ HIDDEN = 0.2  # share of the cells that are hidden in training, where some are m
 
 
 class Tables:
-    """The part of `BaseAutoencoder` that knows of columns, categories and missing cells.
+    """The part of `BaseEncoder` that knows of columns, categories and missing cells.
 
     A table of numbers alone is a matrix in its own units; one with missing
     cells has `Blocks` too; any other is coded by a `TableEncoder`.
