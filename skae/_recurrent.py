@@ -1,6 +1,7 @@
 """The recurrent autoencoder."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -72,9 +73,9 @@ class RecurrentAutoencoder(BaseAutoencoder):
 
     Notes
     -----
-    **Shorter sequences.** Missing cells, at the end or elsewhere, enter the
-    linear path as column means, are passed over by the recurrent one where a
-    whole read is missing, and never enter the loss, ``score`` or
+    **Shorter sequences.** Missing cells, at the end or elsewhere, enter as
+    column means; the states of reads that are missing as a whole are left out
+    of the average. They never enter the loss, ``score`` or
     ``reconstruction_error``. Where training rows have some, a fifth of the
     others is hidden in training, and training starts at the best linear map
     under such holes, as in every table with holes. ``inverse_transform`` and
@@ -180,7 +181,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
         self.random_state = random_state
 
     def _read_numbers(self, X, reset, sample_weight=None):
-        """Return a matrix of numbers; its rows may be cut short later even if none is now."""
+        """Return a matrix of numbers; even if none is cut short now, later ones may be."""
         matrix = super()._read_numbers(X, reset, sample_weight)
         if reset:
             n_features = matrix.shape[1]
@@ -233,8 +234,6 @@ class RecurrentAutoencoder(BaseAutoencoder):
         return 2 * self._width
 
     def _blank_module(self, generator, linear=False):
-        from dataclasses import replace
-
         from skae._cells import Holes
 
         module = super()._blank_module(generator, linear)
@@ -248,9 +247,9 @@ class RecurrentAutoencoder(BaseAutoencoder):
         units = self.hidden_layer_sizes_
         if linear or not units:
             return module
-        shapes = self.sequence_shape_, units, self.n_components_
-        module.encoder.nonlinear = SequenceEncoder(*shapes)
-        module.decoder.nonlinear = SequenceDecoder(self.sequence_shape_, units[::-1], shapes[2])
+        shape, k = self.sequence_shape_, self.n_components_
+        module.encoder.nonlinear = SequenceEncoder(shape, units, k)
+        module.decoder.nonlinear = SequenceDecoder(shape, units[::-1], k)
         for half in module.halves:
             draw(half.nonlinear, generator, zero_output=self._has_floor())
         return module
