@@ -43,7 +43,7 @@ lint: .venv/installed
 	$(BIN)/lint-imports
 
 test: .venv/installed lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 
 bench-speed: .venv/benchmarks
 	$(BIN)/python -m benchmarks.speed

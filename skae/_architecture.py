@@ -39,6 +39,14 @@ def global_generator(seed, device="cpu"):
         yield
 
 
+def global_generators(device):
+    """Return torch's global generators, as far as a device uses them."""
+    device = torch.device(device)
+    if device.type != "cuda":
+        return [torch.default_generator]
+    return [torch.default_generator, torch.cuda.default_generators[device.index or 0]]
+
+
 def draws_from_global(activation, custom):
     """Return whether the modules may draw from torch's global generators."""
     built_in = isinstance(activation, str) or activation in ACTIVATIONS.values()

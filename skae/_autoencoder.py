@@ -140,6 +140,15 @@ class AutoencoderTransformer(BaseAutoencoder):
     skorch_params : dict or None, default=None
         Further parameters of the ``skorch.NeuralNet`` inside, such as
         ``{"optimizer__momentum": 0.9}``.
+    checkpoint : str, path-like or None, default=None
+        A file that `fit` writes its state to every 30 seconds or so, between
+        two epochs. After a fit that was killed, ``fit`` with the same rows and
+        parameters goes on from it, and ends at the same bits as if nothing had
+        happened; with others it starts anew and warns. A fit that ends
+        removes the file. Ctrl-C is raised as ever, but leaves the best model
+        so far (at least PCA) ready for use. Not together with ``callbacks``;
+        each estimator that is fitted at the same time, as in a search, needs
+        a path of its own.
     device : str, default="auto"
         "auto" (CUDA if there is one, else the CPU), "cpu", "cuda", ...
     verbose : int, default=0
@@ -311,6 +320,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         warm_start=False,
         callbacks=None,
         skorch_params=None,
+        checkpoint=None,
         device="auto",
         verbose=0,
         random_state=None,
@@ -340,6 +350,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.skorch_params = skorch_params
+        self.checkpoint = checkpoint
         self.device = device
         self.verbose = verbose
         self.random_state = random_state

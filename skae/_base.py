@@ -235,13 +235,15 @@ class BaseEncoder(
                 raise ValueError(
                     f"X_val has {len(held_out)} rows: at least {FEWEST_ROWS} are needed to judge."
                 )
-        rng = private_random_state(self.random_state)
+        checkpoint = self._open_checkpoint(rows, held_out, warm)
+        rng = private_random_state(checkpoint.seed(self.random_state))
         if warm:
             self._check_unchanged()
             self.batch_size_ = self._batch_size(len(rows))
         else:
             self._resolve(self._make_start(rows, self.n_components, rng), len(rows))
-        with self._fitting(rng, Progress(self, X), self._settings(len(rows))) as fitting:
+        settings, progress = self._settings(len(rows)), Progress(self, X)
+        with self._fitting(rng, progress, settings, checkpoint=checkpoint) as fitting:
             chooses = not warm and self._chooses_size()
             if chooses:
                 self._prefixes = True
@@ -252,7 +254,25 @@ class BaseEncoder(
             if chooses:
                 self._choose_size(fitting, fitted.prefix_shares, rows)
             self._diagnose(rows)
+        if fitting.interrupted:
+            raise KeyboardInterrupt
+        checkpoint.finish()
         return self
+
+    def _open_checkpoint(self, rows, held_out, warm):
+        """Return what keeps this fit's trainings."""
+        from skae._checkpoint import Checkpoint, NoCheckpoint, key
+
+        if self.checkpoint is None:
+            return NoCheckpoint()
+        if self.callbacks:
+            raise ValueError(
+                f"checkpoint={self.checkpoint!r} cannot keep what callbacks={self.callbacks!r} "
+                "remember: leave one of them out."
+            )
+        going_on = _arrays(self.module_.state_dict()) if warm else None
+        parts = (part and (part.X, part.index, part.weight) for part in (rows, held_out))
+        return Checkpoint(self.checkpoint, key(self, *parts, going_on))
 
     @fit_context
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -379,22 +399,36 @@ class BaseEncoder(
         return Settings(**{**settings, **changes})
 
     @contextmanager
-    def _fitting(self, rng, progress, settings, n_before=0):
+    def _fitting(self, rng, progress, settings, n_before=0, checkpoint=None):
         """Yield the `Fitting` of a call, under its limits; turn its failures into errors."""
         import torch
 
-        from skae._architecture import global_generator
+        from skae._architecture import global_generator, global_generators
+        from skae._checkpoint import NoCheckpoint
         from skae._fitting import Fitting
         from skae._threads import limited_threads
         from skae._training import Diverged, explained_memory
 
         seed = int(rng.randint(2**30)) + n_before  # a stream does not draw the same again
         generator = torch.Generator().manual_seed(seed)
-        aside = global_generator(seed, self.device_) if self._draws_from_global() else nullcontext()
+        generators, aside = [generator], nullcontext()
+        if self._draws_from_global():
+            generators += global_generators(self.device_)
+            aside = global_generator(seed, self.device_)
+        checkpoint = checkpoint or NoCheckpoint()
+        checkpoint.watch(generators)
         threads = limited_threads(self._step_flops())
         try:
             with threads, aside, torch.enable_grad(), explained_memory(self.batch_size_):
-                yield Fitting(self, settings, rng, generator, progress, self.n_iter_no_change)
+                yield Fitting(
+                    self,
+                    settings,
+                    rng,
+                    generator,
+                    progress,
+                    self.n_iter_no_change,
+                    checkpoint=checkpoint,
+                )
         except Diverged as failure:
             raise ValueError(
                 f"Training diverged: {failure}. Choose a smaller learning_rate_init, or scale the "

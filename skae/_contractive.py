@@ -37,7 +37,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
     ordered, categorical_features, min_frequency, column_weights, batch_size, \
     learning_rate_init, alpha, optimizer, max_iter, \
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
-    callbacks, skorch_params, device, verbose, random_state
+    callbacks, skorch_params, checkpoint, device, verbose, random_state
         As in `AutoencoderTransformer`. An ``encoder`` of one's own, or an
         activation that is not built in, is differentiated by autograd, and
         must treat each row by itself. With ``ordered`` the slopes of units
@@ -128,6 +128,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         warm_start=False,
         callbacks=None,
         skorch_params=None,
+        checkpoint=None,
         device="auto",
         verbose=0,
         random_state=None,
@@ -156,6 +157,7 @@ class ContractiveAutoencoder(BaseAutoencoder):
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.skorch_params = skorch_params
+        self.checkpoint = checkpoint
         self.device = device
         self.verbose = verbose
         self.random_state = random_state

@@ -57,7 +57,7 @@ class ContrastiveEncoder(BaseEncoder):
         32 to 256: each row is compared with all others of its batch.
     learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
     validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
-    skorch_params, device, verbose, random_state : object
+    skorch_params, checkpoint, device, verbose, random_state : object
         As in `AutoencoderTransformer`.
 
     Attributes
@@ -153,6 +153,7 @@ class ContrastiveEncoder(BaseEncoder):
         warm_start=False,
         callbacks=None,
         skorch_params=None,
+        checkpoint=None,
         device="auto",
         verbose=0,
         random_state=None,
@@ -178,6 +179,7 @@ class ContrastiveEncoder(BaseEncoder):
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.skorch_params = skorch_params
+        self.checkpoint = checkpoint
         self.device = device
         self.verbose = verbose
         self.random_state = random_state

@@ -53,7 +53,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         small batches learn more in the same time.
     learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
     validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
-    skorch_params, device, verbose, random_state : object
+    skorch_params, checkpoint, device, verbose, random_state : object
         As in `AutoencoderTransformer`.
 
     Attributes
@@ -145,6 +145,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         warm_start=False,
         callbacks=None,
         skorch_params=None,
+        checkpoint=None,
         device="auto",
         verbose=0,
         random_state=None,
@@ -168,6 +169,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.skorch_params = skorch_params
+        self.checkpoint = checkpoint
         self.device = device
         self.verbose = verbose
         self.random_state = random_state

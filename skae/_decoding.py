@@ -29,7 +29,8 @@ class Decoding:
             `set_output` asks for frames.
         """
         check_is_fitted(self)
-        given, Z = Z, check_array(Z, dtype=DTYPES, input_name="Z")
+        with np.errstate(invalid="ignore"):  # of the sum by which infinities are looked for
+            given, Z = Z, check_array(Z, dtype=DTYPES, input_name="Z")
         if Z.shape[1] != self.n_components_:
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, but this {type(self).__name__} has "

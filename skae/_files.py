@@ -2,13 +2,14 @@
 
 import json
 import os
-import secrets
 import stat
 from contextlib import contextmanager
 from importlib.metadata import version
 
 import sklearn
 from sklearn.base import BaseEstimator
+
+from skae._disk import replacing
 
 FORMAT = 1
 PACKAGES = "skae", "numpy", "scikit-learn", "torch"  # whose versions a file tells
@@ -75,7 +76,7 @@ def save(estimator, path):
         "versions": _json({name: version(name) for name in PACKAGES}),
         "estimator": _json(_described(estimator, arrays)),
     }
-    with _replacing(path) as file:
+    with replacing(path) as file:
         _container.write(file, arrays, metadata)
 
 
@@ -281,35 +282,3 @@ def _route(estimator, requests):
                 raise ValueError(f"no metadata go to {method[:80]}")
             if asked:
                 getattr(estimator, f"set_{method}_request")(**asked)
-
-
-# the disk -----------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _replacing(path):
-    """Yield a new file that takes the place of the one at ``path`` once it is on the disk."""
-    path = os.path.realpath(path)
-    folder, name = os.path.split(path)
-    part = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(8)}.part")
-    try:
-        with open(part, "xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        if os.path.lexists(part):
-            os.remove(part)
-        raise
-    _sync(folder)
-
-
-def _sync(folder):
-    """Put a folder's entries on the disk, where the system knows how."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

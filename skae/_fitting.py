@@ -1,7 +1,7 @@
 """What one fit does: start at PCA, train, let held-out rows judge, and finish on all rows."""
 
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,9 +11,10 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skae._batches import StandardisedRows
+from skae._checkpoint import NoCheckpoint
 from skae._floor import HeldOutCurves
 from skae._ordered import Cuts, PrefixShares
-from skae._training import AutoencoderNet, Diverged, Settings, StopTraining, takes_part
+from skae._training import AutoencoderNet, Diverged, Settings, StopTraining, plain, takes_part
 
 SLOWER = 0.1  # factor of the learning rate after a divergence
 POLISH_EPOCHS, POLISH_RATE = 10, 0.3  # the last epochs of a large fit, on all rows
@@ -60,6 +61,11 @@ class Fitting:
         Whether the prefixes of the code are compared, to keep one of them.
     pretraining : list of dict
         History of the first pretraining.
+    checkpoint : NoCheckpoint
+        Keeps the trainings on disk, where it is asked to; then Ctrl-C ends
+        them, but leaves the best so far.
+    interrupted : bool
+        Whether that has happened.
     """
 
     estimator: object
@@ -70,6 +76,18 @@ class Fitting:
     patience: int
     compares: bool = False
     pretraining: list = field(default_factory=list)
+    checkpoint: NoCheckpoint = field(default_factory=NoCheckpoint)
+    interrupted: bool = False
+
+    @contextmanager
+    def _interruptible(self):
+        """Let Ctrl-C end what is inside, and the fit keep what it has."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not self.checkpoint.keeps:
+                raise
+            self.interrupted = True
 
     def compare_prefixes(self, shortest):
         """Train for comparing the prefixes of the code: half the patience will do.
@@ -99,9 +117,10 @@ class Fitting:
         """Train on all rows for the whole of ``max_iter``."""
         net = self._net(module, start, rows, self.settings)
         self.progress.begin(self.settings.max_iter)
-        self._run(net, self.progress.epoch)
+        with self._interruptible():
+            self._run(net, self.progress.epoch)
         state = net.optimizer_.state_dict() if net.lean else None
-        history = [*self.pretraining, *_plain(net.history)]
+        history = [*self.pretraining, *plain(net.history)]
         fitted = Fitted(net.module_, start, len(net.history), history, [], state)
         if self.settings.cuts is not None:
             fitted.prefix_shares = self._training_shares(net, start, rows)
@@ -136,7 +155,7 @@ class Fitting:
             for s, (part, held_out) in zip(starts, pairs, strict=True)
         ]
         curves, weights = self._train_together(nets)
-        history = [*self.pretraining, *_plain(nets[0].history, curves)]
+        history = [*self.pretraining, *_judged(nets[0].history, curves)]
         fitted = Fitted(None, start, 0, history, curves.curve)
         rejected = self.estimator._has_floor() and not curves.accept()
         if rejected:
@@ -150,10 +169,11 @@ class Fitting:
             fitted.prefix_shares = self._prefix_shares(nets, starts, parts, curves.row_weights())
         if rejected:
             return fitted
-        if len(nets) == 1:
+        if len(nets) > 1 and not self.interrupted:
+            with self._interruptible():
+                fitted.module = self._again(module, start, rows, max(1, curves.best), nets[0].lr)
+        if len(nets) == 1 or self.interrupted:
             self._finish(fitted, nets[0], starts[0], rows if final else None)
-        else:
-            fitted.module = self._again(module, start, rows, max(1, curves.best), nets[0].lr)
         if fitted.module is None:
             fitted.prefix_shares = self._shares_of_start(start, rows)
         else:
@@ -181,7 +201,7 @@ class Fitting:
         net.module_.load_state_dict(weights if accepted else module.state_dict())
         kept = net.module_ if accepted or self.estimator._nonlinear else None
         fitted = Fitted(kept, start, curves.best if accepted else 0, [], curves.curve)
-        fitted.history = _plain(net.history, curves)
+        fitted.history = _judged(net.history, curves)
         if self.settings.cuts is not None:
             weights = curves.row_weights()
             fitted.prefix_shares = self._prefix_shares([net], [start], [net.held_out], weights)
@@ -242,7 +262,7 @@ class Fitting:
         def train(phase, part, rows, objective):
             net = AutoencoderNet(part, objective, settings, rows, None, self.generator)
             self._run(net)
-            history.extend({"phase": phase, **row} for row in _plain(net.history))
+            history.extend({"phase": phase, **row} for row in plain(net.history))
 
         self.estimator._pretrain(module, start, rows, train)
         self.pretraining = self.pretraining or history
@@ -258,7 +278,12 @@ class Fitting:
             return None
 
     def polished(self, module, start, rows, rate, n_epochs):
-        """Train on all rows for a few epochs at a falling rate; or leave it, if it diverges."""
+        """Train on all rows for a few epochs at a falling rate; or leave it, if it diverges.
+
+        After Ctrl-C there is no time for it.
+        """
+        if self.interrupted:
+            return module
         settings = replace(
             self._final_settings(),
             max_iter=n_epochs,
@@ -267,10 +292,9 @@ class Fitting:
             averaging=False,
             warm_up=0,
         )
-        try:
+        with suppress(Diverged), self._interruptible():
             return self._run(self._net(deepcopy(module), start, rows, settings))
-        except Diverged:
-            return module
+        return module
 
     def _final_settings(self):
         """Return settings with those callbacks only that change training itself."""
@@ -279,9 +303,10 @@ class Fitting:
     def _run(self, net, after_epoch=None):
         """Train a net without held-out rows to the end; return its module."""
         net.initialize()
-        with _told([net]):
-            for number in range(1, net.max_epochs + 1):
+        with self.checkpoint.training(net), _told([net]):
+            for number in range(len(net.history) + 1, net.max_epochs + 1):
                 loss = net.epoch()
+                self.checkpoint.epoch()
                 if after_epoch is not None:
                     after_epoch(number, loss)
         net.module_.load_state_dict(net.weights())
@@ -294,20 +319,20 @@ class Fitting:
         for net in nets:
             net.initialize()
         curves = HeldOutCurves([n.held_out.row_weights for n in nets], [n.judge() for n in nets])
-        first = best = [net.weights() for net in nets]
+        first = [net.weights() for net in nets]
         at_first = self.estimator.n_iter_no_change
         tolerance = self.estimator._tolerance(curves.curve[0])
         patience = _Patience(self.patience, at_first, tolerance, curves.curve[0], settings.warm_up)
+        together = _Together(nets, curves, patience, first)
         try:
-            with _told(nets):
-                while len(curves.curve) <= settings.max_iter:
-                    loss, go_on = self._epoch(nets, best if len(nets) == 1 else first, curves)
-                    if curves.add([net.row_losses for net in nets]):
-                        best = [net.weights() for net in nets]
-                    number = len(curves.curve) - 1
-                    score = self.estimator._held_out_score(curves.curve[-1])
-                    self.progress.epoch(number, loss, score)
-                    if patience.is_over(number, curves.curve[-1]) or not go_on:
+            with self._interruptible(), self.checkpoint.training(together), _told(nets):
+                while not together.is_over(settings.max_iter):
+                    back = together.best if len(nets) == 1 else first
+                    loss, go_on = self._epoch(nets, back, curves)
+                    number, held_out = together.judge()
+                    self.checkpoint.epoch()
+                    self.progress.epoch(number, loss, self.estimator._held_out_score(held_out))
+                    if not go_on:
                         break
                 else:
                     self._warn_of_max_iter(patience)
@@ -316,7 +341,7 @@ class Fitting:
                 raise
             _warn_of_divergence(failure)
             curves.best = 0
-        return curves, best
+        return curves, together.best
 
     def _epoch(self, nets, best, curves):
         """Train each net for an epoch; where one diverges, once more from the best weights.
@@ -351,6 +376,45 @@ class Fitting:
             )
 
 
+@dataclass
+class _Together:
+    """Nets that are trained side by side, what held-out rows said of them, and their best weights."""
+
+    nets: list
+    curves: HeldOutCurves
+    patience: object
+    best: list
+
+    def is_over(self, max_iter):
+        """Return whether there is no next epoch."""
+        return self.patience.is_over or len(self.curves.curve) > max_iter
+
+    def judge(self):
+        """Take in an epoch; return its number and held-out loss."""
+        if self.curves.add([net.row_losses for net in self.nets]):
+            self.best = [net.weights() for net in self.nets]
+        number, loss = len(self.curves.curve) - 1, self.curves.curve[-1]
+        self.patience.see(number, loss)
+        return number, loss
+
+    def state_dict(self):
+        """Return what the next epochs depend on, besides the generator."""
+        return {
+            "nets": [net.state_dict() for net in self.nets],
+            "curves": self.curves.state_dict(),
+            "patience": vars(self.patience),
+            "best": self.best,
+        }
+
+    def load_state_dict(self, state):
+        """Go on from a `state_dict`."""
+        for net, its in zip(self.nets, state["nets"], strict=True):
+            net.load_state_dict(its)
+        self.curves.load_state_dict(state["curves"])
+        vars(self.patience).update(state["patience"])
+        self.best = state["best"]
+
+
 class _Patience:
     """Ends a training whose held-out loss no longer falls, or at first did not fall.
 
@@ -361,13 +425,14 @@ class _Patience:
     def __init__(self, n_iter, at_first, tol, start_loss, warm_up):
         self.n_iter, self.at_first, self.tol = n_iter, at_first, tol
         self.warm_up, self.reference, self.reference_iter = warm_up, start_loss, warm_up
+        self.is_over = False
 
-    def is_over(self, number, loss):
-        """Return whether the last improvement was ``n_iter`` epochs ago."""
+    def see(self, number, loss):
+        """Take in an epoch; it is over if the last improvement was ``n_iter`` epochs ago."""
         if loss < self.reference - self.tol:
             self.reference, self.reference_iter = loss, number
         n_iter = self.n_iter if self.reference_iter > self.warm_up else self.at_first
-        return number - self.reference_iter >= n_iter
+        self.is_over = number - self.reference_iter >= n_iter
 
 
 @contextmanager
@@ -396,7 +461,6 @@ def _warn_of_divergence(failure):
     )
 
 
-def _plain(history, curves=None):
-    """Return a skorch history as a list of dicts, without batches and epochs that do not count."""
-    history = list(history) if curves is None else history[: len(curves.curve) - 1]
-    return [{key: value for key, value in row.items() if key != "batches"} for row in history]
+def _judged(history, curves):
+    """Return a skorch history as a list of dicts, without epochs that do not count."""
+    return plain(history[: len(curves.curve) - 1])

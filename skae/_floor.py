@@ -76,6 +76,16 @@ class HeldOutCurves:
             place[judged] = weight
         return everything
 
+    def state_dict(self):
+        """Return what the epochs so far have shown, the start aside."""
+        epochs = [[losses.tolist() for losses in epoch] for epoch in self.epochs[1:]]
+        return {"epochs": epochs, "curve": self.curve, "best": self.best}
+
+    def load_state_dict(self, state):
+        """Go on from a `state_dict`."""
+        self.epochs[1:] = [[np.array(losses) for losses in epoch] for epoch in state["epochs"]]
+        self.curve, self.best = list(state["curve"]), state["best"]
+
     def rewind(self, epoch):
         """Forget what came after an epoch: the start, or for a single training its best."""
         del self.curve[epoch + 1 :]
@@ -115,7 +125,7 @@ class HeldOutCurves:
             yield self.epochs[0][fold], self.epochs[int(np.argmin(others))][fold]
 
     def _mean(self, losses):
-        return np.average(np.concatenate(losses), weights=np.concatenate(self.weights))
+        return float(np.average(np.concatenate(losses), weights=np.concatenate(self.weights)))
 
 
 def _influence(start, limit):

@@ -9,6 +9,7 @@ from torch import nn
 from skae.nn import Linear
 
 KERNEL, STRIDE = 3, 2
+LEAST_UNIT = 1e-6  # of a pixel that the convolutions reconstruct, in units of the mean one
 
 
 class Convolution(nn.Conv2d):
@@ -76,11 +77,11 @@ class Images(nn.Module):
 
 
 class Rows(Images):
-    """The way back; pixels that do not vary become 0."""
+    """The way back; pixels that do not vary, or next to nothing, become 0."""
 
     def forward(self, images):
         """Return standardised rows of shape (n_samples, n_features)."""
-        return images.flatten(1) * torch.where(self.unit > 0, 1 / self.unit, 0.0)
+        return images.flatten(1) * torch.where(self.unit > LEAST_UNIT, 1 / self.unit, 0.0)
 
 
 def image_encoder(image_shape, channels, n_outputs, activation):

@@ -1,6 +1,7 @@
 """Parameter constraints; the one file that touches scikit-learn's private helpers."""
 
 from numbers import Integral, Real
+from os import PathLike
 
 import numpy as np
 from sklearn.base import _fit_context
@@ -84,6 +85,7 @@ AUTOENCODER = TABLE_ENCODER | {
     "warm_start": ["boolean"],
     "callbacks": [list, tuple, None],
     "skorch_params": [dict, None],
+    "checkpoint": [str, PathLike, None],
     "device": [str],
     "verbose": ["verbose"],
     "random_state": ["random_state"],

@@ -49,7 +49,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
         told where the code was cut.
     batch_size, learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
     validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
-    skorch_params, device, verbose, random_state : object
+    skorch_params, checkpoint, device, verbose, random_state : object
         As in `AutoencoderTransformer`.
 
     Attributes
@@ -154,6 +154,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
         warm_start=False,
         callbacks=None,
         skorch_params=None,
+        checkpoint=None,
         device="auto",
         verbose=0,
         random_state=None,
@@ -176,6 +177,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.skorch_params = skorch_params
+        self.checkpoint = checkpoint
         self.device = device
         self.verbose = verbose
         self.random_state = random_state

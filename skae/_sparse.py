@@ -61,7 +61,7 @@ class SparseAutoencoder(BaseAutoencoder):
     ordered, categorical_features, min_frequency, column_weights, batch_size, \
     learning_rate_init, alpha, optimizer, max_iter, \
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
-    callbacks, skorch_params, device, verbose, random_state
+    callbacks, skorch_params, checkpoint, device, verbose, random_state
         As in `AutoencoderTransformer`. With ``ordered`` the penalty counts
         the whole code of a row, what is cut too.
 
@@ -169,6 +169,7 @@ class SparseAutoencoder(BaseAutoencoder):
         warm_start=False,
         callbacks=None,
         skorch_params=None,
+        checkpoint=None,
         device="auto",
         verbose=0,
         random_state=None,
@@ -199,6 +200,7 @@ class SparseAutoencoder(BaseAutoencoder):
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.skorch_params = skorch_params
+        self.checkpoint = checkpoint
         self.device = device
         self.verbose = verbose
         self.random_state = random_state

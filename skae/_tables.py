@@ -108,7 +108,8 @@ class Tables:
         frame = as_frame(X)
         if frame is not None:
             X = self._read_frame_of_numbers(X, frame, reset)
-        with suppress(ValueError):  # complete rows, the usual ones, are looked at once
+        # complete rows, the usual ones, are looked at once, by a sum that may overflow
+        with suppress(ValueError), np.errstate(invalid="ignore"):
             return check(X)
         matrix = check(X, ensure_all_finite="allow-nan")
         if reset:

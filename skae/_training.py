@@ -81,6 +81,16 @@ class AverageWeights:
         for average, tensor in zip(self.average, self.tensors, strict=True):
             average.lerp_(tensor, 1 - decay)
 
+    def state_dict(self):
+        """Return the average and the number of steps in it."""
+        return {"average": self.average, "n_steps": self.n_steps}
+
+    def load_state_dict(self, state):
+        """Go on from a `state_dict`."""
+        self.n_steps = state["n_steps"]
+        for average, value in zip(self.average, state["average"], strict=True):
+            average.copy_(value)
+
     def swap(self):
         """Exchange the tensors' values with their averages."""
         for average, tensor in zip(self.average, self.tensors, strict=True):
@@ -298,12 +308,40 @@ class AutoencoderNet(NeuralNet):
         self._swap()
         return weights
 
+    def state_dict(self):
+        """Return what the next epochs depend on, besides the generator."""
+        return {
+            "history": plain(self.history),
+            "lr": self.lr,
+            "steps_done": self.steps_done,
+            **{name: part.state_dict() for name, part in self._parts()},
+        }
+
+    def load_state_dict(self, state):
+        """Go on from a `state_dict`."""
+        self.history[:] = state["history"]
+        self.lr, self.steps_done = state["lr"], state["steps_done"]
+        for name, part in self._parts():
+            part.load_state_dict(state[name])
+
+    def _parts(self):
+        yield "module", self.module_
+        yield "objective", self.criterion_
+        yield "optimizer", self.optimizer_
+        if self.average is not None:
+            yield "averages", self.average
+
     def restart(self, weights, rate, n_epochs):
         """Go back to the weights after some epochs, at another rate, with a fresh optimizer."""
         self.module_.load_state_dict(weights)
         del self.history[n_epochs:]
         self.lr = rate
         self.initialize_optimizer()
+
+
+def plain(history):
+    """Return a skorch history as a list of dicts, without batches."""
+    return [{key: value for key, value in row.items() if key != "batches"} for row in history]
 
 
 def takes_part(callback):

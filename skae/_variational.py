@@ -91,7 +91,7 @@ class VAETransformer(BaseAutoencoder):
     categorical_features, min_frequency, column_weights, batch_size, \
     learning_rate_init, alpha, optimizer, max_iter, \
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
-    callbacks, skorch_params, device, verbose, random_state
+    callbacks, skorch_params, checkpoint, device, verbose, random_state
         As in `AutoencoderTransformer`; an ``encoder`` of your own gets
         ``2 * n_components`` outputs, the means and the logarithms of the
         variances, and ``tol`` is in nats a column.
@@ -244,6 +244,7 @@ class VAETransformer(BaseAutoencoder):
         warm_start=False,
         callbacks=None,
         skorch_params=None,
+        checkpoint=None,
         device="auto",
         verbose=0,
         random_state=None,
@@ -273,6 +274,7 @@ class VAETransformer(BaseAutoencoder):
         self.warm_start = warm_start
         self.callbacks = callbacks
         self.skorch_params = skorch_params
+        self.checkpoint = checkpoint
         self.device = device
         self.verbose = verbose
         self.random_state = random_state
@@ -512,7 +514,11 @@ class VAETransformer(BaseAutoencoder):
             parts = start.mean, start.scale, start.level
             return BernoulliLikelihood(*(torch.as_tensor(part, dtype=dtype) for part in parts))
         unit = noise_unit(start)
-        return GaussianLikelihood(torch.as_tensor(start.scale**2 / unit, dtype=dtype), unit)
+        weights = start.scale**2 / unit
+        if dtype == torch.float32:  # in training a constant column counts at most as a usual one
+            constant = start.column_weights == 0
+            weights[constant] = np.minimum(weights[constant], 1.0)
+        return GaussianLikelihood(torch.as_tensor(weights, dtype=dtype), unit)
 
     def _likelihood_of_table(self, start, dtype):
         import torch

@@ -157,6 +157,14 @@ class ActivationRate(nn.Module):
         slope = rest / rest_seen - self.rate / seen
         return (divergence + slope * (active - share)).mean(1)
 
+    def get_extra_state(self):
+        """Return the share over the last batches, for a training that goes on."""
+        return self.earlier
+
+    def set_extra_state(self, state):
+        """Go on from a share over earlier batches."""
+        self.earlier = state
+
     def _seen(self, share):
         """Return the share over the last batches: a single one would push it above the target."""
         if not self.training:

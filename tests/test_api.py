@@ -22,6 +22,7 @@ TRAINING = [
     "warm_start",
     "callbacks",
     "skorch_params",
+    "checkpoint",
     "device",
     "verbose",
     "random_state",

@@ -1,0 +1,178 @@
+"""The state of a fit in a file, from which a fit that was killed goes on.
+
+A fit is a row of trainings; all it does between them follows from data,
+parameters and seed. So a later fit does these parts again, and takes each
+training from the file as far as it had come.
+"""
+
+import os
+import time
+import warnings
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from importlib.metadata import version
+
+import joblib
+import numpy as np
+import torch
+
+from skae._disk import replacing
+
+SECONDS = 30.0  # between two writings
+KIND = "skae fit 1"
+
+
+class NoCheckpoint:
+    """What a fit takes that keeps nothing."""
+
+    keeps = False
+
+    def seed(self, random_state):
+        """Return what the fit's random numbers are drawn from."""
+        return random_state
+
+    def watch(self, generators):
+        """Take note of the generators that trainings draw from."""
+
+    @contextmanager
+    def training(self, training):
+        """Say that a training begins and ends."""
+        yield
+
+    def epoch(self):
+        """Say that an epoch is over."""
+
+    def finish(self):
+        """Say that the fit is over."""
+
+
+class Checkpoint(NoCheckpoint):
+    """The trainings of a fit, as far as they have come; written now and then.
+
+    Parameters
+    ----------
+    path : str or path-like
+    key : str
+        Stands for data, parameters and versions: a file with another key is
+        of another fit.
+
+    Raises
+    ------
+    ValueError
+        If there is a file at ``path`` that is no state of a fit.
+    """
+
+    keeps = True
+
+    def __init__(self, path, key):
+        self.path, self.key = path, key
+        _check_folder(path)
+        saved = _read(path)
+        if saved is not None and saved["key"] != key:
+            warnings.warn(
+                f"checkpoint={os.fspath(path)!r} is of a fit with other data, parameters or "
+                "versions: this fit starts anew, and will replace it.",
+                stacklevel=2,
+            )
+            saved = None
+        self.drawn = saved["seed"] if saved else int(np.random.RandomState().randint(2**31 - 1))
+        self.trainings = saved["trainings"] if saved else []
+        self.place, self.present, self.generators = 0, None, []
+        self.written = time.monotonic()
+
+    def seed(self, random_state):
+        """Return ``random_state``, or for None what the killed fit drew."""
+        return self.drawn if random_state is None else random_state
+
+    def watch(self, generators):
+        """Take note of the generators that trainings draw from."""
+        self.generators = generators
+
+    @contextmanager
+    def training(self, training):
+        """Put a training where the file left it; keep how it ends.
+
+        Parameters
+        ----------
+        training : object
+            With ``state_dict`` and ``load_state_dict``.
+        """
+        if self.place == len(self.trainings):
+            self.trainings.append(None)
+        elif self.trainings[self.place] is not None:
+            state = self.trainings[self.place]
+            training.load_state_dict(state["training"])
+            for generator, drawn in zip(self.generators, state["generators"], strict=True):
+                generator.set_state(drawn)
+        self.present = training
+        try:
+            yield
+            self._take()  # where it diverges, its last good state stays: it will do so again
+        finally:
+            self.place += 1
+
+    def _take(self):
+        self.trainings[self.place] = {
+            "training": deepcopy(self.present.state_dict()),
+            "generators": [generator.get_state() for generator in self.generators],
+        }
+
+    def epoch(self):
+        """Write the file, where it is time to."""
+        if time.monotonic() - self.written < SECONDS:
+            return
+        self._take()
+        try:
+            with replacing(self.path) as file:
+                state = {"key": self.key, "seed": self.drawn, "trainings": self.trainings}
+                torch.save({"kind": KIND, **state}, file)
+        except OSError as error:
+            warnings.warn(f"The state of the fit could not be written: {error}", stacklevel=2)
+        self.written = time.monotonic()
+
+    def finish(self):
+        """Remove the file: the fit is over."""
+        with suppress(FileNotFoundError):
+            os.remove(self.path)
+
+
+def key(estimator, *content):
+    """Return what stands for a fit: parameters, versions, and content such as rows."""
+    params = estimator.get_params(deep=False)
+    told = {name: params[name] for name in params if name not in ("checkpoint", "verbose")}
+    versions = [version(name) for name in ("skae", "torch", "scikit-learn")]
+    try:
+        return joblib.hash([type(estimator).__name__, told, versions, *content])
+    except Exception as error:
+        raise ValueError(
+            f"checkpoint needs parameters that can be pickled: {error}. Define their functions and "
+            "classes at the top of a module."
+        ) from error
+
+
+def _check_folder(path):
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"checkpoint={os.fspath(path)!r}: there is no folder {folder}.")
+
+
+def _read(path):
+    """Return the content of a file, None where there is none; refuse other files."""
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        if saved["kind"] == KIND:
+            return saved
+    except FileNotFoundError:
+        return None
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise _foreign(path) from error
+    raise _foreign(path)
+
+
+def _foreign(path):
+    return ValueError(
+        f"checkpoint={os.fspath(path)!r} is no state of a fit, or a damaged one, and is left as it "
+        "is: pass another path, or remove the file."
+    )

@@ -1,0 +1,46 @@
+"""Every public estimator, made small: for laws that all of them keep."""
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+import skae
+
+SMALL = {"n_components": 3, "max_iter": 3, "random_state": 0}
+
+
+def _public():
+    found = [getattr(skae, name) for name in skae.__all__]
+    return [kind for kind in found if hasattr(kind, "fit")]
+
+
+PUBLIC = _public()
+TRAINED = [kind for kind in PUBLIC if "max_iter" in kind().get_params()]
+CODING = [kind for kind in TRAINED if hasattr(kind, "transform")]
+GIVING_BACK = [kind for kind in CODING if hasattr(kind, "inverse_transform")]
+
+
+def name_of(kind):
+    return kind.__name__
+
+
+def small(kind, n_columns=64, **changes):
+    """Return an estimator with a short training, for rows of so many columns."""
+    params = SMALL | {"autoencoder": skae.AutoencoderTransformer(3, max_iter=3)} | changes
+    if n_columns != 64:
+        params = {"image_shape": (1, n_columns)} | params
+    params = {
+        "sequence_shape": (n_columns // 8, 8) if n_columns % 8 == 0 else (n_columns, 1)
+    } | params
+    known = kind().get_params(deep=False)
+    return kind(**{name: value for name, value in params.items() if name in known})
+
+
+def fitted(kind, X, y, **changes):
+    """Return a small estimator, fitted to rows; all take labels, most ignore them."""
+    return small(kind, np.shape(X)[1], **changes).fit(X, y)
+
+
+def labelled_digits(n_rows=150):
+    """Return rows of 64 columns, and labels."""
+    X, y = load_digits(return_X_y=True)
+    return X[:n_rows], y[:n_rows]

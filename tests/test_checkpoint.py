@@ -1,0 +1,301 @@
+"""A fit that was killed goes on, and ends at the same bits."""
+
+import multiprocessing
+import pickle
+import random
+import signal
+import time
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from torch import nn
+
+import skae
+from skae import (
+    AutoencoderTransformer,
+    DenoisingAutoencoder,
+    SparseAutoencoder,
+    VAETransformer,
+    _checkpoint,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+KINDS = [
+    kind
+    for kind in (getattr(skae, name) for name in skae.__all__)
+    if hasattr(kind, "get_params") and "checkpoint" in kind().get_params()
+]
+X = load_digits().data[:700]
+FEW = X[:200]  # five folds and a last training
+
+
+class Killed(BaseException):
+    """Ends a fit wherever it is, as SIGKILL does."""
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch):
+    """Write after every epoch."""
+    monkeypatch.setattr(_checkpoint, "SECONDS", 0.0)
+
+
+def dropout(n_inputs, n_outputs):
+    return nn.Sequential(nn.Linear(n_inputs, 8), nn.Dropout(0.3), nn.Linear(8, n_outputs))
+
+
+def bits(estimator):
+    state = estimator.__getstate__()
+    told = ("loss_curve_", "validation_scores_", "best_iter_", "n_iter_")
+    return [*state["module_"].values(), *(np.array(state[name], dtype=float) for name in told)]
+
+
+def assert_same(a, b):
+    for x, y in zip(bits(a), bits(b), strict=True):
+        np.testing.assert_array_equal(x, y)
+
+
+def killed_after(n_epochs, monkeypatch, estimator, rows, **given):
+    """Fit, and be killed after some epochs; return whether that came before the end."""
+    epoch, n_left = _checkpoint.Checkpoint.epoch, iter(range(n_epochs))
+
+    def count(self):
+        epoch(self)
+        if next(n_left, None) is None:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_checkpoint.Checkpoint, "epoch", count)
+        try:
+            estimator.fit(rows, **given)
+        except Killed:
+            return True
+        return False
+
+
+SETTINGS = {
+    "folds": (AutoencoderTransformer, FEW, {}),
+    "size chosen": (AutoencoderTransformer, X, {"n_components": 0.8}),
+    "ordered": (AutoencoderTransformer, X, {"n_components": 4, "ordered": True}),
+    "no floor": (AutoencoderTransformer, X, {"early_stopping": False}),
+    "textbook": (AutoencoderTransformer, X, {"linear_path": None}),
+    "pretrained": (AutoencoderTransformer, FEW, {"pretraining": "layerwise"}),
+    "own optimizer": (AutoencoderTransformer, X, {"optimizer": torch.optim.RMSprop}),
+    "own module": (AutoencoderTransformer, X, {"encoder": dropout}),
+    "rate of activation": (SparseAutoencoder, FEW, {"penalty": "kl"}),
+    "swap noise": (DenoisingAutoencoder, X, {"noise": "swap"}),
+    "warm-up": (VAETransformer, X, {"kl_warmup": 4}),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+@pytest.mark.parametrize("n_epochs", [1, 5, 11])
+def test_killed_fits_end_at_the_same_bits(name, n_epochs, tmp_path, monkeypatch):
+    kind, rows, params = SETTINGS[name]
+    params = {"n_components": 3, "max_iter": 6, "random_state": 0} | params
+    whole = kind(**params).fit(rows)
+    path = tmp_path / "fit.state"
+    was_killed = killed_after(n_epochs, monkeypatch, kind(**params, checkpoint=path), rows)
+    assert path.exists() == was_killed
+    assert_same(kind(**params, checkpoint=path).fit(rows), whole)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_estimator_goes_on(kind, tmp_path, monkeypatch):
+    params = {"n_components": 2, "max_iter": 3, "random_state": 0}
+    whole = kind(**params).fit(X)
+    path = str(tmp_path / "fit.state")
+    assert killed_after(2, monkeypatch, kind(**params, checkpoint=path), X)
+    assert_same(kind(**params, checkpoint=path).fit(X), whole)
+
+
+def test_without_a_seed_the_killed_fits_seed_goes_on(tmp_path, monkeypatch):
+    path = tmp_path / "fit.state"
+    first = AutoencoderTransformer(3, max_iter=4, checkpoint=path)
+    assert killed_after(2, monkeypatch, first, X)
+    copy = tmp_path / "copy"
+    copy.write_bytes(path.read_bytes())
+    a = AutoencoderTransformer(3, max_iter=4, checkpoint=path).fit(X)
+    b = AutoencoderTransformer(3, max_iter=4, checkpoint=copy).fit(X)
+    assert_same(a, b)
+
+
+def test_warm_starts_go_on(tmp_path, monkeypatch):
+    path = tmp_path / "fit.state"
+    first = AutoencoderTransformer(3, max_iter=4, warm_start=True, random_state=0).fit(X)
+    whole, broken = (pickle.loads(pickle.dumps(first)) for _ in range(2))
+    whole.fit(X)
+    assert killed_after(2, monkeypatch, broken.set_params(checkpoint=path), X)
+    again = pickle.loads(pickle.dumps(first)).set_params(checkpoint=path)
+    assert_same(again.fit(X), whole)
+
+
+@pytest.mark.parametrize("change", ["rows", "weights", "parameters", "held-out rows"])
+def test_another_fit_starts_anew_and_says_so(change, tmp_path, monkeypatch):
+    path = tmp_path / "fit.state"
+    params = {"n_components": 3, "max_iter": 4, "random_state": 0}
+    assert killed_after(2, monkeypatch, AutoencoderTransformer(**params, checkpoint=path), X)
+    rows, given = X, {}
+    if change == "rows":
+        rows = X.copy()
+        rows[-1, 20] += 1e-9
+    elif change == "weights":
+        given["sample_weight"] = np.linspace(1, 2, len(X))
+    elif change == "held-out rows":
+        given["X_val"] = X[:50]
+    else:
+        params["alpha"] = 0.2
+    whole = AutoencoderTransformer(**params).fit(rows, **given)
+    with pytest.warns(UserWarning, match="other data, parameters or versions"):
+        other = AutoencoderTransformer(**params, checkpoint=path).fit(rows, **given)
+    assert_same(other, whole)
+    assert not path.exists()
+
+
+def test_other_files_are_left_as_they_are(tmp_path):
+    for content in (b"", b"a, b\n1, 2\n", b"\x80\x04\x95"):
+        path = tmp_path / "table.csv"
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="no state of a fit"):
+            AutoencoderTransformer(3, checkpoint=path).fit(X)
+        assert path.read_bytes() == content
+    torch.save({"kind": "another"}, path)
+    with pytest.raises(ValueError, match="no state of a fit"):
+        AutoencoderTransformer(3, checkpoint=path).fit(X)
+    with pytest.raises(FileNotFoundError, match="there is no folder"):
+        AutoencoderTransformer(3, checkpoint=tmp_path / "missing" / "fit.state").fit(X)
+
+
+def test_files_run_nothing(tmp_path):
+    class Harm:
+        def __reduce__(self):
+            return (pytest.fail, ("code was run",))
+
+    torch.save({"kind": _checkpoint.KIND, "key": Harm()}, tmp_path / "fit.state")
+    with pytest.raises(ValueError, match="no state of a fit"):
+        AutoencoderTransformer(3, checkpoint=tmp_path / "fit.state").fit(X)
+
+
+def test_callbacks_cannot_be_kept(tmp_path):
+    from skorch.callbacks import EpochTimer
+
+    with pytest.raises(ValueError, match="callbacks"):
+        AutoencoderTransformer(callbacks=[EpochTimer()], checkpoint=tmp_path / "f").fit(X)
+
+
+def test_a_full_disk_does_not_end_a_fit(tmp_path, monkeypatch):
+    whole = AutoencoderTransformer(3, max_iter=3, random_state=0).fit(X)
+
+    def full(state, file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.warns(UserWarning, match="could not be written"):
+        other = whole.__class__(3, max_iter=3, random_state=0, checkpoint=tmp_path / "f").fit(X)
+    assert_same(other, whole)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pipelines_with_a_checkpoint(tmp_path):
+    from sklearn.pipeline import make_pipeline
+
+    y = load_digits().target[:700]
+    ae = AutoencoderTransformer(3, max_iter=3, checkpoint=tmp_path / "f")
+    model = make_pipeline(ae, LogisticRegression(max_iter=1000)).fit(X, y)
+    assert model.score(X, y) > 0.3
+
+
+# Ctrl-C -------------------------------------------------------------------------------------------
+
+
+def interrupted_after(n_epochs, monkeypatch, estimator, rows):
+    epoch, n_left = _checkpoint.Checkpoint.epoch, iter(range(n_epochs))
+
+    def count(self):
+        epoch(self)
+        if next(n_left, None) is None:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_checkpoint.Checkpoint, "epoch", count)
+        with pytest.raises(KeyboardInterrupt):
+            estimator.fit(rows)
+
+
+@pytest.mark.parametrize("name", ["folds", "size chosen", "no floor", "textbook", "own optimizer"])
+@pytest.mark.parametrize("n_epochs", [0, 4, 7])
+def test_ctrl_c_leaves_the_best_so_far(name, n_epochs, tmp_path, monkeypatch):
+    kind, rows, params = SETTINGS[name]
+    params = {"n_components": 3, "max_iter": 6, "random_state": 0} | params
+    whole = kind(**params).fit(rows)
+    estimator = kind(**params, checkpoint=tmp_path / "fit.state")
+    if name in ("no floor", "textbook", "own optimizer"):
+        n_epochs = min(n_epochs, 4)  # one training, six epochs
+    interrupted_after(n_epochs, monkeypatch, estimator, rows)
+    assert np.isfinite(estimator.transform(rows)).all()
+    if estimator.pca_score_ is not None:
+        assert estimator.score(rows) > 0.99 * AutoencoderTransformer(
+            estimator.n_components_, hidden_layer_sizes=()
+        ).fit(rows).score(rows)
+    assert_same(estimator.fit(rows), whole)
+
+
+def test_without_a_checkpoint_ctrl_c_leaves_nothing(monkeypatch):
+    from skae._training import AutoencoderNet
+
+    def interrupt(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(AutoencoderNet, "epoch", interrupt)
+    estimator = AutoencoderTransformer(3)
+    with pytest.raises(KeyboardInterrupt):
+        estimator.fit(X)
+    assert not hasattr(estimator, "module_")
+
+
+# SIGKILL ------------------------------------------------------------------------------------------
+
+
+def fit_and_tell(path, sender):
+    """Fit in a process of its own and send the bits."""
+    _checkpoint.SECONDS = 0.0
+    estimator = AutoencoderTransformer(8, max_iter=120, n_iter_no_change=120, random_state=0)
+    sender.send("begins")
+    sender.send(bits(estimator.set_params(checkpoint=path).fit(FEW)))
+
+
+def test_twenty_kills_at_random_moments(tmp_path):
+    """SIGKILL, wherever the fit is: in a step, between two, while it writes or cleans up."""
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["skae._fitting", __name__])
+    path, moments = tmp_path / "fit.state", random.Random(0)
+    n_killed, n_going_on, result = 0, 0, None
+    while result is None:
+        receiver, sender = processes.Pipe(duplex=False)
+        worker = processes.Process(target=fit_and_tell, args=(path, sender))
+        worker.start()
+        sender.close()
+        assert receiver.recv() == "begins"
+        n_going_on += path.exists()
+        if n_killed < 20:
+            time.sleep(moments.uniform(0.0, 0.6))
+            worker.kill()
+            worker.join()
+            assert worker.exitcode == -signal.SIGKILL
+            n_killed += 1
+        else:
+            result = receiver.recv()
+            worker.join()
+    undisturbed, sender = processes.Pipe(duplex=False)
+    worker = processes.Process(target=fit_and_tell, args=(tmp_path / "other", sender))
+    worker.start()
+    undisturbed.recv()
+    for x, y in zip(result, undisturbed.recv(), strict=True):
+        np.testing.assert_array_equal(x, y)
+    worker.join()
+    assert n_going_on > 10
+    assert not path.exists()
