@@ -2,9 +2,11 @@
 
 from skae._autoencoder import AutoencoderTransformer
 from skae._contractive import ContractiveAutoencoder
+from skae._contrastive import ContrastiveEncoder
 from skae._convolutional import ConvolutionalAutoencoder
 from skae._denoising import DenoisingAutoencoder
 from skae._files import LoadError, load, save
+from skae._recurrent import RecurrentAutoencoder
 from skae._sparse import SparseAutoencoder
 from skae._supervised import AutoencoderClassifier, AutoencoderRegressor
 from skae._table import TableEncoder
@@ -15,9 +17,11 @@ __all__ = [
     "AutoencoderRegressor",
     "AutoencoderTransformer",
     "ContractiveAutoencoder",
+    "ContrastiveEncoder",
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "LoadError",
+    "RecurrentAutoencoder",
     "SparseAutoencoder",
     "TableEncoder",
     "VAETransformer",

@@ -143,11 +143,16 @@ def _custom(make, n_inputs, n_outputs):
 @torch.no_grad()
 def start_at(module, start):
     """Set the linear maps to a `LinearStart`, in the units of standardised rows and whitened code."""
-    encoder, decoder = linear_maps(start)
-    _set_encoder(module.encoder.linear.weight, encoder)
+    start_encoder_at(module, start)
+    module.decoder.linear.weight.copy_(linear_maps(start)[1])
+
+
+@torch.no_grad()
+def start_encoder_at(module, start):
+    """Set the encoder's linear map to a `LinearStart`."""
+    _set_encoder(module.encoder.linear.weight, linear_maps(start)[0])
     if module.encoder.linear.bias is not None:
         module.encoder.linear.bias.copy_(torch.from_numpy(start.offset / start.deviations))
-    module.decoder.linear.weight.copy_(decoder)
 
 
 @torch.no_grad()

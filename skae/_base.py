@@ -11,12 +11,11 @@ from importlib.metadata import version
 from itertools import pairwise
 
 import numpy as np
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
+from skae._decoding import Decoding
 from skae._floor import FEWEST_ROWS
-from skae._frames import one_row
 from skae._params import (
     CallbackSupportMixin,
     check_sample_weight,
@@ -28,18 +27,16 @@ from skae._prefixes import OrderedComponents
 from skae._progress import Progress
 from skae._start import LinearStart, linear_start
 from skae._table_start import TableStart, table_start
-from skae._tables import DTYPES, Tables
-from skae.metrics import explained_share
+from skae._tables import Tables
 
 AUTO_HIDDEN, AUTO_HIDDEN_SMALL, SMALL = (128, 128), (64,), 500  # up to SMALL rows
 LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to learn
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"
 DECAY_FROM = 0.5  # without held-out rows the learning rate falls from here on
-LEAST_SINE = 1e-6  # of the angle between two codes that gives an arc
 PARTIAL_RATE = 0.3  # share of the learning rate that partial_fit takes
 
 
-class BaseAutoencoder(
+class BaseEncoder(
     CallbackSupportMixin,
     OrderedComponents,
     Tables,
@@ -47,7 +44,7 @@ class BaseAutoencoder(
     TransformerMixin,
     BaseEstimator,
 ):
-    """Fit, transform and inverse_transform for all autoencoders.
+    """Fit and transform for all encoders.
 
     A subclass brings its parameters, its docstring and the hooks below.
     """
@@ -515,9 +512,7 @@ class BaseAutoencoder(
     def _settle(self, module, start, rows):
         """Make a trained module the fitted one."""
         module = module.to(self.device_).double().eval().requires_grad_(False)
-        if self._has_floor():
-            loadings = module.decoder.linear.weight.T.cpu().numpy()
-            self.components_ = loadings * start.scale / start.deviations[:, None]
+        self._show_linear(module, start)
         spread = np.ones(self.n_components_)
         self._confined = rows is not None and self._has_floor() and self._nonlinear
         if self._confined or (rows is not None and self.whiten):
@@ -527,6 +522,9 @@ class BaseAutoencoder(
         if rows is not None or "_code_scale" not in self.__dict__:
             units = start.deviations if self._has_floor() else np.ones_like(spread)
             self._code_scale = 1 / spread if self.whiten else units
+
+    def _show_linear(self, module, start):
+        """Set what a fit shows of its linear maps."""
 
     def _linear_module(self, start):
         module = self._blank_module(None, linear=True).double()
@@ -580,138 +578,6 @@ class BaseAutoencoder(
             where ``whiten=True``.
         """
         return self._encode(self._check_known(X))
-
-    def inverse_transform(self, Z):
-        """Return the rows that codes stand for.
-
-        Parameters
-        ----------
-        Z : array-like of shape (n_samples, n_components_)
-
-        Returns
-        -------
-        X : ndarray or frame of shape (n_samples, n_features_in_)
-            In the dtype of Z and the units of the training rows. A frame like
-            that of the fit, where it had categories or dates, or where
-            `set_output` asks for frames.
-        """
-        check_is_fitted(self)
-        with np.errstate(invalid="ignore"):  # of the sum by which infinities are looked for
-            given, Z = Z, check_array(Z, dtype=DTYPES, input_name="Z")
-        if Z.shape[1] != self.n_components_:
-            raise ValueError(
-                f"Z has {Z.shape[1]} columns, but this {type(self).__name__} has "
-                f"{self.n_components_} components: pass what transform returned."
-            )
-        return self._give(self._decode_cells(Z), given)
-
-    def reconstruct(self, X):
-        """Return ``inverse_transform(transform(X))``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        reconstruction : ndarray or frame of shape (n_samples, n_features)
-        """
-        return self._give(self._decode_cells(self._encode(self._check_known(X))), X)
-
-    def reconstruction_error(self, X, per_feature=False):
-        """Return the squared reconstruction error of rows, in the squared units of X.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        per_feature : bool, default=False
-            Give each cell's error rather than their sum over the row.
-
-        Returns
-        -------
-        error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            float64. Of the cells that are present (NaN for others). In a
-            table with categories or dates each column is in units of its own
-            baseline: squares of the standard deviation for numbers, nats over
-            the entropy of the levels for categories.
-        """
-        X = self._check_known(X)
-        if self._blocks is not None:
-            return self._table_error(X, per_feature)
-        X = X.toarray() if sparse.issparse(X) else X
-        error = np.subtract(X, self._decode(self._encode(X)), dtype=np.float64)
-        error *= error
-        return error if per_feature else np.nansum(error, axis=1)
-
-    def score(self, X, y=None):
-        r"""Return the share of the variance of ``X`` that the reconstruction explains.
-
-        .. math:: 1 - \frac{\sum_{ij} (x_{ij} - \hat x_{ij})^2}{\sum_{ij} (x_{ij} - \bar x_j)^2}
-
-        ``PCA.score`` is a log-likelihood in nats instead: a search over both
-        needs ``scoring=skae.metrics.reconstruction_score``.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        score : float
-            At most 1; larger is better.
-        """
-        X = self._check_known(X)
-        if self._blocks is not None:
-            return self._table_score(X)
-        X = X.toarray() if sparse.issparse(X) else X
-        return explained_share(X, self._decode(self._encode(X)))
-
-    def interpolate(self, a, b, n_steps=10, path="linear"):
-        """Return rows on the way from ``a`` to ``b``, whose codes lie between theirs.
-
-        Parameters
-        ----------
-        a, b : array-like of shape (n_features,)
-            Two rows.
-        n_steps : int, default=10
-            Number of rows to return, at least 2.
-        path : {"linear", "spherical"}, default="linear"
-            "linear" is the straight line between the codes. "spherical" turns
-            around zero in whitened units, and the length changes evenly
-            (Shoemake, 1985, DOI 10.1145/325165.325242; White, 2016,
-            https://arxiv.org/abs/1609.04468): codes of many normal units
-            have like lengths, and the middle of a line between two is shorter than
-            any of them. Where a code is zero or both are opposite, no
-            arc is given, and the line is taken.
-
-        Returns
-        -------
-        rows : ndarray of shape (n_steps, n_features)
-            From the reconstruction of ``a`` to that of ``b``.
-        """
-        if n_steps < 2:
-            raise ValueError(f"n_steps={n_steps}: a way needs at least 2 steps, its two ends.")
-        if path not in PATHS:
-            raise ValueError(f"path={path!r}: expected one of {sorted(PATHS)}.")
-        codes = self._codes_of_ends(a, b)
-        share = np.linspace(0, 1, n_steps, dtype=codes.dtype)[:, None]
-        unit = self._units(codes.dtype)[2]
-        return self._give(self._decode_cells(PATHS[path](*codes / unit, share) * unit))
-
-    def _codes_of_ends(self, a, b):
-        """Return the codes of two rows."""
-        check_is_fitted(self)
-        if self._blocks is not None:
-            return np.vstack([self._encode(self._check_known(one_row(end))) for end in (a, b)])
-        ends = check_array(np.vstack([np.ravel(a), np.ravel(b)]), dtype=DTYPES)
-        if ends.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"The rows have {ends.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input."
-            )
-        return self._encode(ends)
 
     def __sklearn_is_fitted__(self):
         """Return whether there is a model, also after a fit that failed."""
@@ -840,25 +706,13 @@ class BaseAutoencoder(
         return module.double()
 
 
-def _line(a, b, share):
-    """Return vectors on the line from ``a`` to ``b``."""
-    return (1 - share) * a + share * b
+class BaseAutoencoder(Decoding, BaseEncoder):
+    """Fit, transform and inverse_transform for all autoencoders."""
 
-
-def _arc(a, b, share):
-    """Return vectors whose angle and length change evenly; on the line, where no angle is given."""
-    lengths = np.linalg.norm(a), np.linalg.norm(b)
-    if min(lengths) == 0:
-        return _line(a, b, share)
-    a, b = a / lengths[0], b / lengths[1]
-    angle = 2 * np.arctan2(np.linalg.norm(a - b), np.linalg.norm(a + b))
-    if np.sin(angle) < LEAST_SINE:
-        return _line(lengths[0] * a, lengths[1] * b, share)
-    directions = (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
-    return directions * _line(*lengths, share)
-
-
-PATHS = {"linear": _line, "spherical": _arc}
+    def _show_linear(self, module, start):
+        if self._has_floor():
+            loadings = module.decoder.linear.weight.T.cpu().numpy()
+            self.components_ = loadings * start.scale / start.deviations[:, None]
 
 
 def _device(device):

@@ -166,7 +166,7 @@ def _classes():
         for name, kind in public.items()
         if isinstance(kind, type)
         and issubclass(kind, BaseEstimator)
-        and hasattr(kind, "reconstruct")
+        and hasattr(kind, "_architecture")
     }
 
 

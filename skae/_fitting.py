@@ -49,7 +49,7 @@ class Fitting:
 
     Attributes
     ----------
-    estimator : BaseAutoencoder
+    estimator : BaseEncoder
         Its hooks make the objective and the corruption.
     settings : Settings
     rng : RandomState

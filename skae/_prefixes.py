@@ -21,7 +21,7 @@ def _can_order(estimator):
 
 
 class OrderedComponents:
-    """The part of `BaseAutoencoder` that cuts a fitted code to its first components."""
+    """The part of `BaseEncoder` that cuts a fitted code to its first components."""
 
     def _orders(self):
         """Return whether the components of the present network are ordered."""

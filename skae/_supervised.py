@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
 from skae._autoencoder import AutoencoderTransformer
-from skae._base import DTYPES, BaseAutoencoder
+from skae._base import BaseEncoder
 from skae._floor import CROSS_FITTED_ROWS, FEWEST_ROWS, FOLDS
 from skae._params import (
     AUTOENCODER,
@@ -22,6 +22,7 @@ from skae._params import (
 )
 from skae._progress import Progress
 from skae._rows import Rows
+from skae._tables import DTYPES
 
 TRAINING = (
     "batch_size",
@@ -42,7 +43,7 @@ class Supervised(BaseEstimator):
     """
 
     _parameter_constraints = {
-        "autoencoder": [BaseAutoencoder, FrozenEstimator, None],
+        "autoencoder": [BaseEncoder, FrozenEstimator, None],
         "fine_tune": [StrOptions({"all", "head"})],
         "unlabeled": "no_validation",
     } | {name: AUTOENCODER[name] for name in TRAINING}

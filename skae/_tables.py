@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from skae._columns import Blocks
 from skae._frames import (
@@ -23,7 +23,6 @@ from skae._frames import (
 from skae._params import frames_asked_for
 from skae._rows import Rows
 from skae._table import TableEncoder, refuse_other_kinds
-from skae.metrics import explained_share
 
 DTYPES = (np.float64, np.float32)
 LEAST_WEIGHT = 1e-6  # of a column in the linear start, which decodes those of weight zero too
@@ -31,7 +30,7 @@ HIDDEN = 0.2  # share of the cells that are hidden in training, where some are m
 
 
 class Tables:
-    """The part of `BaseAutoencoder` that knows of columns, categories and missing cells.
+    """The part of `BaseEncoder` that knows of columns, categories and missing cells.
 
     A table of numbers alone is a matrix in its own units; one with missing
     cells has `Blocks` too; any other is coded by a `TableEncoder`.
@@ -294,23 +293,6 @@ class Tables:
         index = like.index if asked == "pandas" and hasattr(like, "iloc") else None
         return build(known, list(coded.T.astype(np.float64)), asked, index)
 
-    def impute(self, X):
-        """Return rows with their missing cells filled: what was present stays as it is.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        filled : frame or ndarray of shape (n_samples, n_features)
-            Like ``X``, with the reconstruction in place of missing cells. A
-            column without any cell in ``fit`` stays missing.
-        """
-        check_is_fitted(self)
-        coded = self._check_known(X)
-        return self._filled(X, self._decode_cells(self._encode(coded)))
-
     def _filled(self, X, coded):
         frame = as_frame(X)
         if frame is not None and "table_encoder_" in self.__dict__:
@@ -414,31 +396,6 @@ class Tables:
 
         sizes = range(1, len(start.deviations) + 1)
         return np.array([self._table_score(X, first(k)) for k in sizes])
-
-    def score_by_column(self, X):
-        r"""Return the share of each column that the reconstruction explains.
-
-        For numbers :math:`1 - \sum_i (x_i - \hat x_i)^2 / \sum_i (x_i - \bar x)^2`;
-        for categories :math:`1 - \sum_i \log \hat p_{x_i} / \sum_i \log p_{x_i}`,
-        with p the shares of the levels in ``X``. Cells that are present count.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        scores : ndarray of shape (n_features_in_,)
-            At most 1; NaN for a column without any cell. A constant column
-            gives 1 if it is reconstructed exactly, else 0.
-        """
-        X = self._check_known(X)
-        X = X.toarray() if sparse.issparse(X) else X
-        if self._blocks is not None:
-            return self._table_scores(X, self._cell_errors(X))
-        made = self._decode(self._encode(X))
-        shares = (explained_share(X[:, [j]], made[:, [j]]) for j in range(X.shape[1]))
-        return np.where(np.isnan(X).all(axis=0), np.nan, list(shares))
 
     def _table_error(self, X, per_feature):
         """Return `reconstruction_error` of a coded table."""

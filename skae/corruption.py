@@ -215,6 +215,24 @@ class Draws:
 
 
 @dataclass(frozen=True)
+class Views:
+    """Makes two noisy versions of every row.
+
+    Parameters
+    ----------
+    noise : object
+        Draws both.
+    """
+
+    noise: object
+
+    def begin(self, generator):
+        """Return what makes pairs of the batches of a pass."""
+        corrupt = self.noise.begin(generator)
+        return lambda x: (corrupt(x), corrupt(x))
+
+
+@dataclass(frozen=True)
 class OwnNoise:
     """A user's noise: ``function(tensor, generator) -> tensor``."""
 

@@ -8,6 +8,7 @@ from torch import nn
 LEAST_SQUARE = 1e-12  # of a unit of the code, whose own is about 1
 LEAST_RATE = 0.01  # of activation, and of rest, where the divergence still has a slope
 NEWEST = 0.05  # of a batch in the activation rate that training sees
+MOST_COMPARED = 1024  # held-out rows: all pairs of them are in memory
 RAMP = 0.5  # in units of a unit's root mean square
 
 
@@ -199,6 +200,40 @@ class Contraction(nn.Module):
     def forward(self, outputs, target):
         """Return the norm at each row, of shape (n_samples,)."""
         return outputs.slopes.sum(1)
+
+
+class ContrastiveError(nn.Module):
+    r"""Normalised temperature-scaled cross-entropy of two views of each row (NT-Xent), in nats.
+
+    .. math:: \ell_i = \frac12 (\ell(u_i, v_i) + \ell(v_i, u_i)), \quad
+        \ell(a, b) = -\log \frac{e^{a \cdot b / \tau}}{\sum_{c \neq a} e^{a \cdot c / \tau}}
+
+    with u and v the projections of both views at unit length, and c all other
+    projections of the batch: 2 n - 1 of n rows. In evaluation batches of more
+    than ``MOST_COMPARED`` rows fall into groups.
+
+    Parameters
+    ----------
+    temperature : float
+        :math:`\tau`.
+    """
+
+    def __init__(self, temperature):
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, outputs, target):
+        """Return the nats of each row, of shape (n_samples,)."""
+        n_groups = 1 if self.training else -(-len(target) // MOST_COMPARED)
+        parts = (views.tensor_split(n_groups) for views in outputs)
+        return torch.cat([self._nats(*pair) for pair in zip(*parts, strict=True)])
+
+    def _nats(self, first, second):
+        both, n = nn.functional.normalize(torch.cat([first, second])), len(first)
+        likeness = (both @ both.T / self.temperature).fill_diagonal_(-torch.inf)
+        other = torch.arange(2 * n, device=both.device).roll(n)
+        nats = nn.functional.cross_entropy(likeness, other, reduction="none")
+        return (nats[:n] + nats[n:]) / 2
 
 
 class Objective(nn.Module):

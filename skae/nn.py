@@ -239,6 +239,21 @@ class Autoencoder(nn.Module):
         return self.decoder(code) if mask is None else self.decoder(code * mask, mask)
 
 
+class Projections(NamedTuple):
+    """What a `ContrastiveNetwork` gives for a batch: the projections of two views of each row."""
+
+    first: torch.Tensor
+    second: torch.Tensor
+
+
+class ContrastiveNetwork(Autoencoder):
+    """An encoder, and in the decoder's place a head from codes to where views are compared."""
+
+    def forward(self, views):
+        """Return the `Projections` of a pair of batches."""
+        return Projections(*(self.decoder(self.encode(view)) for view in views))
+
+
 class VariationalOutputs(NamedTuple):
     """What a variational autoencoder gives for a batch.
 

@@ -34,11 +34,17 @@ ESTIMATORS = {
     "AutoencoderTransformer": [
         *NETWORK, "tied_weights", "pretraining", "whiten", *OWN, "ordered", *TABLES, *TRAINING
     ],
+    "ContrastiveEncoder": [
+        "noise_level", "temperature", *NETWORK, "whiten", *TABLES[:2], *TRAINING
+    ],
     "ContractiveAutoencoder": ["penalty_weight", *USUAL],
     "ConvolutionalAutoencoder": [
         "image_shape", "channels", "activation", "linear_path", "whiten", "ordered", *TRAINING
     ],
     "DenoisingAutoencoder": ["noise", "noise_level", *USUAL],
+    "RecurrentAutoencoder": [
+        "sequence_shape", "hidden_layer_sizes", "linear_path", "whiten", "ordered", *TRAINING
+    ],
     "SparseAutoencoder": ["penalty", "penalty_weight", "sparsity", *USUAL],
     "VAETransformer": ["beta", "likelihood", "kl_warmup", *NETWORK, *OWN, "ordered", *TABLES, *TRAINING],
 }  # fmt: skip
@@ -62,12 +68,12 @@ FUNCTIONS = {
 }
 SUBMODULES = {
     "skae.corruption": """Draws GaussianNoise Hiding Jitter MaskingNoise Moments OwnNoise SaltAndPepperNoise
-        SwapNoise""",
+        SwapNoise Views""",
     "skae.inspection": "ComponentCurveDisplay",
-    "skae.losses": """ActivationRate BernoulliLikelihood Contraction DrawnDivergence GaussianLikelihood
+    "skae.losses": """ActivationRate BernoulliLikelihood Contraction ContrastiveError DrawnDivergence GaussianLikelihood
         Objective RelativeSize SquaredError""",
     "skae.metrics": "explained_share reconstruction_score",
-    "skae.nn": """Autoencoder Confined Gate Linear MLP OrderedVariationalAutoencoder Outputs PrefixDecoder Residual ShrunkResidual
+    "skae.nn": """Autoencoder Confined ContrastiveNetwork Gate Linear MLP OrderedVariationalAutoencoder Outputs PrefixDecoder Projections Residual ShrunkResidual
         SlopedAutoencoder SlopedOutputs VariationalAutoencoder VariationalOutputs code_and_slopes""",
 }
 

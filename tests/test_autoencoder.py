@@ -9,7 +9,7 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from skae import AutoencoderTransformer
-from skae._base import _arc, _line
+from skae._decoding import _arc, _line
 from skae.metrics import explained_share, reconstruction_score
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -406,18 +406,20 @@ FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("format_*/*.skae"))
 
 def test_there_is_a_fixture_for_every_estimator():
     names = {path.stem for path in FIXTURES if path.parent.name == "format_1"}
-    assert names == {c.__name__ for c in CLASSES}
+    assert names == {c.__name__ for c in [*CLASSES, skae.ContrastiveEncoder]}
 
 
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_files_of_every_format_load(path):
     estimator = skae.load(path)
-    expected = dict(np.load(path.with_name("expected.npz")))
+    own = path.with_suffix(".npz")  # of those that came later than the format
+    expected = dict(np.load(own if own.exists() else path.with_name("expected.npz")))
     X, name = expected["X"], type(estimator).__name__
     assert name == path.stem
-    code, reconstruction = expected[f"{name}_code"], expected[f"{name}_reconstruction"]
-    np.testing.assert_allclose(estimator.transform(X), code, rtol=1e-10, atol=1e-10)
-    np.testing.assert_allclose(estimator.reconstruct(X), reconstruction, rtol=1e-10, atol=1e-10)
+    for method, result in (("transform", "code"), ("reconstruct", "reconstruction")):
+        if hasattr(estimator, method):
+            made, was = getattr(estimator, method)(X), expected[f"{name}_{result}"]
+            np.testing.assert_allclose(made, was, rtol=1e-10, atol=1e-10)
     estimator.fit(X)  # and it is more than its numbers
 
 

@@ -20,8 +20,10 @@ from skae import (
     AutoencoderRegressor,
     AutoencoderTransformer,
     ContractiveAutoencoder,
+    ContrastiveEncoder,
     ConvolutionalAutoencoder,
     DenoisingAutoencoder,
+    RecurrentAutoencoder,
     SparseAutoencoder,
     VAETransformer,
 )
@@ -199,9 +201,11 @@ def test_another_number_of_columns_is_refused(images, pretrained):
 @pytest.mark.parametrize(
     "kind",
     [
+        ContrastiveEncoder,
         ContractiveAutoencoder,
         ConvolutionalAutoencoder,
         DenoisingAutoencoder,
+        RecurrentAutoencoder,
         SparseAutoencoder,
         VAETransformer,
     ],
