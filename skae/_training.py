@@ -9,7 +9,7 @@ from sklearn.base import clone
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler, ParamMapper
 
-from skae._adam import FlatAdam, rate_factor
+from skae._adam import BETAS, FlatAdam, rate_factor
 from skae._batches import TensorBatches
 from skae._gradients import ReconstructionGradient, has_gradient
 from skae._ordered import Cuts
@@ -105,6 +105,8 @@ class AutoencoderNet(NeuralNet):
     generator : torch.Generator
     """
 
+    betas = BETAS
+
     def __init__(self, module, objective, settings, rows, held_out, generator):
         super().__init__(
             module,
@@ -144,7 +146,9 @@ class AutoencoderNet(NeuralNet):
         self.steps_an_epoch = len(self.get_iterator(self.rows, training=True))
         decayed, spared = _split_parameters(self.module_)
         if self.lean:
-            self.optimizer_ = FlatAdam(decayed, spared, settings.alpha, LARGEST_GRADIENT)
+            self.optimizer_ = FlatAdam(
+                decayed, spared, settings.alpha, LARGEST_GRADIENT, self.betas
+            )
             if settings.optimizer_state:
                 self.optimizer_.load_state_dict(settings.optimizer_state)
             self.gradient = _gradient(self)
@@ -158,7 +162,8 @@ class AutoencoderNet(NeuralNet):
         settings = self.settings
         own = settings.optimizer != "adam"
         optimizer = settings.optimizer if own else torch.optim.AdamW
-        params = {"lr": self.lr, **self.get_params_for("optimizer")}
+        betas = {} if own else {"betas": self.betas}
+        params = {"lr": self.lr, **betas, **self.get_params_for("optimizer")}
         if own and not (decayed and settings.alpha):
             return optimizer([*decayed, *spared], **params)
         groups = []
