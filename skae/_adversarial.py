@@ -128,7 +128,9 @@ class AdversarialNet(AutoencoderNet):
         Each pair is scored by itself, so the slopes that the penalty needs are
         those that encoder and generator need, too.
         """
-        pairs = [torch.cat(parts).detach().requires_grad_() for parts in zip(real, made, strict=True)]
+        pairs = [
+            torch.cat(parts).detach().requires_grad_() for parts in zip(real, made, strict=True)
+        ]
         scores = self.module_.discriminator(*pairs)
         slopes = torch.autograd.grad(scores.sum(), pairs, create_graph=True)
         lead = torch.sub(*scores.chunk(2))

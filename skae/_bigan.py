@@ -151,8 +151,8 @@ class BiGANTransformer(BaseAutoencoder):
     >>> gan = BiGANTransformer(8, max_iter=20, random_state=0).fit(X)
     >>> gan.sample(3, random_state=0).shape
     (3, 64)
-    >>> sorted(gan.history_[0])[:2]
-    ['discriminator_loss', 'generator_loss']
+    >>> gan.transform(X).shape
+    (1797, 8)
     """
 
     _architecture = (
@@ -287,11 +287,12 @@ class BiGANTransformer(BaseAutoencoder):
         return super()._settings(n_rows, **changes)
 
     def _new_module(self, generator, linear=False):
+        from torch import nn
+
         from skae._adversarial import Bigan, PairDiscriminator
         from skae._architecture import activation_class
         from skae._images import draw, image_decoder, image_encoder
         from skae.nn import MLP
-        from torch import nn
 
         activation, k = activation_class(self._built["activation"]), self.n_components_
         if self._built["image_shape"] is None:

@@ -33,6 +33,11 @@ ESTIMATORS = {
     "AutoencoderTransformer": [
         *NETWORK, "tied_weights", "pretraining", "whiten", *OWN, "ordered", *TABLES, *TRAINING
     ],
+    "BiGANTransformer": [
+        "image_shape", "hidden_layer_sizes", "channels", "activation", "gradient_penalty",
+        "reconstruction_weight", "batch_size", "learning_rate_init", "optimizer", "max_iter",
+        "warm_start", "callbacks", "skorch_params", "device", "verbose", "random_state",
+    ],
     "ContractiveAutoencoder": ["penalty_weight", *USUAL],
     "ConvolutionalAutoencoder": [
         "image_shape", "channels", "activation", "linear_path", "whiten", "ordered", *TRAINING
@@ -65,7 +70,7 @@ SUBMODULES = {
     "skae.inspection": "ComponentCurveDisplay",
     "skae.losses": """ActivationRate BernoulliLikelihood Contraction DrawnDivergence GaussianLikelihood
         Objective RelativeSize SquaredError""",
-    "skae.metrics": "explained_share reconstruction_score",
+    "skae.metrics": "explained_share mode_coverage reconstruction_score",
     "skae.nn": """Autoencoder Confined Gate Linear MLP OrderedVariationalAutoencoder Outputs PrefixDecoder Residual ShrunkResidual
         SlopedAutoencoder SlopedOutputs VariationalAutoencoder VariationalOutputs code_and_slopes""",
 }

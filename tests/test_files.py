@@ -412,7 +412,8 @@ def test_there_is_a_fixture_for_every_estimator():
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_files_of_every_format_load(path):
     estimator = skae.load(path)
-    expected = dict(np.load(path.with_name("expected.npz")))
+    later = path.with_suffix(".npz")  # of an estimator that came after the format
+    expected = dict(np.load(later if later.exists() else path.with_name("expected.npz")))
     X, name = expected["X"], type(estimator).__name__
     assert name == path.stem
     code, reconstruction = expected[f"{name}_code"], expected[f"{name}_reconstruction"]
