@@ -58,6 +58,7 @@ bench-quality: .venv/benchmarks
 	$(BIN)/python -m benchmarks.quality.imputation
 	$(BIN)/python -m benchmarks.quality.tables
 	$(BIN)/python -m benchmarks.quality.images
+	$(BIN)/python -m benchmarks.quality.samples
 	$(BIN)/python -m benchmarks.quality.labels
 
 benchmark: .venv/benchmarks .venv-rivals/installed .venv-encdr/installed

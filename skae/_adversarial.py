@@ -80,6 +80,7 @@ class AdversarialNet(AutoencoderNet):
     """
 
     betas = 0.5, 0.99  # of Adam: it has to forget faster where the losses move
+    averaging = 0.999  # they circle about their equilibrium: a longer average is nearer to it
 
     def initialize_optimizer(self, triggered_directly=None):
         """Make one optimizer of all parts."""

@@ -148,7 +148,7 @@ class BiGANTransformer(BaseAutoencoder):
     >>> from sklearn.datasets import load_digits
     >>> from skae import BiGANTransformer
     >>> X = load_digits().data
-    >>> gan = BiGANTransformer(8, max_iter=20, random_state=0).fit(X)
+    >>> gan = BiGANTransformer(8, max_iter=3, random_state=0).fit(X)
     >>> gan.sample(3, random_state=0).shape
     (3, 64)
     >>> gan.transform(X).shape

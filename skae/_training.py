@@ -69,7 +69,8 @@ def explained_memory(batch_size):
 class AverageWeights:
     """The running average of some tensors (Polyak & Juditsky, 1992, DOI 10.1137/0330046)."""
 
-    def __init__(self, tensors):
+    def __init__(self, tensors, memory=AVERAGING):
+        self.memory = memory
         self.tensors = [t.detach() for t in tensors]
         self.average = [t.clone() for t in self.tensors]
         self.n_steps = 0
@@ -77,7 +78,7 @@ class AverageWeights:
     def update(self):
         """Take in the present values."""
         self.n_steps += 1
-        decay = min(AVERAGING, (1 + self.n_steps) / (10 + self.n_steps))
+        decay = min(self.memory, (1 + self.n_steps) / (10 + self.n_steps))
         for average, tensor in zip(self.average, self.tensors, strict=True):
             average.lerp_(tensor, 1 - decay)
 
@@ -105,7 +106,7 @@ class AutoencoderNet(NeuralNet):
     generator : torch.Generator
     """
 
-    betas = BETAS
+    betas, averaging = BETAS, AVERAGING
 
     def __init__(self, module, objective, settings, rows, held_out, generator):
         super().__init__(
@@ -155,7 +156,7 @@ class AutoencoderNet(NeuralNet):
         else:
             self.optimizer_ = self._torch_optimizer(decayed, spared)
         tensors = [self.optimizer_.parameters] if self.lean else self.module_.parameters()
-        self.average = AverageWeights(tensors) if settings.averaging else None
+        self.average = AverageWeights(tensors, self.averaging) if settings.averaging else None
         return self
 
     def _torch_optimizer(self, decayed, spared):
