@@ -10,7 +10,7 @@ from skae._params import AUTOENCODER, integer, private_random_state, real
 
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 2500, 20, 400  # of a training, where max_iter is "auto"
 FEATURES = 64  # that a discriminator's convolutions give beside the code
-LARGEST_BATCH = 128
+LARGEST_BATCH, LARGEST_BATCH_OF_IMAGES = 128, 64
 TRAINING = (
     "batch_size",
     "learning_rate_init",
@@ -78,7 +78,8 @@ class BiGANTransformer(BaseAutoencoder):
     reconstruction_weight : float, default=1.0
         :math:`\lambda`; 0 is BiGAN as it was published.
     batch_size : "auto" or int, default="auto"
-        Rows a step. "auto" is as in `AutoencoderTransformer`, at most 128.
+        Rows a step. "auto" is as in `AutoencoderTransformer`, at most 128,
+        of images 64.
     learning_rate_init : float, default=0.003
         Of Adam, with betas (0.5, 0.99); falls to zero over the second half.
     optimizer, callbacks, skorch_params, device, verbose, random_state : object
@@ -278,7 +279,9 @@ class BiGANTransformer(BaseAutoencoder):
 
     def _batch_size(self, n_rows):
         size = super()._batch_size(n_rows)
-        return min(size, LARGEST_BATCH) if self.batch_size == "auto" else size
+        if self.batch_size != "auto":
+            return size
+        return min(size, LARGEST_BATCH if self.image_shape is None else LARGEST_BATCH_OF_IMAGES)
 
     def _settings(self, n_rows, **changes):
         if self.max_iter == "auto":

@@ -49,7 +49,7 @@ def trained(labelled):
 def test_all_modes_of_a_ring(seed):
     """Every mode has samples within 3 standard deviations, as most samples are."""
     X, centres = ring(2000, np.random.default_rng(seed))
-    X_new = BiGANTransformer(2, max_iter=80, random_state=seed).fit(X).sample(2000, seed)
+    X_new = BiGANTransformer(2, max_iter=60, random_state=seed).fit(X).sample(2000, seed)
     distance = np.linalg.norm(X_new[:, None] - centres, axis=2)
     good = distance.min(axis=1) < 3 * SPREAD
     counts = np.bincount(distance.argmin(axis=1)[good], minlength=N_MODES)
@@ -167,7 +167,7 @@ def test_images_of_any_shape(shape, tmp_path):
 def test_convolutions_cover_the_classes_too(labelled):
     X, y, _, _ = labelled
     model = BiGANTransformer(
-        8, image_shape=(8, 8), channels=(8, 16), max_iter=40, random_state=0
+        8, image_shape=(8, 8), channels=(8, 16), max_iter=25, random_state=0
     ).fit(X)
     shares = np.bincount(SVC().fit(X, y).predict(model.sample(1000, 0)), minlength=10) / 1000
     assert shares.min() > 0
