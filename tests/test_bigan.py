@@ -49,7 +49,7 @@ def trained(labelled):
 def test_all_modes_of_a_ring(seed):
     """Every mode has samples within 3 standard deviations, as most samples are."""
     X, centres = ring(2000, np.random.default_rng(seed))
-    X_new = BiGANTransformer(2, max_iter=60, random_state=seed).fit(X).sample(2000, seed)
+    X_new = BiGANTransformer(2, random_state=seed).fit(X).sample(2000, seed)
     distance = np.linalg.norm(X_new[:, None] - centres, axis=2)
     good = distance.min(axis=1) < 3 * SPREAD
     counts = np.bincount(distance.argmin(axis=1)[good], minlength=N_MODES)
