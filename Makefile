@@ -58,6 +58,7 @@ bench-quality: .venv/benchmarks
 	$(BIN)/python -m benchmarks.quality.imputation
 	$(BIN)/python -m benchmarks.quality.tables
 	$(BIN)/python -m benchmarks.quality.images
+	$(BIN)/python -m benchmarks.quality.samples
 	$(BIN)/python -m benchmarks.quality.labels
 	$(BIN)/python -m benchmarks.quality.sequences
 	$(BIN)/python -m benchmarks.quality.contrastive

@@ -1,6 +1,7 @@
 """skae: autoencoders that take PCA's place in scikit-learn."""
 
 from skae._autoencoder import AutoencoderTransformer
+from skae._bigan import BiGANTransformer
 from skae._contractive import ContractiveAutoencoder
 from skae._contrastive import ContrastiveEncoder
 from skae._convolutional import ConvolutionalAutoencoder
@@ -16,6 +17,7 @@ __all__ = [
     "AutoencoderClassifier",
     "AutoencoderRegressor",
     "AutoencoderTransformer",
+    "BiGANTransformer",
     "ContractiveAutoencoder",
     "ContrastiveEncoder",
     "ConvolutionalAutoencoder",

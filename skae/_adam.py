@@ -37,6 +37,8 @@ class FlatAdam:
         Weight decay: a step multiplies by ``1 - lr * alpha``.
     largest_gradient : float
         Longer gradients are shortened to this norm.
+    betas : (float, float)
+        How much of the running mean and mean square a step keeps.
 
     References
     ----------
@@ -45,10 +47,10 @@ class FlatAdam:
     https://arxiv.org/abs/1711.05101
     """
 
-    def __init__(self, decayed, spared, alpha=0.0, largest_gradient=math.inf):
+    def __init__(self, decayed, spared, alpha=0.0, largest_gradient=math.inf, betas=BETAS):
         decayed = sorted(decayed, key=rate_factor)
         spared = sorted(spared, key=rate_factor, reverse=True)
-        self.alpha, self.largest_gradient = alpha, largest_gradient
+        self.alpha, self.largest_gradient, self.betas = alpha, largest_gradient, betas
         self.parameters, self.gradient = _flatten(decayed + spared)
         self.mean = torch.zeros_like(self.parameters)
         self.square = torch.zeros_like(self.parameters)
@@ -104,7 +106,7 @@ def _spans(parameters):
 
 
 def _plain(adam, lr, shrink, span):
-    beta1, beta2 = BETAS
+    beta1, beta2 = adam.betas
     gradient, n_steps = adam.gradient[span].div_(shrink), adam.n_steps.item()
     mean, square = adam.mean[span], adam.square[span]
     mean.lerp_(gradient, 1 - beta1)
@@ -123,8 +125,8 @@ def _fused(adam, lr, shrink, span):
         [],
         [adam.n_steps],
         lr=lr,
-        beta1=BETAS[0],
-        beta2=BETAS[1],
+        beta1=adam.betas[0],
+        beta2=adam.betas[1],
         weight_decay=0.0,
         eps=EPS,
         amsgrad=False,

@@ -60,6 +60,17 @@ def has_own_code(activation, custom):
     return not built_in or any(make is not None for make in custom)
 
 
+def activation_class(activation):
+    """Return what makes an activation module, given its name or that itself."""
+    activation = ACTIVATIONS[activation] if isinstance(activation, str) else activation
+    if not isinstance(activation(), nn.Module):
+        raise ValueError(
+            f"activation={activation!r} makes no torch.nn.Module: pass a name or a class such as "
+            "torch.nn.ELU."
+        )
+    return activation
+
+
 def new_autoencoder(
     widths,
     n_components,
@@ -97,12 +108,7 @@ def new_autoencoder(
         Whether the decoder gets codes that were cut; with hidden layers of
         skae's own it is then a `PrefixDecoder`.
     """
-    activation = ACTIVATIONS[activation] if isinstance(activation, str) else activation
-    if not isinstance(activation(), nn.Module):
-        raise ValueError(
-            f"activation={activation!r} makes no torch.nn.Module: pass a name or a class such as "
-            "torch.nn.ELU."
-        )
+    activation = activation_class(activation)
 
     def half(n_inputs, n_outputs, hidden, custom, bias=False):
         straight = Linear(n_inputs, n_outputs, bias) if linear_path else None

@@ -1,13 +1,8 @@
 """The convolutional autoencoder."""
 
-import math
-
-import numpy as np
-
 from skae._base import BaseAutoencoder
 from skae._params import AUTOENCODER, TABLE_ENCODER, integer
 
-MOST_COLOURS = 4
 LARGEST_BATCH = 64
 COLUMNS = (*TABLE_ENCODER, "column_weights")  # parameters of tables, which images are not
 
@@ -195,38 +190,27 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
 
     def _image_shape(self):
         """Return channels, height and width."""
-        n_features = self.n_features_in_
-        side = math.isqrt(n_features)
-        shape = (side, side) if self.image_shape is None else tuple(np.ravel(self.image_shape))
-        shape = tuple(int(length) for length in (shape if len(shape) == 3 else (1, *shape)))
-        fits = len(shape) == 3 and min(shape) > 0 and math.prod(shape) == n_features
-        if fits and shape[0] <= MOST_COLOURS:
-            return shape
-        raise ValueError(
-            f"image_shape={self.image_shape!r} does not say how {n_features} columns are one image: "
-            f"pass (height, width), or (channels, height, width) with 1 to {MOST_COLOURS} channels, "
-            "whose product is the number of columns; None stands for a square."
-        )
+        from skae._images import image_shape_of
+
+        return image_shape_of(self.image_shape, self.n_features_in_)
 
     def _hidden_layer_sizes(self, n_rows):
-        sizes = tuple(np.ravel(self.channels).tolist())
-        if any(size <= 0 or size != int(size) for size in sizes):
-            raise ValueError(f"channels must be > 0 and integers, got {self.channels!r}.")
-        return tuple(map(int, sizes))
+        from skae._images import checked_channels
+
+        return checked_channels(self.channels)
 
     def _batch_size(self, n_rows):
         size = super()._batch_size(n_rows)
         return min(size, LARGEST_BATCH) if self.batch_size == "auto" else size
 
     def _new_module(self, generator, linear=False):
+        from skae._architecture import activation_class
         from skae._images import draw, image_decoder, image_encoder
-        from skae.nn import ACTIVATIONS
 
         module = super()._new_module(None, linear=True)
         if linear:
             return module
-        activation = self._built["activation"]
-        activation = ACTIVATIONS[activation] if isinstance(activation, str) else activation
+        activation = activation_class(self._built["activation"])
         shapes = self.image_shape_, self.hidden_layer_sizes_, self.n_components_
         module.encoder.nonlinear = image_encoder(*shapes, activation)
         module.decoder.nonlinear = image_decoder(*shapes, activation)
@@ -235,13 +219,10 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         return module
 
     def _start_at(self, module, start):
-        from skae._images import Images
+        from skae._images import set_unit
 
         super()._start_at(module, start)
-        unit = np.sqrt(start.column_weights * self.n_features_in_)
-        for part in module.modules():
-            if isinstance(part, Images):
-                part.unit.copy_(part.unit.new_tensor(unit))
+        set_unit(module, start)
 
     def _step_flops(self):
         from skae._images import products

@@ -3,6 +3,7 @@
 import math
 from itertools import pairwise
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -10,6 +11,7 @@ from skae.nn import Linear
 
 KERNEL, STRIDE = 3, 2
 LEAST_UNIT = 1e-6  # of a pixel that the convolutions reconstruct, in units of the mean one
+MOST_COLOURS = 4
 
 
 class Convolution(nn.Conv2d):
@@ -100,6 +102,37 @@ def image_decoder(image_shape, channels, n_inputs, activation):
     for (before, *_), (after, *size) in pairwise([first, *others]):
         layers += [activation(), Enlargement(before, after, size)]
     return nn.Sequential(*layers, Rows(image_shape))
+
+
+def image_shape_of(image_shape, n_features):
+    """Return channels, height and width of images in ``n_features`` columns; None is a square."""
+    side = math.isqrt(n_features)
+    shape = (side, side) if image_shape is None else tuple(np.ravel(image_shape))
+    shape = tuple(int(length) for length in (shape if len(shape) == 3 else (1, *shape)))
+    fits = len(shape) == 3 and min(shape) > 0 and math.prod(shape) == n_features
+    if fits and shape[0] <= MOST_COLOURS:
+        return shape
+    raise ValueError(
+        f"image_shape={image_shape!r} does not say how {n_features} columns are one image: "
+        f"pass (height, width), or (channels, height, width) with 1 to {MOST_COLOURS} channels, "
+        "whose product is the number of columns; None stands for a square."
+    )
+
+
+def checked_channels(channels):
+    """Return the channels after each convolution as a tuple, or refuse them."""
+    sizes = tuple(np.ravel(channels).tolist())
+    if any(size <= 0 or size != int(size) for size in sizes):
+        raise ValueError(f"channels must be > 0 and integers, got {channels!r}.")
+    return tuple(map(int, sizes))
+
+
+def set_unit(module, start):
+    """Give the images in a module the common unit of the pixels of a `LinearStart`."""
+    unit = np.sqrt(start.column_weights * len(start.column_weights))
+    for part in module.modules():
+        if isinstance(part, Images):
+            part.unit.copy_(part.unit.new_tensor(unit))
 
 
 def sizes_of(image_shape, channels):

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler, ParamMapper
 
-from skae._adam import FlatAdam, rate_factor
+from skae._adam import BETAS, FlatAdam, rate_factor
 from skae._batches import TensorBatches
 from skae._gradients import ReconstructionGradient, has_gradient
 from skae._ordered import Cuts
@@ -69,7 +69,8 @@ def explained_memory(batch_size):
 class AverageWeights:
     """The running average of some tensors (Polyak & Juditsky, 1992, DOI 10.1137/0330046)."""
 
-    def __init__(self, tensors):
+    def __init__(self, tensors, memory=AVERAGING):
+        self.memory = memory
         self.tensors = [t.detach() for t in tensors]
         self.average = [t.clone() for t in self.tensors]
         self.n_steps = 0
@@ -77,7 +78,7 @@ class AverageWeights:
     def update(self):
         """Take in the present values."""
         self.n_steps += 1
-        decay = min(AVERAGING, (1 + self.n_steps) / (10 + self.n_steps))
+        decay = min(self.memory, (1 + self.n_steps) / (10 + self.n_steps))
         for average, tensor in zip(self.average, self.tensors, strict=True):
             average.lerp_(tensor, 1 - decay)
 
@@ -114,6 +115,8 @@ class AutoencoderNet(NeuralNet):
     held_out : StandardisedRows or None
     generator : torch.Generator
     """
+
+    betas, averaging = BETAS, AVERAGING
 
     def __init__(self, module, objective, settings, rows, held_out, generator):
         super().__init__(
@@ -154,21 +157,24 @@ class AutoencoderNet(NeuralNet):
         self.steps_an_epoch = len(self.get_iterator(self.rows, training=True))
         decayed, spared = _split_parameters(self.module_)
         if self.lean:
-            self.optimizer_ = FlatAdam(decayed, spared, settings.alpha, LARGEST_GRADIENT)
+            self.optimizer_ = FlatAdam(
+                decayed, spared, settings.alpha, LARGEST_GRADIENT, self.betas
+            )
             if settings.optimizer_state:
                 self.optimizer_.load_state_dict(settings.optimizer_state)
             self.gradient = _gradient(self)
         else:
             self.optimizer_ = self._torch_optimizer(decayed, spared)
         tensors = [self.optimizer_.parameters] if self.lean else self.module_.parameters()
-        self.average = AverageWeights(tensors) if settings.averaging else None
+        self.average = AverageWeights(tensors, self.averaging) if settings.averaging else None
         return self
 
     def _torch_optimizer(self, decayed, spared):
         settings = self.settings
         own = settings.optimizer != "adam"
         optimizer = settings.optimizer if own else torch.optim.AdamW
-        params = {"lr": self.lr, **self.get_params_for("optimizer")}
+        betas = {} if own else {"betas": self.betas}
+        params = {"lr": self.lr, **betas, **self.get_params_for("optimizer")}
         if own and not (decayed and settings.alpha):
             return optimizer([*decayed, *spared], **params)
         groups = []

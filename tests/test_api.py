@@ -34,6 +34,11 @@ ESTIMATORS = {
     "AutoencoderTransformer": [
         *NETWORK, "tied_weights", "pretraining", "whiten", *OWN, "ordered", *TABLES, *TRAINING
     ],
+    "BiGANTransformer": [
+        "image_shape", "hidden_layer_sizes", "channels", "activation", "gradient_penalty",
+        "reconstruction_weight", "batch_size", "learning_rate_init", "optimizer", "max_iter",
+        "warm_start", "callbacks", "skorch_params", "checkpoint", "device", "verbose", "random_state",
+    ],
     "ContrastiveEncoder": [
         "noise_level", "temperature", *NETWORK, "whiten", *TABLES[:2], *TRAINING
     ],
@@ -72,7 +77,7 @@ SUBMODULES = {
     "skae.inspection": "ComponentCurveDisplay",
     "skae.losses": """ActivationRate BernoulliLikelihood Contraction ContrastiveError DrawnDivergence GaussianLikelihood
         Objective RelativeSize SquaredError""",
-    "skae.metrics": "explained_share reconstruction_score",
+    "skae.metrics": "explained_share mode_coverage reconstruction_score",
     "skae.nn": """Autoencoder Confined ContrastiveNetwork Gate Linear MLP OrderedVariationalAutoencoder Outputs PrefixDecoder Projections Residual ShrunkResidual
         SlopedAutoencoder SlopedOutputs VariationalAutoencoder VariationalOutputs code_and_slopes""",
 }

@@ -37,8 +37,17 @@ FURTHER = [
 ]
 
 
+def expected_failures(estimator):
+    """Return the checks that an estimator cannot pass, and why."""
+    if not isinstance(estimator, skae.BiGANTransformer):
+        return {}
+    reason = "no floor: a step sees other rows where some are repeated, as in SGDClassifier"
+    kinds = "dense", "sparse"
+    return {f"check_sample_weight_equivalence_on_{kind}_data": reason for kind in kinds}
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(ESTIMATORS)
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
 def test_scikit_learn(estimator, check):
     check(estimator)
 

@@ -39,13 +39,19 @@ CLASSES = [
 SMALL = {"hidden_layer_sizes": (4,), "early_stopping": False, "max_iter": 3, "random_state": 0}
 
 
+def known(kind, parameters):
+    """Return those parameters that a class has."""
+    names = kind().get_params()
+    return {name: value for name, value in parameters.items() if name in names}
+
+
 @pytest.fixture(scope="module")
 def files(wine, tmp_path_factory):
     """Return files of every estimator, and of every kind of state, as bytes."""
     X, path = wine[0][:, :5], tmp_path_factory.mktemp("files") / "model.skae"
     frame = pd.DataFrame(X).add_prefix("column ")
     ae = skae.AutoencoderTransformer
-    models = [kind(2, **SMALL).fit(X) for kind in CLASSES]
+    models = [kind(2, **known(kind, SMALL)).fit(X) for kind in CLASSES]
     models += [
         ae(2),
         ae(2, **SMALL | {"early_stopping": True, "max_iter": 30}).fit(X),

@@ -21,7 +21,9 @@ ESTIMATORS = [
     kind
     for kind in (getattr(skae, name) for name in skae.__all__)
     if issubclass(kind, BaseAutoencoder)
-    and kind not in (skae.ConvolutionalAutoencoder, skae.RecurrentAutoencoder)  # other networks
+    # those with networks and losses of their own are left out
+    and kind
+    not in (skae.BiGANTransformer, skae.ConvolutionalAutoencoder, skae.RecurrentAutoencoder)
 ]
 
 

@@ -1,0 +1,42 @@
+"""Coverage of real rows by generated ones."""
+
+import numpy as np
+import pytest
+
+from skae.metrics import mode_coverage
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_same_distribution_covers_as_the_formula_says(k):
+    """Rows alike: the expectation is 1 - C(2n - 1 - k, n) / C(2n - 1, n), about 1 - 2^-k."""
+    rng = np.random.default_rng(0)
+    n = 500
+    X, others = rng.normal(size=(2, n, 3))
+    expected = 1 - np.prod([(n - 1 - i) / (2 * n - 1 - i) for i in range(k)])
+    assert abs(expected - (1 - 2.0**-k)) < 0.01
+    assert abs(mode_coverage(X, others, n_neighbors=k) - expected) < 0.05
+
+
+def test_what_is_left_out_is_lost():
+    rng = np.random.default_rng(0)
+    centres = 9 * np.eye(4)[:, :3]
+    X, others = (np.repeat(centres, 100, axis=0) + rng.normal(size=(400, 3)) for _ in range(2))
+    whole = mode_coverage(X, others)
+    for n_modes in (1, 2, 3):
+        some = np.tile(others[: 100 * n_modes], (4, 1))
+        assert abs(mode_coverage(X, some) - whole * n_modes / 4) < 0.02
+
+
+def test_bounds():
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    assert mode_coverage(X, X) == 1.0
+    assert mode_coverage(X, X + 1e6) == 0.0
+
+
+def test_bad_rows_are_refused():
+    X = np.zeros((5, 2))
+    with pytest.raises(ValueError, match="have 3 columns, X has 2"):
+        mode_coverage(X, np.zeros((5, 3)))
+    for k in (0, 5):
+        with pytest.raises(ValueError, match=f"n_neighbors={k}: expected from 1 to 4"):
+            mode_coverage(X, X, n_neighbors=k)
