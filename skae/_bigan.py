@@ -295,7 +295,7 @@ class BiGANTransformer(BaseAutoencoder):
     def _new_module(self, generator, linear=False):
         from torch import nn
 
-        from skae._adversarial import Bigan, PairDiscriminator
+        from skae._bigan_training import Bigan, PairDiscriminator
         from skae._architecture import activation_class
         from skae._images import draw, image_decoder, image_encoder
         from skae.nn import MLP
@@ -323,12 +323,12 @@ class BiGANTransformer(BaseAutoencoder):
         set_unit(module, start)
 
     def _kind_of_net(self):
-        from skae._adversarial import AdversarialNet
+        from skae._bigan_training import BiganNet
 
-        return AdversarialNet
+        return BiganNet
 
     def _make_objective(self, start):
-        from skae._adversarial import AdversarialLoss
+        from skae._bigan_training import AdversarialLoss
 
         error = super()._make_objective(start)
         penalty = self.gradient_penalty * self.n_features_in_

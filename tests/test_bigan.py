@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 
 import skae
 from skae import BiGANTransformer
-from skae._adversarial import AdversarialLoss, AdversarialNet
+from skae._bigan_training import AdversarialLoss, BiganNet
 from skae._batches import StandardisedRows
 from skae._rows import Rows
 from skae._training import Settings
@@ -97,7 +97,7 @@ def test_gradients_are_those_of_the_losses(weighted):
     module = model._blank_module(torch.Generator().manual_seed(1))
     rows = StandardisedRows(Rows(X), model.mean_, model.scale_)
     loss = AdversarialLoss(SquaredError(torch.rand(4)), 0.7, 0.3)
-    net = AdversarialNet(
+    net = BiganNet(
         module, loss, Settings(6, 1e-3, 1), rows, None, torch.Generator().manual_seed(2)
     ).initialize()
     x, weight = rows.take(slice(None)), torch.rand(6) if weighted else None

@@ -70,7 +70,7 @@ class AdversarialLoss(nn.Module):
         return self.reconstruction_weight * self.reconstruction(outputs, target)
 
 
-class AdversarialNet(AutoencoderNet):
+class BiganNet(AutoencoderNet):
     r"""The net that trains a `Bigan`: all parts take each step at once, on losses of their own.
 
     With :math:`d = D(x, E(x)) - D(G(z), z)`, the lead of a real pair over a
