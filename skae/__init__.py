@@ -1,6 +1,7 @@
 """skae: autoencoders that take PCA's place in scikit-learn."""
 
 from skae._autoencoder import AutoencoderTransformer
+from skae._conditional import ConditionalVAE
 from skae._contractive import ContractiveAutoencoder
 from skae._convolutional import ConvolutionalAutoencoder
 from skae._denoising import DenoisingAutoencoder
@@ -14,6 +15,7 @@ __all__ = [
     "AutoencoderClassifier",
     "AutoencoderRegressor",
     "AutoencoderTransformer",
+    "ConditionalVAE",
     "ContractiveAutoencoder",
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",

@@ -19,7 +19,7 @@ SOLVER = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10}
 TOLERANCE = 1e-3  # of the held-out loss of the head alone: less is no improvement
 
 
-def logistic_head(codes, targets, weight):
+def logistic_head(codes, targets, weight, solver=SOLVER):
     """Return coefficients and intercepts of multinomial logistic regression, ``C=1``.
 
     The intercepts are penalised a little: a class without rows has a finite one.
@@ -35,7 +35,7 @@ def logistic_head(codes, targets, weight):
         return loss, (slope.T @ codes + penalty * head).ravel()
 
     first = np.zeros(targets.shape[1] * codes.shape[1])
-    head = minimize(objective, first, jac=True, method="L-BFGS-B", options=SOLVER).x
+    head = minimize(objective, first, jac=True, method="L-BFGS-B", options=solver).x
     head = head.reshape(targets.shape[1], -1)
     return head[:, :-1], head[:, -1]
 
@@ -99,6 +99,11 @@ class HeadStart:
     coef: np.ndarray
     intercept: np.ndarray
     shares = None  # no prefixes of the code are compared
+
+    @property
+    def units(self):
+        """Mean and scale."""
+        return self.mean, self.scale
 
 
 @dataclass

@@ -52,6 +52,8 @@ class GaussianLikelihood(nn.Module):
     unit : float
         What ``exp(outputs.log_noise)`` is multiplied by to give the noise
         variance in the squared units of X.
+
+    Further columns of the target, labels, are not looked at.
     """
 
     def __init__(self, column_weights, unit):
@@ -61,6 +63,7 @@ class GaussianLikelihood(nn.Module):
 
     def forward(self, outputs, target):
         """Return nats of each row, of shape (..., n_samples)."""
+        target = target[..., : len(self.column_weights)]
         squares = (outputs.reconstruction - target).square() @ self.column_weights
         logarithms = len(self.column_weights) * outputs.log_noise + self.constant
         return 0.5 * (squares * torch.exp(-outputs.log_noise) + logarithms)
