@@ -536,6 +536,9 @@ class ConditionalVAE(VAETransformer):
         if "_labels" in state:
             state = {**state, "_labels": Labels(**state["_labels"])}
             state["_labels"].check()
+        if "module_" in state:
+            for name in ("_labels", "label_coef_", "label_intercept_"):
+                state[name]  # KeyError: a model without its labels
         super().__setstate__(state)
 
     def __sklearn_tags__(self):

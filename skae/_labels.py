@@ -11,6 +11,7 @@ from skae._frames import as_frame
 from skae._rows import Rows
 
 SHOWN = 10  # classes in a message
+ROUNDING = 1e-6  # of shares that sum to one
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Labels:
         good &= all(c is None or (c.ndim == 1 and len(c) > 0) for c in self.classes)
         for part in (self.mean, self.scale):
             good &= part.shape == (n,) and part.dtype.kind == "f" and np.isfinite(part).all()
+        for block, known in zip(self.slices, self.classes, strict=True):
+            shares = self.mean[block]
+            good &= known is None or ((shares >= 0).all() and abs(shares.sum() - 1) < ROUNDING)
         if not good or (self.scale <= 0).any():
             raise ValueError("the labels' parts do not belong together")
 

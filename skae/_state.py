@@ -141,7 +141,8 @@ def _check_network(estimator, state, weights):
     chosen = {name: value for name, value in built.items() if name in known}
     check_parameters({name: known[name] for name in chosen}, chosen, type(estimator).__name__)
     for name in built.keys() - chosen.keys():  # what the class itself has settled
-        _check(built[name] is getattr(estimator, name), name, built[name])
+        own = getattr(estimator, name)
+        _check(type(built[name]) is type(own) and built[name] == own, name, built[name])
     hidden = state["hidden_layer_sizes_"]
     _check(isinstance(hidden, tuple) and all(map(_is_count, hidden)), "hidden_layer_sizes_", hidden)
     if state["_nonlinear"] and built.get("encoder") is None:

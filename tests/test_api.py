@@ -33,6 +33,7 @@ ESTIMATORS = {
     "AutoencoderTransformer": [
         *NETWORK, "tied_weights", "pretraining", "whiten", *OWN, "ordered", *TABLES, *TRAINING
     ],
+    "ConditionalVAE": ["beta", "kl_warmup", *NETWORK, *TRAINING],
     "ContractiveAutoencoder": ["penalty_weight", *USUAL],
     "ConvolutionalAutoencoder": [
         "image_shape", "channels", "activation", "linear_path", "whiten", "ordered", *TRAINING
@@ -61,12 +62,12 @@ FUNCTIONS = {
 }
 SUBMODULES = {
     "skae.corruption": """Draws GaussianNoise Hiding Jitter MaskingNoise Moments OwnNoise SaltAndPepperNoise
-        SwapNoise""",
+        Sparing SwapNoise""",
     "skae.inspection": "ComponentCurveDisplay",
     "skae.losses": """ActivationRate BernoulliLikelihood Contraction DrawnDivergence GaussianLikelihood
         Objective RelativeSize SquaredError""",
     "skae.metrics": "explained_share reconstruction_score",
-    "skae.nn": """Autoencoder Confined Gate Linear MLP OrderedVariationalAutoencoder Outputs PrefixDecoder Residual ShrunkResidual
+    "skae.nn": """Autoencoder ConditionalAutoencoder Confined Gate Linear MLP OrderedVariationalAutoencoder Outputs PrefixDecoder Residual ShrunkResidual
         SlopedAutoencoder SlopedOutputs VariationalAutoencoder VariationalOutputs code_and_slopes""",
 }
 

@@ -20,7 +20,8 @@ HIDDEN = (64,)
 ESTIMATORS = [
     kind
     for kind in (getattr(skae, name) for name in skae.__all__)
-    if issubclass(kind, BaseAutoencoder) and kind is not skae.ConvolutionalAutoencoder
+    if issubclass(kind, BaseAutoencoder)
+    and kind not in (skae.ConditionalVAE, skae.ConvolutionalAutoencoder)  # labels and images
 ]
 
 
