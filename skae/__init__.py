@@ -1,5 +1,6 @@
 """skae: autoencoders that take PCA's place in scikit-learn."""
 
+from skae._adversarial import AdversarialAutoencoder
 from skae._autoencoder import AutoencoderTransformer
 from skae._conditional import ConditionalVAE
 from skae._contractive import ContractiveAutoencoder
@@ -12,6 +13,7 @@ from skae._table import TableEncoder
 from skae._variational import VAETransformer
 
 __all__ = [
+    "AdversarialAutoencoder",
     "AutoencoderClassifier",
     "AutoencoderRegressor",
     "AutoencoderTransformer",

@@ -117,6 +117,12 @@ class BaseAutoencoder(
 
         return Autoencoder
 
+    def _kind_of_net(self):
+        """Return the class of the net that trains the module."""
+        from skae._training import AutoencoderNet
+
+        return AutoencoderNet
+
     def _start_at(self, module, start):
         """Put a `LinearStart` into a new module."""
         from skae._architecture import start_at

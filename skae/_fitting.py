@@ -205,7 +205,8 @@ class Fitting:
             for r in (rows, held_out)
         )
         objective = self.estimator._make_objective(start)
-        return AutoencoderNet(module, objective, settings, rows, held_out, self.generator)
+        kind = self.estimator._kind_of_net()
+        return kind(module, objective, settings, rows, held_out, self.generator)
 
     def started(self, module, start, rows):
         """Return a copy of the module at a start, pretrained where the estimator asks for it."""

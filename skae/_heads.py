@@ -9,6 +9,7 @@ from scipy.special import log_softmax
 from sklearn.linear_model import Ridge
 from torch import nn
 
+from skae._training import AutoencoderNet
 from skae.corruption import Jitter
 from skae.losses import Objective
 from skae.nn import Linear, Outputs
@@ -149,6 +150,9 @@ class FineTuning:
     def _start_at(self, module, start):
         module.head.weight.copy_(torch.from_numpy(start.coef))
         module.head.bias.copy_(torch.from_numpy(start.intercept))
+
+    def _kind_of_net(self):
+        return AutoencoderNet
 
     def _pretrain(self, module, start, rows, train):
         pass

@@ -196,6 +196,24 @@ class Contraction(nn.Module):
         return outputs.slopes.sum(1)
 
 
+class Deception(nn.Module):
+    r"""How sure a discriminator is that codes are not drawn from the prior, in nats.
+
+    .. math:: \ell_i = -\log D(z_i) = \log(1 + e^{-a_i})
+
+    with a the logits: the loss of a generator that does not saturate
+    (Goodfellow et al., Generative adversarial nets, 2014,
+    https://arxiv.org/abs/1406.2661). The discriminator changes with every
+    step, so held-out rows are not judged by it: there the loss is zero.
+    """
+
+    def forward(self, outputs, target):
+        """Return nats of each row, of shape (n_samples,)."""
+        if not self.training:
+            return torch.zeros_like(outputs.realness)
+        return nn.functional.softplus(-outputs.realness)
+
+
 class Objective(nn.Module):
     """A weighted sum of loss terms, one value a row.
 

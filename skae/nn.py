@@ -399,6 +399,36 @@ class OrderedVariationalAutoencoder(VariationalAutoencoder):
         return VariationalOutputs(rows, code, mean, log_variance, draws, log_noise)
 
 
+class AdversarialOutputs(NamedTuple):
+    """Reconstruction, code, and how much the code looks like the prior's: a logit a row."""
+
+    reconstruction: torch.Tensor
+    code: torch.Tensor
+    realness: torch.Tensor
+
+
+class AdversarialAutoencoder(Autoencoder):
+    """An autoencoder with a discriminator of its codes, which training alone needs.
+
+    Parameters
+    ----------
+    encoder, decoder : nn.Module
+        As in `Autoencoder`.
+    discriminator : nn.Module
+        Maps (n_samples, n_components) to (n_samples, 1): logits of being drawn
+        from the prior.
+    """
+
+    def __init__(self, encoder, decoder, discriminator):
+        super().__init__(encoder, decoder)
+        self.discriminator = discriminator
+
+    def forward(self, x, mask=None):
+        """Return the `AdversarialOutputs`; a mask says what of the code the decoder gets."""
+        reconstruction, code = super().forward(x, mask)
+        return AdversarialOutputs(reconstruction, code, self.discriminator(code)[:, 0])
+
+
 class SlopedOutputs(NamedTuple):
     """Reconstruction, code, and how steep each unit of the code is: see `SlopedAutoencoder`."""
 
