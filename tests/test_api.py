@@ -30,6 +30,9 @@ TABLES = ["categorical_features", "min_frequency", "column_weights"]
 USUAL = [*NETWORK, "whiten", *OWN, "ordered", *TABLES, *TRAINING]
 
 ESTIMATORS = {
+    "AdversarialAutoencoder": [
+        "adversarial_weight", *NETWORK, *OWN, "ordered", *TABLES, *TRAINING
+    ],
     "AutoencoderTransformer": [
         *NETWORK, "tied_weights", "pretraining", "whiten", *OWN, "ordered", *TABLES, *TRAINING
     ],
@@ -64,10 +67,10 @@ SUBMODULES = {
     "skae.corruption": """Draws GaussianNoise Hiding Jitter MaskingNoise Moments OwnNoise SaltAndPepperNoise
         Sparing SwapNoise""",
     "skae.inspection": "ComponentCurveDisplay",
-    "skae.losses": """ActivationRate BernoulliLikelihood Contraction DrawnDivergence GaussianLikelihood
+    "skae.losses": """ActivationRate BernoulliLikelihood Contraction Deception DrawnDivergence GaussianLikelihood
         Objective RelativeSize SquaredError""",
     "skae.metrics": "explained_share reconstruction_score",
-    "skae.nn": """Autoencoder ConditionalAutoencoder Confined Gate Linear MLP OrderedVariationalAutoencoder Outputs PrefixDecoder Residual ShrunkResidual
+    "skae.nn": """AdversarialAutoencoder AdversarialOutputs Autoencoder ConditionalAutoencoder Confined Gate Linear MLP OrderedVariationalAutoencoder Outputs PrefixDecoder Residual ShrunkResidual
         SlopedAutoencoder SlopedOutputs VariationalAutoencoder VariationalOutputs code_and_slopes""",
 }
 
