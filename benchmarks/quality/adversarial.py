@@ -23,7 +23,7 @@ from skae import AdversarialAutoencoder, AutoencoderTransformer, VAETransformer
 from skae.metrics import reconstruction_score
 
 TABLES = "digits", "breast_cancer", "cells"
-COMPONENTS = 2, 4, 8
+COMPONENTS = 2, 8
 RIVALS = {
     "PCA": lambda k, random_state: PCA(k),
     "plain": AutoencoderTransformer,
