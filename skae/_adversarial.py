@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from skae._base import BaseAutoencoder
-from skae._params import AUTOENCODER, private_random_state, real
+from skae._params import AUTOENCODER, count, private_random_state, real
 
 DISCRIMINATOR = (64, 64)  # hidden units
 
@@ -178,11 +178,10 @@ class AdversarialAutoencoder(BaseAutoencoder):
         X : ndarray or frame of shape (n_samples, n_features_in_)
             float64: ``inverse_transform`` of standard normal codes.
         """
-        if not (isinstance(n_samples, int | np.integer) and n_samples >= 1):
-            raise ValueError(f"n_samples={n_samples!r} must be an int of at least 1.")
+        n_samples = count(n_samples, "n_samples")
         check_is_fitted(self)
-        rng = private_random_state(random_state)
-        return self._give(self._decode_cells(rng.standard_normal((n_samples, self.n_components_))))
+        codes = private_random_state(random_state).standard_normal((n_samples, self.n_components_))
+        return self._give(self._decode_cells(codes))
 
     # hooks ----------------------------------------------------------------------------------------
 

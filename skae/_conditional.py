@@ -4,13 +4,14 @@ from dataclasses import asdict, replace
 
 import numpy as np
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from skae._base import DTYPES, PATHS
+from skae._base import way
 from skae._labels import LabelledRows, Labels, beside, columns_of
 from skae._params import (
     AUTOENCODER,
     TABLE_ENCODER,
+    count,
     fit_context,
     integer,
     private_random_state,
@@ -18,7 +19,7 @@ from skae._params import (
     with_callbacks,
 )
 from skae._probabilistic import ConditionalStart, conditional_pca
-from skae._variational import VAETransformer, count
+from skae._variational import VAETransformer
 from skae.metrics import explained_share
 
 HEAD_CELLS = 2**22  # at most, that the head of the labels is solved on
@@ -221,6 +222,28 @@ class ConditionalVAE(VAETransformer):
         """
         return self._fit(X, y, sample_weight, X_val, y_val)
 
+    def partial_fit(self, X, y, sample_weight=None):
+        """Learn from one batch of a stream: one epoch over its rows.
+
+        The first call learns what the labels are: its rows need all classes.
+        There is no floor, for no rows are held out.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; in the first call at least as many as components.
+        y : array-like or frame of shape (n_samples,) or (n_samples, n_columns)
+            Their labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row within this batch.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        return super().partial_fit(X, y, sample_weight)
+
     @property
     def classes_(self):
         """The classes of the label, or of each of its columns."""
@@ -345,13 +368,7 @@ class ConditionalVAE(VAETransformer):
             In the dtype of Z and the units of the training rows; a frame where
             `set_output` asks for one.
         """
-        check_is_fitted(self)
-        codes = check_array(Z, dtype=DTYPES, input_name="Z")
-        if codes.shape[1] != self.n_components_:
-            raise ValueError(
-                f"Z has {codes.shape[1]} columns, but this {type(self).__name__} has "
-                f"{self.n_components_} components: pass what transform returned."
-            )
+        codes = self._check_codes(Z)
         return self._give(self._decode(beside(codes, self._labels.code(y, len(codes)))), Z)
 
     def reconstruct(self, X, y=None):
@@ -482,15 +499,11 @@ class ConditionalVAE(VAETransformer):
         rows : ndarray of shape (n_steps, n_features)
             From the reconstruction of ``a`` to that of ``b``.
         """
-        if n_steps < 2:
-            raise ValueError(f"n_steps={n_steps}: a way needs at least 2 steps, its two ends.")
-        if path not in PATHS:
-            raise ValueError(f"path={path!r}: expected one of {sorted(PATHS)}.")
+        (on_path, share), (on_line, _) = way(n_steps, path), way(n_steps, "linear")
         ends = self._told(np.vstack([np.ravel(a), np.ravel(b)]), y)
-        share = np.linspace(0, 1, n_steps, dtype=ends.dtype)[:, None]
         codes, labels = self._encode(ends), ends[:, self.n_features_in_ :]
-        way = np.hstack([PATHS[path](*codes, share), PATHS["linear"](*labels, share)])
-        return self._give(self._decode(way))
+        between = np.hstack([on_path(*codes, share), on_line(*labels, share)])
+        return self._give(self._decode(between.astype(ends.dtype)))
 
     @property
     def impute(self):

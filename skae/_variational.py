@@ -1,7 +1,6 @@
 """The variational autoencoder."""
 
 import warnings
-from numbers import Integral
 
 import numpy as np
 from scipy import sparse
@@ -10,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae._base import BaseAutoencoder
 from skae._floor import FEWEST_ROWS
-from skae._params import AUTOENCODER, StrOptions, integer, private_random_state, real
+from skae._params import AUTOENCODER, StrOptions, count, integer, private_random_state, real
 from skae._probabilistic import (
     LogisticStart,
     ProbabilisticStart,
@@ -693,10 +692,3 @@ class VAETransformer(BaseAutoencoder):
             log_noise = max(log_noise, self.module_.LEAST_LOG_NOISE)
             unit = noise_unit(self._fitted_start(), self._blocks)
             self.noise_variance_ = unit * np.exp(log_noise)
-
-
-def count(value, name):
-    """Return a number of things, at least one."""
-    if not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name}={value!r} must be an int of at least 1.")
-    return int(value)
