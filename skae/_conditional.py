@@ -220,6 +220,8 @@ class ConditionalVAE(VAETransformer):
         self : object
             The fitted estimator.
         """
+        if X_val is not None and y_val is None:
+            raise ValueError("X_val comes without labels: pass y_val, one label a row, as well.")
         return self._fit(X, y, sample_weight, X_val, y_val)
 
     def partial_fit(self, X, y, sample_weight=None):

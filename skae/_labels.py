@@ -177,7 +177,7 @@ def beside(X, labels):
 
 def columns_of(y):
     """Return the columns of labels as arrays."""
-    frame = as_frame(y)
+    frame = as_frame(y.to_frame() if hasattr(y, "to_frame") else y)
     if frame is not None:
         return [np.asarray(column.to_numpy()) for column in frame.iter_columns()]
     y = np.atleast_1d(np.asarray(y))

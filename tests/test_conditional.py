@@ -166,6 +166,9 @@ def test_names_of_classes_do_not_matter(wine):
 def test_floats_are_numbers_and_each_column_has_its_kind(wine, diabetes):
     X, y = wine
     assert linear(2).fit(X, y.astype(float)).classes_ is None
+    assert linear(2).fit(X, pd.Series(y, dtype="Float64")).classes_ is None
+    assert linear(2).fit(X, pl.Series(y).cast(pl.Float32)).classes_ is None
+    assert linear(2).fit(X, pd.Series(y, dtype="Int64")).classes_.tolist() == [0, 1, 2]
     assert linear(2).fit(X, y > 0).classes_.tolist() == [False, True]
     X, labels = diabetes
     model = linear(2).fit(X, labels)
@@ -234,6 +237,11 @@ def test_labels_that_are_refused(wine, y, message):
 def test_labels_that_fit_refuses(wine, y, message):
     with pytest.raises(ValueError, match=message):
         linear(2).fit(wine[0][:4], y)
+
+
+def test_held_out_rows_want_labels(wine):
+    with pytest.raises(ValueError, match="X_val comes without labels: pass y_val"):
+        linear(2).fit(*wine, X_val=wine[0])
 
 
 def test_strings_where_numbers_were(diabetes):
