@@ -62,6 +62,8 @@ bench-quality: .venv/benchmarks
 	$(BIN)/python -m benchmarks.quality.labels
 	$(BIN)/python -m benchmarks.quality.sequences
 	$(BIN)/python -m benchmarks.quality.contrastive
+	$(BIN)/python -m benchmarks.quality.conditional
+	$(BIN)/python -m benchmarks.quality.adversarial
 
 benchmark: .venv/benchmarks .venv-rivals/installed .venv-encdr/installed
 	$(BIN)/python -m benchmarks.contest

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from tqdm import tqdm
 
-from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
+from skae import AutoencoderTransformer, ConditionalVAE, DenoisingAutoencoder, VAETransformer
 from skae.inspection import ComponentCurveDisplay
 from skae.metrics import reconstruction_score
 
@@ -211,6 +211,23 @@ def draw_interpolation(X, y, path):
     plt.close(figure)
 
 
+def draw_conditional(X, y, path):
+    """Draw the styles of some digits in all ten digits."""
+    import matplotlib.pyplot as plt
+
+    model = ConditionalVAE(8, random_state=0).fit(X, y)
+    some = [np.flatnonzero(y == digit)[1] for digit in (1, 4, 7, 3, 5)]
+    figure, axes = plt.subplots(len(some), 11, figsize=(7.5, 3.7), layout="constrained")
+    for line, i in zip(axes, some, strict=True):
+        style = model.transform(X[[i]], y[[i]]).repeat(10, axis=0)
+        _images(line, [X[i], *model.inverse_transform(style, np.arange(10))])
+    axes[0, 0].set_title("style of", fontsize=9)
+    for digit, ax in enumerate(axes[0, 1:]):
+        ax.set_title(f"as a {digit}", fontsize=9)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
 def _images(axes, rows):
     for ax, row in zip(axes, rows, strict=False):
         ax.imshow(row.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
@@ -226,6 +243,7 @@ def main(argv=None):
     parser.add_argument("--traversal", default="vae.png", help="where the third one goes")
     parser.add_argument("--components", default="components.png", help="where the fourth one goes")
     parser.add_argument("--interpolation", default="interpolation.png", help="and the fifth one")
+    parser.add_argument("--conditional", default="conditional.png", help="and the sixth one")
     arguments = parser.parse_args(argv)
     X, y = load_digits(return_X_y=True)
     tables = {"digits": compare(X, y)}
@@ -242,8 +260,9 @@ def main(argv=None):
     draw_traversal(X, arguments.traversal)
     draw_components(X, arguments.components)
     draw_interpolation(X, y, arguments.interpolation)
+    draw_conditional(X, y, arguments.conditional)
     pictures = ", ".join((arguments.picture, arguments.denoising, arguments.traversal))
-    pictures += f", {arguments.components} and {arguments.interpolation}"
+    pictures += f", {arguments.components}, {arguments.interpolation} and {arguments.conditional}"
     print(f"\nThe pictures are in {pictures}.")
 
 

@@ -82,6 +82,7 @@ def new_autoencoder(
     offset=False,
     kind=Autoencoder,
     ordered=False,
+    n_labels=0,
 ):
     """Return an autoencoder with new weights.
 
@@ -107,6 +108,8 @@ def new_autoencoder(
     ordered : bool
         Whether the decoder gets codes that were cut; with hidden layers of
         skae's own it is then a `PrefixDecoder`.
+    n_labels : int
+        Columns beside the code that the decoder is told.
     """
     activation = activation_class(activation)
 
@@ -121,7 +124,7 @@ def new_autoencoder(
         return Residual(straight, bent)
 
     encoder = half(widths[0], kind.WIDTH * n_components, hidden, custom[0], offset)
-    decoder = half(n_components, widths[1], hidden[::-1], custom[1])
+    decoder = half(n_components + n_labels, widths[1], hidden[::-1], custom[1])
     if ordered and hidden and isinstance(decoder.nonlinear, MLP):
         decoder = PrefixDecoder(decoder.linear, decoder.nonlinear)
     return kind(encoder, decoder)
@@ -206,10 +209,10 @@ def _rescale(module, divisor, log_factor, factor):
     outputs[0].bias[k:] += log_factor
     for layer in [decoder.linear, decoder.nonlinear and decoder.nonlinear[0]]:
         if layer is not None:
-            layer.weight *= factor
+            layer.weight[:, : len(factor)] *= factor
     if isinstance(module.encoder, Confined):
         module.encoder.beyond[:k] /= divisor[:, None]
-        module.decoder.beyond *= factor
+        module.decoder.beyond[:, : len(factor)] *= factor
 
 
 def _set_encoder(weight, encoder):
@@ -220,8 +223,7 @@ def _set_encoder(weight, encoder):
 
 def linear_maps(start):
     """Return the weights of the start's encoder and decoder, between standardised rows and whitened code."""
-    encoder = start.encoder / start.deviations[:, None]
-    decoder = start.components * start.deviations[:, None] / start.scale
+    encoder, decoder = start.maps
     return torch.from_numpy(encoder), torch.from_numpy(decoder.T.copy())
 
 

@@ -81,6 +81,7 @@ class BaseEncoder(
     _told_of_units = ()  # further fitted attributes, with one entry for each unit of the code
     _input_noise = 0.25  # in units of the square root of the share that PCA leaves unexplained
     _start_kind, _table_start_kind = LinearStart, TableStart  # of a matrix, of a table
+    _n_labels = 0  # columns that encoder and decoder are told beside row and code
     _least_range = -np.inf  # codes from minus to plus this are the trained decoder's in any case
 
     def _make_start(self, rows, n_components, rng):
@@ -104,6 +105,7 @@ class BaseEncoder(
             self._has_offset(),
             self._kind(),
             self._prefixes,
+            self._n_labels,
         )
 
     def _kind(self):
@@ -230,13 +232,16 @@ class BaseEncoder(
         MemoryError
             If a batch does not fit in memory.
         """
+        return self._fit(X, y, sample_weight, X_val)
+
+    def _fit(self, X, y, sample_weight, X_val, y_val=None):
         warm = self.warm_start and hasattr(self, "module_")
         if not warm:
             self.__dict__.pop("module_", None)  # a fit that fails leaves no half of two models
-        rows = self._check_rows(X, sample_weight, reset=not warm)
+        rows = self._check_rows(X, sample_weight, not warm, y)
         held_out = None
         if X_val is not None:
-            held_out = self._rows(self._check_domain(self._read(X_val, reset=False)))
+            held_out = self._check_rows(X_val, None, False, y_val)
             if len(held_out) < FEWEST_ROWS:
                 raise ValueError(
                     f"X_val has {len(held_out)} rows: at least {FEWEST_ROWS} are needed to judge."
@@ -310,7 +315,7 @@ class BaseEncoder(
         first = not hasattr(self, "module_")
         if not first:
             self._check_unchanged()
-        rows = self._check_rows(X, sample_weight, reset=first)
+        rows = self._check_rows(X, sample_weight, first, y)
         rng = private_random_state(self.random_state)
         if first:
             start = self._check_first_batch(rows, self._make_start(rows, self.n_components, rng))
@@ -335,7 +340,7 @@ class BaseEncoder(
         self.best_iter_ = self.n_iter_
         return self
 
-    def _check_rows(self, X, sample_weight, reset):
+    def _check_rows(self, X, sample_weight, reset, y=None):
         X = self._check_domain(self._read(X, reset, sample_weight))
         if sample_weight is None:
             return self._rows(X)
@@ -619,8 +624,9 @@ class BaseEncoder(
         """Return a function of the module at standardised rows."""
         from skae._inference import apply
 
-        mean, scale, _ = self._units(X.dtype)
-        rest = (self.mean_ - mean).astype(X.dtype)  # what float32 cannot hold of the mean
+        exact, scale = self._row_units()
+        mean, scale = exact.astype(X.dtype), scale.astype(X.dtype)
+        rest = (exact - mean).astype(X.dtype)  # what float32 cannot hold of the mean
 
         def standardise(rows, out):
             np.subtract(self._wide(rows), mean, out=out)
@@ -628,7 +634,7 @@ class BaseEncoder(
                 out -= rest
             out /= scale
 
-        return apply(function, X, n_outputs, self.device_, standardise, after, self._width)
+        return apply(function, X, n_outputs, self.device_, standardise, after, len(mean))
 
     def _decode(self, Z):
         decoder = self._module_for(Z.dtype).decoder
@@ -650,6 +656,10 @@ class BaseEncoder(
         mean, scale, _ = self._units(rows.dtype)
         rows *= scale
         rows += mean
+
+    def _row_units(self):
+        """Return what the rows that the encoder reads are less, and what over that."""
+        return self.mean_, self.scale_
 
     def _units(self, dtype):
         return [a.astype(dtype) for a in (self.mean_, self.scale_, self._code_scale)]
@@ -717,7 +727,7 @@ class BaseAutoencoder(Decoding, BaseEncoder):
 
     def _show_linear(self, module, start):
         if self._has_floor():
-            loadings = module.decoder.linear.weight.T.cpu().numpy()
+            loadings = module.decoder.linear.weight.T.cpu().numpy()[: self.n_components_]
             self.components_ = loadings * start.scale / start.deviations[:, None]
 
 

@@ -295,8 +295,8 @@ class BiGANTransformer(BaseAutoencoder):
     def _new_module(self, generator, linear=False):
         from torch import nn
 
-        from skae._bigan_training import Bigan, PairDiscriminator
         from skae._architecture import activation_class
+        from skae._bigan_training import Bigan, PairDiscriminator
         from skae._images import draw, image_decoder, image_encoder
         from skae.nn import MLP
 

@@ -28,15 +28,18 @@ class Decoding:
             that of the fit, where it had categories or dates, or where
             `set_output` asks for frames.
         """
+        return self._give(self._decode_cells(self._check_codes(Z)), Z)
+
+    def _check_codes(self, Z):
         check_is_fitted(self)
         with np.errstate(invalid="ignore"):  # of the sum by which infinities are looked for
-            given, Z = Z, check_array(Z, dtype=DTYPES, input_name="Z")
+            Z = check_array(Z, dtype=DTYPES, input_name="Z")
         if Z.shape[1] != self.n_components_:
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, but this {type(self).__name__} has "
                 f"{self.n_components_} components: pass what transform returned."
             )
-        return self._give(self._decode_cells(Z), given)
+        return Z
 
     def reconstruct(self, X):
         """Return ``inverse_transform(transform(X))``.
@@ -166,14 +169,11 @@ class Decoding:
         rows : ndarray of shape (n_steps, n_features)
             From the reconstruction of ``a`` to that of ``b``.
         """
-        if n_steps < 2:
-            raise ValueError(f"n_steps={n_steps}: a way needs at least 2 steps, its two ends.")
-        if path not in PATHS:
-            raise ValueError(f"path={path!r}: expected one of {sorted(PATHS)}.")
+        on_path, share = way(n_steps, path)
         codes = self._codes_of_ends(a, b)
-        share = np.linspace(0, 1, n_steps, dtype=codes.dtype)[:, None]
         unit = self._units(codes.dtype)[2]
-        return self._give(self._decode_cells(PATHS[path](*codes / unit, share) * unit))
+        rows = self._decode_cells(on_path(*codes / unit, share.astype(codes.dtype)) * unit)
+        return self._give(rows)
 
     def _codes_of_ends(self, a, b):
         """Return the codes of two rows."""
@@ -208,3 +208,12 @@ def _arc(a, b, share):
 
 
 PATHS = {"linear": _line, "spherical": _arc}
+
+
+def way(n_steps, path):
+    """Return the function of a path, and the shares of the way at each step."""
+    if n_steps < 2:
+        raise ValueError(f"n_steps={n_steps}: a way needs at least 2 steps, its two ends.")
+    if path not in PATHS:
+        raise ValueError(f"path={path!r}: expected one of {sorted(PATHS)}.")
+    return PATHS[path], np.linspace(0, 1, n_steps)[:, None]

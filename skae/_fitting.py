@@ -129,7 +129,7 @@ class Fitting:
     def _training_shares(self, net, start, rows):
         """Return what each prefix of the code explains of some training rows."""
         some = rows.subset(np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(int))
-        part = StandardisedRows(some, start.mean, start.scale, self.estimator.device_)
+        part = StandardisedRows(some, *start.units, self.estimator.device_)
         return self._prefix_shares([net], [start], [part], [part.row_weights])
 
     def above_floor(self, module, start, rows, pairs, final):
@@ -221,9 +221,7 @@ class Fitting:
         judged_in = self.estimator._make_held_out_corruption(start)
         settings = replace(settings, corruption=noise, held_out_corruption=judged_in)
         rows, held_out = (
-            None
-            if r is None
-            else StandardisedRows(r, start.mean, start.scale, self.estimator.device_)
+            None if r is None else StandardisedRows(r, *start.units, self.estimator.device_)
             for r in (rows, held_out)
         )
         objective = self.estimator._make_objective(start)

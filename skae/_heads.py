@@ -9,6 +9,7 @@ from scipy.special import log_softmax
 from sklearn.linear_model import Ridge
 from torch import nn
 
+from skae._training import AutoencoderNet
 from skae.corruption import Jitter
 from skae.losses import Objective
 from skae.nn import Linear, Outputs
@@ -19,7 +20,7 @@ SOLVER = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10}
 TOLERANCE = 1e-3  # of the held-out loss of the head alone: less is no improvement
 
 
-def logistic_head(codes, targets, weight):
+def logistic_head(codes, targets, weight, solver=SOLVER):
     """Return coefficients and intercepts of multinomial logistic regression, ``C=1``.
 
     The intercepts are penalised a little: a class without rows has a finite one.
@@ -35,7 +36,7 @@ def logistic_head(codes, targets, weight):
         return loss, (slope.T @ codes + penalty * head).ravel()
 
     first = np.zeros(targets.shape[1] * codes.shape[1])
-    head = minimize(objective, first, jac=True, method="L-BFGS-B", options=SOLVER).x
+    head = minimize(objective, first, jac=True, method="L-BFGS-B", options=solver).x
     head = head.reshape(targets.shape[1], -1)
     return head[:, :-1], head[:, -1]
 
@@ -100,6 +101,11 @@ class HeadStart:
     intercept: np.ndarray
     shares = None  # no prefixes of the code are compared
 
+    @property
+    def units(self):
+        """Mean and scale."""
+        return self.mean, self.scale
+
 
 @dataclass
 class FineTuning:
@@ -144,6 +150,9 @@ class FineTuning:
     def _start_at(self, module, start):
         module.head.weight.copy_(torch.from_numpy(start.coef))
         module.head.bias.copy_(torch.from_numpy(start.intercept))
+
+    def _kind_of_net(self):
+        return AutoencoderNet
 
     def _pretrain(self, module, start, rows, train):
         pass

@@ -65,12 +65,13 @@ def survey(module, rows, start, device):
         Standard deviation of each unit of the code (1 where it is constant).
     """
     inputs, codes, total = Range(), Range(), 0.0
+    mean, scale = start.units
     with torch.inference_mode():
         for chunk, weight in rows.chunks():
-            x = torch.from_numpy((chunk - start.mean) / start.scale).to(device)
+            x = torch.from_numpy((chunk - mean) / scale).to(device)
             z = module.encode(x)
             inputs.add(module.inputs(x))
-            codes.add(z)
+            codes.add(module.told(z, x))
             w = torch.from_numpy(weight).to(device)
             total = total + torch.stack([w @ z, w @ z**2])
     mean, square = (total / len(rows)).cpu().numpy()

@@ -47,6 +47,13 @@ def integer(low, high=None):
     return Interval(Integral, low, high, closed="left")
 
 
+def count(value, name):
+    """Return a number of things, at least one."""
+    if not isinstance(value, Integral) or value < 1:
+        raise ValueError(f"{name}={value!r} must be an int of at least 1.")
+    return int(value)
+
+
 def private_random_state(random_state):
     """Return a generator of the estimator's own: None never touches numpy's global one."""
     return np.random.RandomState() if random_state is None else check_random_state(random_state)

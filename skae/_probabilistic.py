@@ -5,10 +5,12 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from scipy import optimize, special
 
-from skae._start import LinearStart, linear_start
+from skae._labels import UntoldRows
+from skae._start import LinearStart, linear_start, rounding
 from skae._table_start import linear_code, sample, with_logits
 
 LEAST_NOISE = 1e-8  # relative to the mean variance of a column
+LEAST_SHARE = 1e-10  # of the largest variance of coded labels: less is rounding
 LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**20  # at most, that a regression is fitted to
 
 
@@ -68,6 +70,34 @@ class ProbabilisticStart(LinearStart):
         return np.clip(self.noises[k - 1] / self.spread[:k], LEAST_NOISE, 1.0)
 
 
+@dataclass(frozen=True)
+class ConditionalStart(ProbabilisticStart):
+    """A `ProbabilisticStart` of what a linear map of the labels leaves of the rows.
+
+    Attributes
+    ----------
+    effects : ndarray of shape (n_labels, n_features)
+        That map, from coded labels to rows. ``mean`` is what a coded label of
+        zero stands for; ``scale``, ``column_weights`` and ``unexplained`` are
+        those of the rows themselves.
+    """
+
+    effects: np.ndarray
+
+    @property
+    def units(self):
+        """Mean and scale of rows with their labels beside them."""
+        n_labels = len(self.effects)
+        return np.append(self.mean, np.zeros(n_labels)), np.append(self.scale, np.ones(n_labels))
+
+    @property
+    def maps(self):
+        """From standardised rows and labels to the code, and from code and labels to rows."""
+        encoder, decoder = super().maps
+        effects = self.effects / self.scale
+        return np.hstack([encoder, -encoder @ effects.T]), np.vstack([decoder, effects])
+
+
 class LogisticStart(ProbabilisticStart):
     """The start of Bernoulli columns, and of tables: what it explains is known from rows only."""
 
@@ -105,6 +135,50 @@ def probabilistic_pca(rows, n_components, random_state, beta=1.0):
     encoder, decoder = _maps(start, share)
     spread = start.deviations**2 / max(beta, LEAST_NOISE)
     return ProbabilisticStart(**_prior(start, share, encoder, decoder, start.mean, noises, spread))
+
+
+def conditional_pca(rows, n_components, random_state, beta=1.0):
+    r"""Return probabilistic PCA of what the labels leave of the rows, as a `ConditionalStart`.
+
+    With c the coded label of a row, and W from the least squares of x on c,
+
+    .. math:: x \mid c \sim N(\mu + W^\top c + V (\Lambda - \beta \sigma^2)^{1/2} z, \sigma^2)
+
+    which is the most likely model that is linear in z and c.
+
+    Parameters
+    ----------
+    rows : LabelledRows
+    n_components : int, float or None
+        Resolved as PCA resolves it on what the labels leave.
+    """
+    effects, explained = _regression(rows)
+    start = probabilistic_pca(UntoldRows(rows, effects), n_components, random_state, beta)
+    left = np.where(start.column_weights > 0, start.scale**2, 0.0)
+    variance = left + explained
+    variance[variance <= rounding(len(rows), start.mean, variance)] = 0.0
+    total, scale = variance.sum() or 1.0, np.sqrt(np.where(variance > 0, variance, 1.0))
+    fields = asdict(start) | {
+        "scale": scale,
+        "column_weights": variance / total,
+        "encoder": start.encoder / start.scale * scale,
+        "unexplained": start.unexplained * left.sum() / total,
+        "effects": effects,
+    }
+    return ConditionalStart(**fields)
+
+
+def _regression(rows):
+    """Return the least squares of rows on their labels, and the variance they explain by column."""
+    n_features, n = rows.X.shape[1], len(rows)
+    mean = sum(weight @ chunk for chunk, weight in rows.chunks()) / n
+    labels = between = 0.0
+    for chunk, weight in rows.chunks():
+        x, c = np.hsplit(chunk - mean, [n_features])
+        labels = labels + (c * weight[:, None]).T @ c / n
+        between = between + (c * weight[:, None]).T @ x / n
+    effects = np.linalg.pinv(labels, rcond=LEAST_SHARE, hermitian=True) @ between
+    return effects, np.einsum("ij,ij->j", effects, between)
 
 
 def _noises(start, rows, beta):

@@ -57,6 +57,17 @@ class LinearStart:
     offset: np.ndarray
     noise_variance: float
 
+    @property
+    def units(self):
+        """What the rows that training reads are less, and what over that: mean and scale."""
+        return self.mean, self.scale
+
+    @property
+    def maps(self):
+        """From standardised rows to the whitened code, and back: a row for each input or unit."""
+        deviations = self.deviations[:, None]
+        return self.encoder / deviations, self.components * deviations / self.scale
+
     def first(self, k):
         """Return the start with the first ``k`` components: that of a smaller code."""
         if k == len(self.deviations):
@@ -82,7 +93,7 @@ def linear_start(rows, n_components, random_state):
             "Input X contains infinity or a value too large: the variance of its columns is beyond "
             "float64. Rescale X, for example with StandardScaler or RobustScaler."
         )
-    varies = variance > _rounding(len(rows), mean, variance)
+    varies = variance > rounding(len(rows), mean, variance)
     scale = np.sqrt(np.where(varies, variance, 1.0))
     weights = np.where(varies, variance, 0.0)
     axes, singular_values = _principal_axes(rows, mean, n_components, random_state)
@@ -215,7 +226,7 @@ def _moments(rows):
     return mean, total / len(rows), low, high
 
 
-def _rounding(n_samples, mean, variance):
+def rounding(n_samples, mean, variance):
     """Return the variance that rounding alone gives a constant column."""
     eps = np.finfo(np.float64).eps
     return n_samples * eps * variance + (n_samples * mean * eps) ** 2

@@ -8,7 +8,7 @@ from skae._params import check_parameters
 
 MOST = 2**31  # of a size that no weights vouch for
 
-# shapes, with k units of the code and p columns; those of the start may have more units
+# shapes, with k units of the code, p columns and m coded labels; those of the start may have more units
 ARRAYS = {
     "mean_": "p",
     "scale_": "p",
@@ -18,6 +18,8 @@ ARRAYS = {
     "activation_rate_": "k",
     "kl_per_component_": "k",
     "active_units_": "k",
+    "label_coef_": "mp",
+    "label_intercept_": "m",
 }
 START = {
     "mean": "p",
@@ -37,6 +39,7 @@ START = {
     "noises": "k",
     "spread": "k",
     "inertia": "k",
+    "effects": "mp",
 }
 POSITIVE = {"scale_", "_code_scale", "scale", "deviations", "noise_variance_"}  # are divided by
 UNLIKE_NUMBERS = {"explained_variance_ratio_"}  # that may say "not known"
@@ -58,6 +61,8 @@ OPTIONAL = {
     "activation_rate_",
     "kl_per_component_",
     "active_units_",
+    "label_coef_",
+    "label_intercept_",
     "_optimizer_state",
 }
 CONTAINERS = {"transform": ("default", "pandas", "polars", None)}  # of set_output
@@ -85,7 +90,7 @@ def check_state(estimator, weights):
         if name in state or name not in OPTIONAL:
             _check(isinstance(state[name], kind), name, state[name])
     check_tables(state)
-    sizes = {"p": estimator._width, "k": state["n_components_"]}
+    sizes = {"p": estimator._width, "k": state["n_components_"], "m": estimator._n_labels}
     for name, letters in ARRAYS.items():
         if name in state or name not in OPTIONAL:
             _check_array(name, state[name], letters, sizes)

@@ -125,9 +125,13 @@ class Tables:
             self._library, self._fields = library(frame), found
             other = [field.name for field in found if field.kind != NUMBER]
             if other:
+                asked = "categorical_features" in self.get_params(deep=False)
+                reason = (
+                    "categorical_features=None takes none for categories: take 'from_dtype', or"
+                )
+                reason = reason if asked else f"{type(self).__name__} takes numbers only:"
                 raise ValueError(
-                    f"The columns {other[:3]} are no numbers, and categorical_features=None takes "
-                    "none for categories: take 'from_dtype', or convert them."
+                    f"The columns {other[:3]} are no numbers, and {reason} convert them."
                 )
         elif self._fields is not None and len(found) == len(self._fields):
             refuse_other_kinds(self._fields, found, frame)

@@ -266,6 +266,9 @@ class AutoencoderNet(NeuralNet):
     def _next_rate(self):
         """Return the rate of the next step: a short rise, constant, and where asked for a fall."""
         self.steps_done += 1
+        return self._rate()
+
+    def _rate(self):
         rate = self.lr * min(1.0, self.steps_done / WARM_UP_STEPS)
         progress = self.steps_done / (self.steps_an_epoch * self.max_epochs)
         if progress > self.settings.decay_from:

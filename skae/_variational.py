@@ -1,7 +1,6 @@
 """The variational autoencoder."""
 
 import warnings
-from numbers import Integral
 
 import numpy as np
 from scipy import sparse
@@ -10,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae._base import BaseAutoencoder
 from skae._floor import FEWEST_ROWS
-from skae._params import AUTOENCODER, StrOptions, integer, private_random_state, real
+from skae._params import AUTOENCODER, StrOptions, count, integer, private_random_state, real
 from skae._probabilistic import (
     LogisticStart,
     ProbabilisticStart,
@@ -325,10 +324,13 @@ class VAETransformer(BaseAutoencoder):
             For ``n_draws`` below 1, values outside [0, 1] for the Bernoulli
             likelihood, and rows so far out that float64 does not hold it.
         """
-        n_draws = _count(n_draws, "n_draws")
+        n_draws = count(n_draws, "n_draws")
         X = self._check_known(X)
         self._check_holes(X)
         self._check_likelihood(X, self._built["likelihood"])
+        return self._bounds(X, n_draws)
+
+    def _bounds(self, X, n_draws):
         n_sets = -(-FEWEST_DRAWS // n_draws)
         shape = (n_sets * n_draws, self.n_components_)
         draws = np.random.RandomState(DRAW_SEED).standard_normal(shape)
@@ -364,7 +366,7 @@ class VAETransformer(BaseAutoencoder):
             float64; zeros and ones for the Bernoulli likelihood. The rows
             without noise are ``inverse_transform`` of standard normal codes.
         """
-        n_samples = _count(n_samples, "n_samples")
+        n_samples = count(n_samples, "n_samples")
         check_is_fitted(self)
         rng = private_random_state(random_state)
         codes = rng.standard_normal((n_samples, self.n_components_))
@@ -400,7 +402,7 @@ class VAETransformer(BaseAutoencoder):
         mean, std = self._posterior(self._check_known(X))
         rng = private_random_state(random_state)
         tables = []
-        for _ in range(_count(n_draws, "n_draws")):
+        for _ in range(count(n_draws, "n_draws")):
             codes = mean + std * rng.standard_normal(mean.shape).astype(mean.dtype)
             tables.append(self._filled(X, self._drawn_cells(codes, rng)))
         return tables
@@ -451,7 +453,8 @@ class VAETransformer(BaseAutoencoder):
 
         from skae.losses import DrawnDivergence
 
-        x = torch.from_numpy((self._wide(X) - self.mean_) / self.scale_).to(self.device_)
+        mean, scale = self._row_units()
+        x = torch.from_numpy((self._wide(X) - mean) / scale).to(self.device_)
         draws = torch.from_numpy(draws).to(x).expand(len(x), -1, -1)
         with torch.inference_mode():
             outputs = self.module_((x, draws))
@@ -645,9 +648,10 @@ class VAETransformer(BaseAutoencoder):
         from skae._architecture import divide_code
 
         module, square = module.double().eval(), 0.0
+        unit = start.units
         with torch.no_grad():
             for chunk, weight in rows.chunks():
-                x = (chunk - start.mean) / start.scale
+                x = (chunk - unit[0]) / unit[1]
                 mean, log_variance = module.posterior(torch.from_numpy(x).to(self.device_))
                 square = square + torch.from_numpy(weight).to(mean) @ (mean**2 + log_variance.exp())
             divide_code(module, (square / len(rows)).sqrt())
@@ -694,10 +698,3 @@ class VAETransformer(BaseAutoencoder):
             log_noise = max(log_noise, self.module_.LEAST_LOG_NOISE)
             unit = noise_unit(self._fitted_start(), self._blocks)
             self.noise_variance_ = unit * np.exp(log_noise)
-
-
-def _count(value, name):
-    """Return a number of things, at least one."""
-    if not isinstance(value, Integral) or value < 1:
-        raise ValueError(f"{name}={value!r} must be an int of at least 1.")
-    return int(value)

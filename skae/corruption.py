@@ -233,6 +233,31 @@ class Views:
 
 
 @dataclass(frozen=True)
+class Sparing:
+    """Leaves the last columns, labels, as they are.
+
+    Parameters
+    ----------
+    noise : object
+        What is done to rows and labels side by side.
+    n_labels : int
+    """
+
+    noise: object
+    n_labels: int
+
+    def begin(self, generator):
+        """Return what is done to a batch."""
+        corrupt = self.noise.begin(generator)
+
+        def spare(x):
+            n_features = x.shape[1] - self.n_labels
+            return torch.cat([corrupt(x)[:, :n_features], x[:, n_features:]], dim=1)
+
+        return spare
+
+
+@dataclass(frozen=True)
 class OwnNoise:
     """A user's noise: ``function(tensor, generator) -> tensor``."""
 

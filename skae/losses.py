@@ -53,6 +53,8 @@ class GaussianLikelihood(nn.Module):
     unit : float
         What ``exp(outputs.log_noise)`` is multiplied by to give the noise
         variance in the squared units of X.
+
+    Further columns of the target, labels, are not looked at.
     """
 
     def __init__(self, column_weights, unit):
@@ -62,6 +64,7 @@ class GaussianLikelihood(nn.Module):
 
     def forward(self, outputs, target):
         """Return nats of each row, of shape (..., n_samples)."""
+        target = target[..., : len(self.column_weights)]
         squares = (outputs.reconstruction - target).square() @ self.column_weights
         logarithms = len(self.column_weights) * outputs.log_noise + self.constant
         return 0.5 * (squares * torch.exp(-outputs.log_noise) + logarithms)
@@ -234,6 +237,24 @@ class ContrastiveError(nn.Module):
         other = torch.arange(2 * n, device=both.device).roll(n)
         nats = nn.functional.cross_entropy(likeness, other, reduction="none")
         return (nats[:n] + nats[n:]) / 2
+
+
+class Deception(nn.Module):
+    r"""How sure a discriminator is that codes are not drawn from the prior, in nats.
+
+    .. math:: \ell_i = -\log D(z_i) = \log(1 + e^{-a_i})
+
+    with a the logits: the loss of a generator that does not saturate
+    (Goodfellow et al., Generative adversarial nets, 2014,
+    https://arxiv.org/abs/1406.2661). The discriminator changes with every
+    step, so held-out rows are not judged by it: there the loss is zero.
+    """
+
+    def forward(self, outputs, target):
+        """Return nats of each row, of shape (n_samples,)."""
+        if not self.training:
+            return torch.zeros_like(outputs.realness)
+        return nn.functional.softplus(-outputs.realness)
 
 
 class Objective(nn.Module):

@@ -229,6 +229,10 @@ class Autoencoder(nn.Module):
         """Return the code of ``x``."""
         return self.encoder(self.inputs(x))
 
+    def told(self, code, x):
+        """Return what the decoder gets for codes of ``x``."""
+        return code
+
     def forward(self, x, mask=None):
         """Return the reconstruction of ``x`` and its code; a mask says what of the code is used."""
         code = self.encode(x)
@@ -309,13 +313,36 @@ class VariationalAutoencoder(Autoencoder):
             draws = draws.transpose(0, 1)
         mean, log_variance = self.posterior(x)
         code = torch.addcmul(mean, (0.5 * log_variance).exp(), draws)
-        reconstruction = self.decoder(code.flatten(0, -2)).unflatten(0, code.shape[:-1])
+        told = self.told(code, x).flatten(0, -2)
+        reconstruction = self.decoder(told).unflatten(0, code.shape[:-1])
         log_noise = self.noise_of_whole().clamp(min=self.LEAST_LOG_NOISE)
         return VariationalOutputs(reconstruction, code, mean, log_variance, draws, log_noise)
 
     def noise_of_whole(self):
         """Return the logarithm of the noise about rows made from the whole code."""
         return self.log_noise
+
+
+class ConditionalAutoencoder(VariationalAutoencoder):
+    """A variational autoencoder of rows whose last columns are labels that both halves are told.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Maps (n_samples, n_features + n_labels) to (n_samples, 2 * n_components).
+    decoder : nn.Module
+        Maps (n_samples, n_components + n_labels) to (n_samples, n_features).
+    n_labels : int
+    """
+
+    def __init__(self, encoder, decoder, n_labels):
+        super().__init__(encoder, decoder)
+        self.n_labels = n_labels
+
+    def told(self, code, x):
+        """Return codes with the labels of ``x`` beside them."""
+        labels = x[:, x.shape[1] - self.n_labels :]
+        return torch.cat([code, labels.expand(*code.shape[:-1], -1)], dim=-1)
 
 
 class OrderedVariationalAutoencoder(VariationalAutoencoder):
@@ -385,6 +412,36 @@ class OrderedVariationalAutoencoder(VariationalAutoencoder):
         log_noise = self.log_noise[lengths - 1].clamp(min=self.LEAST_LOG_NOISE)
         rows = rows.unflatten(0, code.shape[:-1])
         return VariationalOutputs(rows, code, mean, log_variance, draws, log_noise)
+
+
+class AdversarialOutputs(NamedTuple):
+    """Reconstruction, code, and how much the code looks like the prior's: a logit a row."""
+
+    reconstruction: torch.Tensor
+    code: torch.Tensor
+    realness: torch.Tensor
+
+
+class AdversarialAutoencoder(Autoencoder):
+    """An autoencoder with a discriminator of its codes, which training alone needs.
+
+    Parameters
+    ----------
+    encoder, decoder : nn.Module
+        As in `Autoencoder`.
+    discriminator : nn.Module
+        Maps (n_samples, n_components) to (n_samples, 1): logits of being drawn
+        from the prior.
+    """
+
+    def __init__(self, encoder, decoder, discriminator):
+        super().__init__(encoder, decoder)
+        self.discriminator = discriminator
+
+    def forward(self, x, mask=None):
+        """Return the `AdversarialOutputs`; a mask says what of the code the decoder gets."""
+        reconstruction, code = super().forward(x, mask)
+        return AdversarialOutputs(reconstruction, code, self.discriminator(code)[:, 0])
 
 
 class SlopedOutputs(NamedTuple):

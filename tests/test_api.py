@@ -31,6 +31,9 @@ TABLES = ["categorical_features", "min_frequency", "column_weights"]
 USUAL = [*NETWORK, "whiten", *OWN, "ordered", *TABLES, *TRAINING]
 
 ESTIMATORS = {
+    "AdversarialAutoencoder": [
+        "adversarial_weight", *NETWORK, *OWN, "ordered", *TABLES, *TRAINING
+    ],
     "AutoencoderTransformer": [
         *NETWORK, "tied_weights", "pretraining", "whiten", *OWN, "ordered", *TABLES, *TRAINING
     ],
@@ -39,6 +42,7 @@ ESTIMATORS = {
         "reconstruction_weight", "batch_size", "learning_rate_init", "optimizer", "max_iter",
         "warm_start", "callbacks", "skorch_params", "checkpoint", "device", "verbose", "random_state",
     ],
+    "ConditionalVAE": ["beta", "kl_warmup", *NETWORK, *TRAINING],
     "ContrastiveEncoder": [
         "noise_level", "temperature", *NETWORK, "whiten", *TABLES[:2], *TRAINING
     ],
@@ -73,12 +77,12 @@ FUNCTIONS = {
 }
 SUBMODULES = {
     "skae.corruption": """Draws GaussianNoise Hiding Jitter MaskingNoise Moments OwnNoise SaltAndPepperNoise
-        SwapNoise Views""",
+        Sparing SwapNoise Views""",
     "skae.inspection": "ComponentCurveDisplay",
-    "skae.losses": """ActivationRate BernoulliLikelihood Contraction ContrastiveError DrawnDivergence GaussianLikelihood
+    "skae.losses": """ActivationRate BernoulliLikelihood Contraction ContrastiveError Deception DrawnDivergence GaussianLikelihood
         Objective RelativeSize SquaredError""",
     "skae.metrics": "explained_share mode_coverage reconstruction_score",
-    "skae.nn": """Autoencoder Confined ContrastiveNetwork Gate Linear MLP OrderedVariationalAutoencoder Outputs PrefixDecoder Projections Residual ShrunkResidual
+    "skae.nn": """AdversarialAutoencoder AdversarialOutputs Autoencoder ConditionalAutoencoder Confined ContrastiveNetwork Gate Linear MLP OrderedVariationalAutoencoder Outputs PrefixDecoder Projections Residual ShrunkResidual
         SlopedAutoencoder SlopedOutputs VariationalAutoencoder VariationalOutputs code_and_slopes""",
 }
 

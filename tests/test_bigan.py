@@ -12,8 +12,8 @@ from sklearn.svm import SVC
 
 import skae
 from skae import BiGANTransformer
-from skae._bigan_training import AdversarialLoss, BiganNet
 from skae._batches import StandardisedRows
+from skae._bigan_training import AdversarialLoss, BiganNet
 from skae._rows import Rows
 from skae._training import Settings
 from skae.losses import SquaredError

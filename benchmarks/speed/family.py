@@ -17,13 +17,19 @@ from skae._base import BaseAutoencoder
 from skae._rows import Rows
 
 HIDDEN = (64,)
+OTHERS = (
+    skae.AdversarialAutoencoder,
+    skae.BiGANTransformer,
+    skae.ConditionalVAE,
+    skae.ConvolutionalAutoencoder,
+    skae.RecurrentAutoencoder,
+)
 ESTIMATORS = [
     kind
     for kind in (getattr(skae, name) for name in skae.__all__)
     if issubclass(kind, BaseAutoencoder)
     # those with networks and losses of their own are left out
-    and kind
-    not in (skae.BiGANTransformer, skae.ConvolutionalAutoencoder, skae.RecurrentAutoencoder)
+    and kind not in OTHERS
 ]
 
 

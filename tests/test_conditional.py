@@ -1,0 +1,356 @@
+"""Laws of ConditionalVAE: it starts at a mean for each label and PCA of the rest, and draws to order."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_digits, load_iris, load_wine
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+import skae
+from skae import ConditionalVAE, VAETransformer
+
+quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def linear(k, **changes):
+    return ConditionalVAE(k, hidden_layer_sizes=(), **changes)
+
+
+def small(k=2, **changes):
+    settings = {"hidden_layer_sizes": (8,), "early_stopping": False, "max_iter": 3}
+    return ConditionalVAE(k, random_state=0, **settings | changes)
+
+
+@pytest.fixture(scope="module")
+def images():
+    X, y = load_digits(return_X_y=True)
+    return train_test_split(X / 16, y, test_size=0.3, random_state=0)
+
+
+@pytest.fixture(scope="module")
+def vae(images):
+    return ConditionalVAE(8, random_state=0).fit(images[0], images[2])
+
+
+@pytest.fixture(scope="module")
+def wine():
+    X, y = load_wine(return_X_y=True)
+    return StandardScaler().fit_transform(X), y
+
+
+@pytest.fixture(scope="module")
+def diabetes():
+    frame, y = load_diabetes(return_X_y=True, as_frame=True)
+    labels = pd.DataFrame({"sex": np.where(frame.pop("sex") > 0, "a", "b"), "y": y.astype(float)})
+    return StandardScaler().fit_transform(frame), labels
+
+
+# the laws -----------------------------------------------------------------------------------------
+
+
+def test_samples_are_of_the_class_that_was_asked_for(vae, images):
+    X, _, y, _ = images
+    svc = SVC().fit(X, y)
+    for digit in range(10):
+        samples = vae.sample(200, y=digit, random_state=digit)
+        assert np.mean(svc.predict(samples) == digit) >= 0.85
+
+
+def test_rows_and_labels_are_as_likely_as_the_rows_alone(vae, images):
+    X, X_test, y, y_test = images
+    assert vae.best_iter_ > 0
+    log_shares = np.log(np.bincount(y) / len(y))
+    joint = vae.score_samples(X_test, y_test) + log_shares[y_test]
+    alone = VAETransformer(8, random_state=0).fit(X).score_samples(X_test)
+    gain = joint - alone
+    assert gain.mean() > -2 * gain.std() / np.sqrt(len(gain))
+
+
+def test_the_style_of_a_row_goes_with_any_label(vae, images):
+    """The same codes in other digits are taken for those."""
+    X, X_test, y, _ = images
+    svc, style = SVC().fit(X, y), vae.transform(X_test, images[3])
+    hits = [svc.predict(vae.inverse_transform(style, digit)) == digit for digit in range(10)]
+    assert np.mean(hits) > 0.85
+
+
+# the start ----------------------------------------------------------------------------------------
+
+
+def dummies(labels):
+    return pd.get_dummies(labels).to_numpy(float)
+
+
+@pytest.mark.parametrize("k", [1, 4])
+@pytest.mark.parametrize("kind", ["classes", "number", "both"])
+def test_starts_at_a_linear_model_of_the_label_and_pca_of_the_rest(diabetes, kind, k):
+    X, labels = diabetes
+    labels = {"classes": labels["sex"], "number": labels["y"], "both": labels}[kind]
+    told = dummies(labels) if kind != "number" else labels.to_numpy()[:, None]
+    rest = X - LinearRegression().fit(told, X).predict(told)
+    pca = PCA(k).fit(rest)
+    model = linear(k).fit(X, labels)
+    np.testing.assert_allclose(
+        model.score_samples(X, labels, 1), pca.score_samples(rest), rtol=1e-6
+    )
+    assert model.noise_variance_ == pytest.approx(pca.noise_variance_)
+    untrained = small(k, hidden_layer_sizes=(16,), learning_rate_init=1e-30, max_iter=1, alpha=0)
+    difference = untrained.fit(X, labels).score_samples(X, labels, 1) - pca.score_samples(rest)
+    assert abs(difference.mean()) < 1e-3 * X.shape[1]
+
+
+@quiet
+def test_the_floor_is_the_linear_model_on_held_out_rows(images):
+    X, X_test, y, y_test = images
+    model = ConditionalVAE(4, random_state=0, max_iter=1, n_iter_no_change=5)
+    model.fit(X, y, X_val=X_test, y_val=y_test)
+    bound = linear(4).fit(X, y).score_samples(X_test, y_test, 1).mean()
+    assert model.pca_score_ == pytest.approx(bound, abs=1e-3 * 64)
+
+
+@quiet
+def test_gaussian_classes_are_left_at_the_start():
+    rng = np.random.default_rng(0)
+    y = rng.integers(3, size=300)
+    X = rng.normal(size=(3, 6))[y] + rng.normal(size=(300, 6)) @ rng.normal(size=(6, 6))
+    model = ConditionalVAE(2, random_state=0).fit(X, y)
+    assert model.best_iter_ == 0
+    np.testing.assert_allclose(
+        model.score_samples(X, y), linear(2).fit(X, y).score_samples(X, y), rtol=1e-6
+    )
+
+
+def test_samples_of_a_number_follow_it(diabetes):
+    X, labels = diabetes
+    y = labels["y"].to_numpy()
+    model = linear(2).fit(X, y)
+    expected = LinearRegression().fit(y[:, None], X)
+    for value in (y.min(), y.max()):
+        mean = model.sample(20_000, y=value, random_state=0).mean(axis=0)
+        np.testing.assert_allclose(mean, expected.predict([[value]])[0], atol=0.05)
+
+
+def test_without_a_label_samples_are_like_the_rows(wine):
+    X, y = wine
+    samples = linear(4).fit(X, y).sample(100_000, random_state=0)
+    np.testing.assert_allclose(samples.mean(axis=0), X.mean(axis=0), atol=0.03)
+    np.testing.assert_allclose(samples.std(axis=0), X.std(axis=0), atol=0.15)
+
+
+# labels -------------------------------------------------------------------------------------------
+
+
+@quiet
+def test_names_of_classes_do_not_matter(wine):
+    X, y = wine
+    names = np.array(["barolo", "grignolino", "nebbiolo"])
+    codes = small().fit(X, y).transform(X, y)
+    for labels in (names[y], names[y].astype(object), pd.Series(names[y], dtype="category"),
+                   list(names[y]), pl.DataFrame({"wine": names[y]}), y.astype(str)):  # fmt: skip
+        model = small().fit(X, labels)
+        np.testing.assert_array_equal(model.transform(X, labels), codes)
+    assert model.classes_.tolist() == ["0", "1", "2"]
+    assert model.sample(3, y="2").shape == model.sample(3, y=["2", "0", "1"]).shape == X[:3].shape
+
+
+def test_floats_are_numbers_and_each_column_has_its_kind(wine, diabetes):
+    X, y = wine
+    assert linear(2).fit(X, y.astype(float)).classes_ is None
+    assert linear(2).fit(X, pd.Series(y, dtype="Float64")).classes_ is None
+    assert linear(2).fit(X, pl.Series(y).cast(pl.Float32)).classes_ is None
+    assert linear(2).fit(X, pd.Series(y, dtype="Int64")).classes_.tolist() == [0, 1, 2]
+    assert linear(2).fit(X, y > 0).classes_.tolist() == [False, True]
+    X, labels = diabetes
+    model = linear(2).fit(X, labels)
+    assert model.classes_[0].tolist() == ["a", "b"]
+    assert model.classes_[1] is None
+    for one in (["a", 100.0], labels[:1], [["a", 100.0]]):
+        assert model.sample(5, y=one).shape == (5, X.shape[1])
+    np.testing.assert_array_equal(
+        model.inverse_transform(np.zeros((2, 2)), ["a", 90.0]),
+        model.inverse_transform(np.zeros((2, 2)), [["a", 90.0], ["a", 90.0]]),
+    )
+
+
+def test_inferred_labels_are_mostly_right(vae, images, diabetes):
+    _, X, _, y = images
+    given, inferred = vae.transform(X, y), vae.transform(X)
+    assert np.mean((given == inferred).all(axis=1)) > 0.93
+    assert vae.score(X) > vae.score(X, y) - 0.02
+    X, labels = diabetes
+    model = linear(2).fit(X, labels["y"])
+    inferred = X @ model.label_coef_.T + model.label_intercept_
+    assert np.corrcoef(inferred[:, 0], labels["y"])[0, 1] > 0.65
+
+
+@quiet
+def test_in_a_pipeline(images):
+    X, X_test, y, y_test = images
+    model = make_pipeline(StandardScaler(), small(16), SVC()).fit(X, y)
+    assert model.score(X_test, y_test) > 0.5
+    scaled = StandardScaler().fit_transform(X)
+    np.testing.assert_array_equal(
+        small().fit_transform(scaled, y), small().fit(scaled, y).transform(scaled)
+    )
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        ("wine", "y has the class 'wine', which fit did not see: expected one of 0, 1, 2. Fit"),
+        ([0, 1, 7, 1], "y has the class 7"),
+        ([0, 1], "y has 2 labels for 4 rows: pass one for each row, or a single one"),
+        ([0, None, 1, 2], "y has 1 missing labels .NaN or None. in column 0, the first in row 1"),
+        (np.zeros((4, 2), int), "y has 2 columns, but the labels of the fit have 1"),
+        (np.zeros((4, 1, 1), int), r"y has the shape \(4, 1, 1\)"),
+    ],
+)
+def test_labels_that_are_refused(wine, y, message):
+    model = linear(2).fit(*wine)
+    X = wine[0][:4]
+    for use in (lambda: model.transform(X, y), lambda: model.sample(4, y=y),
+                lambda: model.inverse_transform(np.zeros((4, 2)), y)):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            use()
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (None, "requires y to be passed"),
+        ([0.0, np.nan, 1.0, 2.0], "y has 1 missing labels"),
+        ([0.0, np.inf, 1.0, 2.0], "y has infinite numbers in column 0"),
+        ([0, 1, 0], "inconsistent numbers of samples"),
+        (np.array(["a", 1, "b", 2], object), "classes of several types .int, str.: convert"),
+    ],
+)
+def test_labels_that_fit_refuses(wine, y, message):
+    with pytest.raises(ValueError, match=message):
+        linear(2).fit(wine[0][:4], y)
+
+
+def test_held_out_rows_want_labels(wine):
+    with pytest.raises(ValueError, match="X_val comes without labels: pass y_val"):
+        linear(2).fit(*wine, X_val=wine[0])
+
+
+def test_strings_where_numbers_were(diabetes):
+    model = linear(2).fit(diabetes[0], diabetes[1]["y"])
+    with pytest.raises(ValueError, match="y has 'tall' where the labels of the fit are numbers"):
+        model.sample(y="tall")
+
+
+def test_rows_are_complete_numbers(wine):
+    X, y = wine
+    model = linear(2).fit(X, y)
+    hole = np.where(np.arange(X.size).reshape(X.shape) == 20, np.nan, X)
+    for use in (lambda: linear(2).fit(hole, y), lambda: model.transform(hole),
+                lambda: small(max_iter=1, early_stopping=True).fit(X, y, X_val=hole, y_val=y)):  # fmt: skip
+        with pytest.raises(ValueError, match="missing cells.*VAETransformer"):
+            use()
+    frame = pd.DataFrame(X[:, :3]).add_prefix("c").assign(colour="red")
+    with pytest.raises(ValueError, match=r"\['colour'\] are no numbers.*convert them"):
+        linear(2).fit(frame, y)
+    assert not hasattr(model, "impute")
+    assert not hasattr(model, "truncate")
+
+
+# a good citizen -----------------------------------------------------------------------------------
+
+
+@quiet
+def test_one_row_and_a_batch_agree_in_both_precisions(vae, images):
+    _, X, _, y = images
+    codes = vae.transform(X, y)
+    one_by_one = np.vstack([vae.transform(X[i : i + 1], y[i]) for i in range(20)])
+    np.testing.assert_allclose(one_by_one, codes[:20], rtol=1e-12, atol=1e-12)
+    low = vae.transform(X.astype(np.float32), y)
+    assert low.dtype == vae.inverse_transform(low, y).dtype == np.float32
+    np.testing.assert_allclose(low, codes, atol=1e-4)
+    error = vae.reconstruction_error(X, y, per_feature=True)
+    np.testing.assert_allclose(error, (X - vae.reconstruct(X, y)) ** 2)
+    np.testing.assert_allclose(vae.reconstruction_error(X, y), error.sum(axis=1))
+    np.testing.assert_allclose(vae.score(X, y), 1 - error.sum() / X.var(axis=0).sum() / len(X))
+    np.testing.assert_array_equal(vae.transform_distribution(X, y)[0], codes)
+    assert len(vae.score_by_column(X, y)) == 64
+
+
+def test_the_way_between_two_rows_has_their_reconstructions_at_its_ends(vae, images):
+    X, y = images[1][:2], images[3][:2]
+    for path in ("linear", "spherical"):
+        way = vae.interpolate(*X, n_steps=5, path=path, y=y)
+        np.testing.assert_allclose(way[[0, -1]], vae.reconstruct(X, y), atol=1e-10)
+
+
+@quiet
+@pytest.mark.parametrize(
+    "changes", [{}, {"linear_path": None}, {"max_iter": 30, "early_stopping": True}]
+)
+def test_copies_and_files_are_equal_to_the_bit(images, changes, tmp_path):
+    X, X_test, y, _ = images
+    names = np.array(list("abcdefghij"))
+    model = clone(small(**changes)).fit(X[:600], names[y[:600]])
+    skae.save(model, tmp_path / "model.skae")
+    code = model.transform(X_test)
+    assert b"torch." not in pickle.dumps(model.__getstate__())
+    for same in (pickle.loads(pickle.dumps(model)), skae.load(tmp_path / "model.skae")):
+        np.testing.assert_array_equal(same.transform(X_test), code)
+        np.testing.assert_array_equal(
+            same.sample(9, random_state=1), model.sample(9, random_state=1)
+        )
+        np.testing.assert_array_equal(same.score_samples(X_test), model.score_samples(X_test))
+        assert same.classes_.tolist() == names.tolist()
+    again = clone(model).fit(X[:600], names[y[:600]])
+    np.testing.assert_array_equal(again.transform(X_test), code)
+
+
+@quiet
+def test_rows_of_weight_zero_are_left_out(wine):
+    X, y = wine
+    weight = (y < 2).astype(float)
+    weighted = small().fit(X, y, sample_weight=weight)
+    assert weighted.classes_.tolist() == [0, 1]
+    alone = small().fit(X[y < 2], y[y < 2])
+    np.testing.assert_allclose(weighted.components_, alone.components_, atol=1e-5)
+
+
+@quiet
+def test_sparse_rows_are_as_dense_ones(images):
+    X, _, y, _ = images
+    dense, thin = small().fit(X[:300], y[:300]), small().fit(sparse.csr_matrix(X[:300]), y[:300])
+    codes = thin.transform(sparse.csr_matrix(X[300:400]), y[300:400])
+    np.testing.assert_allclose(codes, dense.transform(X[300:400], y[300:400]), atol=1e-6)
+    assert thin.reconstruct(sparse.csr_matrix(X[300:400])).shape == (100, 64)
+
+
+@quiet
+def test_streams_and_warm_starts(images):
+    X, X_test, y, y_test = images
+    stream = small(8)
+    for first in range(0, 1200, 400):
+        stream.partial_fit(X[first : first + 400], y[first : first + 400])
+    assert stream.score_samples(X_test, y_test).mean() > 0
+    with pytest.raises(ValueError, match="the class 10, which fit did not see"):
+        stream.partial_fit(X[:10], np.arange(1, 11))
+    warm = small(8, warm_start=True).fit(X, y)
+    before = warm.score_samples(X_test, y_test).mean()
+    assert warm.fit(X, y).score_samples(X_test, y_test).mean() > before - 0.5
+
+
+def test_frames(wine):
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    model = small().set_output(transform="pandas").fit(X, y)
+    code = model.transform(X, y)
+    assert list(code.columns) == ["conditionalvae0", "conditionalvae1"]
+    for back in (model.inverse_transform(code, y), model.reconstruct(X), model.sample(3, y=2)):
+        assert list(back.columns) == list(X.columns)
