@@ -282,7 +282,7 @@ class BaseEncoder(
                 "remember: leave one of them out."
             )
         going_on = _arrays(self.module_.state_dict()) if warm else None
-        parts = (part and (part.X, part.index, part.weight) for part in (rows, held_out))
+        parts = (part and part.content for part in (rows, held_out))
         return Checkpoint(self.checkpoint, key(self, *parts, going_on))
 
     @fit_context

@@ -135,6 +135,11 @@ class LabelledRows(Rows):
         self.labels = labels.astype(rows.X.dtype, copy=False)
 
     @property
+    def content(self):
+        """All that tells these rows from others."""
+        return *super().content, self.labels
+
+    @property
     def width(self):
         """Number of columns of the rows that are read."""
         return self.X.shape[1] + self.labels.shape[1]

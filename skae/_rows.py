@@ -47,6 +47,11 @@ class Rows:
         return Rows(self.X, self.index[places], self._all_weight, self.blocks)
 
     @property
+    def content(self):
+        """All that tells these rows from others."""
+        return self.X, self.index, self.weight
+
+    @property
     def width(self):
         """Number of columns of the rows that are read."""
         return self.X.shape[1] if self.blocks is None else self.blocks.width

@@ -40,6 +40,13 @@ def fitted(kind, X, y, **changes):
     return small(kind, np.shape(X)[1], **changes).fit(X, y)
 
 
+def decoded(model, code, y):
+    """Return the rows of codes; one estimator asks for their labels."""
+    return model.inverse_transform(
+        *((code, y) if "Conditional" in name_of(type(model)) else (code,))
+    )
+
+
 def labelled_digits(n_rows=150):
     """Return rows of 64 columns, and labels."""
     X, y = load_digits(return_X_y=True)

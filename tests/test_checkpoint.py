@@ -29,7 +29,7 @@ KINDS = [
     for kind in (getattr(skae, name) for name in skae.__all__)
     if hasattr(kind, "get_params") and "checkpoint" in kind().get_params()
 ]
-X = load_digits().data[:700]
+X, Y = load_digits().data[:700], load_digits().target[:700]
 FEW = X[:200]  # five folds and a last training
 
 
@@ -107,10 +107,19 @@ def test_killed_fits_end_at_the_same_bits(name, n_epochs, tmp_path, monkeypatch)
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_estimator_goes_on(kind, tmp_path, monkeypatch):
     params = {"n_components": 2, "max_iter": 3, "random_state": 0}
-    whole = kind(**params).fit(X)
+    params["max_iter"] = 5 if kind is skae.BiGANTransformer else 3  # all others go on on all rows
+    whole = kind(**params).fit(X, Y)
     path = str(tmp_path / "fit.state")
-    assert killed_after(2, monkeypatch, kind(**params, checkpoint=path), X)
-    assert_same(kind(**params, checkpoint=path).fit(X), whole)
+    assert killed_after(2, monkeypatch, kind(**params, checkpoint=path), X, y=Y)
+    assert_same(kind(**params, checkpoint=path).fit(X, Y), whole)
+
+
+def test_other_labels_are_another_fit(tmp_path, monkeypatch):
+    path = tmp_path / "fit.state"
+    cvae = skae.ConditionalVAE(2, max_iter=3, random_state=0, checkpoint=path)
+    assert killed_after(2, monkeypatch, cvae, X, y=Y)
+    with pytest.warns(UserWarning, match="other data, parameters or versions"):
+        cvae.fit(X, Y[::-1])
 
 
 def test_without_a_seed_the_killed_fits_seed_goes_on(tmp_path, monkeypatch):
@@ -203,10 +212,9 @@ def test_a_full_disk_does_not_end_a_fit(tmp_path, monkeypatch):
 def test_pipelines_with_a_checkpoint(tmp_path):
     from sklearn.pipeline import make_pipeline
 
-    y = load_digits().target[:700]
     ae = AutoencoderTransformer(3, max_iter=3, checkpoint=tmp_path / "f")
-    model = make_pipeline(ae, LogisticRegression(max_iter=1000)).fit(X, y)
-    assert model.score(X, y) > 0.3
+    model = make_pipeline(ae, LogisticRegression(max_iter=1000)).fit(X, Y)
+    assert model.score(X, Y) > 0.3
 
 
 # Ctrl-C -------------------------------------------------------------------------------------------

@@ -11,7 +11,17 @@ import joblib
 import numpy as np
 import pytest
 import torch
-from family import CODING, GIVING_BACK, PUBLIC, TRAINED, fitted, labelled_digits, name_of, small
+from family import (
+    CODING,
+    GIVING_BACK,
+    PUBLIC,
+    TRAINED,
+    decoded,
+    fitted,
+    labelled_digits,
+    name_of,
+    small,
+)
 
 import skae
 
@@ -118,7 +128,7 @@ def calls(model):
         "fit": lambda: small(type(model)).fit(X, Y),
         "fit_transform": lambda: small(type(model)).fit_transform(X, Y),
         "partial_fit": lambda: pickle.loads(pickle.dumps(model)).partial_fit(X, Y),
-        "inverse_transform": lambda: model.inverse_transform(code),
+        "inverse_transform": lambda: decoded(model, code, Y),
         "interpolate": lambda: model.interpolate(X[0], X[1]),
         "sample": lambda: model.sample(4),
         "score": lambda: model.score(X, Y),
