@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTHON312 ?= python3.12
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench-speed bench-quality benchmark benchmark-check benchmark-report clean
+.PHONY: demo test test-oldest lint bench-speed bench-quality benchmark benchmark-check benchmark-report clean
 
 # The environment: made once, made again when what it installs changes.
 .venv/installed: pyproject.toml constraints.txt
@@ -45,6 +45,16 @@ lint: .venv/installed
 test: .venv/installed lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 
+# The same tests with the oldest releases that pyproject.toml admits.
+.venv-oldest/installed: pyproject.toml constraints-oldest.txt
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-oldest.txt torch
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-oldest.txt --editable '.[plot,test]'
+	touch $@
+
+test-oldest: .venv-oldest/installed
+	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest --numprocesses auto
+
 bench-speed: .venv/benchmarks
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.speed.family
@@ -79,4 +89,4 @@ benchmark-check: .venv/benchmarks
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.contest.check --speed
 
 clean:
-	rm -rf .venv .venv-rivals .venv-encdr build *.egg-info
+	rm -rf .venv .venv-oldest .venv-rivals .venv-encdr build *.egg-info
