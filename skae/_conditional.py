@@ -504,7 +504,7 @@ class ConditionalVAE(VAETransformer):
             From the reconstruction of ``a`` to that of ``b``.
         """
         (on_path, share), (on_line, _) = way(n_steps, path), way(n_steps, "linear")
-        ends = self._told(np.vstack([np.ravel(a), np.ravel(b)]), y)
+        ends = self._beside(self._ends(a, b), y)
         codes, labels = self._encode(ends), ends[:, self.n_features_in_ :]
         between = np.hstack([on_path(*codes, share), on_line(*labels, share)])
         return self._give(self._decode(between.astype(ends.dtype)))
@@ -516,7 +516,10 @@ class ConditionalVAE(VAETransformer):
 
     def _told(self, X, y):
         """Return rows with their labels, or inferred ones, beside them."""
-        X = self._check_known(X)
+        return self._beside(self._check_known(X), y)
+
+    def _beside(self, X, y):
+        """Return checked rows with their labels, or inferred ones, beside them."""
         if y is None:
             scores = X @ self.label_coef_.T.astype(X.dtype)
             return beside(X, self._labels.nearest(scores + self.label_intercept_))

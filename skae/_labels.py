@@ -184,14 +184,31 @@ def columns_of(y):
     """Return the columns of labels as arrays."""
     frame = as_frame(y.to_frame() if hasattr(y, "to_frame") else y)
     if frame is not None:
-        return [np.asarray(column.to_numpy()) for column in frame.iter_columns()]
-    y = np.atleast_1d(np.asarray(y))
+        return [_typed(np.asarray(column.to_numpy())) for column in frame.iter_columns()]
+    y = np.atleast_1d(_array(y))
     if y.ndim > 2 or y.size == 0:
         raise ValueError(
             f"y has the shape {y.shape}: expected labels of shape (n_samples,) or "
             "(n_samples, n_columns)."
         )
-    return list(y.T) if y.ndim == 2 else [y]
+    return list(map(_typed, y.T if y.ndim == 2 else [y]))
+
+
+def _array(y):
+    """Return labels as an array; of a list, numpy would make strings of all beside a string."""
+    array = np.asarray(y)
+    if isinstance(y, np.ndarray) or array.dtype.kind != "U":
+        return array
+    objects = np.asarray(y, dtype=object)
+    return array if all(isinstance(label, str) for label in objects.flat) else objects
+
+
+def _typed(column):
+    """Return a column of objects in the one type of numbers that they have, where they do."""
+    if column.dtype != object:
+        return column
+    typed = pd.Series(column, dtype=object).infer_objects().to_numpy()
+    return typed if typed.dtype.kind in "biuf" else column
 
 
 def _complete(column, j):
