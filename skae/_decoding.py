@@ -177,6 +177,7 @@ class Decoding:
 
     def _codes_of_ends(self, a, b):
         """Return the codes of two rows."""
+        check_is_fitted(self)
         if self._blocks is not None:
             return np.vstack([self._encode(self._check_known(one_row(end))) for end in (a, b)])
         return self._encode(self._ends(a, b))

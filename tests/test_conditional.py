@@ -10,6 +10,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
@@ -316,8 +317,10 @@ def test_rows_of_a_frame_have_ways_between_them(wine):
     model, plain = linear(2).fit(frame, y), linear(2).fit(X, y)
     for a, b in [(frame.iloc[0], frame.iloc[9]), (frame[:1], frame[9:10]), (X[0], X[9])]:
         np.testing.assert_array_equal(model.interpolate(a, b), plain.interpolate(X[0], X[9]))
-    with pytest.raises(ValueError, match="have 5 features.*expecting 13"):
+    with pytest.raises(ValueError, match=r"have 5 features.*expecting 13"):
         model.interpolate(X[0, :5], X[9, :5])
+    with pytest.raises(NotFittedError):
+        small().interpolate(X[0], X[9])
 
 
 @quiet
