@@ -108,6 +108,9 @@ class ConditionalVAE(VAETransformer):
     is mostly left to the label. A classifier behind it does worse than behind
     `VAETransformer`.
 
+    ``Pipeline.inverse_transform`` and `skae.metrics.reconstruction_score` have
+    no labels to give: call ``inverse_transform`` itself, and search by ``score``.
+
     References
     ----------
     K. Sohn, H. Lee, X. Yan. Learning structured output representation using
