@@ -97,6 +97,12 @@ class ConditionalVAE(VAETransformer):
         For y with missing entries or, after ``fit``, unknown classes; for X
         with missing cells or categories: its columns are complete numbers.
 
+    Warns
+    -----
+    UserWarning
+        If there are so many integers in y that they look like numbers, and as
+        `VAETransformer` does.
+
     See Also
     --------
     VAETransformer : Without labels; tables with categories and missing cells.

@@ -1,5 +1,6 @@
 """Labels of rows: classes and numbers as columns that a network is told."""
 
+import warnings
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ from skae._frames import as_frame
 from skae._rows import Rows
 
 SHOWN = 10  # classes in a message
+MANY, FEW = 20, 5  # more classes than this, with fewer rows each, look like numbers
 ROUNDING = 1e-6  # of shares that sum to one
 
 
@@ -227,12 +229,20 @@ def _complete(column, j):
 def _sorted(column):
     """Return the classes of a column."""
     try:
-        return np.unique(column)
+        known = np.unique(column)
     except TypeError:
         kinds = sorted({type(value).__name__ for value in column.tolist()})
         raise ValueError(
             f"y has classes of several types ({', '.join(kinds)}): convert them to one, such as str."
         ) from None
+    if column.dtype.kind in "iu" and len(known) > max(MANY, len(column) / FEW):
+        warnings.warn(
+            f"y has {len(known)} integers in {len(column)} rows, and each is taken for a class of "
+            "its own: where they are numbers, pass y.astype(float).",
+            UserWarning,
+            stacklevel=2,
+        )
+    return known
 
 
 def _numbers(column):

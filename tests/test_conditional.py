@@ -201,6 +201,12 @@ def test_columns_of_lists_and_object_arrays_have_their_kinds_too(wine):
         linear(2).fit(X, ["a", 1] * 89)
 
 
+def test_integers_that_look_like_numbers_are_told_of(diabetes):
+    X, labels = diabetes
+    with pytest.warns(UserWarning, match=r"214 integers in 442 rows.*y\.astype\(float\)"):
+        linear(2).fit(X, labels["y"].astype(int))
+
+
 def test_inferred_labels_are_mostly_right(vae, images, diabetes):
     _, X, _, y = images
     given, inferred = vae.transform(X, y), vae.transform(X)
