@@ -48,10 +48,17 @@ class AdversarialNet(AutoencoderNet):
         of_prior, of_code = discriminator(torch.cat([prior, code])).view(2, -1)
         loss = (softplus(-of_prior).mean() + _mean(softplus(of_code), weight)) / 2
         loss.backward()
-        optimizer.step(RATE * self._rate())
+        optimizer.step(RATE * self._present_rate())
         optimizer.zero_grad()
         discriminator.requires_grad_(False)
         return loss.detach()
+
+    def _present_rate(self):
+        """Return the autoencoder's rate, also where a schedule of the user's sets it."""
+        if self.own_schedule:
+            return self._rate()
+        group = self.optimizer_.param_groups[0]
+        return group["lr"] / group.get("factor", 1.0)
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Run an epoch; record the losses of both sides."""

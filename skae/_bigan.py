@@ -1,12 +1,10 @@
 """The bidirectional generative adversarial network."""
 
-from numbers import Integral
-
 import numpy as np
-from sklearn.utils.validation import check_is_fitted, check_scalar
+from sklearn.utils.validation import check_is_fitted
 
 from skae._base import BaseAutoencoder
-from skae._params import AUTOENCODER, integer, private_random_state, real
+from skae._params import AUTOENCODER, count, integer, private_random_state, real
 
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 2500, 20, 400  # of a training, where max_iter is "auto"
 FEATURES = 64  # that a discriminator's convolutions give beside the code
@@ -235,7 +233,7 @@ class BiGANTransformer(BaseAutoencoder):
         X : ndarray of shape (n_samples, n_features_in_)
             float64: ``inverse_transform`` of standard normal codes.
         """
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        n_samples = count(n_samples, "n_samples")
         check_is_fitted(self)
         rng = private_random_state(random_state)
         return self.inverse_transform(rng.standard_normal((n_samples, self.n_components_)))

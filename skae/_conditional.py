@@ -97,6 +97,12 @@ class ConditionalVAE(VAETransformer):
         For y with missing entries or, after ``fit``, unknown classes; for X
         with missing cells or categories: its columns are complete numbers.
 
+    Warns
+    -----
+    UserWarning
+        If there are so many integers in y that they look like numbers, and as
+        `VAETransformer` does.
+
     See Also
     --------
     VAETransformer : Without labels; tables with categories and missing cells.
@@ -107,6 +113,9 @@ class ConditionalVAE(VAETransformer):
     The code is that of a row *given* its label: what tells the classes apart
     is mostly left to the label. A classifier behind it does worse than behind
     `VAETransformer`.
+
+    ``Pipeline.inverse_transform`` and `skae.metrics.reconstruction_score` have
+    no labels to give: call ``inverse_transform`` itself, and search by ``score``.
 
     References
     ----------
@@ -504,7 +513,7 @@ class ConditionalVAE(VAETransformer):
             From the reconstruction of ``a`` to that of ``b``.
         """
         (on_path, share), (on_line, _) = way(n_steps, path), way(n_steps, "linear")
-        ends = self._told(np.vstack([np.ravel(a), np.ravel(b)]), y)
+        ends = self._beside(self._ends(a, b), y)
         codes, labels = self._encode(ends), ends[:, self.n_features_in_ :]
         between = np.hstack([on_path(*codes, share), on_line(*labels, share)])
         return self._give(self._decode(between.astype(ends.dtype)))
@@ -516,7 +525,10 @@ class ConditionalVAE(VAETransformer):
 
     def _told(self, X, y):
         """Return rows with their labels, or inferred ones, beside them."""
-        X = self._check_known(X)
+        return self._beside(self._check_known(X), y)
+
+    def _beside(self, X, y):
+        """Return checked rows with their labels, or inferred ones, beside them."""
         if y is None:
             scores = X @ self.label_coef_.T.astype(X.dtype)
             return beside(X, self._labels.nearest(scores + self.label_intercept_))

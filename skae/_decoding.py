@@ -180,13 +180,18 @@ class Decoding:
         check_is_fitted(self)
         if self._blocks is not None:
             return np.vstack([self._encode(self._check_known(one_row(end))) for end in (a, b)])
+        return self._encode(self._ends(a, b))
+
+    def _ends(self, a, b):
+        """Return two rows of complete numbers, whatever names their columns have."""
+        check_is_fitted(self)
         ends = check_array(np.vstack([np.ravel(a), np.ravel(b)]), dtype=DTYPES)
         if ends.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"The rows have {ends.shape[1]} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input."
             )
-        return self._encode(ends)
+        return ends
 
 
 def _line(a, b, share):

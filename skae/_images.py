@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from skae._params import lengths_of
 from skae.nn import Linear
 
 KERNEL, STRIDE = 3, 2
@@ -107,15 +108,16 @@ def image_decoder(image_shape, channels, n_inputs, activation):
 def image_shape_of(image_shape, n_features):
     """Return channels, height and width of images in ``n_features`` columns; None is a square."""
     side = math.isqrt(n_features)
-    shape = (side, side) if image_shape is None else tuple(np.ravel(image_shape))
-    shape = tuple(int(length) for length in (shape if len(shape) == 3 else (1, *shape)))
+    shape = lengths_of((side, side) if image_shape is None else image_shape)
+    shape = shape if len(shape) == 3 else (1, *shape)
     fits = len(shape) == 3 and min(shape) > 0 and math.prod(shape) == n_features
     if fits and shape[0] <= MOST_COLOURS:
         return shape
+    square = "; None stands for a square" if image_shape is None else ""
     raise ValueError(
         f"image_shape={image_shape!r} does not say how {n_features} columns are one image: "
         f"pass (height, width), or (channels, height, width) with 1 to {MOST_COLOURS} channels, "
-        "whose product is the number of columns; None stands for a square."
+        f"whose product is the number of columns{square}."
     )
 
 

@@ -1,5 +1,6 @@
 """Labels of rows: classes and numbers as columns that a network is told."""
 
+import warnings
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,6 +12,7 @@ from skae._frames import as_frame
 from skae._rows import Rows
 
 SHOWN = 10  # classes in a message
+MANY, FEW = 20, 5  # more classes than this, with fewer rows each, look like numbers
 ROUNDING = 1e-6  # of shares that sum to one
 
 
@@ -184,14 +186,31 @@ def columns_of(y):
     """Return the columns of labels as arrays."""
     frame = as_frame(y.to_frame() if hasattr(y, "to_frame") else y)
     if frame is not None:
-        return [np.asarray(column.to_numpy()) for column in frame.iter_columns()]
-    y = np.atleast_1d(np.asarray(y))
+        return [_typed(np.asarray(column.to_numpy())) for column in frame.iter_columns()]
+    y = np.atleast_1d(_array(y))
     if y.ndim > 2 or y.size == 0:
         raise ValueError(
             f"y has the shape {y.shape}: expected labels of shape (n_samples,) or "
             "(n_samples, n_columns)."
         )
-    return list(y.T) if y.ndim == 2 else [y]
+    return list(map(_typed, y.T if y.ndim == 2 else [y]))
+
+
+def _array(y):
+    """Return labels as an array; of a list, numpy would make strings of all beside a string."""
+    array = np.asarray(y)
+    if isinstance(y, np.ndarray) or array.dtype.kind != "U":
+        return array
+    objects = np.asarray(y, dtype=object)
+    return array if all(isinstance(label, str) for label in objects.flat) else objects
+
+
+def _typed(column):
+    """Return a column of objects in the one type of numbers that they have, where they do."""
+    if column.dtype != object:
+        return column
+    typed = pd.Series(column, dtype=object).infer_objects().to_numpy()
+    return typed if typed.dtype.kind in "biuf" else column
 
 
 def _complete(column, j):
@@ -210,12 +229,20 @@ def _complete(column, j):
 def _sorted(column):
     """Return the classes of a column."""
     try:
-        return np.unique(column)
+        known = np.unique(column)
     except TypeError:
         kinds = sorted({type(value).__name__ for value in column.tolist()})
         raise ValueError(
             f"y has classes of several types ({', '.join(kinds)}): convert them to one, such as str."
         ) from None
+    if column.dtype.kind in "iu" and len(known) > max(MANY, len(column) / FEW):
+        warnings.warn(
+            f"y has {len(known)} integers in {len(column)} rows, and each is taken for a class of "
+            "its own: where they are numbers, pass y.astype(float).",
+            UserWarning,
+            stacklevel=2,
+        )
+    return known
 
 
 def _numbers(column):

@@ -54,6 +54,13 @@ def count(value, name):
     return int(value)
 
 
+def lengths_of(shape):
+    """Return the lengths in a shape as integers; nothing where they are no whole numbers."""
+    lengths = np.ravel(shape)
+    numbers = lengths.dtype.kind in "iuf" and np.isfinite(lengths).all()
+    return tuple(map(int, lengths)) if numbers and (lengths % 1 == 0).all() else ()
+
+
 def private_random_state(random_state):
     """Return a generator of the estimator's own: None never touches numpy's global one."""
     return np.random.RandomState() if random_state is None else check_random_state(random_state)

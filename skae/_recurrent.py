@@ -8,7 +8,7 @@ import numpy as np
 
 from skae._base import BaseAutoencoder
 from skae._columns import Blocks
-from skae._params import AUTOENCODER, TABLE_ENCODER, integer
+from skae._params import AUTOENCODER, TABLE_ENCODER, integer, lengths_of
 
 COLUMNS = (*TABLE_ENCODER, "column_weights")  # parameters of tables, which sequences are not
 
@@ -196,7 +196,7 @@ class RecurrentAutoencoder(BaseAutoencoder):
     def _sequence_shape(self, n_features):
         """Return steps and channels."""
         asked = (n_features, 1) if self.sequence_shape is None else self.sequence_shape
-        shape = tuple(int(length) for length in np.ravel(asked))
+        shape = lengths_of(asked)
         if len(shape) == 2 and min(shape) > 0 and math.prod(shape) == n_features:
             return shape
         raise ValueError(

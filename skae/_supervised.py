@@ -6,7 +6,12 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin, clone
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import assert_all_finite, check_consistent_length, compute_sample_weight
+from sklearn.utils import (
+    assert_all_finite,
+    check_consistent_length,
+    compute_sample_weight,
+    get_tags,
+)
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
@@ -90,8 +95,9 @@ class Supervised(BaseEstimator):
         Raises
         ------
         ValueError
-            If no row has a label, for labels that cannot be learned, and if
-            a fitted ``autoencoder`` has another number of columns.
+            If no row has a label, for labels that cannot be learned, if
+            a fitted ``autoencoder`` has another number of columns, and for a
+            `ConditionalVAE`.
         """
         if y is None:
             validate_data(self, X, y)  # says that y is missing
@@ -128,6 +134,11 @@ class Supervised(BaseEstimator):
         """Return the autoencoder: as it is where it is fitted, else fitted to all rows."""
         given = self.autoencoder
         given = given.estimator if isinstance(given, FrozenEstimator) else given
+        if given is not None and get_tags(given).target_tags.required:
+            raise ValueError(
+                f"autoencoder={given!r}: {type(given).__name__} is told labels itself, and its code "
+                "leaves out what they say: take VAETransformer, or another that is fitted without."
+            )
         if given is None or not given.__sklearn_is_fitted__():
             given = AutoencoderTransformer() if given is None else clone(given)
             if given.random_state is None:
@@ -185,11 +196,13 @@ class Supervised(BaseEstimator):
         """Return the `Fitted` of a training of encoder and head; the encoder itself stays."""
         from skae._heads import Predictor
 
-        encoder.set_params(
-            **{name: getattr(self, name) for name in TRAINING},
-            **{"optimizer": "adam", "callbacks": None, "skorch_params": None},
-            early_stopping=True,
-        )
+        of_training = {name: getattr(self, name) for name in TRAINING} | {
+            "optimizer": "adam",
+            "callbacks": None,
+            "skorch_params": None,
+            "early_stopping": True,
+        }
+        vars(encoder).update(of_training)  # some are no parameters of every estimator
         encoder.batch_size_ = encoder._batch_size(len(rows))
         settings = encoder._settings(len(rows), cuts=None, warm_up=0)
         pairs = _dealt(rows, tuning.targets, self.validation_fraction, rng)
@@ -261,7 +274,8 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
     Parameters
     ----------
     autoencoder : estimator of skae or None, default=None
-        What gives the encoder; None is ``AutoencoderTransformer()``. One that
+        What gives the encoder; None is ``AutoencoderTransformer()``, and any
+        but `ConditionalVAE`, which wants labels itself, will do. One that
         is fitted already is taken as it is, and copied. ``clone``, and so
         a search, makes it unfitted; ``sklearn.frozen.FrozenEstimator`` around
         it prevents that. Where it has no ``random_state`` it gets one from

@@ -257,8 +257,9 @@ class AutoencoderNet(NeuralNet):
         self._set_training(True)
         losses = []
         for inputs, (target, weight) in iterator:
+            rate = self._next_rate()  # first, as in skorch: a loss may ask for it, too
             losses.append(self.gradient(inputs, target, weight))
-            self.optimizer_.step(self._next_rate())
+            self.optimizer_.step(rate)
             if self.average is not None:
                 self.average.update()
         return torch.stack(losses).mean().item()
@@ -277,7 +278,7 @@ class AutoencoderNet(NeuralNet):
 
     def _step_optimizer(self, step_fn):
         if self.own_schedule:
-            rate = self._next_rate()
+            rate = self._next_rate()  # first, as in skorch: a loss may ask for it, too
             for group in self.optimizer_.param_groups:
                 group["lr"] = rate * group.get("factor", 1.0)
         super()._step_optimizer(step_fn)

@@ -176,6 +176,8 @@ def mode_coverage(X, X_generated, n_neighbors=5):
         raise ValueError(
             f"n_neighbors={n_neighbors!r}: expected from 1 to {len(X) - 1}, fewer than the rows of X."
         )
+    centre = X.mean(axis=0)  # products of large numbers would drown their differences
+    X, X_generated = X - centre, X_generated - centre
     radii = NearestNeighbors(n_neighbors=n_neighbors).fit(X).kneighbors()[0][:, -1]
     nearest = NearestNeighbors(n_neighbors=1).fit(X_generated).kneighbors(X)[0][:, 0]
     return float(np.mean(nearest <= radii))

@@ -140,8 +140,8 @@ def test_samples_are_decoded_normal_codes(wine):
     model = small().fit(wine[0])
     codes = np.random.RandomState(4).standard_normal((7, 3))
     np.testing.assert_array_equal(model.sample(7, 4), model.inverse_transform(codes))
-    for bad in (0, 1.5):
-        with pytest.raises((ValueError, TypeError), match="n_samples"):
+    for bad in (0, 1.5, "3", None):
+        with pytest.raises(ValueError, match=f"n_samples={bad!r} must be an int of at least 1"):
             model.sample(bad)
 
 
@@ -234,7 +234,7 @@ def test_holes_are_refused(wine):
 
 def test_shapes_that_do_not_fit_are_refused():
     X = np.random.default_rng(0).normal(size=(50, 65))
-    with pytest.raises(ValueError, match="65 columns are one image"):
+    with pytest.raises(ValueError, match=r"65 columns are one image.*the number of columns\.$"):
         small(image_shape=(8, 8)).fit(X)
     with pytest.raises(ValueError, match="channels must be > 0"):
         small(image_shape=(5, 13), channels=(4, 0)).fit(X)

@@ -10,6 +10,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits, load_iris, load_wine
 from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
@@ -182,6 +183,30 @@ def test_floats_are_numbers_and_each_column_has_its_kind(wine, diabetes):
     )
 
 
+def test_columns_of_lists_and_object_arrays_have_their_kinds_too(wine):
+    """numpy would make strings of the integers and numbers beside strings."""
+    X, y = wine
+    labels = pd.DataFrame({"name": np.array(list("abc"))[y], "class": y, "number": X[:, 0]})
+    model = linear(2).fit(X, labels)
+    for same in (labels.to_numpy(), labels.to_numpy().tolist()):
+        other = linear(2).fit(X, same)
+        np.testing.assert_array_equal(other.transform(X), model.transform(X))
+        np.testing.assert_array_equal(model.transform(X, same), model.transform(X, labels))
+    one = labels[:1]
+    for same in (["a", int(y[0]), X[0, 0]], tuple(one.to_numpy()[0]), one.to_numpy().tolist()):
+        np.testing.assert_array_equal(model.sample(3, same, 0), model.sample(3, one, 0))
+    assert linear(2).fit(X, y.astype(object)).classes_.tolist() == [0, 1, 2]
+    assert linear(2).fit(X, X[:, 0].astype(object)).classes_ is None
+    with pytest.raises(ValueError, match=r"classes of several types .int, str.: convert"):
+        linear(2).fit(X, ["a", 1] * 89)
+
+
+def test_integers_that_look_like_numbers_are_told_of(diabetes):
+    X, labels = diabetes
+    with pytest.warns(UserWarning, match=r"214 integers in 442 rows.*y\.astype\(float\)"):
+        linear(2).fit(X, labels["y"].astype(int))
+
+
 def test_inferred_labels_are_mostly_right(vae, images, diabetes):
     _, X, _, y = images
     given, inferred = vae.transform(X, y), vae.transform(X)
@@ -290,6 +315,18 @@ def test_the_way_between_two_rows_has_their_reconstructions_at_its_ends(vae, ima
     for path in ("linear", "spherical"):
         way = vae.interpolate(*X, n_steps=5, path=path, y=y)
         np.testing.assert_allclose(way[[0, -1]], vae.reconstruct(X, y), atol=1e-10)
+
+
+def test_rows_of_a_frame_have_ways_between_them(wine):
+    X, y = wine
+    frame = pd.DataFrame(X).rename(columns="column {}".format)
+    model, plain = linear(2).fit(frame, y), linear(2).fit(X, y)
+    for a, b in [(frame.iloc[0], frame.iloc[9]), (frame[:1], frame[9:10]), (X[0], X[9])]:
+        np.testing.assert_array_equal(model.interpolate(a, b), plain.interpolate(X[0], X[9]))
+    with pytest.raises(ValueError, match=r"have 5 features.*expecting 13"):
+        model.interpolate(X[0, :5], X[9, :5])
+    with pytest.raises(NotFittedError):
+        small().interpolate(X[0], X[9])
 
 
 @quiet

@@ -133,10 +133,20 @@ def test_a_stream_and_a_warm_start(digits):
     assert warm.fit(digits[0]).score(digits[1]) > first - 0.01
 
 
-@pytest.mark.parametrize("shape", [None, (8, 8), (2, 4, 9), (65,), (5, 1, 13), (-5, -13)])
+@pytest.mark.parametrize("shape", [
+    None, (8, 8), (2, 4, 9), (65,), (5, 1, 13), (-5, -13), (5.5, 13), (np.nan, 13), ("5", 13),
+])  # fmt: skip
 def test_shapes_that_do_not_fit_are_refused(shape):
     with pytest.raises(ValueError, match=r"65 columns are one image: pass \(height, width\)"):
         small(image_shape=shape).fit(np.random.default_rng(0).normal(size=(50, 65)))
+
+
+def test_none_is_explained_where_it_is_the_trouble():
+    X = np.random.default_rng(0).normal(size=(50, 65))
+    with pytest.raises(ValueError, match="None stands for a square"):
+        small(image_shape=None).fit(X)
+    with pytest.raises(ValueError, match=r"product is the number of columns\.$"):
+        small(image_shape=(8, 8)).fit(X)
 
 
 def test_channels_are_positive(digits):

@@ -33,6 +33,14 @@ def test_bounds():
     assert mode_coverage(X, X + 1e6) == 0.0
 
 
+def test_where_zero_lies_does_not_matter():
+    """With many columns distances come from products, in which large means drown them."""
+    X, others = np.random.default_rng(0).normal(size=(2, 200, 40))
+    for k in (1, 5):
+        expected = mode_coverage(X, others, n_neighbors=k)
+        assert mode_coverage(X + 1e8, others + 1e8, n_neighbors=k) == expected
+
+
 def test_bad_rows_are_refused():
     X = np.zeros((5, 2))
     with pytest.raises(ValueError, match="have 3 columns, X has 2"):

@@ -210,7 +210,9 @@ def test_rows_may_be_weighted(watch):
     np.testing.assert_allclose(weighted.transform(watch[1]), alone.transform(watch[1]), atol=1e-8)
 
 
-@pytest.mark.parametrize("shape", [(100,), (6, 11), (0, 65), (-5, -13), (5, 13, 1)])
+@pytest.mark.parametrize("shape", [
+    (100,), (6, 11), (0, 65), (-5, -13), (5, 13, 1), (5.5, 13), (np.nan, 13), ("5", 13),
+])  # fmt: skip
 def test_shapes_that_do_not_fit_are_refused(shape):
     with pytest.raises(ValueError, match=r"65 columns are one sequence: pass \(n_steps, n_chan"):
         small(sequence_shape=shape).fit(np.random.default_rng(0).normal(size=(50, 65)))

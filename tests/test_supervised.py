@@ -16,9 +16,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from skae import (
+    AdversarialAutoencoder,
     AutoencoderClassifier,
     AutoencoderRegressor,
     AutoencoderTransformer,
+    BiGANTransformer,
+    ConditionalVAE,
     ContractiveAutoencoder,
     ContrastiveEncoder,
     ConvolutionalAutoencoder,
@@ -197,10 +200,20 @@ def test_another_number_of_columns_is_refused(images, pretrained):
         AutoencoderClassifier(pretrained).fit(X[:, :10], images[3])
 
 
+def test_an_encoder_that_wants_labels_itself_is_refused(images):
+    X, _, y, _ = images
+    autoencoder = ConditionalVAE(6, max_iter=3, hidden_layer_sizes=())
+    for given in (autoencoder, clone(autoencoder).fit(X, y)):
+        with pytest.raises(ValueError, match="ConditionalVAE is told labels.*VAETransformer"):
+            AutoencoderClassifier(given).fit(X, y)
+
+
 @quiet
 @pytest.mark.parametrize(
     "kind",
     [
+        AdversarialAutoencoder,
+        BiGANTransformer,
         ContrastiveEncoder,
         ContractiveAutoencoder,
         ConvolutionalAutoencoder,
