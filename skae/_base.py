@@ -9,6 +9,7 @@ from copy import deepcopy
 from dataclasses import asdict
 from importlib.metadata import version
 from itertools import pairwise
+from os import fspath
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -282,8 +283,10 @@ class BaseEncoder(
                 "remember: leave one of them out."
             )
         going_on = _arrays(self.module_.state_dict()) if warm else None
-        parts = (part and part.content for part in (rows, held_out))
-        return Checkpoint(self.checkpoint, key(self, *parts, going_on))
+        parts = [part and part.content for part in (rows, held_out)]
+        names = getattr(self, "feature_names_in_", None)  # parameters may speak of them
+        told = key(self, *parts, names, going_on, _device(self.device))
+        return Checkpoint(self.checkpoint, told)
 
     @fit_context
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -398,7 +401,7 @@ class BaseEncoder(
             max_iter = int(np.clip(STEPS // steps, FEWEST_EPOCHS, MOST_EPOCHS))
         settings = {
             "batch_size": self.batch_size_,
-            "learning_rate": self.learning_rate_init,
+            "learning_rate": float(self.learning_rate_init),
             "alpha": self.alpha,
             "optimizer": self.optimizer,
             "max_iter": max_iter,
@@ -678,6 +681,8 @@ class BaseEncoder(
         """Return arrays, builtins and skae's version: no torch object."""
         state = super().__getstate__().copy()
         state.pop("_module_float32", None)
+        if state.get("checkpoint") is not None:
+            state["checkpoint"] = fspath(state["checkpoint"])
         if "module_" in state:
             state["module_"] = _arrays(state["module_"].state_dict())
             state["_skae_version"] = version("skae")

@@ -1,15 +1,20 @@
 """A fit that was killed goes on, and ends at the same bits."""
 
 import multiprocessing
+import os
 import pickle
 import random
 import signal
 import time
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+import skops.io as sio
 import torch
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
@@ -45,6 +50,11 @@ def often(monkeypatch):
 
 def dropout(n_inputs, n_outputs):
     return nn.Sequential(nn.Linear(n_inputs, 8), nn.Dropout(0.3), nn.Linear(8, n_outputs))
+
+
+def go_elsewhere(n_inputs, n_outputs):
+    os.chdir("elsewhere")
+    return dropout(n_inputs, n_outputs)
 
 
 def bits(estimator):
@@ -88,6 +98,24 @@ SETTINGS = {
     "rate of activation": (SparseAutoencoder, FEW, {"penalty": "kl"}),
     "swap noise": (DenoisingAutoencoder, X, {"noise": "swap"}),
     "warm-up": (VAETransformer, X, {"kl_warmup": 4}),
+    "numpy's numbers": (
+        VAETransformer,
+        X,
+        {
+            "learning_rate_init": np.float32(0.01),
+            "tol": np.float64(1e-4),
+            "n_iter_no_change": np.int64(20),
+            "kl_warmup": np.int64(2),
+        },
+    ),
+    "numpy's numbers for torch": (
+        AutoencoderTransformer,
+        X,
+        {
+            "optimizer": torch.optim.SGD,
+            "skorch_params": {"optimizer__momentum": np.float64(0.9)},
+        },
+    ),
 }
 
 
@@ -165,6 +193,102 @@ def test_another_fit_starts_anew_and_says_so(change, tmp_path, monkeypatch):
     assert not path.exists()
 
 
+def test_weights_of_other_columns_are_another_fit(tmp_path, monkeypatch):
+    frame = pd.DataFrame(X[:, 20:26], columns=list("abcdef"))
+    params = {"n_components": 3, "max_iter": 4, "random_state": 0, "column_weights": {"a": 5.0}}
+    ae = AutoencoderTransformer(**params, checkpoint=tmp_path / "fit.state")
+    assert killed_after(2, monkeypatch, ae, frame)
+    other = frame.rename(columns={"a": "b", "b": "a"})
+    with pytest.warns(UserWarning, match="other data, parameters or versions"):
+        ae.fit(other)
+    assert_same(ae, AutoencoderTransformer(**params).fit(other))
+
+
+def test_damaged_files_are_refused_or_make_no_difference(tmp_path, monkeypatch):
+    path, random_numbers = tmp_path / "fit.state", random.Random(0)
+    ae = AutoencoderTransformer(3, max_iter=2, random_state=0, checkpoint=path)
+    assert killed_after(1, monkeypatch, ae, X)
+    content = path.read_bytes()
+    whole, refusals = AutoencoderTransformer(3, max_iter=2, random_state=0).fit(X), []
+    for _ in range(40):
+        damaged = bytearray(content)
+        damaged[random_numbers.randrange(len(content))] ^= 1 << random_numbers.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            assert_same(ae.fit(X), whole)
+        except ValueError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 20
+    assert all("no state of a fit, or a damaged one" in refusal for refusal in refusals)
+
+
+def test_a_link_stays_and_the_file_it_leads_to_goes(tmp_path, monkeypatch):
+    (tmp_path / "disk").mkdir()
+    path, target = tmp_path / "link", tmp_path / "disk" / "fit.state"
+    path.symlink_to(target)
+    ae = AutoencoderTransformer(3, max_iter=3, random_state=0, checkpoint=path)
+    assert killed_after(2, monkeypatch, ae, X)
+    assert target.exists()
+    ae.fit(X)
+    assert not target.exists()
+    assert path.is_symlink()
+
+
+def test_a_path_is_of_the_folder_in_which_fit_began(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    ae = AutoencoderTransformer(3, max_iter=3, encoder=go_elsewhere, checkpoint="fit.state")
+    assert killed_after(2, monkeypatch, ae, X)
+    assert (tmp_path / "fit.state").exists()
+
+
+@pytest.mark.parametrize("name", ["état 日本", "日" * 80, "x" * 250])
+def test_any_name_that_the_disk_takes(name, tmp_path, monkeypatch):
+    ae = AutoencoderTransformer(3, max_iter=3, random_state=0, checkpoint=tmp_path / name)
+    assert killed_after(2, monkeypatch, ae, X)
+    assert (tmp_path / name).exists()
+
+
+def test_a_file_that_cannot_be_removed_does_not_end_a_fit(tmp_path, monkeypatch):
+    path, epoch = tmp_path / "fit.state", _checkpoint.Checkpoint.epoch
+
+    def put_a_folder_there(self):
+        epoch(self)
+        if path.is_file():
+            path.unlink()
+            path.mkdir()
+
+    monkeypatch.setattr(_checkpoint.Checkpoint, "epoch", put_a_folder_there)
+    ae = AutoencoderTransformer(3, max_iter=1, random_state=0, checkpoint=path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The state of the fit could not be written")
+        with pytest.warns(UserWarning, match="could not be removed"):
+            ae.fit(X)
+    assert np.isfinite(ae.transform(X)).all()
+
+
+def test_estimators_with_a_path_are_saved(tmp_path):
+    path = tmp_path / "fit.state"
+    ae = AutoencoderTransformer(3, max_iter=1, random_state=0, checkpoint=path).fit(X)
+    skae.save(ae, tmp_path / "model")
+    assert skae.load(tmp_path / "model").checkpoint == str(path)
+    assert pickle.loads(pickle.dumps(ae)).checkpoint == str(path)
+    assert sio.get_untrusted_types(data=sio.dumps(ae)) == [
+        "skae._autoencoder.AutoencoderTransformer"
+    ]
+
+
+def test_a_classifiers_autoencoder_goes_on_without_a_seed(tmp_path, monkeypatch):
+    path = tmp_path / "fit.state"
+    model = skae.AutoencoderClassifier(AutoencoderTransformer(3, max_iter=3, checkpoint=path))
+    assert killed_after(2, monkeypatch, model, X, y=Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, Y)
+    assert not path.exists()
+
+
 def test_other_files_are_left_as_they_are(tmp_path):
     for content in (b"", b"a, b\n1, 2\n", b"\x80\x04\x95"):
         path = tmp_path / "table.csv"
@@ -172,9 +296,10 @@ def test_other_files_are_left_as_they_are(tmp_path):
         with pytest.raises(ValueError, match="no state of a fit"):
             AutoencoderTransformer(3, checkpoint=path).fit(X)
         assert path.read_bytes() == content
-    torch.save({"kind": "another"}, path)
-    with pytest.raises(ValueError, match="no state of a fit"):
-        AutoencoderTransformer(3, checkpoint=path).fit(X)
+    for content in ({"kind": "another"}, {"kind": _checkpoint.KIND}, [1]):
+        torch.save(content, path)
+        with pytest.raises(ValueError, match="no state of a fit"):
+            AutoencoderTransformer(3, checkpoint=path).fit(X)
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         AutoencoderTransformer(3, checkpoint=tmp_path / "missing" / "fit.state").fit(X)
 
