@@ -26,6 +26,8 @@ from skae import (
     VAETransformer,
     _checkpoint,
 )
+from skae._adam import FlatAdam
+from skae._training import AutoencoderNet
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -345,18 +347,20 @@ def test_pipelines_with_a_checkpoint(tmp_path):
 # Ctrl-C -------------------------------------------------------------------------------------------
 
 
-def interrupted_after(n_epochs, monkeypatch, estimator, rows):
-    epoch, n_left = _checkpoint.Checkpoint.epoch, iter(range(n_epochs))
+def interrupted_after(n_calls, monkeypatch, fit, rows, place=(_checkpoint.Checkpoint, "epoch")):
+    """Press Ctrl-C once, at the end of a method's call, after some others."""
+    method, presses = getattr(*place), iter([False] * n_calls + [True])
 
-    def count(self):
-        epoch(self)
-        if next(n_left, None) is None:
+    def count(*args, **kwargs):
+        result = method(*args, **kwargs)
+        if next(presses, False):
             raise KeyboardInterrupt
+        return result
 
     with monkeypatch.context() as patch:
-        patch.setattr(_checkpoint.Checkpoint, "epoch", count)
+        patch.setattr(*place, count)
         with pytest.raises(KeyboardInterrupt):
-            estimator.fit(rows)
+            fit(rows)
 
 
 @pytest.mark.parametrize("name", ["folds", "size chosen", "no floor", "textbook", "own optimizer"])
@@ -368,7 +372,7 @@ def test_ctrl_c_leaves_the_best_so_far(name, n_epochs, tmp_path, monkeypatch):
     estimator = kind(**params, checkpoint=tmp_path / "fit.state")
     if name in ("no floor", "textbook", "own optimizer"):
         n_epochs = min(n_epochs, 4)  # one training, six epochs
-    interrupted_after(n_epochs, monkeypatch, estimator, rows)
+    interrupted_after(n_epochs, monkeypatch, estimator.fit, rows)
     assert np.isfinite(estimator.transform(rows)).all()
     if estimator.pca_score_ is not None:
         assert estimator.score(rows) > 0.99 * AutoencoderTransformer(
@@ -377,9 +381,56 @@ def test_ctrl_c_leaves_the_best_so_far(name, n_epochs, tmp_path, monkeypatch):
     assert_same(estimator.fit(rows), whole)
 
 
-def test_without_a_checkpoint_ctrl_c_leaves_nothing(monkeypatch):
-    from skae._training import AutoencoderNet
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"early_stopping": False},
+        {"early_stopping": False, "ordered": True},
+        {"pretraining": "layerwise"},
+        {"pretraining": "layerwise", "early_stopping": False},
+    ],
+)
+@pytest.mark.parametrize("n_steps", [0, 30])
+def test_ctrl_c_within_an_epoch_leaves_a_whole_model(params, n_steps, tmp_path, monkeypatch):
+    params = {"n_components": 3, "max_iter": 6, "random_state": 0} | params
+    whole = AutoencoderTransformer(**params).fit(X)
+    ae = AutoencoderTransformer(**params, checkpoint=tmp_path / "fit.state")
+    interrupted_after(n_steps, monkeypatch, ae.fit, X, (FlatAdam, "step"))
+    assert vars(ae).keys() == vars(whole).keys()
+    assert len(ae.loss_curve_) == ae.best_iter_ == n_steps // 22 * ("pretraining" not in params)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(ae)).transform(X), ae.transform(X))
+    assert_same(ae.fit(X), whole)
 
+
+def test_ctrl_c_while_pretraining_folds_leaves_pca(tmp_path, monkeypatch):
+    params = {"n_components": 3, "max_iter": 20, "random_state": 0, "pretraining": "layerwise"}
+    ae = AutoencoderTransformer(**params, checkpoint=tmp_path / "fit.state")
+    whole = AutoencoderTransformer(**params).fit(FEW)
+    assert killed_after(30, monkeypatch, ae, FEW)  # the file has all pretrainings
+    interrupted_after(0, monkeypatch, ae.fit, FEW, (AutoencoderNet, "initialize"))
+    pca = AutoencoderTransformer(3, hidden_layer_sizes=()).fit(FEW)
+    np.testing.assert_allclose(ae.reconstruct(FEW), pca.reconstruct(FEW), atol=1e-6)
+    assert_same(ae.fit(FEW), whole)
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"), [(AutoencoderTransformer, "_surveyed"), (VAETransformer, "_posterior")]
+)
+def test_ctrl_c_after_training_leaves_the_model_before_or_none(kind, method, monkeypatch):
+    model = kind(3, max_iter=1, learning_rate_init=1e-9, random_state=0, warm_start=True).fit(X)
+    before = pickle.dumps(model)
+    model.set_params(max_iter=8, learning_rate_init=0.01)
+    fits = [model.fit] if method == "_surveyed" else [model.fit, model.partial_fit]
+    for fit in fits:
+        interrupted_after(0, monkeypatch, fit, X, (kind, method))
+        assert_same(pickle.loads(pickle.dumps(model)), pickle.loads(before))
+    model.set_params(warm_start=False)
+    interrupted_after(0, monkeypatch, model.fit, X, (kind, method))
+    assert not hasattr(model, "module_")
+
+
+def test_without_a_checkpoint_ctrl_c_leaves_nothing(monkeypatch):
     def interrupt(self):
         raise KeyboardInterrupt
 
