@@ -5,6 +5,7 @@ parameters and seed. So a later fit does these parts again, and takes each
 training from the file as far as it had come.
 """
 
+import io
 import os
 import time
 import warnings
@@ -124,10 +125,12 @@ class Checkpoint(NoCheckpoint):
         if time.monotonic() - self.written < SECONDS:
             return
         self._take()
+        state = {"kind": KIND, "key": self.key, "seed": self.drawn, "trainings": self.trainings}
+        content = io.BytesIO()  # torch makes a RuntimeError of what goes wrong within a file
+        torch.save(_plain(state), content)
         try:
             with replacing(self.path) as file:
-                state = {"key": self.key, "seed": self.drawn, "trainings": self.trainings}
-                torch.save(_plain({"kind": KIND, **state}), file)
+                file.write(content.getbuffer())
         except OSError as error:
             warnings.warn(f"The state of the fit could not be written: {error}", stacklevel=2)
         self.written = time.monotonic()

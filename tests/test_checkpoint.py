@@ -5,6 +5,8 @@ import os
 import pickle
 import random
 import signal
+import subprocess
+import sys
 import time
 import warnings
 
@@ -323,16 +325,28 @@ def test_callbacks_cannot_be_kept(tmp_path):
         AutoencoderTransformer(callbacks=[EpochTimer()], checkpoint=tmp_path / "f").fit(X)
 
 
-def test_a_full_disk_does_not_end_a_fit(tmp_path, monkeypatch):
+FULL_DISK = """
+import resource, sys, warnings
+from sklearn.datasets import load_digits
+from skae import AutoencoderTransformer, _checkpoint
+
+_checkpoint.SECONDS = 0.0
+ae = AutoencoderTransformer(3, max_iter=3, random_state=0, checkpoint=sys.argv[1])
+for limit in map(int, sys.argv[2:]):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        ae.fit(load_digits().data[:700])
+    print(any("could not be written" in str(warning.message) for warning in told))
+    print(ae.loss_curve_)
+"""
+
+
+def test_a_full_disk_does_not_end_a_fit(tmp_path):
     whole = AutoencoderTransformer(3, max_iter=3, random_state=0).fit(X)
-
-    def full(state, file):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.warns(UserWarning, match="could not be written"):
-        other = whole.__class__(3, max_iter=3, random_state=0, checkpoint=tmp_path / "f").fit(X)
-    assert_same(other, whole)
+    command = [sys.executable, "-c", FULL_DISK, tmp_path / "f", "0", "100", "50000"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert out.stdout.splitlines() == 3 * ["True", str(whole.loss_curve_)]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -418,7 +432,7 @@ def test_ctrl_c_while_pretraining_folds_leaves_pca(tmp_path, monkeypatch):
     ("kind", "method"), [(AutoencoderTransformer, "_surveyed"), (VAETransformer, "_posterior")]
 )
 def test_ctrl_c_after_training_leaves_the_model_before_or_none(kind, method, monkeypatch):
-    model = kind(3, max_iter=1, learning_rate_init=1e-9, random_state=0, warm_start=True).fit(X)
+    model = kind(3, max_iter=1, learning_rate_init=1e-12, random_state=0, warm_start=True).fit(X)
     before = pickle.dumps(model)
     model.set_params(max_iter=8, learning_rate_init=0.01)
     fits = [model.fit] if method == "_surveyed" else [model.fit, model.partial_fit]
@@ -439,6 +453,41 @@ def test_without_a_checkpoint_ctrl_c_leaves_nothing(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         estimator.fit(X)
     assert not hasattr(estimator, "module_")
+
+
+INTERRUPTED = """
+import os, pickle, random, signal, sys, threading
+import numpy as np
+from sklearn.datasets import load_digits
+from skae import AutoencoderTransformer, _checkpoint
+
+_checkpoint.SECONDS = 0.0
+X, moments = load_digits().data[:700], random.Random(0)
+made = []
+for i in range(24):
+    params = {"early_stopping": i % 2 == 0, "max_iter": 1000, "n_iter_no_change": 1000}
+    params |= {"hidden_layer_sizes": (600, 600), "batch_size": 700}  # most time goes into writing
+    ae = AutoencoderTransformer(3, **params, random_state=0, checkpoint=sys.argv[1])
+    press = lambda: os.kill(os.getpid(), signal.SIGINT)
+    threading.Timer(moments.uniform(0.1, 0.5), press).start()
+    try:
+        ae.fit(X)
+    except KeyboardInterrupt:
+        if hasattr(ae, "module_"):
+            made.append(np.array_equal(pickle.loads(pickle.dumps(ae)).transform(X), ae.transform(X)))
+print(len(made), all(made))
+"""
+
+
+def test_ctrl_c_at_random_moments(tmp_path):
+    """Wherever the fit is: in a step, between two, while it writes."""
+    command = [sys.executable, "-W", "ignore", "-c", INTERRUPTED, tmp_path / "fit.state"]
+    out = subprocess.run(command, capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    n_usable, all_same = out.stdout.split()
+    assert int(n_usable) > 16
+    assert all_same == "True"
+    assert {path.name for path in tmp_path.iterdir()} <= {"fit.state"}
 
 
 # SIGKILL ------------------------------------------------------------------------------------------
