@@ -145,8 +145,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         two epochs. After a fit that was killed, ``fit`` with the same rows and
         parameters goes on from it, and ends at the same bits as if nothing had
         happened; with others it starts anew and warns. A fit that ends
-        removes the file. Ctrl-C is raised as ever, but leaves the best model
-        so far (at least PCA) ready for use. Not together with ``callbacks``;
+        removes the file. Ctrl-C is raised as ever, but while it trains leaves
+        the best model so far (where there is a floor, at least PCA) ready for
+        use. Not together with ``callbacks``;
         each estimator that is fitted at the same time, as in a search, needs
         a path of its own.
     device : str, default="auto"

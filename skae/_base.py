@@ -9,6 +9,7 @@ from copy import deepcopy
 from dataclasses import asdict
 from importlib.metadata import version
 from itertools import pairwise
+from os import fspath
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -236,8 +237,29 @@ class BaseEncoder(
 
     def _fit(self, X, y, sample_weight, X_val, y_val=None):
         warm = self.warm_start and hasattr(self, "module_")
-        if not warm:
-            self.__dict__.pop("module_", None)  # a fit that fails leaves no half of two models
+        with self._whole_or_not(warm):
+            interrupted = self._learn(warm, X, y, sample_weight, X_val, y_val)
+        if interrupted:
+            raise KeyboardInterrupt
+        return self
+
+    @contextmanager
+    def _whole_or_not(self, goes_on):
+        """Let what fails leave no half of two models: the one before, if it goes on, else none."""
+        before = dict(self.__dict__) if goes_on else None
+        if not goes_on:
+            self.__dict__.pop("module_", None)
+        try:
+            yield
+        except BaseException:
+            if goes_on:
+                self.__dict__ = before
+            else:
+                self.__dict__.pop("module_", None)
+            raise
+
+    def _learn(self, warm, X, y, sample_weight, X_val, y_val):
+        """Start anew or go on; return whether Ctrl-C ended the training early."""
         rows = self._check_rows(X, sample_weight, not warm, y)
         held_out = None
         if X_val is not None:
@@ -265,10 +287,9 @@ class BaseEncoder(
             if chooses:
                 self._choose_size(fitting, fitted.prefix_shares, rows)
             self._diagnose(rows)
-        if fitting.interrupted:
-            raise KeyboardInterrupt
-        checkpoint.finish()
-        return self
+        if not fitting.interrupted:
+            checkpoint.finish()
+        return fitting.interrupted
 
     def _open_checkpoint(self, rows, held_out, warm):
         """Return what keeps this fit's trainings."""
@@ -282,8 +303,10 @@ class BaseEncoder(
                 "remember: leave one of them out."
             )
         going_on = _arrays(self.module_.state_dict()) if warm else None
-        parts = (part and part.content for part in (rows, held_out))
-        return Checkpoint(self.checkpoint, key(self, *parts, going_on))
+        parts = [part and part.content for part in (rows, held_out)]
+        names = getattr(self, "feature_names_in_", None)  # parameters may speak of them
+        told = key(self, *parts, names, going_on, _device(self.device))
+        return Checkpoint(self.checkpoint, told)
 
     @fit_context
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -334,10 +357,11 @@ class BaseEncoder(
             module = self._trainable_module(fitting.generator)
             fitted = fitting.without_floor(module, self._present_start(), rows)
         earlier = [] if first else self.history_
-        self._take(fitted)
-        self._diagnose(rows)
-        self._record([*earlier, *fitted.history], [])
-        self.best_iter_ = self.n_iter_
+        with self._whole_or_not(not first):
+            self._take(fitted)
+            self._diagnose(rows)
+            self._record([*earlier, *fitted.history], [])
+            self.best_iter_ = self.n_iter_
         return self
 
     def _check_rows(self, X, sample_weight, reset, y=None):
@@ -398,7 +422,7 @@ class BaseEncoder(
             max_iter = int(np.clip(STEPS // steps, FEWEST_EPOCHS, MOST_EPOCHS))
         settings = {
             "batch_size": self.batch_size_,
-            "learning_rate": self.learning_rate_init,
+            "learning_rate": float(self.learning_rate_init),
             "alpha": self.alpha,
             "optimizer": self.optimizer,
             "max_iter": max_iter,
@@ -678,6 +702,8 @@ class BaseEncoder(
         """Return arrays, builtins and skae's version: no torch object."""
         state = super().__getstate__().copy()
         state.pop("_module_float32", None)
+        if state.get("checkpoint") is not None:
+            state["checkpoint"] = fspath(state["checkpoint"])
         if "module_" in state:
             state["module_"] = _arrays(state["module_"].state_dict())
             state["_skae_version"] = version("skae")

@@ -5,10 +5,12 @@ parameters and seed. So a later fit does these parts again, and takes each
 training from the file as far as it had come.
 """
 
+import io
 import os
 import time
 import warnings
-from contextlib import contextmanager, suppress
+import zipfile
+from contextlib import contextmanager
 from copy import deepcopy
 from importlib.metadata import version
 
@@ -20,6 +22,7 @@ from skae._disk import replacing
 
 SECONDS = 30.0  # between two writings
 KIND = "skae fit 1"
+PARTS = {"kind", "key", "seed", "trainings"}
 
 
 class NoCheckpoint:
@@ -65,12 +68,12 @@ class Checkpoint(NoCheckpoint):
     keeps = True
 
     def __init__(self, path, key):
-        self.path, self.key = path, key
-        _check_folder(path)
-        saved = _read(path)
+        self.path, self.key = os.path.realpath(path), key  # wherever the process goes meanwhile
+        _check_folder(self.path)
+        saved = _read(self.path)
         if saved is not None and saved["key"] != key:
             warnings.warn(
-                f"checkpoint={os.fspath(path)!r} is of a fit with other data, parameters or "
+                f"checkpoint={self.path!r} is of a fit with other data, parameters or "
                 "versions: this fit starts anew, and will replace it.",
                 stacklevel=2,
             )
@@ -122,18 +125,24 @@ class Checkpoint(NoCheckpoint):
         if time.monotonic() - self.written < SECONDS:
             return
         self._take()
+        state = {"kind": KIND, "key": self.key, "seed": self.drawn, "trainings": self.trainings}
+        content = io.BytesIO()  # torch makes a RuntimeError of what goes wrong within a file
+        torch.save(_plain(state), content)
         try:
             with replacing(self.path) as file:
-                state = {"key": self.key, "seed": self.drawn, "trainings": self.trainings}
-                torch.save({"kind": KIND, **state}, file)
+                file.write(content.getbuffer())
         except OSError as error:
             warnings.warn(f"The state of the fit could not be written: {error}", stacklevel=2)
         self.written = time.monotonic()
 
     def finish(self):
         """Remove the file: the fit is over."""
-        with suppress(FileNotFoundError):
+        try:
             os.remove(self.path)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            warnings.warn(f"The state of the fit could not be removed: {error}", stacklevel=2)
 
 
 def key(estimator, *content):
@@ -150,17 +159,28 @@ def key(estimator, *content):
         ) from error
 
 
+def _plain(value):
+    """Return a state with Python's numbers for numpy's, which would not be read again."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_plain, value))
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _check_folder(path):
-    folder = os.path.dirname(os.path.abspath(path))
+    folder = os.path.dirname(path)
     if not os.path.isdir(folder):
-        raise FileNotFoundError(f"checkpoint={os.fspath(path)!r}: there is no folder {folder}.")
+        raise FileNotFoundError(f"checkpoint={path!r}: there is no folder {folder}.")
 
 
 def _read(path):
     """Return the content of a file, None where there is none; refuse other files."""
     try:
+        with zipfile.ZipFile(path) as parts:  # torch does not look at the sums
+            whole = parts.testzip() is None
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        if saved["kind"] == KIND:
+        if whole and saved.keys() == PARTS and saved["kind"] == KIND:
             return saved
     except FileNotFoundError:
         return None
@@ -173,6 +193,6 @@ def _read(path):
 
 def _foreign(path):
     return ValueError(
-        f"checkpoint={os.fspath(path)!r} is no state of a fit, or a damaged one, and is left as it "
+        f"checkpoint={path!r} is no state of a fit, or a damaged one, and is left as it "
         "is: pass another path, or remove the file."
     )

@@ -10,7 +10,7 @@ def replacing(path):
     """Yield a new file that takes the place of the one at ``path`` once it is on the disk."""
     path = os.path.realpath(path)
     folder, name = os.path.split(path)
-    part = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(8)}.part")
+    part = os.path.join(folder, f".{name[:50]}.{secrets.token_hex(8)}.part")
     try:
         with open(part, "xb") as file:
             yield file

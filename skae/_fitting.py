@@ -119,9 +119,12 @@ class Fitting:
         self.progress.begin(self.settings.max_iter)
         with self._interruptible():
             self._run(net, self.progress.epoch)
+        if self.interrupted:
+            net.module_.load_state_dict(net.weights())
         state = net.optimizer_.state_dict() if net.lean else None
-        history = [*self.pretraining, *plain(net.history)]
-        fitted = Fitted(net.module_, start, len(net.history), history, [], state)
+        epochs = [row for row in plain(net.history) if "train_loss" in row]  # Ctrl-C leaves a part
+        history = [*self.pretraining, *epochs]
+        fitted = Fitted(net.module_, start, len(epochs), history, [], state)
         if self.settings.cuts is not None:
             fitted.prefix_shares = self._training_shares(net, start, rows)
         return fitted
@@ -231,8 +234,11 @@ class Fitting:
     def started(self, module, start, rows):
         """Return a copy of the module at a start, pretrained where the estimator asks for it."""
         module = self._at(module, start)
+        if self.interrupted:
+            return module
         try:
-            return self._pretrained(deepcopy(module), start, rows)
+            with self._interruptible():
+                return self._pretrained(deepcopy(module), start, rows)
         except Diverged as failure:
             warnings.warn(
                 f"Pretraining diverged ({failure}): training starts without it. "
@@ -240,7 +246,7 @@ class Fitting:
                 ConvergenceWarning,
                 stacklevel=2,
             )
-            return module
+        return module
 
     def _at(self, module, start):
         module = deepcopy(module)
@@ -300,8 +306,13 @@ class Fitting:
         return replace(self.settings, callbacks=tuple(filter(takes_part, self.settings.callbacks)))
 
     def _run(self, net, after_epoch=None):
-        """Train a net without held-out rows to the end; return its module."""
+        """Train a net without held-out rows to the end; return its module.
+
+        After Ctrl-C none is trained.
+        """
         net.initialize()
+        if self.interrupted:
+            return net.module_
         with self.checkpoint.training(net), _told([net]):
             for number in range(len(net.history) + 1, net.max_epochs + 1):
                 loss = net.epoch()
@@ -323,6 +334,8 @@ class Fitting:
         tolerance = self.estimator._tolerance(curves.curve[0])
         patience = _Patience(self.patience, at_first, tolerance, curves.curve[0], settings.warm_up)
         together = _Together(nets, curves, patience, first)
+        if self.interrupted:
+            return curves, first
         try:
             with self._interruptible(), self.checkpoint.training(together), _told(nets):
                 while not together.is_over(settings.max_iter):

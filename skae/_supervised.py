@@ -141,7 +141,7 @@ class Supervised(BaseEstimator):
             )
         if given is None or not given.__sklearn_is_fitted__():
             given = AutoencoderTransformer() if given is None else clone(given)
-            if given.random_state is None:
+            if given.random_state is None and self.random_state is not None:
                 given.set_params(random_state=int(rng.randint(2**31 - 1)))
             return given.fit(X, sample_weight=sample_weight)
         if given.n_features_in_ != X.shape[1]:

@@ -1,15 +1,22 @@
 """A fit that was killed goes on, and ends at the same bits."""
 
 import multiprocessing
+import os
 import pickle
 import random
 import signal
+import subprocess
+import sys
 import time
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
+import skops.io as sio
 import torch
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
@@ -21,6 +28,8 @@ from skae import (
     VAETransformer,
     _checkpoint,
 )
+from skae._adam import FlatAdam
+from skae._training import AutoencoderNet
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -45,6 +54,11 @@ def often(monkeypatch):
 
 def dropout(n_inputs, n_outputs):
     return nn.Sequential(nn.Linear(n_inputs, 8), nn.Dropout(0.3), nn.Linear(8, n_outputs))
+
+
+def go_elsewhere(n_inputs, n_outputs):
+    os.chdir("elsewhere")
+    return dropout(n_inputs, n_outputs)
 
 
 def bits(estimator):
@@ -88,6 +102,24 @@ SETTINGS = {
     "rate of activation": (SparseAutoencoder, FEW, {"penalty": "kl"}),
     "swap noise": (DenoisingAutoencoder, X, {"noise": "swap"}),
     "warm-up": (VAETransformer, X, {"kl_warmup": 4}),
+    "numpy's numbers": (
+        VAETransformer,
+        X,
+        {
+            "learning_rate_init": np.float32(0.01),
+            "tol": np.float64(1e-4),
+            "n_iter_no_change": np.int64(20),
+            "kl_warmup": np.int64(2),
+        },
+    ),
+    "numpy's numbers for torch": (
+        AutoencoderTransformer,
+        X,
+        {
+            "optimizer": torch.optim.SGD,
+            "skorch_params": {"optimizer__momentum": np.float64(0.9)},
+        },
+    ),
 }
 
 
@@ -165,6 +197,102 @@ def test_another_fit_starts_anew_and_says_so(change, tmp_path, monkeypatch):
     assert not path.exists()
 
 
+def test_weights_of_other_columns_are_another_fit(tmp_path, monkeypatch):
+    frame = pd.DataFrame(X[:, 20:26], columns=list("abcdef"))
+    params = {"n_components": 3, "max_iter": 4, "random_state": 0, "column_weights": {"a": 5.0}}
+    ae = AutoencoderTransformer(**params, checkpoint=tmp_path / "fit.state")
+    assert killed_after(2, monkeypatch, ae, frame)
+    other = frame.rename(columns={"a": "b", "b": "a"})
+    with pytest.warns(UserWarning, match="other data, parameters or versions"):
+        ae.fit(other)
+    assert_same(ae, AutoencoderTransformer(**params).fit(other))
+
+
+def test_damaged_files_are_refused_or_make_no_difference(tmp_path, monkeypatch):
+    path, random_numbers = tmp_path / "fit.state", random.Random(0)
+    ae = AutoencoderTransformer(3, max_iter=2, random_state=0, checkpoint=path)
+    assert killed_after(1, monkeypatch, ae, X)
+    content = path.read_bytes()
+    whole, refusals = AutoencoderTransformer(3, max_iter=2, random_state=0).fit(X), []
+    for _ in range(40):
+        damaged = bytearray(content)
+        damaged[random_numbers.randrange(len(content))] ^= 1 << random_numbers.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            assert_same(ae.fit(X), whole)
+        except ValueError as error:
+            refusals.append(str(error))
+    assert len(refusals) > 20
+    assert all("no state of a fit, or a damaged one" in refusal for refusal in refusals)
+
+
+def test_a_link_stays_and_the_file_it_leads_to_goes(tmp_path, monkeypatch):
+    (tmp_path / "disk").mkdir()
+    path, target = tmp_path / "link", tmp_path / "disk" / "fit.state"
+    path.symlink_to(target)
+    ae = AutoencoderTransformer(3, max_iter=3, random_state=0, checkpoint=path)
+    assert killed_after(2, monkeypatch, ae, X)
+    assert target.exists()
+    ae.fit(X)
+    assert not target.exists()
+    assert path.is_symlink()
+
+
+def test_a_path_is_of_the_folder_in_which_fit_began(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    ae = AutoencoderTransformer(3, max_iter=3, encoder=go_elsewhere, checkpoint="fit.state")
+    assert killed_after(2, monkeypatch, ae, X)
+    assert (tmp_path / "fit.state").exists()
+
+
+@pytest.mark.parametrize("name", ["état 日本", "日" * 80, "x" * 250])
+def test_any_name_that_the_disk_takes(name, tmp_path, monkeypatch):
+    ae = AutoencoderTransformer(3, max_iter=3, random_state=0, checkpoint=tmp_path / name)
+    assert killed_after(2, monkeypatch, ae, X)
+    assert (tmp_path / name).exists()
+
+
+def test_a_file_that_cannot_be_removed_does_not_end_a_fit(tmp_path, monkeypatch):
+    path, epoch = tmp_path / "fit.state", _checkpoint.Checkpoint.epoch
+
+    def put_a_folder_there(self):
+        epoch(self)
+        if path.is_file():
+            path.unlink()
+            path.mkdir()
+
+    monkeypatch.setattr(_checkpoint.Checkpoint, "epoch", put_a_folder_there)
+    ae = AutoencoderTransformer(3, max_iter=1, random_state=0, checkpoint=path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The state of the fit could not be written")
+        with pytest.warns(UserWarning, match="could not be removed"):
+            ae.fit(X)
+    assert np.isfinite(ae.transform(X)).all()
+
+
+def test_estimators_with_a_path_are_saved(tmp_path):
+    path = tmp_path / "fit.state"
+    ae = AutoencoderTransformer(3, max_iter=1, random_state=0, checkpoint=path).fit(X)
+    skae.save(ae, tmp_path / "model")
+    assert skae.load(tmp_path / "model").checkpoint == str(path)
+    assert pickle.loads(pickle.dumps(ae)).checkpoint == str(path)
+    assert sio.get_untrusted_types(data=sio.dumps(ae)) == [
+        "skae._autoencoder.AutoencoderTransformer"
+    ]
+
+
+def test_a_classifiers_autoencoder_goes_on_without_a_seed(tmp_path, monkeypatch):
+    path = tmp_path / "fit.state"
+    model = skae.AutoencoderClassifier(AutoencoderTransformer(3, max_iter=3, checkpoint=path))
+    assert killed_after(2, monkeypatch, model, X, y=Y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, Y)
+    assert not path.exists()
+
+
 def test_other_files_are_left_as_they_are(tmp_path):
     for content in (b"", b"a, b\n1, 2\n", b"\x80\x04\x95"):
         path = tmp_path / "table.csv"
@@ -172,9 +300,10 @@ def test_other_files_are_left_as_they_are(tmp_path):
         with pytest.raises(ValueError, match="no state of a fit"):
             AutoencoderTransformer(3, checkpoint=path).fit(X)
         assert path.read_bytes() == content
-    torch.save({"kind": "another"}, path)
-    with pytest.raises(ValueError, match="no state of a fit"):
-        AutoencoderTransformer(3, checkpoint=path).fit(X)
+    for content in ({"kind": "another"}, {"kind": _checkpoint.KIND}, [1]):
+        torch.save(content, path)
+        with pytest.raises(ValueError, match="no state of a fit"):
+            AutoencoderTransformer(3, checkpoint=path).fit(X)
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         AutoencoderTransformer(3, checkpoint=tmp_path / "missing" / "fit.state").fit(X)
 
@@ -196,16 +325,28 @@ def test_callbacks_cannot_be_kept(tmp_path):
         AutoencoderTransformer(callbacks=[EpochTimer()], checkpoint=tmp_path / "f").fit(X)
 
 
-def test_a_full_disk_does_not_end_a_fit(tmp_path, monkeypatch):
+FULL_DISK = """
+import resource, sys, warnings
+from sklearn.datasets import load_digits
+from skae import AutoencoderTransformer, _checkpoint
+
+_checkpoint.SECONDS = 0.0
+ae = AutoencoderTransformer(3, max_iter=3, random_state=0, checkpoint=sys.argv[1])
+for limit in map(int, sys.argv[2:]):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        ae.fit(load_digits().data[:700])
+    print(any("could not be written" in str(warning.message) for warning in told))
+    print(ae.loss_curve_)
+"""
+
+
+def test_a_full_disk_does_not_end_a_fit(tmp_path):
     whole = AutoencoderTransformer(3, max_iter=3, random_state=0).fit(X)
-
-    def full(state, file):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.warns(UserWarning, match="could not be written"):
-        other = whole.__class__(3, max_iter=3, random_state=0, checkpoint=tmp_path / "f").fit(X)
-    assert_same(other, whole)
+    command = [sys.executable, "-c", FULL_DISK, tmp_path / "f", "0", "100", "50000"]
+    out = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert out.stdout.splitlines() == 3 * ["True", str(whole.loss_curve_)]
     assert list(tmp_path.iterdir()) == []
 
 
@@ -220,18 +361,20 @@ def test_pipelines_with_a_checkpoint(tmp_path):
 # Ctrl-C -------------------------------------------------------------------------------------------
 
 
-def interrupted_after(n_epochs, monkeypatch, estimator, rows):
-    epoch, n_left = _checkpoint.Checkpoint.epoch, iter(range(n_epochs))
+def interrupted_after(n_calls, monkeypatch, fit, rows, place=(_checkpoint.Checkpoint, "epoch")):
+    """Press Ctrl-C once, at the end of a method's call, after some others."""
+    method, presses = getattr(*place), iter([False] * n_calls + [True])
 
-    def count(self):
-        epoch(self)
-        if next(n_left, None) is None:
+    def count(*args, **kwargs):
+        result = method(*args, **kwargs)
+        if next(presses, False):
             raise KeyboardInterrupt
+        return result
 
     with monkeypatch.context() as patch:
-        patch.setattr(_checkpoint.Checkpoint, "epoch", count)
+        patch.setattr(*place, count)
         with pytest.raises(KeyboardInterrupt):
-            estimator.fit(rows)
+            fit(rows)
 
 
 @pytest.mark.parametrize("name", ["folds", "size chosen", "no floor", "textbook", "own optimizer"])
@@ -243,7 +386,7 @@ def test_ctrl_c_leaves_the_best_so_far(name, n_epochs, tmp_path, monkeypatch):
     estimator = kind(**params, checkpoint=tmp_path / "fit.state")
     if name in ("no floor", "textbook", "own optimizer"):
         n_epochs = min(n_epochs, 4)  # one training, six epochs
-    interrupted_after(n_epochs, monkeypatch, estimator, rows)
+    interrupted_after(n_epochs, monkeypatch, estimator.fit, rows)
     assert np.isfinite(estimator.transform(rows)).all()
     if estimator.pca_score_ is not None:
         assert estimator.score(rows) > 0.99 * AutoencoderTransformer(
@@ -252,9 +395,56 @@ def test_ctrl_c_leaves_the_best_so_far(name, n_epochs, tmp_path, monkeypatch):
     assert_same(estimator.fit(rows), whole)
 
 
-def test_without_a_checkpoint_ctrl_c_leaves_nothing(monkeypatch):
-    from skae._training import AutoencoderNet
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"early_stopping": False},
+        {"early_stopping": False, "ordered": True},
+        {"pretraining": "layerwise"},
+        {"pretraining": "layerwise", "early_stopping": False},
+    ],
+)
+@pytest.mark.parametrize("n_steps", [0, 30])
+def test_ctrl_c_within_an_epoch_leaves_a_whole_model(params, n_steps, tmp_path, monkeypatch):
+    params = {"n_components": 3, "max_iter": 6, "random_state": 0} | params
+    whole = AutoencoderTransformer(**params).fit(X)
+    ae = AutoencoderTransformer(**params, checkpoint=tmp_path / "fit.state")
+    interrupted_after(n_steps, monkeypatch, ae.fit, X, (FlatAdam, "step"))
+    assert vars(ae).keys() == vars(whole).keys()
+    assert len(ae.loss_curve_) == ae.best_iter_ == n_steps // 22 * ("pretraining" not in params)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(ae)).transform(X), ae.transform(X))
+    assert_same(ae.fit(X), whole)
 
+
+def test_ctrl_c_while_pretraining_folds_leaves_pca(tmp_path, monkeypatch):
+    params = {"n_components": 3, "max_iter": 20, "random_state": 0, "pretraining": "layerwise"}
+    ae = AutoencoderTransformer(**params, checkpoint=tmp_path / "fit.state")
+    whole = AutoencoderTransformer(**params).fit(FEW)
+    assert killed_after(30, monkeypatch, ae, FEW)  # the file has all pretrainings
+    interrupted_after(0, monkeypatch, ae.fit, FEW, (AutoencoderNet, "initialize"))
+    pca = AutoencoderTransformer(3, hidden_layer_sizes=()).fit(FEW)
+    np.testing.assert_allclose(ae.reconstruct(FEW), pca.reconstruct(FEW), atol=1e-6)
+    assert_same(ae.fit(FEW), whole)
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"), [(AutoencoderTransformer, "_surveyed"), (VAETransformer, "_posterior")]
+)
+def test_ctrl_c_after_training_leaves_the_model_before_or_none(kind, method, monkeypatch):
+    model = kind(3, max_iter=1, learning_rate_init=1e-12, random_state=0, warm_start=True).fit(X)
+    before = pickle.dumps(model)
+    model.set_params(max_iter=8, learning_rate_init=0.01)
+    fits = [model.fit] if method == "_surveyed" else [model.fit, model.partial_fit]
+    for fit in fits:
+        interrupted_after(0, monkeypatch, fit, X, (kind, method))
+        assert_same(pickle.loads(pickle.dumps(model)), pickle.loads(before))
+    model.set_params(warm_start=False)
+    interrupted_after(0, monkeypatch, model.fit, X, (kind, method))
+    assert not hasattr(model, "module_")
+
+
+def test_without_a_checkpoint_ctrl_c_leaves_nothing(monkeypatch):
     def interrupt(self):
         raise KeyboardInterrupt
 
@@ -263,6 +453,41 @@ def test_without_a_checkpoint_ctrl_c_leaves_nothing(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         estimator.fit(X)
     assert not hasattr(estimator, "module_")
+
+
+INTERRUPTED = """
+import os, pickle, random, signal, sys, threading
+import numpy as np
+from sklearn.datasets import load_digits
+from skae import AutoencoderTransformer, _checkpoint
+
+_checkpoint.SECONDS = 0.0
+X, moments = load_digits().data[:700], random.Random(0)
+made = []
+for i in range(24):
+    params = {"early_stopping": i % 2 == 0, "max_iter": 1000, "n_iter_no_change": 1000}
+    params |= {"hidden_layer_sizes": (600, 600), "batch_size": 700}  # most time goes into writing
+    ae = AutoencoderTransformer(3, **params, random_state=0, checkpoint=sys.argv[1])
+    press = lambda: os.kill(os.getpid(), signal.SIGINT)
+    threading.Timer(moments.uniform(0.1, 0.5), press).start()
+    try:
+        ae.fit(X)
+    except KeyboardInterrupt:
+        if hasattr(ae, "module_"):
+            made.append(np.array_equal(pickle.loads(pickle.dumps(ae)).transform(X), ae.transform(X)))
+print(len(made), all(made))
+"""
+
+
+def test_ctrl_c_at_random_moments(tmp_path):
+    """Wherever the fit is: in a step, between two, while it writes."""
+    command = [sys.executable, "-W", "ignore", "-c", INTERRUPTED, tmp_path / "fit.state"]
+    out = subprocess.run(command, capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr
+    n_usable, all_same = out.stdout.split()
+    assert int(n_usable) > 16
+    assert all_same == "True"
+    assert {path.name for path in tmp_path.iterdir()} <= {"fit.state"}
 
 
 # SIGKILL ------------------------------------------------------------------------------------------
