@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import re
+from pathlib import Path
 
 import pytest
 
@@ -122,3 +124,12 @@ def test_submodules(name):
         and value.__module__.startswith(name)
     ]
     assert sorted(public) == SUBMODULES[name].split()
+
+
+def test_the_promises_name_tests_that_exist():
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    promises = (Path(__file__).parents[1] / "docs" / "reliability.md").read_text()
+    named = set(re.findall(r"\b(test_\w+)(?!\w*\.py)\b", promises))
+    named = {name for name in named if f"`{name}.py" not in promises}
+    assert len(named) > 30
+    assert [name for name in sorted(named) if f"def {name}(" not in tests] == []
