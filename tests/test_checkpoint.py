@@ -460,21 +460,29 @@ import os, pickle, random, signal, sys, threading
 import numpy as np
 from sklearn.datasets import load_digits
 from skae import AutoencoderTransformer, _checkpoint
+import skae._fitting  # imports of other packages may swallow an interrupt
 
 _checkpoint.SECONDS = 0.0
 X, moments = load_digits().data[:700], random.Random(0)
 made = []
+
+def press(moment, over):
+    while not over.wait(moment):
+        os.kill(os.getpid(), signal.SIGINT)
+        moment = 10.0  # once more, should Python have dropped it in a finaliser
+
 for i in range(24):
     params = {"early_stopping": i % 2 == 0, "max_iter": 1000, "n_iter_no_change": 1000}
     params |= {"hidden_layer_sizes": (600, 600), "batch_size": 700}  # most time goes into writing
     ae = AutoencoderTransformer(3, **params, random_state=0, checkpoint=sys.argv[1])
-    press = lambda: os.kill(os.getpid(), signal.SIGINT)
-    threading.Timer(moments.uniform(0.1, 0.5), press).start()
+    over = threading.Event()
+    threading.Thread(target=press, args=(moments.uniform(0.1, 0.5), over)).start()
     try:
         ae.fit(X)
     except KeyboardInterrupt:
         if hasattr(ae, "module_"):
             made.append(np.array_equal(pickle.loads(pickle.dumps(ae)).transform(X), ae.transform(X)))
+    over.set()
 print(len(made), all(made))
 """
 
