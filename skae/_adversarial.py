@@ -3,15 +3,15 @@
 from dataclasses import replace
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from skae._base import BaseAutoencoder
-from skae._params import AUTOENCODER, count, private_random_state, real
+from skae._decoding import DecodedPrior
+from skae._params import AUTOENCODER, real
 
 DISCRIMINATOR = (64, 64)  # hidden units
 
 
-class AdversarialAutoencoder(BaseAutoencoder):
+class AdversarialAutoencoder(DecodedPrior, BaseAutoencoder):
     r"""An autoencoder whose codes are made to look like draws from a standard normal.
 
     A discriminator D learns to tell codes of rows from draws of the prior, and
@@ -164,26 +164,6 @@ class AdversarialAutoencoder(BaseAutoencoder):
         self.device = device
         self.verbose = verbose
         self.random_state = random_state
-
-    def sample(self, n_samples=1, random_state=None):
-        """Draw new rows: codes from the prior, decoded.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            At least 1.
-        random_state : int, RandomState instance or None, default=None
-            None never touches numpy's global generator.
-
-        Returns
-        -------
-        X : ndarray or frame of shape (n_samples, n_features_in_)
-            float64: ``inverse_transform`` of standard normal codes.
-        """
-        n_samples = count(n_samples, "n_samples")
-        check_is_fitted(self)
-        codes = private_random_state(random_state).standard_normal((n_samples, self.n_components_))
-        return self._give(self._decode_cells(codes))
 
     # hooks ----------------------------------------------------------------------------------------
 

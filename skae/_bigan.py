@@ -1,10 +1,10 @@
 """The bidirectional generative adversarial network."""
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
 from skae._base import BaseAutoencoder
-from skae._params import AUTOENCODER, count, integer, private_random_state, real
+from skae._decoding import DecodedPrior
+from skae._params import AUTOENCODER, integer, real
 
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 2500, 20, 400  # of a training, where max_iter is "auto"
 FEATURES = 64  # that a discriminator's convolutions give beside the code
@@ -24,7 +24,7 @@ TRAINING = (
 )
 
 
-class BiGANTransformer(BaseAutoencoder):
+class BiGANTransformer(DecodedPrior, BaseAutoencoder):
     r"""A generative adversarial network with an encoder: new rows like those of the fit.
 
     A generator G makes rows of standard normal codes z, an encoder E codes of
@@ -217,26 +217,6 @@ class BiGANTransformer(BaseAutoencoder):
         self.device = device
         self.verbose = verbose
         self.random_state = random_state
-
-    def sample(self, n_samples=1, random_state=None):
-        """Make new rows of codes from the prior.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            At least 1.
-        random_state : int, RandomState instance or None, default=None
-            None never touches numpy's global generator.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features_in_)
-            float64: ``inverse_transform`` of standard normal codes.
-        """
-        n_samples = count(n_samples, "n_samples")
-        check_is_fitted(self)
-        rng = private_random_state(random_state)
-        return self.inverse_transform(rng.standard_normal((n_samples, self.n_components_)))
 
     def __sklearn_tags__(self):
         """Return the tags: cells are numbers, and all there."""

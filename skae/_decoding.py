@@ -5,6 +5,7 @@ from scipy import sparse
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from skae._frames import one_row
+from skae._params import count, private_random_state
 from skae._tables import DTYPES
 from skae.metrics import explained_share
 
@@ -192,6 +193,30 @@ class Decoding:
                 f"{self.n_features_in_} features as input."
             )
         return ends
+
+
+class DecodedPrior:
+    """The part of generators whose rows are what the decoder makes of normal codes."""
+
+    def sample(self, n_samples=1, random_state=None):
+        """Draw new rows: codes from the prior, decoded.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            At least 1.
+        random_state : int, RandomState instance or None, default=None
+            None never touches numpy's global generator.
+
+        Returns
+        -------
+        X : ndarray or frame of shape (n_samples, n_features_in_)
+            float64: ``inverse_transform`` of standard normal codes.
+        """
+        n_samples = count(n_samples, "n_samples")
+        check_is_fitted(self)
+        codes = private_random_state(random_state).standard_normal((n_samples, self.n_components_))
+        return self._give(self._decode_cells(codes))
 
 
 def _line(a, b, share):
