@@ -56,7 +56,8 @@ class FlatAdam:
         self.square = torch.zeros_like(self.parameters)
         self.n_steps = torch.zeros((), dtype=torch.float32, device=self.parameters.device)
         self.spans = list(_spans(decayed + spared))
-        self.decayed = [(f, self.parameters[span]) for f, span in _spans(decayed)] if alpha else []
+        self.decayed_spans = list(_spans(decayed)) if alpha else []
+        self.decayed = [(f, self.parameters[span]) for f, span in self.decayed_spans]
 
     def zero_grad(self):
         """Set the gradient to zero, in place."""
@@ -66,13 +67,17 @@ class FlatAdam:
     def step(self, lr):
         """Move the parameters against their gradients."""
         self.n_steps += 1
-        norm = torch.linalg.vector_norm(self.gradient)
-        shrink = norm.div_(self.largest_gradient).clamp_(min=1.0)
+        shrink = self._shrink()
         for factor, weights in self.decayed:
             weights *= 1 - factor * lr * self.alpha
         update = _fused if hasattr(torch, "_fused_adam_") else _plain
         for factor, span in self.spans:
             update(self, factor * lr, shrink, span)
+
+    def _shrink(self):
+        """Return by how much the gradient is too long."""
+        norm = torch.linalg.vector_norm(self.gradient)
+        return norm.div_(self.largest_gradient).clamp_(min=1.0)
 
     def state_dict(self):
         """Return what the next steps depend on, besides parameters and gradients."""
@@ -82,6 +87,47 @@ class FlatAdam:
         """Go on from a `state_dict`."""
         for name, value in self.state_dict().items():
             value.copy_(torch.as_tensor(state[name]))
+
+
+class StackedAdam(FlatAdam):
+    """Several nets' `FlatAdam` in one: a row of each matrix is the vector of one of them.
+
+    Parameters
+    ----------
+    adams : list of FlatAdam
+        Of nets that are alike. They keep their own vectors.
+    """
+
+    def __init__(self, adams):
+        first = adams[0]
+        self.alpha, self.largest_gradient, self.betas = (
+            first.alpha,
+            first.largest_gradient,
+            first.betas,
+        )
+        self.parameters, self.gradient, self.mean, self.square = (
+            first.parameters.new_zeros(len(adams), len(first.parameters)) for _ in range(4)
+        )
+        self.n_steps, self.no_scale = (
+            torch.zeros_like(first.n_steps),
+            torch.ones_like(first.n_steps),
+        )
+        self.decayed = [(f, self.parameters[:, span]) for f, span in first.decayed_spans]
+        rows = range(len(adams))
+        self.spans = [(f, (row, span)) for f, span in first.spans for row in rows]
+        if len(first.spans) == 1:
+            self.spans = [(first.spans[0][0], ...)]
+
+    def _shrink(self):
+        norm = torch.linalg.vector_norm(self.gradient, dim=1, keepdim=True)
+        self.gradient /= norm.div_(self.largest_gradient).clamp_(min=1.0)
+        return self.no_scale
+
+    def views(self, parameter):
+        """Return the values of one net's parameter, and their gradients, in all of them."""
+        start = parameter.storage_offset()
+        span = slice(start, start + parameter.numel())
+        return [m[:, span].view(-1, *parameter.shape) for m in (self.parameters, self.gradient)]
 
 
 def _flatten(parameters):

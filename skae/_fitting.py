@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skae._batches import StandardisedRows
 from skae._checkpoint import NoCheckpoint
 from skae._floor import HeldOutCurves
+from skae._folds import Folds, can_train
 from skae._ordered import Cuts, PrefixShares
 from skae._training import AutoencoderNet, Diverged, Settings, StopTraining, plain, takes_part
 
@@ -334,13 +335,14 @@ class Fitting:
         tolerance = self.estimator._tolerance(curves.curve[0])
         patience = _Patience(self.patience, at_first, tolerance, curves.curve[0], settings.warm_up)
         together = _Together(nets, curves, patience, first)
+        folds = Folds(nets) if can_train(nets) else None
         if self.interrupted:
             return curves, first
         try:
             with self._interruptible(), self.checkpoint.training(together), _told(nets):
                 while not together.is_over(settings.max_iter):
                     back = together.best if len(nets) == 1 else first
-                    loss, go_on = self._epoch(nets, back, curves)
+                    loss, go_on = self._epoch(nets, back, curves, folds)
                     number, held_out = together.judge()
                     self.checkpoint.epoch()
                     self.progress.epoch(number, loss, self.estimator._held_out_score(held_out))
@@ -355,7 +357,7 @@ class Fitting:
             curves.best = 0
         return curves, together.best
 
-    def _epoch(self, nets, best, curves):
+    def _epoch(self, nets, best, curves, folds=None):
         """Train each net for an epoch; where one diverges, once more from the best weights.
 
         Several nets go back to their start, so that all have seen as many epochs.
@@ -363,6 +365,8 @@ class Fitting:
         its held-out rows were judged.
         """
         try:
+            if folds is not None:
+                folds.epoch()
             return float(np.mean([net.epoch() for net in nets])), True
         except StopTraining:
             if len(nets) > 1 or "valid_loss" not in nets[0].history[-1]:
@@ -375,7 +379,7 @@ class Fitting:
             curves.rewind(n_epochs)
             for net, weights in zip(nets, best, strict=True):
                 net.restart(weights, net.lr * SLOWER, n_epochs)
-            return self._epoch(nets, best, curves)
+            return self._epoch(nets, best, curves, folds)
 
     def _warn_of_max_iter(self, patience):
         asked = self.estimator.max_iter

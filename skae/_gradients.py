@@ -87,6 +87,40 @@ def _known_activation(activation):
     )
 
 
+class Layer:
+    """A linear layer's tensors, and its products."""
+
+    def __init__(self, layer):
+        self.n_outputs = layer.out_features
+        self.weight, self.transposed = layer.weight.detach(), layer.weight.detach().t()
+        self.weight_grad = layer.weight.grad
+        self.bias = self.bias_grad = None
+        if layer.bias is not None:
+            self.bias, self.bias_grad = layer.bias.detach(), layer.bias.grad
+
+    def forward(self, x, out):
+        """Return the layer's output."""
+        if self.bias is None:
+            return torch.mm(x, self.transposed, out=out)
+        return torch.addmm(self.bias, x, self.transposed, out=out)
+
+    def add(self, x, out):
+        """Add the layer's output to what is there."""
+        if self.bias is not None:
+            out += self.bias
+        return out.addmm_(x, self.transposed)
+
+    def backward(self, x, grad, into=None, add=False):
+        """Leave the parameters' gradients; write, or add, the input's ``into`` its place."""
+        torch.mm(grad.t(), x, out=self.weight_grad)
+        if self.bias is not None:
+            torch.sum(grad, 0, out=self.bias_grad)
+        if into is not None and add:
+            into.addmm_(grad, self.weight)
+        elif into is not None:
+            torch.mm(grad, self.weight, out=into)
+
+
 class ReconstructionGradient:
     """The mean error of an autoencoder and its gradient in one call.
 
@@ -97,11 +131,13 @@ class ReconstructionGradient:
     module : Autoencoder
     objective : Objective
         With one of ``SLOPES`` as its only term.
+    make_layer : callable
+        Makes a `Layer` of a linear module.
     """
 
-    def __init__(self, module, objective):
-        self.encoder = ResidualGradient(module.encoder)
-        self.decoder = ResidualGradient(module.decoder)
+    def __init__(self, module, objective, make_layer=Layer):
+        self.encoder = ResidualGradient(module.encoder, make_layer)
+        self.decoder = ResidualGradient(module.decoder, make_layer)
         (term,) = objective.terms.values()
         self.slope, self.filled = SLOPES[type(term)](term), module.inputs
 
@@ -175,20 +211,20 @@ class ResidualGradient:
     with a batch of the same size.
     """
 
-    def __init__(self, residual):
+    def __init__(self, residual, make_layer):
         layers = list(residual.nonlinear or ())
-        self.linear = None if residual.linear is None else Layer(residual.linear)
-        self.layers = [Layer(layer) for layer in layers[0::2]]
-        self.told = Layer(residual.told) if isinstance(residual, PrefixDecoder) else None
+        self.linear = None if residual.linear is None else make_layer(residual.linear)
+        self.layers = [make_layer(layer) for layer in layers[0::2]]
+        self.told = make_layer(residual.told) if isinstance(residual, PrefixDecoder) else None
         self.derivatives = [DERIVATIVES[type(activation)] for activation in layers[1::2]]
         self.places = {}
 
     def forward(self, x, mask=None):
         """Return the output; keep what ``backward`` needs."""
         self.mask = mask
-        if len(x) not in self.places:
-            self.places[len(x)] = self._allocate(x)
-        self.sums, self.inputs, self.grads, out = self.places[len(x)]
+        if x.shape not in self.places:
+            self.places[x.shape] = self._allocate(x)
+        self.sums, self.inputs, self.grads, out = self.places[x.shape]
         self.inputs[0] = x
         for i, derivative in enumerate(self.derivatives):
             self.layers[i].forward(self.inputs[i], self.sums[i])
@@ -198,11 +234,7 @@ class ResidualGradient:
         if not self.layers:
             return self.linear.forward(x, out)
         self.layers[-1].forward(self.inputs[-1], out)
-        if self.linear is None:
-            return out
-        if self.linear.bias is not None:
-            out += self.linear.bias
-        return out.addmm_(x, self.linear.transposed)
+        return out if self.linear is None else self.linear.add(x, out)
 
     def backward(self, grad, to_input=True):
         """Leave the parameters' gradients; return that of the input where it is asked for."""
@@ -224,35 +256,8 @@ class ResidualGradient:
         """Return places for sums, layer inputs, their gradients, and the output."""
         widths = [layer.n_outputs for layer in self.layers[:-1]]
         n_outputs = (self.layers[-1] if self.layers else self.linear).n_outputs
-        sums = [x.new_empty(len(x), width) for width in widths]
-        inputs = [x, *(x.new_empty(len(x), width) for width in widths)]
-        grads = [x.new_empty(len(x), width) for width in (x.shape[1], *widths)]
-        return sums, inputs, grads, x.new_empty(len(x), n_outputs)
-
-
-class Layer:
-    """A linear layer's tensors, and its products."""
-
-    def __init__(self, layer):
-        self.n_outputs = layer.out_features
-        self.weight, self.transposed = layer.weight.detach(), layer.weight.detach().t()
-        self.weight_grad = layer.weight.grad
-        self.bias = self.bias_grad = None
-        if layer.bias is not None:
-            self.bias, self.bias_grad = layer.bias.detach(), layer.bias.grad
-
-    def forward(self, x, out):
-        """Return the layer's output."""
-        if self.bias is None:
-            return torch.mm(x, self.transposed, out=out)
-        return torch.addmm(self.bias, x, self.transposed, out=out)
-
-    def backward(self, x, grad, into=None, add=False):
-        """Leave the parameters' gradients; write, or add, the input's ``into`` its place."""
-        torch.mm(grad.t(), x, out=self.weight_grad)
-        if self.bias is not None:
-            torch.sum(grad, 0, out=self.bias_grad)
-        if into is not None and add:
-            into.addmm_(grad, self.weight)
-        elif into is not None:
-            torch.mm(grad, self.weight, out=into)
+        *rows, n_inputs = x.shape
+        sums = [x.new_empty(*rows, width) for width in widths]
+        inputs = [x, *(x.new_empty(*rows, width) for width in widths)]
+        grads = [x.new_empty(*rows, width) for width in (n_inputs, *widths)]
+        return sums, inputs, grads, x.new_empty(*rows, n_outputs)

@@ -132,11 +132,15 @@ class AutoencoderNet(NeuralNet):
             **settings.skorch_params,
         )
         self.settings, self.rows, self.held_out = settings, rows, held_out
-        self.generator = generator
+        self.generator, self.trained_ahead = generator, None
 
     @property
     def _default_callbacks(self):
         return []
+
+    def _set_training(self, training=True):
+        if not (self.lean and isinstance(self.gradient, ReconstructionGradient)):  # alike in both
+            super()._set_training(training)
 
     def get_iterator(self, dataset, training=False):
         """Return the batches of a dataset."""
@@ -165,9 +169,14 @@ class AutoencoderNet(NeuralNet):
             self.gradient = _gradient(self)
         else:
             self.optimizer_ = self._torch_optimizer(decayed, spared)
-        tensors = [self.optimizer_.parameters] if self.lean else self.module_.parameters()
-        self.average = AverageWeights(tensors, self.averaging) if settings.averaging else None
+        self.average = None
+        if settings.averaging:
+            self.average = AverageWeights(self._trained(), self.averaging)
         return self
+
+    def _trained(self):
+        """Return what training moves."""
+        return [self.optimizer_.parameters] if self.lean else list(self.module_.parameters())
 
     def _torch_optimizer(self, decayed, spared):
         settings = self.settings
@@ -254,17 +263,20 @@ class AutoencoderNet(NeuralNet):
         self.history.record(key, loss)
 
     def _lean_epoch(self, iterator):
+        if self.trained_ahead is not None:  # beside other nets
+            loss, self.trained_ahead = self.trained_ahead, None
+            return loss
         self._set_training(True)
         losses = []
         for inputs, (target, weight) in iterator:
-            rate = self._next_rate()  # first, as in skorch: a loss may ask for it, too
+            rate = self.next_rate()  # first, as in skorch: a loss may ask for it, too
             losses.append(self.gradient(inputs, target, weight))
             self.optimizer_.step(rate)
             if self.average is not None:
                 self.average.update()
         return torch.stack(losses).mean().item()
 
-    def _next_rate(self):
+    def next_rate(self):
         """Return the rate of the next step: a short rise, constant, and where asked for a fall."""
         self.steps_done += 1
         return self._rate()
@@ -278,7 +290,7 @@ class AutoencoderNet(NeuralNet):
 
     def _step_optimizer(self, step_fn):
         if self.own_schedule:
-            rate = self._next_rate()  # first, as in skorch: a loss may ask for it, too
+            rate = self.next_rate()  # first, as in skorch: a loss may ask for it, too
             for group in self.optimizer_.param_groups:
                 group["lr"] = rate * group.get("factor", 1.0)
         super()._step_optimizer(step_fn)
@@ -307,7 +319,7 @@ class AutoencoderNet(NeuralNet):
         self.criterion_.risen = min(1.0, (len(self.history) + 1) / (self.settings.warm_up + 1))
         self.fit_loop(self.rows, epochs=1)
         loss = self.history[-1]["train_loss"]
-        if not (np.isfinite(loss) and all(p.isfinite().all() for p in self.module_.parameters())):
+        if not (np.isfinite(loss) and all(t.isfinite().all() for t in self._trained())):
             raise Diverged(f"in epoch {len(self.history)}, with loss {loss} or weights not finite")
         return loss
 

@@ -531,5 +531,5 @@ def test_the_rate_rises_in_twenty_steps_and_stays(gaussian):
     settings = Settings(batch_size=32, learning_rate=0.5, max_iter=10)
     net = AutoencoderNet(module, objective, settings, rows, None, generator())
     net.initialize()
-    rates = [net._next_rate() for _ in range(40)]
+    rates = [net.next_rate() for _ in range(40)]
     np.testing.assert_allclose(rates, 0.5 * np.minimum(1, np.arange(1, 41) / 20))

@@ -1,0 +1,161 @@
+"""The nets of folds, trained in one step: five small steps at once cost little more than one."""
+
+import torch
+
+from skae._adam import StackedAdam
+from skae._gradients import ReconstructionGradient, SquaredSlope
+from skae._training import AverageWeights
+
+MOST_BYTES = 2**26  # of the rows of all nets
+
+
+def can_train(nets):
+    """Return whether `Folds` can train nets: in the lean loop, complete rows of equal weight."""
+    first = nets[0]
+    return (
+        len(nets) > 1
+        and first.lean
+        and isinstance(first.gradient, ReconstructionGradient)
+        and isinstance(first.gradient.slope, SquaredSlope)
+        and first.module_.holes is None
+        and first.rows.rows.weight is None
+        and not (first.settings.callbacks or first.settings.cuts)
+        and sum(4 * len(net.rows) * net.rows.n_features for net in nets) <= MOST_BYTES
+    )
+
+
+class Folds:
+    """Nets that are alike, trained for an epoch in common steps.
+
+    Each net has its own rows, batches, noise and length of gradient, as if it
+    were trained alone; in between the epochs its weights and its optimizer's
+    state are where they always are.
+
+    Parameters
+    ----------
+    nets : list of AutoencoderNet
+        Initialised.
+    """
+
+    def __init__(self, nets):
+        first = nets[0]
+        self.nets, self.generator = nets, first.generator
+        self.adam = StackedAdam([net.optimizer_ for net in nets])
+        self.average = None
+        if first.average is not None:
+            self.average = AverageWeights([self.adam.parameters], first.averaging)
+        self.gradient = ReconstructionGradient(first.module_, first.criterion_, self._layer)
+        self.gradient.slope = StackedSlope([net.gradient.slope.column_weights for net in nets])
+        self.rows = torch.cat([net.rows.take(slice(None)) for net in nets])
+        self._lay_out([len(net.rows) for net in nets], min(net.steps_an_epoch for net in nets))
+
+    def _layer(self, layer):
+        return StackedLayer(layer, self.adam)
+
+    def _lay_out(self, sizes, n_batches):
+        """Find the places of each net's rows: in every batch as many for all, some of them void."""
+        edges = torch.tensor([[n * i // n_batches for i in range(n_batches + 1)] for n in sizes])
+        counts = edges.diff().T[..., None]  # batches, nets, 1
+        filled = torch.arange(int(counts.max())) < counts
+        self.weights = (filled / counts)[..., None].to(self.rows)
+        self.firsts = [sum(sizes[:net]) for net in range(len(sizes))]
+        self.index = torch.tensor(self.firsts)[:, None].repeat(n_batches, 1, filled.shape[2])
+        self.places = []
+        for net in range(len(sizes)):
+            batch, place = filled[:, net].nonzero(as_tuple=True)
+            self.places.append((batch, net, place))
+
+    def epoch(self):
+        """Train every net for an epoch and leave it its loss."""
+        self._load()
+        losses = [self._step(*batch) for batch in self._batches()]
+        self._store()
+        for net, loss in zip(self.nets, torch.stack(losses).mean(0).tolist(), strict=True):
+            net.trained_ahead = loss
+
+    def _batches(self):
+        for net, places, first in zip(self.nets, self.places, self.firsts, strict=True):
+            self.index[places] = first + torch.randperm(len(net.rows), generator=self.generator)
+        noises = [net.settings.corruption for net in self.nets]
+        corrupt = [noise.begin(self.generator) for noise in noises if noise]
+        for target, weight in zip(self.rows[self.index], self.weights, strict=True):
+            noisy = [spoil(rows) for spoil, rows in zip(corrupt, target, strict=False)]
+            yield torch.stack(noisy) if noisy else target, target, weight
+
+    def _step(self, inputs, target, weight):
+        rate = [net.next_rate() for net in self.nets][0]
+        losses = self.gradient(inputs, target, weight)
+        self.adam.step(rate)
+        if self.average is not None:
+            self.average.update()
+        return losses
+
+    def _load(self):
+        for row, net in enumerate(self.nets):
+            for ours, theirs in self._pairs(row, net):
+                ours.copy_(theirs)
+        self.adam.n_steps.copy_(self.nets[0].optimizer_.n_steps)
+        if self.average is not None:
+            self.average.n_steps = self.nets[0].average.n_steps
+
+    def _store(self):
+        for row, net in enumerate(self.nets):
+            for ours, theirs in self._pairs(row, net):
+                theirs.copy_(ours)
+            net.optimizer_.n_steps.copy_(self.adam.n_steps)
+            if self.average is not None:
+                net.average.n_steps = self.average.n_steps
+
+    def _pairs(self, row, net):
+        """Yield pairs of a row of the stack and what it stands for."""
+        for name in ("parameters", "mean", "square"):
+            yield getattr(self.adam, name)[row], getattr(net.optimizer_, name)
+        if self.average is not None:
+            yield self.average.average[0][row], net.average.average[0]
+
+
+class StackedSlope:
+    """The mean of a `SquaredError` in each net, and its derivative by the reconstruction."""
+
+    def __init__(self, column_weights):
+        self.slopes = 2 * torch.stack(column_weights)[:, None]
+
+    def __call__(self, reconstruction, target, weight):
+        """Return both; the reconstruction is overwritten. ``weight`` is 1 / rows, of void rows 0."""
+        residual = reconstruction.sub_(target)
+        delta = (residual * weight).mul_(self.slopes)
+        return torch.sum(delta * residual, (1, 2)) / 2, delta
+
+
+class StackedLayer:
+    """The same linear layer of every net: its tensors, and its products."""
+
+    def __init__(self, layer, adam):
+        self.n_outputs = layer.out_features
+        self.weight, self.weight_grad = adam.views(layer.weight)
+        self.transposed = self.weight.transpose(1, 2)
+        self.bias = self.bias_grad = None
+        if layer.bias is not None:
+            self.bias, self.bias_grad = (b[:, None] for b in adam.views(layer.bias))
+
+    def forward(self, x, out):
+        """Return the layers' outputs."""
+        if self.bias is None:
+            return torch.bmm(x, self.transposed, out=out)
+        return torch.baddbmm(self.bias, x, self.transposed, out=out)
+
+    def add(self, x, out):
+        """Add the layers' outputs to what is there."""
+        if self.bias is not None:
+            out += self.bias
+        return out.baddbmm_(x, self.transposed)
+
+    def backward(self, x, grad, into=None, add=False):
+        """Leave the parameters' gradients; write, or add, the inputs' ``into`` their place."""
+        torch.bmm(grad.transpose(1, 2), x, out=self.weight_grad)
+        if self.bias is not None:
+            torch.sum(grad, 1, keepdim=True, out=self.bias_grad)
+        if into is not None and add:
+            into.baddbmm_(grad, self.weight)
+        elif into is not None:
+            torch.bmm(grad, self.weight, out=into)

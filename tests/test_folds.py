@@ -1,0 +1,133 @@
+"""The nets of folds are trained in common steps: as each would be alone."""
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import EarlyStopping
+
+from skae import AutoencoderTransformer, DenoisingAutoencoder
+from skae import _fitting as fitting
+from skae._folds import Folds
+
+
+class Nets(Exception):
+    """Ends a fit where its folds' nets are ready."""
+
+
+def nets_of(monkeypatch, estimator, X):
+    """Return the nets of a fit's folds before their first epoch."""
+
+    def stop(nets):
+        assert can_train(nets)
+        raise Nets(nets)
+
+    can_train = fitting.can_train
+    with monkeypatch.context() as context, pytest.raises(Nets) as stopped:
+        context.setattr(fitting, "can_train", stop)
+        estimator.fit(X)
+    return stopped.value.args[0]
+
+
+def curved(n_rows, n_columns):
+    rng = np.random.default_rng(0)
+    X = np.tanh(rng.normal(size=(n_rows, 3)) @ rng.normal(size=(3, n_columns)))
+    return X + 0.1 * rng.normal(size=X.shape)
+
+
+@pytest.mark.parametrize(
+    ("shape", "settings"),
+    [
+        ((163, 6), {}),
+        ((101, 150), {"hidden_layer_sizes": (20, 10)}),  # two learning rates
+        ((66, 5), {"activation": "tanh", "alpha": 0.0, "batch_size": 7}),
+        ((120, 5), {"linear_path": None, "batch_size": 40}),
+    ],
+)
+def test_a_common_step_is_a_step_of_each(monkeypatch, shape, settings):
+    estimator = AutoencoderTransformer(2, random_state=0, **settings)
+    nets = nets_of(monkeypatch, estimator, curved(*shape))
+    folds = Folds(nets)
+    folds._load()
+    for _ in range(2):
+        for inputs, target, weight in folds._batches():
+            losses = folds._step(inputs, target, weight)
+            for row, net in enumerate(nets):
+                real = weight[row, :, 0] > 0
+                loss = net.gradient(inputs[row][real], target[row][real])
+                torch.testing.assert_close(losses[row], loss)
+                own = net.optimizer_.gradient.clone()
+                net.optimizer_.step(net._rate())
+                net.average.update()
+                felt = own.abs() > 1e-4 * own.abs().max()  # a step is blind to a gradient's size
+                assert felt.sum() > 0.2 * len(felt) or net.steps_done == 1
+                for ours, theirs in folds._pairs(row, net):
+                    torch.testing.assert_close(ours[felt], theirs[felt], rtol=1e-3, atol=1e-6)
+            folds._store()  # what a step is blind to may differ: none goes on from it
+
+
+@pytest.mark.parametrize("n_rows", [61, 163])
+def test_an_epoch_takes_every_row_once(monkeypatch, n_rows):
+    estimator = AutoencoderTransformer(2, batch_size=20, random_state=0)
+    nets = nets_of(monkeypatch, estimator, curved(n_rows, 5))
+    batches = list(Folds(nets)._batches())
+    for row, net in enumerate(nets):
+        seen = torch.cat([target[row][weight[row, :, 0] > 0] for _, target, weight in batches])
+        assert sorted(seen.tolist()) == sorted(net.rows.take(slice(None)).tolist())
+        for _, _, weight in batches:
+            assert weight[row].sum() == pytest.approx(1)
+
+
+def test_noise_knows_a_nets_own_rows_only(monkeypatch):
+    """Swapped cells come from rows of the same fold, so that none held out is seen."""
+    estimator = DenoisingAutoencoder(2, noise="swap", batch_size=20, random_state=0)
+    nets = nets_of(monkeypatch, estimator, curved(163, 5))
+    for inputs, target, _ in Folds(nets)._batches():
+        assert not torch.equal(inputs, target)
+        for row, net in enumerate(nets):
+            own = net.rows.take(slice(None))
+            for column in range(5):
+                assert torch.isin(inputs[row, :, column], own[:, column]).all()
+
+
+def test_training_goes_on_where_it_was(monkeypatch):
+    """Between epochs each net holds its whole state: new folds of the same nets go on."""
+    estimator = AutoencoderTransformer(2, random_state=0)
+    weights = []
+    for renew in (False, True):
+        nets = nets_of(monkeypatch, estimator, curved(163, 6))
+        folds = Folds(nets)
+        for _ in range(3):
+            folds = Folds(nets) if renew else folds
+            folds.epoch()
+            for net in nets:
+                assert net.trained_ahead > 0
+                net.epoch()
+                assert net.trained_ahead is None
+        weights.append([net.optimizer_.parameters for net in nets])
+    for one, other in zip(*weights, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("settings", "weights"),
+    [
+        ({"optimizer": torch.optim.SGD}, None),
+        ({"ordered": True}, None),
+        ({"callbacks": [EarlyStopping()]}, None),
+        ({"tied_weights": True}, None),
+        ({}, np.tile([1.0, 2.0], 50)),
+    ],
+)
+def test_what_common_steps_do_not_know_is_trained_one_by_one(monkeypatch, settings, weights):
+    asked = []
+
+    def can_train(nets):
+        asked.append(known(nets))
+        return asked[-1]
+
+    known = fitting.can_train
+    monkeypatch.setattr(fitting, "can_train", can_train)
+    estimator = AutoencoderTransformer(2, max_iter=2, random_state=0, **settings)
+    estimator.fit(curved(100, 5), sample_weight=weights)
+    assert asked == [False]
