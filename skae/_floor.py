@@ -1,13 +1,14 @@
 """The floor: a model is kept only where held-out rows show, beyond doubt, that it beats its start."""
 
 import numpy as np
+from scipy.stats import mstats, trim_mean
 
 FEWEST_ROWS = 30  # below, no help can be told from chance
 FEWEST_EFFECTIVE = 15  # rows, where their weights differ: (sum w)^2 / sum w^2
 CROSS_FITTED_ROWS = 500  # up to here folds judge, above it one held-out part
 FOLDS = 5
 FEWEST_HELD_OUT = 30
-STANDARD_ERRORS = 2.0
+STANDARD_ERRORS, TRIMMED = 2.0, 0.05
 OUTLIER_QUANTILE, OUTLIER_FACTOR = 0.99, 2.0
 
 
@@ -97,7 +98,11 @@ class HeldOutCurves:
         r"""Return whether the gain over the start is beyond doubt.
 
         The gain of a row is its objective at the start less that at the best
-        epoch. Their weighted mean must exceed twice its standard error. With
+        epoch. Their weighted mean must be positive, and without the 5 % largest
+        and the 5 % smallest gains it must exceed twice its standard error
+        (Tukey & McLaughlin, Less vulnerable confidence and significance
+        procedures, 1963, https://www.jstor.org/stable/25049278): a few rows with
+        large gains hide a common one from the plain standard error. With
         several trainings each fold's epoch is chosen on the other folds, so
         that no row takes part in the choice it judges.
         """
@@ -107,10 +112,9 @@ class HeldOutCurves:
         weight = np.concatenate(self.weights)
         if weight.sum() ** 2 / np.sum(weight**2) < FEWEST_EFFECTIVE:
             return False
-        mean = np.average(gains, weights=weight)
-        error = np.sqrt(np.sum((weight * (gains - mean)) ** 2)) / weight.sum()
-        error *= np.sqrt(len(gains) / (len(gains) - 1))
-        return bool(mean > STANDARD_ERRORS * error)
+        gains = gains * weight
+        error = mstats.trimmed_stde(gains, (TRIMMED, TRIMMED))
+        return bool(gains.mean() > 0 and trim_mean(gains, TRIMMED) > STANDARD_ERRORS * error)
 
     def _judged(self):
         """Yield, for each training, its rows' objectives at the start and at the chosen epoch."""

@@ -83,7 +83,7 @@ class Folds:
             yield torch.stack(noisy) if noisy else target, target, weight
 
     def _step(self, inputs, target, weight):
-        rate = [net.next_rate() for net in self.nets][0]
+        rate, *_ = (net.next_rate() for net in self.nets)
         losses = self.gradient(inputs, target, weight)
         self.adam.step(rate)
         if self.average is not None:

@@ -22,9 +22,10 @@ def nets_of(monkeypatch, estimator, X):
         raise Nets(nets)
 
     can_train = fitting.can_train
-    with monkeypatch.context() as context, pytest.raises(Nets) as stopped:
+    with monkeypatch.context() as context:
         context.setattr(fitting, "can_train", stop)
-        estimator.fit(X)
+        with pytest.raises(Nets) as stopped:
+            estimator.fit(X)
     return stopped.value.args[0]
 
 
