@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from skae._inference import Range
 from skae._rows import CHUNK_BYTES
 
 READY_BYTES = 2**26
@@ -23,10 +24,14 @@ class StandardisedRows(Dataset):
     rows : Rows
     mean, scale : ndarray of shape (n_features,)
     device : torch.device or str
+    reach : (Tensor, Tensor) or None
+        The lowest and the highest value of every column; what lies beyond is
+        brought there. What cannot be squared in float32 becomes NaN.
     """
 
-    def __init__(self, rows, mean, scale, device="cpu"):
+    def __init__(self, rows, mean, scale, device="cpu", reach=None):
         self.rows, self.mean, self.scale, self.device = rows, mean, scale, device
+        self.reach = reach
         if rows.X.dtype == np.float32:
             high = mean.astype(np.float32)
             parts = (high, mean - high, scale)
@@ -69,7 +74,15 @@ class StandardisedRows(Dataset):
         for start in range(0, len(index), step):
             block = slice(start, start + step)
             out[block] = self._scaled(self.rows.take(index[block]))
-        return out.to(self.device)
+        out = out.to(self.device)
+        return out if self.reach is None else _brought_within(out, self.reach)
+
+    def range(self):
+        """Return the `Range` of the rows."""
+        found = Range()
+        for span in self.rows.spans():
+            found.add(self.take(span).nan_to_num(nan=0.0))
+        return found
 
     def _scaled(self, block):
         """Centre and scale in place: in float64, or in float32 with a mean of two parts."""
@@ -79,6 +92,11 @@ class StandardisedRows(Dataset):
             return torch.from_numpy(block)
         high, low, scale = self._parts
         return torch.from_numpy(block).sub_(high).sub_(low).div_(scale)
+
+
+def _brought_within(x, reach):
+    inside = torch.clamp(x, *reach)
+    return inside.masked_fill_(~x.square().isfinite(), torch.nan)
 
 
 class TensorBatches:

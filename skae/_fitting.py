@@ -224,10 +224,11 @@ class Fitting:
         noise = self.estimator._make_corruption(start)
         judged_in = self.estimator._make_held_out_corruption(start)
         settings = replace(settings, corruption=noise, held_out_corruption=judged_in)
-        rows, held_out = (
-            None if r is None else StandardisedRows(r, *start.units, self.estimator.device_)
-            for r in (rows, held_out)
-        )
+        device = self.estimator.device_
+        rows = StandardisedRows(rows, *start.units, device)
+        if held_out is not None:
+            reach = rows.range().reach() if self.estimator._has_floor() else None
+            held_out = StandardisedRows(held_out, *start.units, device, reach)
         objective = self.estimator._make_objective(start)
         kind = self.estimator._kind_of_net()
         return kind(module, objective, settings, rows, held_out, self.generator)

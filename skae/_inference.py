@@ -96,9 +96,14 @@ class Range:
         self.low, self.high = self.low.clamp(max=-width), self.high.clamp(min=width)
         return self
 
-    def give_to(self, half, beyond):
-        """Set the range of a `Confined` half, a little widened, and its map beyond."""
+    def reach(self):
+        """Return how low and how high a trained module is trusted: a little beyond the range."""
         margin = MARGIN * (self.high - self.low)
-        half.low.copy_(self.low - margin)
-        half.high.copy_(self.high + margin)
+        return self.low - margin, self.high + margin
+
+    def give_to(self, half, beyond):
+        """Set how far a `Confined` half is trusted, and its map beyond."""
+        low, high = self.reach()
+        half.low.copy_(low)
+        half.high.copy_(high)
         half.beyond.copy_(beyond)

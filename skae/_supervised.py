@@ -268,7 +268,7 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
     together on the labelled rows. **The floor** is the head alone: up to 500
     labelled rows five folds judge in turn, above a held-out part, each with a
     head solved without it, and the fine-tuned network is kept only where its
-    gain in log-likelihood exceeds twice its standard error. Below 30 labelled
+    gain in log-likelihood passes the test of `AutoencoderTransformer`. Below 30 labelled
     rows the head is not fine-tuned.
 
     Parameters

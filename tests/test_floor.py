@@ -88,6 +88,15 @@ def test_two_standard_errors():
     assert not curves(start, start + 0.1).accept()
 
 
+def test_large_gains_of_a_few_rows_do_not_hide_a_common_one():
+    start = np.full(100, 10.0)
+    gain = np.tile([0.05, 0.1], 50)
+    gain[-1] = 20.0
+    assert gain.mean() < 2 * gain.std(ddof=1) / 10
+    assert curves(start, start - gain).accept()
+    assert not curves(start, start - np.r_[gain[:-1], -20.0]).accept()  # nor a large loss
+
+
 def test_best_epoch_is_kept_and_judged():
     start = np.full(50, 1.0)
     result = curves(start, start - 0.1, start - 0.3, start - 0.2)
@@ -120,6 +129,22 @@ def test_held_out_rows_of_ones_own(digits):
     assert len(estimator.validation_scores_) == estimator.n_iter_
     shifted = AutoencoderTransformer(4, random_state=0).fit(train[:300], X_val=test + 50)
     assert shifted.pca_score_ != estimator.pca_score_
+
+
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer(2), VAETransformer(2)])
+def test_held_out_rows_are_judged_within_reach(cancer, estimator):
+    """Beyond the training range by its width PCA's maps rule: how far beyond tells nothing."""
+    train, test = cancer
+    train = train[:, :6]
+    reach = 2 * train.max(axis=0) - train.min(axis=0)
+    curves = []
+    for factor in (1, 2, 1e4):
+        far = test[:, :6].copy()
+        far[::10, 3] = factor * reach[3]
+        fitted = clone(estimator).set_params(max_iter=30, random_state=0).fit(train, X_val=far)
+        curves.append([fitted.pca_score_, *fitted.validation_scores_])
+    np.testing.assert_allclose(curves[1], curves[0], rtol=1e-5)
+    np.testing.assert_allclose(curves[2], curves[0], rtol=1e-5)
 
 
 def test_few_rows_do_not_judge(gaussian):
