@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.contest.rivals import RIVALS
+from benchmarks.contest.rivals import RIVALS, find
 from benchmarks.contest.scenarios import Scenario
 from benchmarks.contest.statistics import LEVEL, corrected_p, geometric_mean, outcome
 
@@ -128,9 +128,14 @@ def score(results, contender):
     return found
 
 
-def cost_ratio(results, contender, measure, ours=OURS):
-    """Return the range and the geometric mean of our cost over theirs, by data set."""
-    by_data = defaultdict(list)
+def counterpart(contender):
+    """Return what of ours a contender's cost is laid beside: a variational model for one."""
+    return find(contender[0]).like or OURS[0], "default"
+
+
+def cost_ratio(results, contender, measure):
+    """Return the geometric mean of our cost over theirs, by data set."""
+    ours, by_data = counterpart(contender), defaultdict(list)
     for place in results.places():
         for own, other in zip(*results.pair(place, contender, measure, ours), strict=True):
             if own > 0 and other > 0:
@@ -139,6 +144,6 @@ def cost_ratio(results, contender, measure, ours=OURS):
 
 
 def code_means(results, contender, size, measures, data):
-    """Return the mean of measures of the code over data sets of one size."""
-    cells = [[results.mean((name, size), contender, m) for m in measures] for name in data]
-    return np.array(cells).mean(axis=1)
+    """Return our mean of measures of the code and theirs, on the seeds that both have."""
+    pairs = [results.pair((name, size), contender, m) for name in data for m in measures]
+    return [float(np.mean([np.mean(pair[side]) for pair in pairs])) for side in (0, 1)]
