@@ -26,12 +26,13 @@ class AutoencoderTransformer(BaseAutoencoder):
     **The floor.** Held-out rows judge every epoch, PCA included. The trained
     model is kept where its mean gain over PCA, row by row, is positive, and
     without the 5 % largest and smallest gains larger than twice its standard
-    error; otherwise the fitted model is the PCA of all rows. Up to 500 rows five folds judge in turn and the model is then
-    trained on all rows for the number of epochs that they chose; above,
-    ``validation_fraction`` of the rows is held out and taken in for ten last
-    epochs at a falling rate. No rule can vouch for rows unlike all training
-    rows. There is no floor without held-out rows (``early_stopping=False``,
-    ``partial_fit``) or without PCA (``linear_path=None``).
+    error; otherwise the fitted model is the PCA of all rows. Up to 500 rows
+    five folds judge in turn and the model is then trained on all rows for
+    the number of epochs that they chose; above, ``validation_fraction`` of
+    the rows is held out and taken in for up to ten last epochs at a falling
+    rate. No rule can vouch for rows unlike all training rows. There is no
+    floor without held-out rows (``early_stopping=False``, ``partial_fit``)
+    or without PCA (``linear_path=None``).
 
     Parameters
     ----------
@@ -116,7 +117,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         "adam" or a class such as ``torch.optim.SGD``, which gets ``alpha`` as
         its ``weight_decay``.
     max_iter : "auto" or int, default="auto"
-        Most epochs. "auto" is what takes about 4,000 steps, from 20 to 400.
+        Most epochs. "auto" is what takes about 4,000 steps, from 20 to 400; fewer, down
+        to 3, where 20 would take more than 20,000 steps.
     early_stopping : bool, default=True
         Hold rows out, keep the best epoch, stop when it is
         ``n_iter_no_change`` epochs ago, and keep the floor.

@@ -33,6 +33,7 @@ from skae._tables import Tables
 AUTO_HIDDEN, AUTO_HIDDEN_SMALL, SMALL = (128, 128), (64,), 500  # up to SMALL rows
 LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to learn
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"
+MOST_STEPS, LEAST_EPOCHS = 20_000, 3  # of one on so many rows that 20 epochs are more
 DECAY_FROM = 0.5  # without held-out rows the learning rate falls from here on
 PARTIAL_RATE = 0.3  # share of the learning rate that partial_fit takes
 
@@ -420,6 +421,7 @@ class BaseEncoder(
         if max_iter == "auto":
             steps = max(1, n_rows // self.batch_size_)
             max_iter = int(np.clip(STEPS // steps, FEWEST_EPOCHS, MOST_EPOCHS))
+            max_iter = min(max_iter, max(MOST_STEPS // steps, LEAST_EPOCHS))
         settings = {
             "batch_size": self.batch_size_,
             "learning_rate": float(self.learning_rate_init),

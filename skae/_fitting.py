@@ -20,6 +20,7 @@ from skae._training import AutoencoderNet, Diverged, Settings, StopTraining, pla
 SLOWER = 0.1  # factor of the learning rate after a divergence
 POLISH_EPOCHS, POLISH_RATE = 10, 0.3  # the last epochs of a large fit, on all rows
 ORDERED_POLISH_EPOCHS = 30  # the same of an ordered code
+MOST_POLISH_STEPS = 5000  # where these epochs would take more there are fewer
 PRETRAINING, PRETRAINING_DECAY = 0.1, 0.5  # epochs of a phase, in max_iter; when the rate falls
 COMPARING_RATE = 0.5  # of the learning rate, where the prefixes of a code are to be compared
 COMPARING_EPOCHS = 15  # at a falling rate, before they are compared
@@ -195,6 +196,8 @@ class Fitting:
         fitted.module, fitted.start = net.module_, start
         if rows is not None:
             n_epochs = POLISH_EPOCHS if self.settings.cuts is None else ORDERED_POLISH_EPOCHS
+            steps = max(1, len(rows) // self.settings.batch_size)
+            n_epochs = min(n_epochs, max(1, MOST_POLISH_STEPS // steps))
             fitted.module = self.polished(net.module_, start, rows, net.lr, n_epochs)
 
     def go_on(self, module, start, pair):

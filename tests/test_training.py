@@ -14,6 +14,7 @@ from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, 
 from torch import nn
 
 from skae import AutoencoderTransformer
+from skae import _fitting as fitting
 from skae._adam import FlatAdam
 from skae._architecture import new_autoencoder
 from skae._batches import StandardisedRows, TensorBatches
@@ -522,6 +523,28 @@ def test_out_of_memory_names_the_batch_size(digits):
 def test_max_iter_reached_is_said(digits):
     with pytest.warns(ConvergenceWarning, match="max_iter=3 "):
         AutoencoderTransformer(4, max_iter=3, random_state=0).fit(digits[0])
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "epochs"), [(1000, 64), (50_000, 20), (500_000, 10), (50_000_000, 3)]
+)
+def test_auto_epochs_are_bounded_by_steps(gaussian, n_rows, epochs):
+    estimator = short(max_iter=1).fit(gaussian).set_params(max_iter="auto")
+    estimator.batch_size_ = 16 if n_rows == 1000 else 256
+    assert estimator._settings(n_rows).max_iter == epochs
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_many_rows_take_fewer_last_epochs(monkeypatch, digits):
+    ran = []
+    monkeypatch.setattr(fitting, "MOST_POLISH_STEPS", 150)
+    monkeypatch.setattr(
+        fitting.Fitting,
+        "polished",
+        lambda self, module, start, rows, rate, n_epochs: ran.append(n_epochs) or module,
+    )
+    AutoencoderTransformer(2, max_iter=5, batch_size=32, random_state=0).fit(digits[0])
+    assert ran == [150 // (len(digits[0]) // 32)]
 
 
 def test_the_rate_rises_in_twenty_steps_and_stays(gaussian):
