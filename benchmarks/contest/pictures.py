@@ -7,6 +7,7 @@ import numpy as np
 from benchmarks.contest.growth import AXES, CONTENDERS
 from benchmarks.contest.scenarios import Scenario
 from benchmarks.contest.statistics import geometric_mean, slope
+from benchmarks.contest.summary import mean
 
 MARKS = "os^Dv<>Pp*hX"
 LIMIT = 30  # ratios beyond are drawn at the border
@@ -44,7 +45,8 @@ def growth_points(results, axis, name, measure):
     """Return the sizes of an axis that were run to the end, and their costs."""
     found = []
     for n in AXES[axis]:
-        cost = results.mean((axis, f"n={n}"), (name, CONTENDERS[name]), measure, "growth")
+        costs = results.values((axis, f"n={n}"), (name, CONTENDERS[name]), measure, "growth")
+        cost = mean(list(costs.values()))
         if not math.isnan(cost) and cost > 0:
             found.append((n, cost))
     return tuple(zip(*found, strict=True)) or ((), ())

@@ -12,7 +12,16 @@ from benchmarks.contest.machine import MACHINE
 from benchmarks.contest.scenarios import ORDER, everything
 from benchmarks.contest.search import SEARCH
 from benchmarks.contest.statistics import geometric_mean
-from benchmarks.contest.summary import OURS, Results, code_means, contenders, cost_ratio, score
+from benchmarks.contest.summary import (
+    OURS,
+    Results,
+    code_means,
+    contenders,
+    cost_ratio,
+    mean,
+    score,
+    standard_error,
+)
 from benchmarks.data import CLASSES, CONTEST, find
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "benchmarks.md"
@@ -64,20 +73,21 @@ def cells(found, variant, scores):
     scores = scores | {c: score(found, c) for c in own}
     rows = []
     for place in found.places():
-        line = [f"{place[0]} {place[1]}", with_error(found, place, OURS)]
+        values = found.row(place, [OURS, *others], "unexplained")
+        line = [f"{place[0]} {place[1]}", with_error(values[OURS])]
         for contender in others:
-            mean = found.mean(place, contender, "unexplained")
-            text = shown(mean, ".3f" if 0.001 <= mean < 10 else ".0e")
+            figure = mean(values[contender])
+            text = shown(figure, ".3f" if 0.001 <= figure < 10 else ".0e")
             better = scores[contender].outcomes.get(place) == "loss"
-            line.append(f"**{text}**" if better else text)
-        rows.append(line)
-    return table(["data", "skae", *map(label, others)], rows)
+            line.append(f"**{text}**" if better and text else text)
+        rows.append([*line, len(values[OURS])])
+    return table(["data", "skae", *map(label, others), "seeds"], rows)
 
 
-def with_error(found, place, contender):
+def with_error(values):
     """Return a mean with its standard error, where there are seeds for one."""
-    error = shown(found.error(place, contender, "unexplained"))
-    return shown(found.mean(place, contender, "unexplained")) + (f" ±{error}" if error else "")
+    error = shown(standard_error(values))
+    return shown(mean(values)) + (f" ±{error}" if error else "")
 
 
 def complete(found, contender, size, measures, task):
@@ -86,11 +96,7 @@ def complete(found, contender, size, measures, task):
         data.name
         for data in CONTEST
         if (data.task == CLASSES) == (task == CLASSES)
-        and not any(
-            math.isnan(found.mean((data.name, size), c, m))
-            for c in (OURS, contender)
-            for m in measures
-        )
+        and all(found.pair((data.name, size), contender, m)[0] for m in measures)
     ]
 
 
@@ -133,9 +139,11 @@ def nats(found):
     for name in ORDER:
         sizes = [p for p in found.places() if p[0] == name and p[1] in ("k=2", "k=4", "k=8")]
         place = sizes[-1] if sizes else (name, "k=8")
-        line = [found.mean(place, c, "nats") for c in [("skae_vae", "default"), *rivals]]
+        values = found.row(place, [("skae_vae", "default"), *rivals], "nats")
+        line = list(map(mean, values.values()))
         if not math.isnan(line[0]):
-            rows.append([f"{name} {place[1]}", *(shown(figure, ".2f") for figure in line)])
+            figures = [shown(figure, ".2f" if abs(figure) < 1e5 else ".0e") for figure in line]
+            rows.append([f"{name} {place[1]}", *figures])
     return table(["data", "skae vae", *map(label, rivals)], rows)
 
 
@@ -143,9 +151,10 @@ def anomalies(found):
     """Return the table of areas under the curve."""
     places = found.places("anomaly")
     everyone = [OURS, ("skae_vae", "default"), *contenders()]
+    columns = [found.row(place, everyone, "auc", "anomaly") for place in places]
     rows = []
     for contender in everyone:
-        line = [found.mean(place, contender, "auc", "anomaly") for place in places]
+        line = [mean(column[contender]) for column in columns]
         if not all(map(math.isnan, line)):
             rows.append([label(contender), *map(shown, line)])
     return table(["", *(f"{data}, {share}" for data, share in places)], rows)

@@ -49,15 +49,12 @@ class Results:
         runs = self.by_scenario.get(Scenario(kind, *place, *contender), {})
         return {seed: f[measure] for seed, f in runs.items() if number(f.get(measure))}
 
-    def mean(self, place, contender, measure, kind="cell"):
-        """Return the mean over seeds, NaN where there is none."""
-        values = list(self.values(place, contender, measure, kind).values())
-        return float(np.mean(values)) if values else math.nan
-
-    def error(self, place, contender, measure, kind="cell"):
-        """Return the standard error of that mean, NaN below two seeds."""
-        values = list(self.values(place, contender, measure, kind).values())
-        return float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else math.nan
+    def row(self, place, contenders, measure, kind="cell"):
+        """Return each contender's numbers on the seeds that all have who have any."""
+        found = {c: self.values(place, c, measure, kind) for c in contenders}
+        seeds = [set(f) for f in found.values() if f]
+        shared = sorted(set.intersection(*seeds)) if seeds else []
+        return {c: [f[seed] for seed in shared] if f else [] for c, f in found.items()}
 
     def pair(self, place, contender, measure, ours=OURS, kind="cell"):
         """Return our numbers and theirs on the seeds that both have."""
@@ -81,6 +78,16 @@ class Results:
 def contenders():
     """Return all rivals' variants but skae's own, by name and variant."""
     return [(r.name, v) for r in RIVALS if r.package != "skae" for v in r.variants]
+
+
+def mean(values):
+    """Return the mean, NaN of none."""
+    return float(np.mean(values)) if values else math.nan
+
+
+def standard_error(values):
+    """Return the standard error of the mean, NaN below two values."""
+    return float(np.std(values, ddof=1) / len(values) ** 0.5) if len(values) > 1 else math.nan
 
 
 @dataclass
