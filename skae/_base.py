@@ -188,6 +188,15 @@ class BaseEncoder(
         """Return whether training starts at a linear model to fall back on."""
         return self._built["linear_path"] == "pca"
 
+    def _n_within_reach(self):
+        """Return how many columns, the first ones, of held-out rows are cut off at the reach.
+
+        Levels and labels are not: they are what they are, and no number too large.
+        """
+        if not self._has_floor():
+            return 0
+        return self._width if self._blocks is None else len(self._blocks.numbers)
+
     def _start_is_best(self, start):
         """Return whether training cannot improve on the start."""
         custom = self._built["encoder"] is not None or self._built["decoder"] is not None

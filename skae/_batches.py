@@ -26,7 +26,7 @@ class StandardisedRows(Dataset):
     device : torch.device or str
     reach : (Tensor, Tensor) or None
         The lowest and the highest value of every column; what lies beyond is
-        brought there. What cannot be squared in float32 becomes NaN.
+        brought there. What cannot be squared in float32 stays as it is.
     """
 
     def __init__(self, rows, mean, scale, device="cpu", reach=None):
@@ -77,12 +77,14 @@ class StandardisedRows(Dataset):
         out = out.to(self.device)
         return out if self.reach is None else _brought_within(out, self.reach)
 
-    def range(self):
-        """Return the `Range` of the rows."""
+    def limits(self, n_columns):
+        """Return how low and how high the first columns may be; the others have no limits."""
         found = Range()
         for span in self.rows.spans():
             found.add(self.take(span).nan_to_num(nan=0.0))
-        return found
+        low, high = found.reach()
+        low[n_columns:], high[n_columns:] = -torch.inf, torch.inf
+        return low, high
 
     def _scaled(self, block):
         """Centre and scale in place: in float64, or in float32 with a mean of two parts."""
@@ -95,8 +97,7 @@ class StandardisedRows(Dataset):
 
 
 def _brought_within(x, reach):
-    inside = torch.clamp(x, *reach)
-    return inside.masked_fill_(~x.square().isfinite(), torch.nan)
+    return torch.where(x.square().isfinite(), torch.clamp(x, *reach), x)
 
 
 class TensorBatches:

@@ -230,7 +230,8 @@ class Fitting:
         device = self.estimator.device_
         rows = StandardisedRows(rows, *start.units, device)
         if held_out is not None:
-            reach = rows.range().reach() if self.estimator._has_floor() else None
+            n_columns = self.estimator._n_within_reach()
+            reach = rows.limits(n_columns) if n_columns else None
             held_out = StandardisedRows(held_out, *start.units, device, reach)
         objective = self.estimator._make_objective(start)
         kind = self.estimator._kind_of_net()

@@ -7,10 +7,11 @@ from skae._gradients import ReconstructionGradient, SquaredSlope
 from skae._training import AverageWeights
 
 MOST_BYTES = 2**26  # of the rows of all nets
+MOST_WEIGHT_BYTES = 2**24  # more, of all nets, do not stay in the cache: one by one is as fast
 
 
 def can_train(nets):
-    """Return whether `Folds` can train nets: in the lean loop, complete rows of equal weight."""
+    """Return whether `Folds` can train nets: in the lean loop, complete rows, not too large."""
     first = nets[0]
     return (
         len(nets) > 1
@@ -18,9 +19,9 @@ def can_train(nets):
         and isinstance(first.gradient, ReconstructionGradient)
         and isinstance(first.gradient.slope, SquaredSlope)
         and first.module_.holes is None
-        and first.rows.rows.weight is None
         and not (first.settings.callbacks or first.settings.cuts)
         and sum(4 * len(net.rows) * net.rows.n_features for net in nets) <= MOST_BYTES
+        and len(nets) * first.optimizer_.parameters.nbytes <= MOST_WEIGHT_BYTES
     )
 
 
@@ -47,6 +48,8 @@ class Folds:
         self.gradient = ReconstructionGradient(first.module_, first.criterion_, self._layer)
         self.gradient.slope = StackedSlope([net.gradient.slope.column_weights for net in nets])
         self.rows = torch.cat([net.rows.take(slice(None)) for net in nets])
+        weights = [net.rows.weight for net in nets]
+        self.row_weights = None if weights[0] is None else torch.cat(weights)[:, None]
         self._lay_out([len(net.rows) for net in nets], min(net.steps_an_epoch for net in nets))
 
     def _layer(self, layer):
@@ -57,7 +60,7 @@ class Folds:
         edges = torch.tensor([[n * i // n_batches for i in range(n_batches + 1)] for n in sizes])
         counts = edges.diff().T[..., None]  # batches, nets, 1
         filled = torch.arange(int(counts.max())) < counts
-        self.weights = (filled / counts)[..., None].to(self.rows)
+        self.shares = (filled / counts)[..., None].to(self.rows)
         self.firsts = [sum(sizes[:net]) for net in range(len(sizes))]
         self.index = torch.tensor(self.firsts)[:, None].repeat(n_batches, 1, filled.shape[2])
         self.places = []
@@ -78,7 +81,10 @@ class Folds:
             self.index[places] = first + torch.randperm(len(net.rows), generator=self.generator)
         noises = [net.settings.corruption for net in self.nets]
         corrupt = [noise.begin(self.generator) for noise in noises if noise]
-        for target, weight in zip(self.rows[self.index], self.weights, strict=True):
+        weights = self.shares
+        if self.row_weights is not None:
+            weights = weights * self.row_weights[self.index]
+        for target, weight in zip(self.rows[self.index], weights, strict=True):
             noisy = [spoil(rows) for spoil, rows in zip(corrupt, target, strict=False)]
             yield torch.stack(noisy) if noisy else target, target, weight
 
@@ -121,7 +127,7 @@ class StackedSlope:
         self.slopes = 2 * torch.stack(column_weights)[:, None]
 
     def __call__(self, reconstruction, target, weight):
-        """Return both; the reconstruction is overwritten. ``weight`` is 1 / rows, of void rows 0."""
+        """Return both; the reconstruction is overwritten. A weight is over the number of rows."""
         residual = reconstruction.sub_(target)
         delta = (residual * weight).mul_(self.slopes)
         return torch.sum(delta * residual, (1, 2)) / 2, delta

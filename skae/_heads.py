@@ -126,6 +126,9 @@ class FineTuning:
         Of rows and targets, side by side; the targets are standardised already.
     device_, max_iter, n_iter_no_change
         As in estimators.
+    n_within_reach : int
+        Columns of the rows that are cut off at the reach: none, where the
+        encoder is not kept to one.
     """
 
     solve: object
@@ -139,6 +142,7 @@ class FineTuning:
     device_: str
     max_iter: object
     n_iter_no_change: int
+    n_within_reach: int
 
     def _make_start(self, rows, n_components, rng):
         unit = self.code_scale / np.sqrt(np.mean(self.code_scale**2))
@@ -168,6 +172,9 @@ class FineTuning:
 
     def _has_floor(self):
         return True
+
+    def _n_within_reach(self):
+        return self.n_within_reach
 
     def _tolerance(self, start_loss):
         return TOLERANCE * start_loss

@@ -190,6 +190,7 @@ class Supervised(BaseEstimator):
             device_=encoder.device_,
             max_iter=self.max_iter,
             n_iter_no_change=self.n_iter_no_change,
+            n_within_reach=encoder.n_features_in_ if encoder._has_floor() else 0,
         )
 
     def _fine_tuned(self, encoder, tuning, start, rows, rng):

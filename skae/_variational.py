@@ -561,6 +561,10 @@ class VAETransformer(BaseAutoencoder):
         holes = super()._make_held_out_corruption(start)
         return Draws(len(start.deviations), HELD_OUT_DRAWS, holes)
 
+    def _n_within_reach(self):
+        # a one in a column of zeros is no number too large: the likelihood must feel it
+        return 0 if self._built["likelihood"] == "bernoulli" else super()._n_within_reach()
+
     def _reconstruct_cut(self, module, start, inputs, mask):
         import torch
 

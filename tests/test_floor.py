@@ -1,18 +1,21 @@
 """A model is kept only where held-out rows show that it beats PCA."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 
 from skae import (
+    AutoencoderClassifier,
     AutoencoderTransformer,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
     SparseAutoencoder,
     VAETransformer,
 )
+from skae._fitting import Fitting
 from skae._floor import HeldOutCurves, split
 from skae._rows import Rows
 from skae.metrics import reconstruction_score
@@ -145,6 +148,77 @@ def test_held_out_rows_are_judged_within_reach(cancer, estimator):
         curves.append([fitted.pca_score_, *fitted.validation_scores_])
     np.testing.assert_allclose(curves[1], curves[0], rtol=1e-5)
     np.testing.assert_allclose(curves[2], curves[0], rtol=1e-5)
+
+
+def held_out_of(monkeypatch, estimator, *args, **kwargs):
+    """Return the held-out rows of a fit's nets, as they are judged."""
+    seen, make = [], Fitting._net
+
+    def _net(self, module, start, rows, settings, held_out=None):
+        net = make(self, module, start, rows, settings, held_out)
+        if held_out is not None:
+            seen.append((net.held_out.take(slice(None)), held_out))
+        return net
+
+    monkeypatch.setattr(Fitting, "_net", _net)
+    estimator.fit(*args, **kwargs)
+    return seen
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_class_without_training_rows_is_judged(monkeypatch, wine):
+    X, y = wine[0][:, :4], (wine[0][:, 0] > 0).astype(int)
+    y[5] = 2
+    head = AutoencoderClassifier(AutoencoderTransformer(2), max_iter=2, random_state=0)
+    folds = held_out_of(monkeypatch, head, X, y)[-5:]
+    for judged, _ in folds:
+        np.testing.assert_array_equal(judged[:, 4:].sum(dim=1), 1)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_without_a_floor_there_is_no_reach(monkeypatch, wine):
+    X, y = wine[0][:, :4].copy(), (wine[0][:, 0] > 0).astype(int)
+    X[5, 1] = 1e3
+    encoder = AutoencoderTransformer(2, linear_path=None, max_iter=2, random_state=0)
+    encoder.fit(wine[0][:, :4])
+    head = AutoencoderClassifier(encoder, max_iter=2, random_state=0)
+    folds = held_out_of(monkeypatch, head, X, y)
+    assert max(float(judged[:, 1].max()) for judged, _ in folds) > 500
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", [AutoencoderTransformer, VAETransformer])
+def test_a_level_without_training_rows_is_judged(monkeypatch, wine, kind):
+    frame = pd.DataFrame(wine[0][:, :3], columns=list("abc"))
+    frame["level"] = np.where(frame["a"] > 0, "x", "y")
+    frame.loc[7, "level"] = "z"
+    for judged, _ in held_out_of(monkeypatch, kind(2, max_iter=2, random_state=0), frame):
+        np.testing.assert_array_equal((judged[:, 3:] > 0).sum(dim=1), 1)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_pixel_that_is_black_in_training_is_judged(monkeypatch, digits):
+    X = (digits[0][:100, 20:28] > 0).astype(float)
+    X[:, 3] = 0.0
+    X[7, 3] = 1.0
+    vae = VAETransformer(2, likelihood="bernoulli", max_iter=2, random_state=0)
+    folds = held_out_of(monkeypatch, vae, X)
+    assert sum(float(judged[:, 3].max()) > 0 for judged, _ in folds) == 1
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_rows_beyond_float32_are_not_judged_with_holes_either(wine):
+    X = wine[0][:, :5].copy()
+    X[::7, 2] = np.nan
+    estimator = AutoencoderTransformer(2, max_iter=2, random_state=0)
+    with pytest.raises(ValueError, match="No held-out row can be judged"):
+        estimator.fit(X, X_val=1e30 * X)
+    scores = []
+    for column in (0, 1):  # one such cell leaves out its row, whichever it is
+        one = X[:50].copy()
+        one[1, column] = 1e30
+        scores.append(clone(estimator).fit(X, X_val=one).pca_score_)
+    assert scores[0] == scores[1]
 
 
 def test_few_rows_do_not_judge(gaussian):

@@ -14,7 +14,7 @@ class Nets(Exception):
     """Ends a fit where its folds' nets are ready."""
 
 
-def nets_of(monkeypatch, estimator, X):
+def nets_of(monkeypatch, estimator, X, weights=None):
     """Return the nets of a fit's folds before their first epoch."""
 
     def stop(nets):
@@ -25,7 +25,7 @@ def nets_of(monkeypatch, estimator, X):
     with monkeypatch.context() as context:
         context.setattr(fitting, "can_train", stop)
         with pytest.raises(Nets) as stopped:
-            estimator.fit(X)
+            estimator.fit(X, sample_weight=weights)
     return stopped.value.args[0]
 
 
@@ -35,6 +35,7 @@ def curved(n_rows, n_columns):
     return X + 0.1 * rng.normal(size=X.shape)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(
     ("shape", "settings"),
     [
@@ -44,9 +45,10 @@ def curved(n_rows, n_columns):
         ((120, 5), {"linear_path": None, "batch_size": 40}),
     ],
 )
-def test_a_common_step_is_a_step_of_each(monkeypatch, shape, settings):
+def test_a_common_step_is_a_step_of_each(monkeypatch, shape, settings, weighted):
     estimator = AutoencoderTransformer(2, random_state=0, **settings)
-    nets = nets_of(monkeypatch, estimator, curved(*shape))
+    weights = np.linspace(0.5, 2.0, shape[0]) if weighted else None
+    nets = nets_of(monkeypatch, estimator, curved(*shape), weights)
     folds = Folds(nets)
     folds._load()
     for _ in range(2):
@@ -54,7 +56,8 @@ def test_a_common_step_is_a_step_of_each(monkeypatch, shape, settings):
             losses = folds._step(inputs, target, weight)
             for row, net in enumerate(nets):
                 real = weight[row, :, 0] > 0
-                loss = net.gradient(inputs[row][real], target[row][real])
+                own_weight = weight[row, real, 0] * real.sum()
+                loss = net.gradient(inputs[row][real], target[row][real], own_weight)
                 torch.testing.assert_close(losses[row], loss)
                 own = net.optimizer_.gradient.clone()
                 net.optimizer_.step(net._rate())
@@ -76,6 +79,28 @@ def test_an_epoch_takes_every_row_once(monkeypatch, n_rows):
         assert sorted(seen.tolist()) == sorted(net.rows.take(slice(None)).tolist())
         for _, _, weight in batches:
             assert weight[row].sum() == pytest.approx(1)
+
+
+def test_each_row_has_its_weight(monkeypatch):
+    estimator = AutoencoderTransformer(2, batch_size=20, random_state=0)
+    X, weights = curved(163, 5), np.linspace(0.5, 2.0, 163)
+    nets = nets_of(monkeypatch, estimator, X, weights)
+    for _, target, weight in Folds(nets)._batches():
+        for row, net in enumerate(nets):
+            own, real = net.rows.take(slice(None)), weight[row, :, 0] > 0
+            for x, w in zip(target[row][real], weight[row, real, 0] * real.sum(), strict=True):
+                (place,) = (own == x).all(dim=1).nonzero()
+                torch.testing.assert_close(w, net.rows.weight[place][0])
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_weights_of_one_are_none():
+    X = curved(163, 6)
+    scores = []
+    for weights in (None, np.ones(len(X))):
+        estimator = AutoencoderTransformer(2, activation="tanh", max_iter=10, random_state=0)
+        scores.append(estimator.fit(X, sample_weight=weights).validation_scores_)
+    assert scores[0] == scores[1]
 
 
 def test_noise_knows_a_nets_own_rows_only(monkeypatch):
@@ -111,16 +136,16 @@ def test_training_goes_on_where_it_was(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
-    ("settings", "weights"),
+    "settings",
     [
-        ({"optimizer": torch.optim.SGD}, None),
-        ({"ordered": True}, None),
-        ({"callbacks": [EarlyStopping()]}, None),
-        ({"tied_weights": True}, None),
-        ({}, np.tile([1.0, 2.0], 50)),
+        {"optimizer": torch.optim.SGD},
+        {"ordered": True},
+        {"callbacks": [EarlyStopping()]},
+        {"tied_weights": True},
+        {"hidden_layer_sizes": (1000, 1000)},  # too large to gain
     ],
 )
-def test_what_common_steps_do_not_know_is_trained_one_by_one(monkeypatch, settings, weights):
+def test_what_common_steps_do_not_know_is_trained_one_by_one(monkeypatch, settings):
     asked = []
 
     def can_train(nets):
@@ -130,5 +155,5 @@ def test_what_common_steps_do_not_know_is_trained_one_by_one(monkeypatch, settin
     known = fitting.can_train
     monkeypatch.setattr(fitting, "can_train", can_train)
     estimator = AutoencoderTransformer(2, max_iter=2, random_state=0, **settings)
-    estimator.fit(curved(100, 5), sample_weight=weights)
+    estimator.fit(curved(100, 5))
     assert asked == [False]
