@@ -123,12 +123,6 @@ class StackedAdam(FlatAdam):
         self.gradient /= norm.div_(self.largest_gradient).clamp_(min=1.0)
         return self.no_scale
 
-    def views(self, parameter):
-        """Return the values of one net's parameter, and their gradients, in all of them."""
-        start = parameter.storage_offset()
-        span = slice(start, start + parameter.numel())
-        return [m[:, span].view(-1, *parameter.shape) for m in (self.parameters, self.gradient)]
-
 
 def _flatten(parameters):
     """Turn parameters and their gradients into views of two vectors."""

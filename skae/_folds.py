@@ -1,6 +1,7 @@
 """The nets of folds, trained in one step: five small steps at once cost little more than one."""
 
 import torch
+from torch.nn.utils.rnn import pad_sequence
 
 from skae._adam import StackedAdam
 from skae._gradients import ReconstructionGradient, SquaredSlope
@@ -45,15 +46,23 @@ class Folds:
         self.average = None
         if first.average is not None:
             self.average = AverageWeights([self.adam.parameters], first.averaging)
-        self.gradient = ReconstructionGradient(first.module_, first.criterion_, self._layer)
-        self.gradient.slope = StackedSlope([net.gradient.slope.column_weights for net in nets])
+        column_weights = [net.gradient.slope.column_weights for net in nets]
+        self.gradient = self._network(self.adam.parameters)
+        self.gradient.slope = StackedSlope(column_weights)
+        self.judged = self._network(self.average.average[0]) if self.average else self.gradient
+        self.held_out = HeldOut(nets, column_weights)
         self.rows = torch.cat([net.rows.take(slice(None)) for net in nets])
         weights = [net.rows.weight for net in nets]
         self.row_weights = None if weights[0] is None else torch.cat(weights)[:, None]
         self._lay_out([len(net.rows) for net in nets], min(net.steps_an_epoch for net in nets))
 
-    def _layer(self, layer):
-        return StackedLayer(layer, self.adam)
+    def _network(self, values):
+        """Return the network of all nets whose parameters are in the rows of a matrix."""
+
+        def make_layer(layer):
+            return StackedLayer(layer, values, self.adam.gradient)
+
+        return ReconstructionGradient(self.nets[0].module_, self.nets[0].criterion_, make_layer)
 
     def _lay_out(self, sizes, n_batches):
         """Find the places of each net's rows: in every batch as many for all, some of them void."""
@@ -69,12 +78,13 @@ class Folds:
             self.places.append((batch, net, place))
 
     def epoch(self):
-        """Train every net for an epoch and leave it its loss."""
+        """Train every net for an epoch and judge it; leave it its loss and its held-out rows'."""
         self._load()
-        losses = [self._step(*batch) for batch in self._batches()]
+        losses = torch.stack([self._step(*batch) for batch in self._batches()]).mean(0).tolist()
         self._store()
-        for net, loss in zip(self.nets, torch.stack(losses).mean(0).tolist(), strict=True):
-            net.trained_ahead = loss
+        row_losses = self.held_out.judge(self.judged)
+        for net, loss, judged in zip(self.nets, losses, row_losses, strict=True):
+            net.trained_ahead, net.judged_ahead = loss, judged
 
     def _batches(self):
         for net, places, first in zip(self.nets, self.places, self.firsts, strict=True):
@@ -120,6 +130,30 @@ class Folds:
             yield self.average.average[0][row], net.average.average[0]
 
 
+class HeldOut:
+    """The held-out rows of every net, in one batch.
+
+    Parameters
+    ----------
+    nets : list of AutoencoderNet
+    column_weights : list of Tensor
+        Of each net's squared error.
+    """
+
+    def __init__(self, nets, column_weights):
+        self.sizes = [len(net.held_out) for net in nets]
+        batches = [next(iter(net.get_iterator(net.held_out))) for net in nets]
+        self.inputs = pad_sequence([inputs for inputs, _ in batches], batch_first=True)
+        self.targets = pad_sequence([target for _, (target, _) in batches], batch_first=True)
+        self.column_weights = torch.stack(column_weights)[:, :, None]
+
+    def judge(self, network):
+        """Return the objective of every net's rows."""
+        errors = network.reconstruct(self.inputs).sub_(self.targets).square_()
+        losses = torch.bmm(errors, self.column_weights)[..., 0].double().cpu().numpy()
+        return [row[:size] for row, size in zip(losses, self.sizes, strict=True)]
+
+
 class StackedSlope:
     """The mean of a `SquaredError` in each net, and its derivative by the reconstruction."""
 
@@ -136,13 +170,13 @@ class StackedSlope:
 class StackedLayer:
     """The same linear layer of every net: its tensors, and its products."""
 
-    def __init__(self, layer, adam):
+    def __init__(self, layer, values, gradient):
         self.n_outputs = layer.out_features
-        self.weight, self.weight_grad = adam.views(layer.weight)
+        self.weight, self.weight_grad = _views(layer.weight, values, gradient)
         self.transposed = self.weight.transpose(1, 2)
         self.bias = self.bias_grad = None
         if layer.bias is not None:
-            self.bias, self.bias_grad = (b[:, None] for b in adam.views(layer.bias))
+            self.bias, self.bias_grad = (b[:, None] for b in _views(layer.bias, values, gradient))
 
     def forward(self, x, out):
         """Return the layers' outputs."""
@@ -165,3 +199,10 @@ class StackedLayer:
             into.baddbmm_(grad, self.weight)
         elif into is not None:
             torch.bmm(grad, self.weight, out=into)
+
+
+def _views(parameter, *matrices):
+    """Return the places of a net's parameter in matrices with a row for the vector of each net."""
+    start = parameter.storage_offset()
+    span = slice(start, start + parameter.numel())
+    return [matrix[:, span].view(-1, *parameter.shape) for matrix in matrices]

@@ -156,6 +156,11 @@ class ReconstructionGradient:
         self.encoder.backward(into_code, to_input=False)
         return loss
 
+    @torch.no_grad()
+    def reconstruct(self, inputs):
+        """Return the reconstruction of complete rows; the next call may overwrite it."""
+        return self.decoder.forward(self.encoder.forward(inputs))
+
 
 class SquaredSlope:
     """The mean of a `SquaredError` and its derivative by the reconstruction."""

@@ -132,7 +132,10 @@ class AutoencoderNet(NeuralNet):
             **settings.skorch_params,
         )
         self.settings, self.rows, self.held_out = settings, rows, held_out
-        self.generator, self.trained_ahead = generator, None
+        self.generator = generator
+        self.trained_ahead = self.judged_ahead = (
+            None  # an epoch's losses, where nets take it together
+        )
 
     @property
     def _default_callbacks(self):
@@ -233,6 +236,9 @@ class AutoencoderNet(NeuralNet):
 
     def judge(self, iterator=None):
         """Return the objective of every held-out row, under the averaged weights."""
+        if self.judged_ahead is not None:
+            self.row_losses, self.judged_ahead = self.judged_ahead, None
+            return self.row_losses
         self.row_losses = []
         self._set_training(False)
         self._swap()
@@ -263,7 +269,7 @@ class AutoencoderNet(NeuralNet):
         self.history.record(key, loss)
 
     def _lean_epoch(self, iterator):
-        if self.trained_ahead is not None:  # beside other nets
+        if self.trained_ahead is not None:
             loss, self.trained_ahead = self.trained_ahead, None
             return loss
         self._set_training(True)

@@ -127,8 +127,11 @@ def test_training_goes_on_where_it_was(monkeypatch):
             folds.epoch()
             for net in nets:
                 assert net.trained_ahead > 0
+                together = net.judged_ahead
                 net.epoch()
                 assert net.trained_ahead is None
+                np.testing.assert_array_equal(net.row_losses, together)
+                np.testing.assert_allclose(net.judge(), together, rtol=1e-4)
         weights.append([net.optimizer_.parameters for net in nets])
     for one, other in zip(*weights, strict=True):
         assert torch.equal(one, other)
