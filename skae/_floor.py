@@ -98,11 +98,12 @@ class HeldOutCurves:
         r"""Return whether the gain over the start is beyond doubt.
 
         The gain of a row is its objective at the start less that at the best
-        epoch. Their weighted mean must be positive, and without the 5 % largest
+        epoch, times its weight. Their mean must be positive, and without the 5 % largest
         and the 5 % smallest gains it must exceed twice its standard error
         (Tukey & McLaughlin, Less vulnerable confidence and significance
         procedures, 1963, https://www.jstor.org/stable/25049278): a few rows with
-        large gains hide a common one from the plain standard error. With
+        large gains hide a common one from the plain standard error. What a few
+        rows lose counts in the sign of the mean alone. With
         several trainings each fold's epoch is chosen on the other folds, so
         that no row takes part in the choice it judges.
         """
