@@ -24,9 +24,9 @@ class AutoencoderTransformer(BaseAutoencoder):
     scale the columns as you would for PCA.
 
     **The floor.** Held-out rows judge every epoch, PCA included. The trained
-    model is kept where its mean gain over PCA, row by row, is positive, and
-    without the 5 % largest and smallest gains larger than twice its standard
-    error; otherwise the fitted model is the PCA of all rows. Up to 500 rows
+    model is kept where its mean gain over PCA, row by row, is larger than its
+    standard error, and without the 5 % largest and smallest gains larger than
+    twice that; otherwise the fitted model is the PCA of all rows. Up to 500 rows
     five folds judge in turn and the model is then trained on all rows for
     the number of epochs that they chose; above, ``validation_fraction`` of
     the rows is held out and taken in for up to ten last epochs at a falling
@@ -195,7 +195,10 @@ class AutoencoderTransformer(BaseAutoencoder):
     validation_scores_ : list of float or None
         Held-out score of each epoch: the explained share, over all folds
         where there are several, and averaged over the lengths of the code
-        where it is cut. None without held-out rows.
+        where it is cut. Rows that the start misses by far weigh less, and
+        where there is a floor what a number has beyond the training range
+        of its column by more than the range's width is cut off first, so it
+        is not the ``score`` of these rows. None without held-out rows.
     pca_score_ : float or None
         PCA's score on the same held-out rows (with ``warm_start``, that of
         the earlier weights): the floor.

@@ -122,7 +122,8 @@ class VAETransformer(BaseAutoencoder):
     validation_scores_ : list of float or None
         Mean bound of the held-out rows, in nats a row, epoch by epoch; the
         objective's value where ``beta`` is not 1; with ``ordered`` its mean
-        over the lengths.
+        over the lengths. Far rows are treated as in `AutoencoderTransformer`,
+        but Bernoulli columns are not cut off.
     pca_score_ : float or None
         The same of the start: the floor.
     n_components_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
