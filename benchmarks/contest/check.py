@@ -22,7 +22,7 @@ SPLIT = 3  # on which digits vary least with the random state
 GUARDED = [
     Scenario("cell", data, f"k={k}", rival, "default")
     for data, k, rival in [
-        ("iris", 2, "skae"), ("wine", 8, "skae"), ("breast_cancer", 4, "skae"),
+        ("iris", 2, "skae"), ("wine", 2, "skae"), ("wine", 8, "skae"), ("breast_cancer", 4, "skae"),
         ("breast_cancer", 16, "skae"), ("diabetes", 8, "skae"), ("digits", 2, "skae"),
         ("digits", 8, "skae"), ("cells", 8, "skae"), ("leaf_flavia", 8, "skae"),
         ("tissue_gene", 4, "skae"), ("wine", 2, "skae_vae"), ("digits", 4, "skae_vae"),
