@@ -100,18 +100,13 @@ class StackedAdam(FlatAdam):
 
     def __init__(self, adams):
         first = adams[0]
-        self.alpha, self.largest_gradient, self.betas = (
-            first.alpha,
-            first.largest_gradient,
-            first.betas,
-        )
+        self.alpha, self.betas = first.alpha, first.betas
+        self.largest_gradient = first.largest_gradient
         self.parameters, self.gradient, self.mean, self.square = (
             first.parameters.new_zeros(len(adams), len(first.parameters)) for _ in range(4)
         )
-        self.n_steps, self.no_scale = (
-            torch.zeros_like(first.n_steps),
-            torch.ones_like(first.n_steps),
-        )
+        self.n_steps = torch.zeros_like(first.n_steps)
+        self.no_scale = torch.ones_like(first.n_steps)
         self.decayed = [(f, self.parameters[:, span]) for f, span in first.decayed_spans]
         rows = range(len(adams))
         self.spans = [(f, (row, span)) for f, span in first.spans for row in rows]

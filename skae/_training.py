@@ -133,9 +133,8 @@ class AutoencoderNet(NeuralNet):
         )
         self.settings, self.rows, self.held_out = settings, rows, held_out
         self.generator = generator
-        self.trained_ahead = self.judged_ahead = (
-            None  # an epoch's losses, where nets take it together
-        )
+        # an epoch's losses, where nets take it together
+        self.trained_ahead = self.judged_ahead = None
 
     @property
     def _default_callbacks(self):
