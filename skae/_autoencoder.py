@@ -24,15 +24,16 @@ class AutoencoderTransformer(BaseAutoencoder):
     scale the columns as you would for PCA.
 
     **The floor.** Held-out rows judge every epoch, PCA included. The trained
-    model is kept where its mean gain over PCA, row by row, is larger than its
-    standard error, and without the 5 % largest and smallest gains larger than
-    twice that; otherwise the fitted model is the PCA of all rows. Up to 500 rows
-    five folds judge in turn and the model is then trained on all rows for
-    the number of epochs that they chose; above, ``validation_fraction`` of
-    the rows is held out and taken in for up to ten last epochs at a falling
-    rate. No rule can vouch for rows unlike all training rows. There is no
-    floor without held-out rows (``early_stopping=False``, ``partial_fit``)
-    or without PCA (``linear_path=None``).
+    model is kept where its mean gain over PCA, row by row, is larger than
+    twice its standard error (or once, where without the 5 % largest and
+    smallest gains it is twice its own); otherwise the fitted model is the
+    PCA of all rows. Up to 500 rows five folds judge in turn and the model is
+    then trained on all rows for the number of epochs that they chose; above,
+    ``validation_fraction`` of the rows is held out and taken in for up to
+    ten last epochs at a falling rate. No rule can vouch for rows unlike all
+    training rows. There is no floor without held-out rows
+    (``early_stopping=False``, ``partial_fit``) or without PCA
+    (``linear_path=None``).
 
     Parameters
     ----------

@@ -8,8 +8,8 @@ FEWEST_EFFECTIVE = 15  # rows, where their weights differ: (sum w)^2 / sum w^2
 CROSS_FITTED_ROWS = 500  # up to here folds judge, above it one held-out part
 FOLDS = 5
 FEWEST_HELD_OUT = 30
-STANDARD_ERRORS = 1.0  # of the mean gain
-TRIMMED, STANDARD_ERRORS_TRIMMED = 0.05, 2.0  # share of gains left out at either end
+STANDARD_ERRORS, FEWER = 2.0, 1.0
+TRIMMED = 0.05  # of the gains, left out at either end
 OUTLIER_QUANTILE, OUTLIER_FACTOR = 0.99, 2.0
 
 
@@ -99,14 +99,15 @@ class HeldOutCurves:
         r"""Return whether the gain over the start is beyond doubt.
 
         The gain of a row is its objective at the start less that at the best
-        epoch, times its weight. Their mean must exceed its standard error,
-        and without the 5 % largest and the 5 % smallest gains it must exceed
-        twice that (Tukey & McLaughlin, Less vulnerable confidence and
-        significance procedures, 1963, https://www.jstor.org/stable/25049278):
-        a few large gains hide a common one from the plain standard error, and
-        a few large losses must not hide among the trimmed. With several
-        trainings each fold's epoch is chosen on the other folds, so that no
-        row takes part in the choice it judges.
+        epoch, times its weight. Their mean must exceed twice its standard
+        error; or once, where without the 5 % largest and the 5 % smallest
+        gains it exceeds twice its own (Tukey & McLaughlin, Less vulnerable
+        confidence and significance procedures, 1963,
+        https://www.jstor.org/stable/25049278): a few large gains hide a common
+        one from the plain standard error, and a few large losses must not
+        hide among the trimmed. With several trainings each fold's epoch is
+        chosen on the other folds, so that no row takes part in the choice it
+        judges.
         """
         if self.best == 0:
             return False
@@ -116,8 +117,8 @@ class HeldOutCurves:
             return False
         gains = gains * weight
         error = mstats.trimmed_stde(gains, (TRIMMED, TRIMMED))
-        common = trim_mean(gains, TRIMMED) > STANDARD_ERRORS_TRIMMED * error
-        return bool(common and gains.mean() > STANDARD_ERRORS * sem(gains))
+        common = trim_mean(gains, TRIMMED) > STANDARD_ERRORS * error
+        return bool(gains.mean() > (FEWER if common else STANDARD_ERRORS) * sem(gains))
 
     def _judged(self):
         """Yield, for each training, its rows' objectives at the start and at the chosen epoch."""

@@ -99,6 +99,12 @@ def test_large_gains_of_a_few_rows_do_not_hide_a_common_one():
     assert curves(start, start - gain).accept()
 
 
+def test_gains_of_some_rows_alone_are_enough():
+    start = np.full(100, 10.0)
+    gain = np.r_[np.full(95, 0.0), np.full(5, 1.0)] + np.tile([-0.01, 0.01], 50)
+    assert curves(start, start - gain).accept()
+
+
 def test_large_losses_of_a_few_rows_do_not_hide():
     start = np.full(100, 10.0)
     gain = np.tile([0.05, 0.1], 50)
