@@ -111,7 +111,10 @@ class HeldOutCurves:
         """
         if self.best == 0:
             return False
-        gains = np.concatenate([start - best for start, best in self._judged()])
+        starts, bests = map(np.concatenate, zip(*self._judged(), strict=True))
+        if not np.isfinite(bests).all():  # of a fold whose epoch others chose
+            return False
+        gains = starts - bests
         weight = np.concatenate(self.weights)
         if weight.sum() ** 2 / np.sum(weight**2) < FEWEST_EFFECTIVE:
             return False

@@ -4,7 +4,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from skae._adam import StackedAdam
-from skae._gradients import ReconstructionGradient, SquaredSlope
+from skae._gradients import Layer, ReconstructionGradient, SquaredSlope
 from skae._training import AverageWeights
 
 MOST_BYTES = 2**26  # of the rows of all nets
@@ -167,38 +167,19 @@ class StackedSlope:
         return torch.sum(delta * residual, (1, 2)) / 2, delta
 
 
-class StackedLayer:
-    """The same linear layer of every net: its tensors, and its products."""
+class StackedLayer(Layer):
+    """The same linear layer of every net."""
+
+    product, sum_with_product = staticmethod(torch.bmm), staticmethod(torch.baddbmm)
 
     def __init__(self, layer, values, gradient):
         self.n_outputs = layer.out_features
         self.weight, self.weight_grad = _views(layer.weight, values, gradient)
-        self.transposed = self.weight.transpose(1, 2)
+        self.transposed = self.weight.mT
         self.bias = self.bias_grad = None
         if layer.bias is not None:
-            self.bias, self.bias_grad = (b[:, None] for b in _views(layer.bias, values, gradient))
-
-    def forward(self, x, out):
-        """Return the layers' outputs."""
-        if self.bias is None:
-            return torch.bmm(x, self.transposed, out=out)
-        return torch.baddbmm(self.bias, x, self.transposed, out=out)
-
-    def add(self, x, out):
-        """Add the layers' outputs to what is there."""
-        if self.bias is not None:
-            out += self.bias
-        return out.baddbmm_(x, self.transposed)
-
-    def backward(self, x, grad, into=None, add=False):
-        """Leave the parameters' gradients; write, or add, the inputs' ``into`` their place."""
-        torch.bmm(grad.transpose(1, 2), x, out=self.weight_grad)
-        if self.bias is not None:
-            torch.sum(grad, 1, keepdim=True, out=self.bias_grad)
-        if into is not None and add:
-            into.baddbmm_(grad, self.weight)
-        elif into is not None:
-            torch.bmm(grad, self.weight, out=into)
+            bias, self.bias_grad = _views(layer.bias, values, gradient)
+            self.bias = bias[:, None]
 
 
 def _views(parameter, *matrices):

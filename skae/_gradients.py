@@ -90,10 +90,12 @@ def _known_activation(activation):
 class Layer:
     """A linear layer's tensors, and its products."""
 
+    product, sum_with_product = staticmethod(torch.mm), staticmethod(torch.addmm)
+
     def __init__(self, layer):
         self.n_outputs = layer.out_features
-        self.weight, self.transposed = layer.weight.detach(), layer.weight.detach().t()
-        self.weight_grad = layer.weight.grad
+        self.weight, self.weight_grad = layer.weight.detach(), layer.weight.grad
+        self.transposed = self.weight.mT
         self.bias = self.bias_grad = None
         if layer.bias is not None:
             self.bias, self.bias_grad = layer.bias.detach(), layer.bias.grad
@@ -101,24 +103,24 @@ class Layer:
     def forward(self, x, out):
         """Return the layer's output."""
         if self.bias is None:
-            return torch.mm(x, self.transposed, out=out)
-        return torch.addmm(self.bias, x, self.transposed, out=out)
+            return self.product(x, self.transposed, out=out)
+        return self.sum_with_product(self.bias, x, self.transposed, out=out)
 
     def add(self, x, out):
         """Add the layer's output to what is there."""
         if self.bias is not None:
             out += self.bias
-        return out.addmm_(x, self.transposed)
+        return self.sum_with_product(out, x, self.transposed, out=out)
 
     def backward(self, x, grad, into=None, add=False):
         """Leave the parameters' gradients; write, or add, the input's ``into`` its place."""
-        torch.mm(grad.t(), x, out=self.weight_grad)
+        self.product(grad.mT, x, out=self.weight_grad)
         if self.bias is not None:
-            torch.sum(grad, 0, out=self.bias_grad)
+            torch.sum(grad, -2, out=self.bias_grad)
         if into is not None and add:
-            into.addmm_(grad, self.weight)
+            self.sum_with_product(into, grad, self.weight, out=into)
         elif into is not None:
-            torch.mm(grad, self.weight, out=into)
+            self.product(grad, self.weight, out=into)
 
 
 class ReconstructionGradient:

@@ -130,6 +130,15 @@ def test_each_fold_is_judged_at_an_epoch_that_others_chose():
     assert not result.accept()
 
 
+@pytest.mark.parametrize("loss", [np.inf, np.nan])
+def test_a_row_that_is_lost_in_the_epoch_of_others_is_no_gain(loss):
+    result = HeldOutCurves([np.ones(40)] * 2, [np.full(40, 1.0)] * 2)
+    result.add([np.full(40, 0.5), np.full(40, 0.6)])
+    result.add([np.r_[np.full(39, 0.4), loss], np.full(40, 0.5)])
+    assert result.best == 1
+    assert not result.accept()
+
+
 def test_one_outlier_does_not_decide():
     start = np.r_[np.full(200, 1.0), 1e6]
     spoiled = np.r_[np.full(200, 1.1), 0.5e6]
