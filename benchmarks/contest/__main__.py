@@ -1,6 +1,7 @@
 """Runs what is not yet in the results: ``make benchmark``, or part of it by options.
 
-The first seeds of all scenarios come first; interrupted, it goes on where it was.
+The first seeds of all scenarios come first; interrupted, it goes on where it was. What took
+longer than its cap with one seed is not tried with the others.
 """
 
 import argparse

@@ -48,9 +48,13 @@ def table(head, rows):
 
 def seeds(found):
     """Return how many scenarios have how many seeds, those that were not run too."""
-    counts = Counter(len(found.by_scenario.get(scenario, ())) for scenario in everything())
+    listed = everything()
+    runs = [found.by_scenario.get(scenario, {}) for scenario in listed]
+    over = [any(map(results.capped, run.values())) for run in runs]
+    counts = Counter(len(run) for run, ended in zip(runs, over, strict=True) if not ended)
     told = [f"{count} have {n or 'none'}" for n, count in sorted(counts.items(), reverse=True)]
-    return f"of {counts.total()} scenarios " + ", ".join(told)
+    capped = f", {sum(over)} took longer than the cap and were not repeated" if any(over) else ""
+    return f"of {len(listed)} scenarios " + ", ".join(told) + capped
 
 
 def standing(scores):

@@ -39,3 +39,8 @@ def read(path):
                 figure = float(row["value"]) if row["value"] else row["message"]
                 found[row["scenario"], int(row["seed"])][row["measure"]] = figure
     return dict(found)
+
+
+def capped(figures):
+    """Return whether a run ended because it took longer than it may."""
+    return "took more than" in figures.get("failed", "")
