@@ -1,10 +1,11 @@
 """The nets of folds, trained in one step: five small steps at once cost little more than one."""
 
+from functools import partial
+
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from skae._adam import StackedAdam
-from skae._gradients import Layer, ReconstructionGradient, SquaredSlope
 from skae._training import AverageWeights
 
 MOST_BYTES = 2**26  # of the rows of all nets
@@ -17,9 +18,10 @@ def can_train(nets):
     return (
         len(nets) > 1
         and first.lean
-        and isinstance(first.gradient, ReconstructionGradient)
-        and isinstance(first.gradient.slope, SquaredSlope)
+        and hasattr(first.gradient, "slope")
+        and first.gradient.slope.stacks
         and first.module_.holes is None
+        and all(parameter.requires_grad for parameter in first.module_.parameters())
         and not (first.settings.callbacks or first.settings.cuts)
         and sum(4 * len(net.rows) * net.rows.n_features for net in nets) <= MOST_BYTES
         and len(nets) * first.optimizer_.parameters.nbytes <= MOST_WEIGHT_BYTES
@@ -46,23 +48,18 @@ class Folds:
         self.average = None
         if first.average is not None:
             self.average = AverageWeights([self.adam.parameters], first.averaging)
-        column_weights = [net.gradient.slope.column_weights for net in nets]
-        self.gradient = self._network(self.adam.parameters)
-        self.gradient.slope = StackedSlope(column_weights)
-        self.judged = self._network(self.average.average[0]) if self.average else self.gradient
-        self.held_out = HeldOut(nets, column_weights)
+        self.gradient = self._gradient(self.adam.parameters)
+        self.judged = self._gradient(self.average.average[0]) if self.average else self.gradient
+        self.held_out = HeldOut(nets)
         self.rows = torch.cat([net.rows.take(slice(None)) for net in nets])
         weights = [net.rows.weight for net in nets]
         self.row_weights = None if weights[0] is None else torch.cat(weights)[:, None]
         self._lay_out([len(net.rows) for net in nets], min(net.steps_an_epoch for net in nets))
 
-    def _network(self, values):
-        """Return the network of all nets whose parameters are in the rows of a matrix."""
-
-        def make_layer(layer):
-            return StackedLayer(layer, values, self.adam.gradient)
-
-        return ReconstructionGradient(self.nets[0].module_, self.nets[0].criterion_, make_layer)
+    def _gradient(self, values):
+        """Return the gradient of all nets whose parameters are in the rows of a matrix."""
+        kind, objectives = type(self.nets[0].gradient), [net.criterion_ for net in self.nets]
+        return kind(self.nets[0].module_, *objectives, place=Stack(values, self.adam.gradient))
 
     def _lay_out(self, sizes, n_batches):
         """Find the places of each net's rows: in every batch as many for all, some of them void."""
@@ -79,6 +76,8 @@ class Folds:
 
     def epoch(self):
         """Train every net for an epoch and judge it; leave it its loss and its held-out rows'."""
+        for net in self.nets:
+            net.rise()
         self._load()
         losses = torch.stack([self._step(*batch) for batch in self._batches()]).mean(0).tolist()
         self._store()
@@ -96,7 +95,7 @@ class Folds:
             weights = weights * self.row_weights[self.index]
         for target, weight in zip(self.rows[self.index], weights, strict=True):
             noisy = [spoil(rows) for spoil, rows in zip(corrupt, target, strict=False)]
-            yield torch.stack(noisy) if noisy else target, target, weight
+            yield _together(torch.stack, noisy) if noisy else target, target, weight
 
     def _step(self, inputs, target, weight):
         rate, *_ = (net.next_rate() for net in self.nets)
@@ -136,54 +135,40 @@ class HeldOut:
     Parameters
     ----------
     nets : list of AutoencoderNet
-    column_weights : list of Tensor
-        Of each net's squared error.
     """
 
-    def __init__(self, nets, column_weights):
+    def __init__(self, nets):
         self.sizes = [len(net.held_out) for net in nets]
         batches = [next(iter(net.get_iterator(net.held_out))) for net in nets]
-        self.inputs = pad_sequence([inputs for inputs, _ in batches], batch_first=True)
-        self.targets = pad_sequence([target for _, (target, _) in batches], batch_first=True)
-        self.column_weights = torch.stack(column_weights)[:, :, None]
+        pad = partial(pad_sequence, batch_first=True)
+        self.inputs = _together(pad, [inputs for inputs, _ in batches])
+        self.targets = pad([target for _, (target, _) in batches])
 
-    def judge(self, network):
+    def judge(self, gradient):
         """Return the objective of every net's rows."""
-        errors = network.reconstruct(self.inputs).sub_(self.targets).square_()
-        losses = torch.bmm(errors, self.column_weights)[..., 0].double().cpu().numpy()
+        losses = gradient.judge(self.inputs, self.targets).double().cpu().numpy()
         return [row[:size] for row, size in zip(losses, self.sizes, strict=True)]
 
 
-class StackedSlope:
-    """The mean of a `SquaredError` in each net, and its derivative by the reconstruction."""
-
-    def __init__(self, column_weights):
-        self.slopes = 2 * torch.stack(column_weights)[:, None]
-
-    def __call__(self, reconstruction, target, weight):
-        """Return both; the reconstruction is overwritten. A weight is over the number of rows."""
-        residual = reconstruction.sub_(target)
-        delta = (residual * weight).mul_(self.slopes)
-        return torch.sum(delta * residual, (1, 2)) / 2, delta
+def _together(join, inputs):
+    """Join the inputs of nets, which may be tuples of tensors."""
+    if isinstance(inputs[0], tuple):
+        return tuple(join(parts) for parts in zip(*inputs, strict=True))
+    return join(inputs)
 
 
-class StackedLayer(Layer):
-    """The same linear layer of every net."""
+class Stack:
+    """Where several nets have their parameters: a row of matrices is the vector of one net."""
 
     product, sum_with_product = staticmethod(torch.bmm), staticmethod(torch.baddbmm)
 
-    def __init__(self, layer, values, gradient):
-        self.n_outputs = layer.out_features
-        self.weight, self.weight_grad = _views(layer.weight, values, gradient)
-        self.transposed = self.weight.mT
-        self.bias = self.bias_grad = None
-        if layer.bias is not None:
-            bias, self.bias_grad = _views(layer.bias, values, gradient)
-            self.bias = bias[:, None]
+    def __init__(self, values, gradient):
+        self.matrices = values, gradient
 
-
-def _views(parameter, *matrices):
-    """Return the places of a net's parameter in matrices with a row for the vector of each net."""
-    start = parameter.storage_offset()
-    span = slice(start, start + parameter.numel())
-    return [matrix[:, span].view(-1, *parameter.shape) for matrix in matrices]
+    def views(self, parameter):
+        """Return a parameter's values in all nets, in a shape that goes with rows, and gradients."""
+        start = parameter.storage_offset()
+        span = slice(start, start + parameter.numel())
+        values, gradient = (m[:, span].view(-1, *parameter.shape) for m in self.matrices)
+        between = (1,) * (2 - parameter.dim())
+        return values.view(len(values), *between, *parameter.shape), gradient

@@ -62,17 +62,8 @@ DERIVATIVES = {
 }
 
 
-def has_gradient(module, objective):
-    """Return whether `ReconstructionGradient` can train ``module`` on ``objective``."""
-    return (
-        type(module) is Autoencoder
-        and all(_known(half) for half in (module.encoder, module.decoder))
-        and [type(term) in SLOPES for term in objective.terms.values()] == [True]
-        and list(objective.weights.values()) == [1.0]
-    )
-
-
-def _known(half):
+def known(half):
+    """Return whether `ResidualGradient` knows an encoder or decoder."""
     kinds = (Residual, PrefixDecoder)
     if type(half) not in kinds or type(half.linear) not in (Linear, type(None)):
         return False
@@ -87,18 +78,35 @@ def _known_activation(activation):
     )
 
 
-class Layer:
-    """A linear layer's tensors, and its products."""
+class Alone:
+    """Where one net has its parameters, and how they are multiplied with rows."""
 
     product, sum_with_product = staticmethod(torch.mm), staticmethod(torch.addmm)
 
-    def __init__(self, layer):
+    @staticmethod
+    def views(parameter):
+        """Return values, in a shape that goes with rows, and their gradient's place, if any."""
+        return parameter.detach(), parameter.grad
+
+
+class Layer:
+    """A linear layer's tensors, and its products.
+
+    Parameters
+    ----------
+    layer : nn.Linear
+    place : object
+        Such as `Alone`.
+    """
+
+    def __init__(self, layer, place):
         self.n_outputs = layer.out_features
-        self.weight, self.weight_grad = layer.weight.detach(), layer.weight.grad
+        self.product, self.sum_with_product = place.product, place.sum_with_product
+        self.weight, self.weight_grad = place.views(layer.weight)
         self.transposed = self.weight.mT
         self.bias = self.bias_grad = None
         if layer.bias is not None:
-            self.bias, self.bias_grad = layer.bias.detach(), layer.bias.grad
+            self.bias, self.bias_grad = place.views(layer.bias)
 
     def forward(self, x, out):
         """Return the layer's output."""
@@ -114,8 +122,9 @@ class Layer:
 
     def backward(self, x, grad, into=None, add=False):
         """Leave the parameters' gradients; write, or add, the input's ``into`` its place."""
-        self.product(grad.mT, x, out=self.weight_grad)
-        if self.bias is not None:
+        if self.weight_grad is not None:
+            self.product(grad.mT, x, out=self.weight_grad)
+        if self.bias_grad is not None:
             torch.sum(grad, -2, out=self.bias_grad)
         if into is not None and add:
             self.sum_with_product(into, grad, self.weight, out=into)
@@ -131,17 +140,29 @@ class ReconstructionGradient:
     Parameters
     ----------
     module : Autoencoder
-    objective : Objective
-        With one of ``SLOPES`` as its only term.
-    make_layer : callable
-        Makes a `Layer` of a linear module.
+    *objectives : Objective
+        With one of ``SLOPES`` as the only term; several, of as many nets in
+        one `place`, with a `SquaredError`.
+    place : object
+        Such as `Alone`.
     """
 
-    def __init__(self, module, objective, make_layer=Layer):
-        self.encoder = ResidualGradient(module.encoder, make_layer)
-        self.decoder = ResidualGradient(module.decoder, make_layer)
-        (term,) = objective.terms.values()
-        self.slope, self.filled = SLOPES[type(term)](term), module.inputs
+    def __init__(self, module, *objectives, place=Alone):
+        self.encoder = ResidualGradient(module.encoder, place)
+        self.decoder = ResidualGradient(module.decoder, place)
+        terms = [term for objective in objectives for term in objective.terms.values()]
+        kind = SLOPES[type(terms[0])] if len(terms) == 1 else StackedSlope
+        self.slope, self.filled = kind(*terms), module.inputs
+
+    @staticmethod
+    def fits(module, objective):
+        """Return whether this is the gradient of an objective of a module."""
+        return (
+            type(module) is Autoencoder
+            and all(map(known, module.halves))
+            and [type(term) in SLOPES for term in objective.terms.values()] == [True]
+            and list(objective.weights.values()) == [1.0]
+        )
 
     @torch.no_grad()
     def __call__(self, inputs, target, weight=None):
@@ -159,13 +180,15 @@ class ReconstructionGradient:
         return loss
 
     @torch.no_grad()
-    def reconstruct(self, inputs):
-        """Return the reconstruction of complete rows; the next call may overwrite it."""
-        return self.decoder.forward(self.encoder.forward(inputs))
+    def judge(self, inputs, target):
+        """Return the objective of every row of several nets."""
+        return self.slope.judge(self.decoder.forward(self.encoder.forward(inputs)), target)
 
 
 class SquaredSlope:
     """The mean of a `SquaredError` and its derivative by the reconstruction."""
+
+    stacks = True
 
     def __init__(self, term):
         self.column_weights, self.places = term.column_weights, {}
@@ -184,8 +207,29 @@ class SquaredSlope:
         return torch.dot(delta.view(-1), residual.view(-1)) / 2, delta
 
 
+class StackedSlope:
+    """The same of several nets."""
+
+    def __init__(self, *terms):
+        self.column_weights = torch.stack([term.column_weights for term in terms])[:, :, None]
+        self.slopes = 2 * self.column_weights.mT
+
+    def __call__(self, reconstruction, target, weight):
+        """Return both; the reconstruction is overwritten. A weight is over the number of rows."""
+        residual = reconstruction.sub_(target)
+        delta = (residual * weight).mul_(self.slopes)
+        return torch.sum(delta * residual, (1, 2)) / 2, delta
+
+    def judge(self, reconstruction, target):
+        """Return the error of every row; the reconstruction is overwritten."""
+        errors = reconstruction.sub_(target).square_()
+        return torch.bmm(errors, self.column_weights)[..., 0]
+
+
 class CellSlope:
     """The mean of a `CellError` and its derivative by the reconstruction."""
+
+    stacks = False
 
     def __init__(self, term):
         self.cells, self.weights = term.cells, term.weights
@@ -218,11 +262,12 @@ class ResidualGradient:
     with a batch of the same size.
     """
 
-    def __init__(self, residual, make_layer):
+    def __init__(self, residual, place):
         layers = list(residual.nonlinear or ())
-        self.linear = None if residual.linear is None else make_layer(residual.linear)
-        self.layers = [make_layer(layer) for layer in layers[0::2]]
-        self.told = make_layer(residual.told) if isinstance(residual, PrefixDecoder) else None
+        self.linear = None if residual.linear is None else Layer(residual.linear, place)
+        self.layers = [Layer(layer, place) for layer in layers[0::2]]
+        told = isinstance(residual, PrefixDecoder)
+        self.told = Layer(residual.told, place) if told else None
         self.derivatives = [DERIVATIVES[type(activation)] for activation in layers[1::2]]
         self.places = {}
 

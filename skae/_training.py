@@ -11,8 +11,9 @@ from skorch.callbacks import Callback, LRScheduler, ParamMapper
 
 from skae._adam import BETAS, FlatAdam, rate_factor
 from skae._batches import TensorBatches
-from skae._gradients import ReconstructionGradient, has_gradient
+from skae._gradients import ReconstructionGradient
 from skae._ordered import Cuts
+from skae._variational_gradients import VariationalGradient
 from skae.nn import Residual
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -319,9 +320,13 @@ class AutoencoderNet(NeuralNet):
                     raise
                 raise StopTraining from None
 
+    def rise(self):
+        """Let the objective's rising terms have the weight of the next epoch."""
+        self.criterion_.risen = min(1.0, (len(self.history) + 1) / (self.settings.warm_up + 1))
+
     def epoch(self):
         """Train for one more epoch; return the training loss."""
-        self.criterion_.risen = min(1.0, (len(self.history) + 1) / (self.settings.warm_up + 1))
+        self.rise()
         self.fit_loop(self.rows, epochs=1)
         loss = self.history[-1]["train_loss"]
         if not (np.isfinite(loss) and all(t.isfinite().all() for t in self._trained())):
@@ -403,8 +408,9 @@ def _split_parameters(module):
 
 def _gradient(net):
     """Return what computes a batch's loss and gradient: by hand where possible, else autograd."""
-    if has_gradient(net.module_, net.criterion_):
-        return ReconstructionGradient(net.module_, net.criterion_)
+    for kind in (ReconstructionGradient, VariationalGradient):
+        if kind.fits(net.module_, net.criterion_):
+            return kind(net.module_, net.criterion_)
 
     def by_autograd(inputs, target, weight):
         net.optimizer_.zero_grad()

@@ -341,7 +341,7 @@ class ConditionalAutoencoder(VariationalAutoencoder):
 
     def told(self, code, x):
         """Return codes with the labels of ``x`` beside them."""
-        labels = x[:, x.shape[1] - self.n_labels :]
+        labels = x[..., x.shape[-1] - self.n_labels :]
         return torch.cat([code, labels.expand(*code.shape[:-1], -1)], dim=-1)
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from skorch.callbacks import EarlyStopping
 
-from skae import AutoencoderTransformer, DenoisingAutoencoder
+from skae import AutoencoderTransformer, ConditionalVAE, DenoisingAutoencoder, VAETransformer
 from skae import _fitting as fitting
 from skae._folds import Folds
 
@@ -14,7 +14,7 @@ class Nets(Exception):
     """Ends a fit where its folds' nets are ready."""
 
 
-def nets_of(monkeypatch, estimator, X, weights=None):
+def nets_of(monkeypatch, estimator, X, y=None, weights=None):
     """Return the nets of a fit's folds before their first epoch."""
 
     def stop(nets):
@@ -25,7 +25,7 @@ def nets_of(monkeypatch, estimator, X, weights=None):
     with monkeypatch.context() as context:
         context.setattr(fitting, "can_train", stop)
         with pytest.raises(Nets) as stopped:
-            estimator.fit(X, sample_weight=weights)
+            estimator.fit(X, y, sample_weight=weights)
     return stopped.value.args[0]
 
 
@@ -37,27 +37,36 @@ def curved(n_rows, n_columns):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(
-    ("shape", "settings"),
+    ("estimator", "shape", "settings"),
     [
-        ((163, 6), {}),
-        ((101, 150), {"hidden_layer_sizes": (20, 10)}),  # two learning rates
-        ((66, 5), {"activation": "tanh", "alpha": 0.0, "batch_size": 7}),
-        ((120, 5), {"linear_path": None, "batch_size": 40}),
+        (AutoencoderTransformer, (163, 6), {}),
+        (AutoencoderTransformer, (101, 150), {"hidden_layer_sizes": (20, 10)}),  # two rates
+        (AutoencoderTransformer, (66, 5), {"activation": "tanh", "alpha": 0.0, "batch_size": 7}),
+        (AutoencoderTransformer, (120, 5), {"linear_path": None, "batch_size": 40}),
+        (VAETransformer, (163, 6), {"beta": 0.5}),
+        (VAETransformer, (101, 150), {"hidden_layer_sizes": (20, 10)}),
+        (VAETransformer, (120, 5), {"linear_path": None, "batch_size": 40}),
+        (ConditionalVAE, (163, 6), {"batch_size": 7}),
     ],
 )
-def test_a_common_step_is_a_step_of_each(monkeypatch, shape, settings, weighted):
-    estimator = AutoencoderTransformer(2, random_state=0, **settings)
+def test_a_common_step_is_a_step_of_each(monkeypatch, estimator, shape, settings, weighted):
+    estimator = estimator(2, random_state=0, **settings)
     weights = np.linspace(0.5, 2.0, shape[0]) if weighted else None
-    nets = nets_of(monkeypatch, estimator, curved(*shape), weights)
+    labels = np.arange(shape[0]) % 3 if isinstance(estimator, ConditionalVAE) else None
+    nets = nets_of(monkeypatch, estimator, curved(*shape), labels, weights)
     folds = Folds(nets)
     folds._load()
+    variational = isinstance(estimator, VAETransformer)
     for _ in range(2):
         for inputs, target, weight in folds._batches():
             losses = folds._step(inputs, target, weight)
             for row, net in enumerate(nets):
                 real = weight[row, :, 0] > 0
                 own_weight = weight[row, real, 0] * real.sum()
-                loss = net.gradient(inputs[row][real], target[row][real], own_weight)
+                parts = inputs if variational else (inputs,)
+                its = tuple(part[row][real] for part in parts)
+                its = its if variational else its[0]
+                loss = net.gradient(its, target[row][real], own_weight)
                 torch.testing.assert_close(losses[row], loss)
                 own = net.optimizer_.gradient.clone()
                 net.optimizer_.step(net._rate())
@@ -84,7 +93,7 @@ def test_an_epoch_takes_every_row_once(monkeypatch, n_rows):
 def test_each_row_has_its_weight(monkeypatch):
     estimator = AutoencoderTransformer(2, batch_size=20, random_state=0)
     X, weights = curved(163, 5), np.linspace(0.5, 2.0, 163)
-    nets = nets_of(monkeypatch, estimator, X, weights)
+    nets = nets_of(monkeypatch, estimator, X, weights=weights)
     for _, target, weight in Folds(nets)._batches():
         for row, net in enumerate(nets):
             own, real = net.rows.take(slice(None)), weight[row, :, 0] > 0
@@ -115,16 +124,23 @@ def test_noise_knows_a_nets_own_rows_only(monkeypatch):
                 assert torch.isin(inputs[row, :, column], own[:, column]).all()
 
 
-def test_training_goes_on_where_it_was(monkeypatch):
+@pytest.mark.parametrize(
+    ("estimator", "settings"),
+    [(AutoencoderTransformer, {}), (VAETransformer, {"kl_warmup": 5, "beta": 2.0})],
+)
+def test_training_goes_on_where_it_was(monkeypatch, estimator, settings):
     """Between epochs each net holds its whole state: new folds of the same nets go on."""
-    estimator = AutoencoderTransformer(2, random_state=0)
+    estimator = estimator(2, random_state=0, **settings)
     weights = []
     for renew in (False, True):
         nets = nets_of(monkeypatch, estimator, curved(163, 6))
         folds = Folds(nets)
-        for _ in range(3):
+        for epoch in range(3):
             folds = Folds(nets) if renew else folds
             folds.epoch()
+            assert nets[0].criterion_.risen == min(
+                1, (epoch + 1) / (settings.get("kl_warmup", 0) + 1)
+            )
             for net in nets:
                 assert net.trained_ahead > 0
                 together = net.judged_ahead
@@ -135,6 +151,21 @@ def test_training_goes_on_where_it_was(monkeypatch):
         weights.append([net.optimizer_.parameters for net in nets])
     for one, other in zip(*weights, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_frozen_map_is_trained_one_by_one(monkeypatch):
+    asked = []
+
+    def can_train(nets):
+        asked.append(known(nets))
+        return asked[-1]
+
+    known = fitting.can_train
+    monkeypatch.setattr(fitting, "can_train", can_train)
+    X = (curved(100, 5) > 0).astype(float)
+    VAETransformer(2, likelihood="bernoulli", max_iter=2, random_state=0).fit(X)
+    assert asked == [False]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

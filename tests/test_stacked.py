@@ -16,7 +16,7 @@ from torch import nn
 from skae import AutoencoderTransformer
 from skae._adam import FlatAdam
 from skae._architecture import released
-from skae._gradients import has_gradient
+from skae._gradients import ReconstructionGradient
 from skae._start import LinearStart
 from skae._training import _split_parameters
 
@@ -129,7 +129,7 @@ def test_tied_networks_are_left_to_autograd(digits, linear_path, hidden):
         digits[0], tied_weights=True, linear_path=linear_path, hidden_layer_sizes=hidden
     )
     objective = estimator._make_objective(LinearStart(**estimator._start))
-    assert not has_gradient(network(estimator), objective)
+    assert not ReconstructionGradient.fits(network(estimator), objective)
 
 
 def test_tied_linear_autoencoder_spans_the_subspace_of_pca(digits):

@@ -27,9 +27,10 @@ from skae import (
 from skae._batches import StandardisedRows
 from skae._cells import Cells
 from skae._columns import Blocks
-from skae._gradients import ReconstructionGradient, has_gradient
+from skae._gradients import ReconstructionGradient
 from skae._rows import Rows
 from skae._table_start import table_start
+from skae._variational_gradients import VariationalGradient
 
 FAMILY = [
     AutoencoderTransformer,
@@ -253,23 +254,35 @@ def test_cell_errors_are_those_of_torch():
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_gradient_by_hand_is_that_of_autograd(weighted, spoilt):
-    ae = quick(AutoencoderTransformer).fit(spoilt)
+@pytest.mark.parametrize("numbers_only", [False, True])
+@pytest.mark.parametrize(
+    ("estimator", "kind"),
+    [(AutoencoderTransformer, ReconstructionGradient), (VAETransformer, VariationalGradient)],
+)
+def test_the_gradient_by_hand_is_that_of_autograd(
+    estimator, kind, numbers_only, weighted, spoilt, cancer
+):
+    table = spoilt
+    if numbers_only:
+        table = cancer.select_dtypes("number").mask(lambda frame: frame > frame.quantile(0.9))
+    ae = quick(estimator).fit(table)
     start, module = ae._fitted_start(), ae._blank_module(torch.Generator().manual_seed(0))
     ae._start_at(module, start)
     for p in module.parameters():
         torch.nn.init.normal_(p, 0, 0.2, generator=torch.Generator().manual_seed(p.numel()))
-        p.grad = torch.zeros_like(p)
+        p.grad = torch.full_like(p, torch.nan)
     objective = ae._make_objective(start)
-    rows = StandardisedRows(ae._rows(ae._read(spoilt, False)), start.mean, start.scale).take(
-        slice(0, 64)
-    )
+    rows = StandardisedRows(ae._rows(ae._read(table, False)), start.mean, start.scale)
+    rows = rows.take(slice(0, 64))
+    assert rows.isnan().any()
+    corruption, draw = ae._make_corruption(start), torch.Generator().manual_seed(2)
+    inputs = corruption.begin(draw)(rows)
     weight = torch.rand(64, generator=torch.Generator().manual_seed(1)) if weighted else None
-    assert has_gradient(module, objective)
-    loss = ReconstructionGradient(module, objective)(rows, rows, weight)
+    assert kind.fits(module, objective)
+    loss = kind(module, objective)(inputs, rows, weight)
     by_hand = [p.grad.clone() for p in module.parameters()]
     module.zero_grad()
-    losses = objective(module(rows), rows)
+    losses = objective(module(inputs), rows)
     expected = (losses if weight is None else losses * weight).mean()
     expected.backward()
     torch.testing.assert_close(loss, expected.detach())

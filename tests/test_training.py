@@ -18,7 +18,7 @@ from skae import _fitting as fitting
 from skae._adam import FlatAdam
 from skae._architecture import new_autoencoder
 from skae._batches import StandardisedRows, TensorBatches
-from skae._gradients import DERIVATIVES, ReconstructionGradient, has_gradient
+from skae._gradients import DERIVATIVES, ReconstructionGradient
 from skae._rows import Rows
 from skae._training import AutoencoderNet, Settings
 from skae.losses import Objective, SquaredError
@@ -47,7 +47,7 @@ def test_gradient_by_hand_is_autograds(activation, hidden, linear_path, weighted
     for parameter in module.parameters():
         nn.init.normal_(parameter, generator=generator(1))
     objective = Objective(reconstruction=(SquaredError(torch.rand(6).double()), 1.0))
-    assert has_gradient(module, objective)
+    assert ReconstructionGradient.fits(module, objective)
     x = torch.randn(20, 6, generator=generator(2), dtype=torch.float64)
     target = torch.randn(20, 6, generator=generator(3), dtype=torch.float64)
     weight = torch.rand(20, generator=generator(4), dtype=torch.float64) if weighted else None
@@ -64,13 +64,15 @@ def test_gradient_by_hand_is_autograds(activation, hidden, linear_path, weighted
 def test_unknown_networks_are_left_to_autograd():
     objective = Objective(reconstruction=(SquaredError(torch.ones(6)), 1.0))
     for activation in (nn.Softplus, lambda: nn.GELU("tanh"), lambda: nn.ELU(0.5)):
-        assert not has_gradient(
+        assert not ReconstructionGradient.fits(
             new_autoencoder((6, 6), 3, (7,), activation, generator(), True), objective
         )
     custom = new_autoencoder((6, 6), 3, (), "gelu", generator(), True, (nn.Linear, None))
-    assert not has_gradient(custom, objective)
+    assert not ReconstructionGradient.fits(custom, objective)
     double = Objective(a=(SquaredError(torch.ones(6)), 1.0), b=(SquaredError(torch.ones(6)), 1.0))
-    assert not has_gradient(new_autoencoder((6, 6), 3, (7,), "gelu", generator(), True), double)
+    assert not ReconstructionGradient.fits(
+        new_autoencoder((6, 6), 3, (7,), "gelu", generator(), True), double
+    )
 
 
 def test_every_activation_has_a_derivative():
