@@ -36,10 +36,11 @@ class VariationalGradient:
     @staticmethod
     def fits(module, objective):
         """Return whether this is the gradient of an objective of a module."""
+        if type(module) not in (VariationalAutoencoder, ConditionalAutoencoder):
+            return False
         kinds = {name: type(term) for name, term in objective.terms.items()}
         return (
-            type(module) in (VariationalAutoencoder, ConditionalAutoencoder)
-            and all(map(known, module.halves))
+            all(map(known, module.halves))
             and kinds.keys() == {"likelihood", "divergence"}
             and kinds["likelihood"] in NATS
             and kinds["divergence"] is DrawnDivergence
