@@ -1,6 +1,7 @@
 """Cells of a coded table in torch: holes on the way in, errors and values on the way out."""
 
 import math
+from copy import deepcopy
 
 import numpy as np
 import torch
@@ -23,11 +24,11 @@ class Holes(nn.Module):
         self.register_buffer("first", first, persistent=False)
 
     def forward(self, x):
-        """Return (n_samples, n_inputs) for wide standardised rows."""
+        """Return (..., n_samples, n_inputs) for wide standardised rows."""
         filled = x.nan_to_num(nan=0.0)
         if self.first is None:
             return filled
-        return torch.cat([filled, x[:, self.first].isnan().to(x.dtype)], dim=1)
+        return torch.cat([filled, x[..., self.first].isnan().to(x.dtype)], dim=-1)
 
 
 class Cells(nn.Module):
@@ -63,6 +64,12 @@ class Cells(nn.Module):
         self.register_buffer("order", torch.from_numpy(np.argsort(places)))
         self.n_cells = self.n_numbers + n_categories
 
+    def of_nets(self, others):
+        """Return the cells of several nets, whose rows have a first dimension for the net."""
+        together = deepcopy(self)
+        together.level = torch.stack([cells.level for cells in others])[:, None]
+        return together
+
     def _bucket(self, starts, sizes):
         """Return where the levels of some categories are, padded to equal length, and which are."""
         places = np.arange(sizes.max())
@@ -82,7 +89,7 @@ class Cells(nn.Module):
     def squares(self, reconstruction, target):
         """Return squared errors of the numbers, standardised; 0 where missing."""
         n = self.n_numbers
-        return (reconstruction[..., :n] - target[:, :n]).nan_to_num(nan=0.0).square()
+        return (reconstruction[..., :n] - target[..., :n]).nan_to_num(nan=0.0).square()
 
     def nats(self, reconstruction, target):
         """Return cross-entropies of the categories; 0 where missing."""
@@ -91,17 +98,17 @@ class Cells(nn.Module):
         return nats * (hits @ self.members_of)
 
     def nats_and_slopes(self, reconstruction, target):
-        """Return ``nats`` of rows and their derivatives by the logits, (n_samples, n_all_levels)."""
+        """Return ``nats`` and their derivatives by the logits, (..., n_samples, n_all_levels)."""
         logits, hits = self._centred(reconstruction, target)
         odds = logits.exp()
         sums, there = odds @ self.members_of, hits @ self.members_of
         nats = (sums.log() - (logits * hits) @ self.members_of) * there
-        return nats, odds.mul_((there / sums)[:, self.spread]).sub_(hits)
+        return nats, odds.mul_((there / sums)[..., self.spread]).sub_(hits)
 
     def _centred(self, reconstruction, target):
         """Return logits less the largest of their category, and 1 where a cell has the level."""
         logits = reconstruction[..., self.n_numbers :] + self.level
-        hits = (target[:, self.n_numbers :] > 0).to(logits.dtype)
+        hits = (target[..., self.n_numbers :] > 0).to(logits.dtype)
         return logits - self._largest(logits.detach())[..., self.spread], hits
 
     def _largest(self, logits):

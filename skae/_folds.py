@@ -20,7 +20,6 @@ def can_train(nets):
         and first.lean
         and hasattr(first.gradient, "slope")
         and first.gradient.slope.stacks
-        and first.module_.holes is None
         and all(parameter.requires_grad for parameter in first.module_.parameters())
         and not (first.settings.callbacks or first.settings.cuts)
         and sum(4 * len(net.rows) * net.rows.n_features for net in nets) <= MOST_BYTES

@@ -142,7 +142,7 @@ class ReconstructionGradient:
     module : Autoencoder
     *objectives : Objective
         With one of ``SLOPES`` as the only term; several, of as many nets in
-        one `place`, with a `SquaredError`.
+        one `place`.
     place : object
         Such as `Alone`.
     """
@@ -151,8 +151,8 @@ class ReconstructionGradient:
         self.encoder = ResidualGradient(module.encoder, place)
         self.decoder = ResidualGradient(module.decoder, place)
         terms = [term for objective in objectives for term in objective.terms.values()]
-        kind = SLOPES[type(terms[0])] if len(terms) == 1 else StackedSlope
-        self.slope, self.filled = kind(*terms), module.inputs
+        kinds = SLOPES if len(terms) == 1 else STACKED
+        self.slope, self.filled = kinds[type(terms[0])](*terms), module.inputs
 
     @staticmethod
     def fits(module, objective):
@@ -182,7 +182,8 @@ class ReconstructionGradient:
     @torch.no_grad()
     def judge(self, inputs, target):
         """Return the objective of every row of several nets."""
-        return self.slope.judge(self.decoder.forward(self.encoder.forward(inputs)), target)
+        code = self.encoder.forward(self.filled(inputs))
+        return self.slope.judge(self.decoder.forward(code), target)
 
 
 class SquaredSlope:
@@ -227,32 +228,55 @@ class StackedSlope:
 
 
 class CellSlope:
-    """The mean of a `CellError` and its derivative by the reconstruction."""
+    """The mean of a `CellError`, of one net or several, and its derivative."""
 
-    stacks = False
+    stacks = True
 
-    def __init__(self, term):
-        self.cells, self.weights = term.cells, term.weights
+    def __init__(self, *terms):
+        self.cells, self.weights = cells_of(terms), of_nets([term.weights for term in terms])
 
     def __call__(self, reconstruction, target, weight):
-        """Return both; the reconstruction is overwritten."""
-        cells, n = self.cells, self.cells.n_numbers
-        numbers = self.weights[:n] / len(target)
-        residual = reconstruction[:, :n].sub_(target[:, :n]).nan_to_num_(nan=0.0)
-        losses = residual.square() @ numbers
-        residual *= 2 * numbers
-        if len(self.weights) > n:
-            categories = self.weights[n:] / len(target)
+        """Return mean and derivative by the reconstruction, which is overwritten."""
+        cells, n, share = self.cells, self.cells.n_numbers, shares(target, weight)
+        numbers, categories = self.weights[..., :n], self.weights[..., n:]
+        residual = (reconstruction[..., :n] - target[..., :n]).nan_to_num_(nan=0.0)
+        loss = torch.sum(residual.square().mul_(numbers).mul_(share), (-2, -1))
+        torch.mul(residual, 2 * numbers, out=reconstruction[..., :n])
+        if categories.shape[-1]:
             nats, slopes = cells.nats_and_slopes(reconstruction, target)
-            losses += nats @ categories
-            torch.mul(slopes, categories[cells.spread], out=reconstruction[:, n:])
-        if weight is not None:
-            reconstruction *= weight[:, None]
-            losses = losses * weight
-        return losses.sum(), reconstruction
+            loss += torch.sum((nats * categories).mul_(share), (-2, -1))
+            torch.mul(slopes, categories[..., cells.spread], out=reconstruction[..., n:])
+        return loss, reconstruction.mul_(share)
+
+    def judge(self, reconstruction, target):
+        """Return the error of every row of several nets."""
+        return self.cells.errors(reconstruction, target).mul_(self.weights).sum(-1)
+
+
+def of_nets(tensors):
+    """Return the tensor of one net; of several one that goes with (n_nets, n_samples, n_columns)."""
+    return tensors[0] if len(tensors) == 1 else torch.stack(tensors)[:, None]
+
+
+def cells_of(terms):
+    """Return the `Cells` of one net or several."""
+    cells = [term.cells for term in terms]
+    return cells[0] if len(cells) == 1 else cells[0].of_nets(cells)
+
+
+def shares(target, weight):
+    """Return the share of each row in the mean, of shape (..., n_samples, 1).
+
+    Of several nets a weight is such a share.
+    """
+    n_samples = target.shape[-2]
+    if weight is None:
+        return target.new_full((n_samples, 1), 1 / n_samples)
+    return weight if weight.dim() == 3 else weight[:, None] / n_samples
 
 
 SLOPES = {SquaredError: SquaredSlope, CellError: CellSlope}
+STACKED = SLOPES | {SquaredError: StackedSlope}
 
 
 class ResidualGradient:

@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import softplus
 
 from skae._cells import TableLikelihood
-from skae._gradients import Alone, ResidualGradient, known
+from skae._gradients import Alone, ResidualGradient, cells_of, known, of_nets, shares
 from skae.losses import BernoulliLikelihood, DrawnDivergence, GaussianLikelihood
 from skae.nn import ConditionalAutoencoder, VariationalAutoencoder
 
@@ -54,7 +54,7 @@ class VariationalGradient:
         number of rows.
         """
         (x, draws), weights = inputs, self.objective.weights
-        share = _shares(target, weight)
+        share = shares(target, weight)
         divergence = share * (weights["divergence"] * self.objective.risen)
         mean, raw = self.encoder.forward(self.filled(x)).chunk(2, dim=-1)
         log_variance = raw.clamp(*self.limits)
@@ -74,23 +74,15 @@ class VariationalGradient:
     def judge(self, inputs, target):
         """Return the objective of every row of several nets, over several draws a row."""
         x, draws = inputs[0], inputs[1].transpose(-2, -3)  # nets, draws, rows, units
-        mean, log_variance = self.encoder.forward(x).unsqueeze(-3).chunk(2, dim=-1)
+        mean, log_variance = self.encoder.forward(self.filled(x)).unsqueeze(-3).chunk(2, dim=-1)
         log_variance = log_variance.clamp(*self.limits)
         code = mean + (0.5 * log_variance).exp_() * draws
-        told = self.told(code, x.unsqueeze(-3)).flatten(-3, -2)
-        rows = self.decoder.forward(told).unflatten(-2, code.shape[-3:-1])
+        divergence = (code.square() - draws.square()).sub_(log_variance).sum(-1)
+        rows = self.decoder.forward(self.told(code, x.unsqueeze(-3)).flatten(-3, -2))
+        nats = self.slope.judge(rows, target.repeat(1, draws.shape[-3], 1)).view(divergence.shape)
         weights = self.objective.weights
-        nats = (code.square() - draws.square()).sub_(log_variance).sum(-1)
-        losses = self.slope.judge(rows, target.unsqueeze(-3)) * weights["likelihood"]
-        return losses.add_(nats, alpha=0.5 * weights["divergence"]).mean(-2)
-
-
-def _shares(target, weight):
-    """Return the share of each row in the mean, of shape (..., n_samples, 1)."""
-    n_samples = target.shape[-2]
-    if weight is None:
-        return target.new_full((n_samples, 1), 1 / n_samples)
-    return weight if weight.dim() == 3 else weight[:, None] / n_samples
+        losses = weights["likelihood"] * nats + 0.5 * weights["divergence"] * divergence
+        return losses.mean(-2)
 
 
 class Noise:
@@ -111,17 +103,15 @@ class Noise:
 
 
 class GaussianSlope:
-    """The mean of a `GaussianLikelihood` and its derivatives."""
+    """The mean of a `GaussianLikelihood`, of one net or several, and its derivatives."""
 
     stacks = True
 
     def __init__(self, noise, *terms):
         self.noise, self.n_columns = noise, len(terms[0].column_weights)
-        self.column_weights, self.constant = terms[0].column_weights, terms[0].constant
-        if len(terms) > 1:
-            constants = [term.constant for term in terms]
-            self.column_weights = torch.stack([term.column_weights for term in terms])[:, None]
-            self.constant = self.column_weights.new_tensor(constants)[:, None, None]
+        self.column_weights = of_nets([term.column_weights for term in terms])
+        constants = [self.column_weights.new_tensor([term.constant]) for term in terms]
+        self.constant = of_nets(constants)
 
     def __call__(self, reconstruction, target, share):
         """Return mean and derivative by the reconstruction, which is overwritten."""
@@ -134,12 +124,11 @@ class GaussianSlope:
         return 0.5 * (squares + total * logarithms), delta
 
     def judge(self, reconstruction, target):
-        """Return nats of each row of several nets, of shape (n_nets, n_draws, n_samples)."""
-        log_noise, column_weights = self.noise.logarithm, self.column_weights[:, None]
+        """Return nats of each row of several nets."""
+        log_noise = self.noise.logarithm
         errors = reconstruction.sub_(target[..., : self.n_columns]).square_()
-        squares = torch.sum(errors.mul_(column_weights), -1)
-        logarithms = self.n_columns * log_noise + self.constant
-        return 0.5 * (squares * torch.exp(-log_noise) + logarithms)
+        squares = errors.mul_(self.column_weights * torch.exp(-log_noise)).sum(-1)
+        return 0.5 * (squares + (self.n_columns * log_noise + self.constant)[..., 0])
 
 
 class BernoulliSlope:
@@ -161,31 +150,40 @@ class BernoulliSlope:
 
 
 class TableSlope:
-    """The mean of a `TableLikelihood` and its derivatives."""
+    """The mean of a `TableLikelihood`, of one net or several, and its derivatives."""
 
-    stacks = False
+    stacks = True
 
-    def __init__(self, noise, term):
-        self.noise, self.term = noise, term
+    def __init__(self, noise, *terms):
+        self.noise, self.cells = noise, cells_of(terms)
+        self.variances = of_nets([term.variances for term in terms])
+        self.constants = of_nets([term.constants for term in terms])
 
     def __call__(self, reconstruction, target, share):
         """Return mean and derivative by the reconstruction, which is overwritten."""
-        log_noise, term = self.noise.logarithm, self.term
-        cells, n = term.cells, term.cells.n_numbers
-        loss, share_of_row = 0.0, share[:, 0]
+        cells, n, loss = self.cells, self.cells.n_numbers, 0.0
         if cells.n_cells > n:
             nats, slopes = cells.nats_and_slopes(reconstruction, target)
-            loss = share_of_row @ nats.sum(1)
-            torch.mul(slopes, share, out=reconstruction[:, n:])
-        residual = reconstruction[:, :n] - target[:, :n]
-        there = (~residual.isnan()).to(share.dtype)
-        delta = reconstruction[:, :n]
-        torch.mul(residual.nan_to_num_(nan=0.0), term.variances * torch.exp(-log_noise), out=delta)
-        delta *= share
-        squares, numbers = torch.sum(delta * residual), share_of_row @ there.sum(1)
-        self.noise.backward(0.5 * (numbers - squares))
-        logarithms = share_of_row @ (there @ term.constants) + numbers * log_noise
+            loss = torch.sum(nats.mul_(share), (-2, -1))
+            torch.mul(slopes, share, out=reconstruction[..., n:])
+        log_noise, delta = self.noise.logarithm, reconstruction[..., :n]
+        residual = delta - target[..., :n]
+        there = (~residual.isnan()).to(share.dtype).mul_(share)
+        residual.nan_to_num_(nan=0.0)
+        torch.mul(residual, share, out=delta).mul_(self.variances * torch.exp(-log_noise))
+        squares, total = torch.sum(delta * residual, (-2, -1)), torch.sum(there, (-2, -1))
+        self.noise.backward(0.5 * (total - squares))
+        logarithms = torch.sum(there.mul_(log_noise + self.constants), (-2, -1))
         return loss + 0.5 * (squares + logarithms), reconstruction
+
+    def judge(self, reconstruction, target):
+        """Return nats of each row of several nets."""
+        cells, log_noise = self.cells, self.noise.logarithm
+        precisions = self.variances * torch.exp(-log_noise)
+        nats = cells.squares(reconstruction, target).mul_(precisions)
+        there = ~target[..., : cells.n_numbers].isnan()
+        nats = 0.5 * nats.add_(there * (log_noise + self.constants)).sum(-1)
+        return nats + cells.nats(reconstruction, target).sum(-1)
 
 
 NATS = {

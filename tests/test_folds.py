@@ -1,6 +1,7 @@
 """The nets of folds are trained in common steps: as each would be alone."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from skorch.callbacks import EarlyStopping
@@ -35,25 +36,41 @@ def curved(n_rows, n_columns):
     return X + 0.1 * rng.normal(size=X.shape)
 
 
+def table(n_rows):
+    """Return a frame with numbers, a category of many levels, one of two, and missing cells."""
+    rng = np.random.default_rng(1)
+    frame = pd.DataFrame(curved(n_rows, 4), columns=list("abcd"))
+    frame["many"] = pd.Categorical(pd.cut(frame["a"] + frame["b"], 7).astype(str))
+    frame["two"] = pd.Categorical(np.where(frame["c"] > 0, "x", "y"))
+    return frame.mask(rng.random(frame.shape) < 0.1)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(
-    ("estimator", "shape", "settings"),
+    ("estimator", "X", "settings"),
     [
-        (AutoencoderTransformer, (163, 6), {}),
-        (AutoencoderTransformer, (101, 150), {"hidden_layer_sizes": (20, 10)}),  # two rates
-        (AutoencoderTransformer, (66, 5), {"activation": "tanh", "alpha": 0.0, "batch_size": 7}),
-        (AutoencoderTransformer, (120, 5), {"linear_path": None, "batch_size": 40}),
-        (VAETransformer, (163, 6), {"beta": 0.5}),
-        (VAETransformer, (101, 150), {"hidden_layer_sizes": (20, 10)}),
-        (VAETransformer, (120, 5), {"linear_path": None, "batch_size": 40}),
-        (ConditionalVAE, (163, 6), {"batch_size": 7}),
+        (AutoencoderTransformer, curved(163, 6), {}),
+        (AutoencoderTransformer, curved(101, 150), {"hidden_layer_sizes": (20, 10)}),  # two rates
+        (
+            AutoencoderTransformer,
+            curved(66, 5),
+            {"activation": "tanh", "alpha": 0.0, "batch_size": 7},
+        ),
+        (AutoencoderTransformer, curved(120, 5), {"linear_path": None, "batch_size": 40}),
+        (VAETransformer, curved(163, 6), {"beta": 0.5}),
+        (VAETransformer, curved(101, 150), {"hidden_layer_sizes": (20, 10)}),
+        (VAETransformer, curved(120, 5), {"linear_path": None, "batch_size": 40}),
+        (ConditionalVAE, curved(163, 6), {"batch_size": 7}),
+        (AutoencoderTransformer, table(163), {}),
+        (VAETransformer, table(163), {}),
+        (VAETransformer, table(163)[["a", "b", "c"]], {}),
     ],
 )
-def test_a_common_step_is_a_step_of_each(monkeypatch, estimator, shape, settings, weighted):
+def test_a_common_step_is_a_step_of_each(monkeypatch, estimator, X, settings, weighted):
     estimator = estimator(2, random_state=0, **settings)
-    weights = np.linspace(0.5, 2.0, shape[0]) if weighted else None
-    labels = np.arange(shape[0]) % 3 if isinstance(estimator, ConditionalVAE) else None
-    nets = nets_of(monkeypatch, estimator, curved(*shape), labels, weights)
+    weights = np.linspace(0.5, 2.0, len(X)) if weighted else None
+    labels = np.arange(len(X)) % 3 if isinstance(estimator, ConditionalVAE) else None
+    nets = nets_of(monkeypatch, estimator, X, labels, weights)
     folds = Folds(nets)
     folds._load()
     variational = isinstance(estimator, VAETransformer)
@@ -125,15 +142,20 @@ def test_noise_knows_a_nets_own_rows_only(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("estimator", "settings"),
-    [(AutoencoderTransformer, {}), (VAETransformer, {"kl_warmup": 5, "beta": 2.0})],
+    ("estimator", "X", "settings"),
+    [
+        (AutoencoderTransformer, curved(163, 6), {}),
+        (AutoencoderTransformer, table(163), {}),
+        (VAETransformer, curved(163, 6), {"kl_warmup": 5, "beta": 2.0}),
+        (VAETransformer, table(163), {}),
+    ],
 )
-def test_training_goes_on_where_it_was(monkeypatch, estimator, settings):
+def test_training_goes_on_where_it_was(monkeypatch, estimator, X, settings):
     """Between epochs each net holds its whole state: new folds of the same nets go on."""
     estimator = estimator(2, random_state=0, **settings)
     weights = []
     for renew in (False, True):
-        nets = nets_of(monkeypatch, estimator, curved(163, 6))
+        nets = nets_of(monkeypatch, estimator, X)
         folds = Folds(nets)
         for epoch in range(3):
             folds = Folds(nets) if renew else folds
