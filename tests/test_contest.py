@@ -1,5 +1,7 @@
 """The benchmark's own arithmetic, and that its guard can fail."""
 
+import importlib
+import pkgutil
 import subprocess
 import sys
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
+import benchmarks
 from benchmarks.contest import results
 from benchmarks.contest.check import Line, verdict
 from benchmarks.contest.measures import unexplained
@@ -93,3 +96,8 @@ def test_the_guard_fails_where_a_fit_is_worse_than_the_file_allows(tmp_path, val
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == code, done.stderr
     assert ("worse" in done.stdout) == bool(code)
+
+
+def test_every_benchmark_can_be_imported():
+    for module in pkgutil.walk_packages(benchmarks.__path__, "benchmarks."):
+        importlib.import_module(module.name)

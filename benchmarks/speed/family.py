@@ -27,7 +27,8 @@ OTHERS = (
 ESTIMATORS = [
     kind
     for kind in (getattr(skae, name) for name in skae.__all__)
-    if issubclass(kind, BaseAutoencoder)
+    if isinstance(kind, type)
+    and issubclass(kind, BaseAutoencoder)
     # those with networks and losses of their own are left out
     and kind not in OTHERS
 ]
