@@ -64,11 +64,11 @@ class Cells(nn.Module):
         self.register_buffer("order", torch.from_numpy(np.argsort(places)))
         self.n_cells = self.n_numbers + n_categories
 
-    def of_nets(self, others):
-        """Return the cells of several nets, whose rows have a first dimension for the net."""
-        together = deepcopy(self)
-        together.level = torch.stack([cells.level for cells in others])[:, None]
-        return together
+    def at(self, level):
+        """Return the same cells with other logits where the outputs are zero."""
+        other = deepcopy(self)
+        other.level = level
+        return other
 
     def _bucket(self, starts, sizes):
         """Return where the levels of some categories are, padded to equal length, and which are."""

@@ -8,18 +8,18 @@ from torch.nn.utils.rnn import pad_sequence
 from skae._adam import StackedAdam
 from skae._training import AverageWeights
 
-MOST_BYTES = 2**26  # of the rows of all nets
-MOST_WEIGHT_BYTES = 2**24  # more, of all nets, do not stay in the cache: one by one is as fast
+# of all nets; more does not stay in the cache: one by one is as fast
+MOST_BYTES = 2**23  # of rows
+MOST_WEIGHT_BYTES = 2**24
 
 
 def can_train(nets):
-    """Return whether `Folds` can train nets: in the lean loop, complete rows, not too large."""
+    """Return whether `Folds` can train nets: whole codes, in the lean loop, and not too large."""
     first = nets[0]
     return (
         len(nets) > 1
         and first.lean
-        and hasattr(first.gradient, "slope")
-        and first.gradient.slope.stacks
+        and getattr(first.gradient, "stacks", False)  # none where autograd computes it
         and all(parameter.requires_grad for parameter in first.module_.parameters())
         and not (first.settings.callbacks or first.settings.cuts)
         and sum(4 * len(net.rows) * net.rows.n_features for net in nets) <= MOST_BYTES

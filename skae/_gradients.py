@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from skae._cells import CellError
-from skae.losses import SquaredError
+from skae.losses import Objective, SquaredError
 from skae.nn import MLP, Autoencoder, Linear, PrefixDecoder, Residual
 
 aten = torch.ops.aten
@@ -159,16 +159,23 @@ class ReconstructionGradient:
         """Return whether this is the gradient of an objective of a module."""
         return (
             type(module) is Autoencoder
+            and type(objective) is Objective
             and all(map(known, module.halves))
             and [type(term) in SLOPES for term in objective.terms.values()] == [True]
             and list(objective.weights.values()) == [1.0]
         )
 
+    @property
+    def stacks(self):
+        """Whether there is one of several nets."""
+        return self.slope.stacks
+
     @torch.no_grad()
     def __call__(self, inputs, target, weight=None):
         """Return the loss and leave its gradient in the parameters' ``grad``.
 
-        ``inputs`` are rows, or rows and a mask of their codes.
+        ``inputs`` are rows, or rows and a mask of their codes. Of several nets
+        ``weight`` is each row's share of the mean, of shape (n_nets, n_samples, 1).
         """
         inputs, mask = inputs if isinstance(inputs, tuple) else (inputs, None)
         code = self.encoder.forward(self.filled(inputs))
@@ -216,7 +223,7 @@ class StackedSlope:
         self.slopes = 2 * self.column_weights.mT
 
     def __call__(self, reconstruction, target, weight):
-        """Return both; the reconstruction is overwritten. A weight is over the number of rows."""
+        """Return both; the reconstruction is overwritten."""
         residual = reconstruction.sub_(target)
         delta = (residual * weight).mul_(self.slopes)
         return torch.sum(delta * residual, (1, 2)) / 2, delta
@@ -259,16 +266,13 @@ def of_nets(tensors):
 
 
 def cells_of(terms):
-    """Return the `Cells` of one net or several."""
+    """Return the `Cells` of one net or several, whose categories differ in their level."""
     cells = [term.cells for term in terms]
-    return cells[0] if len(cells) == 1 else cells[0].of_nets(cells)
+    return cells[0] if len(cells) == 1 else cells[0].at(of_nets([c.level for c in cells]))
 
 
 def shares(target, weight):
-    """Return the share of each row in the mean, of shape (..., n_samples, 1).
-
-    Of several nets a weight is such a share.
-    """
+    """Return each row's share of the mean, of shape (..., n_samples, 1)."""
     n_samples = target.shape[-2]
     if weight is None:
         return target.new_full((n_samples, 1), 1 / n_samples)

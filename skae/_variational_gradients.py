@@ -5,7 +5,7 @@ from torch.nn.functional import softplus
 
 from skae._cells import TableLikelihood
 from skae._gradients import Alone, ResidualGradient, cells_of, known, of_nets, shares
-from skae.losses import BernoulliLikelihood, DrawnDivergence, GaussianLikelihood
+from skae.losses import BernoulliLikelihood, DrawnDivergence, GaussianLikelihood, Objective
 from skae.nn import ConditionalAutoencoder, VariationalAutoencoder
 
 
@@ -18,7 +18,7 @@ class VariationalGradient:
     ----------
     module : VariationalAutoencoder or ConditionalAutoencoder
     *objectives : Objective
-        Of one of ``NATS``, "likelihood", and a `DrawnDivergence`,
+        Of one of ``LIKELIHOOD_SLOPES``, "likelihood", and a `DrawnDivergence`,
         "divergence"; several, of as many nets in one `place`.
     place : object
         Such as `skae._gradients.Alone`.
@@ -31,27 +31,34 @@ class VariationalGradient:
         self.limits = module.LOG_VARIANCES
         likelihoods = [objective.terms["likelihood"] for objective in objectives]
         noise = Noise(module, place)
-        self.slope = NATS[type(likelihoods[0])](noise, *likelihoods)
+        self.slope = LIKELIHOOD_SLOPES[type(likelihoods[0])](noise, *likelihoods)
 
     @staticmethod
     def fits(module, objective):
         """Return whether this is the gradient of an objective of a module."""
-        if type(module) not in (VariationalAutoencoder, ConditionalAutoencoder):
+        kinds_of_module = VariationalAutoencoder, ConditionalAutoencoder
+        if type(module) not in kinds_of_module or type(objective) is not Objective:
             return False
         kinds = {name: type(term) for name, term in objective.terms.items()}
         return (
             all(map(known, module.halves))
+            and objective.rising == "divergence"
             and kinds.keys() == {"likelihood", "divergence"}
-            and kinds["likelihood"] in NATS
+            and kinds["likelihood"] in LIKELIHOOD_SLOPES
             and kinds["divergence"] is DrawnDivergence
         )
+
+    @property
+    def stacks(self):
+        """Whether there is one of several nets."""
+        return self.slope.stacks
 
     @torch.no_grad()
     def __call__(self, inputs, target, weight=None):
         """Return the loss and leave its gradient in the parameters' ``grad``.
 
-        ``inputs`` are rows and draws. Of several nets a weight is over the
-        number of rows.
+        ``inputs`` are rows and a draw for each. Of several nets ``weight`` is
+        each row's share of the mean, of shape (n_nets, n_samples, 1).
         """
         (x, draws), weights = inputs, self.objective.weights
         share = shares(target, weight)
@@ -114,7 +121,7 @@ class GaussianSlope:
         self.constant = of_nets(constants)
 
     def __call__(self, reconstruction, target, share):
-        """Return mean and derivative by the reconstruction, which is overwritten."""
+        """Return mean and derivative by the reconstruction, overwritten; leave the noise's."""
         log_noise = self.noise.logarithm
         residual = reconstruction.sub_(target[..., : self.n_columns])
         delta = (residual * share).mul_(self.column_weights * torch.exp(-log_noise))
@@ -137,12 +144,12 @@ class BernoulliSlope:
     stacks = False
 
     def __init__(self, noise, term):
-        self.term = term
-        noise.backward(torch.zeros_like(noise.value))
+        self.noise, self.term = noise, term
 
     def __call__(self, reconstruction, target, share):
-        """Return mean and derivative by the reconstruction."""
+        """Return mean and derivative by the reconstruction; leave the noise a gradient of zero."""
         term = self.term
+        self.noise.grad.zero_()
         logits = torch.addcmul(term.level, reconstruction, term.scale)
         x = torch.addcmul(term.mean, target, term.scale)
         loss = torch.sum((softplus(logits) - x * logits).mul_(share))
@@ -160,16 +167,16 @@ class TableSlope:
         self.constants = of_nets([term.constants for term in terms])
 
     def __call__(self, reconstruction, target, share):
-        """Return mean and derivative by the reconstruction, which is overwritten."""
+        """Return mean and derivative by the reconstruction, overwritten; leave the noise's."""
         cells, n, loss = self.cells, self.cells.n_numbers, 0.0
         if cells.n_cells > n:
             nats, slopes = cells.nats_and_slopes(reconstruction, target)
             loss = torch.sum(nats.mul_(share), (-2, -1))
             torch.mul(slopes, share, out=reconstruction[..., n:])
         log_noise, delta = self.noise.logarithm, reconstruction[..., :n]
-        residual = delta - target[..., :n]
-        there = (~residual.isnan()).to(share.dtype).mul_(share)
-        residual.nan_to_num_(nan=0.0)
+        missing = target[..., :n].isnan()
+        residual = (delta - target[..., :n]).masked_fill_(missing, 0.0)
+        there = (~missing).to(share.dtype).mul_(share)
         torch.mul(residual, share, out=delta).mul_(self.variances * torch.exp(-log_noise))
         squares, total = torch.sum(delta * residual, (-2, -1)), torch.sum(there, (-2, -1))
         self.noise.backward(0.5 * (total - squares))
@@ -186,7 +193,7 @@ class TableSlope:
         return nats + cells.nats(reconstruction, target).sum(-1)
 
 
-NATS = {
+LIKELIHOOD_SLOPES = {
     GaussianLikelihood: GaussianSlope,
     BernoulliLikelihood: BernoulliSlope,
     TableLikelihood: TableSlope,

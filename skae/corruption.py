@@ -192,7 +192,7 @@ class Draws:
     ----------
     n_components : int
     n_draws : int or None
-        Draws a row; None for a single one, without a dimension of its own.
+        Draws a held-out row; None for a single one, without a dimension of its own, in training.
     noise : object or None
         What is done to the rows themselves.
     """

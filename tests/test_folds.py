@@ -8,6 +8,7 @@ from skorch.callbacks import EarlyStopping
 
 from skae import AutoencoderTransformer, ConditionalVAE, DenoisingAutoencoder, VAETransformer
 from skae import _fitting as fitting
+from skae import _folds as folds_module
 from skae._folds import Folds
 
 
@@ -175,19 +176,15 @@ def test_training_goes_on_where_it_was(monkeypatch, estimator, X, settings):
         assert torch.equal(one, other)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_frozen_map_is_trained_one_by_one(monkeypatch):
-    asked = []
-
-    def can_train(nets):
-        asked.append(known(nets))
-        return asked[-1]
-
-    known = fitting.can_train
-    monkeypatch.setattr(fitting, "can_train", can_train)
-    X = (curved(100, 5) > 0).astype(float)
-    VAETransformer(2, likelihood="bernoulli", max_iter=2, random_state=0).fit(X)
-    assert asked == [False]
+def test_what_is_large_or_frozen_is_trained_one_by_one(monkeypatch):
+    nets = nets_of(monkeypatch, VAETransformer(2, random_state=0), curved(100, 5))
+    assert fitting.can_train(nets)
+    for most in ("MOST_BYTES", "MOST_WEIGHT_BYTES"):
+        with monkeypatch.context() as context:
+            context.setattr(folds_module, most, 4 * 100)
+            assert not fitting.can_train(nets)
+    nets[0].module_.encoder.linear.weight.requires_grad_(False)
+    assert not fitting.can_train(nets)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

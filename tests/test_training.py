@@ -74,6 +74,11 @@ def test_unknown_networks_are_left_to_autograd():
         new_autoencoder((6, 6), 3, (7,), "gelu", generator(), True), double
     )
 
+    own = type("Own", (Objective,), {})(reconstruction=(SquaredError(torch.ones(6)), 1.0))
+    assert not ReconstructionGradient.fits(
+        new_autoencoder((6, 6), 3, (7,), "gelu", generator(), True), own
+    )
+
 
 def test_every_activation_has_a_derivative():
     assert set(ACTIVATIONS.values()) == set(DERIVATIVES)

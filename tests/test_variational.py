@@ -531,13 +531,20 @@ def test_the_gradient_by_hand_is_that_of_autograd(hidden, kind, log_noise, risen
     torch.testing.assert_close(found, expected)
 
 
-def test_other_networks_are_left_to_autograd():
+class OwnObjective(Objective):
+    """What a user might add to is not known."""
+
+
+def test_what_is_not_known_is_left_to_autograd():
     draw = torch.Generator().manual_seed(0)
     terms = {"likelihood": (GaussianLikelihood(torch.ones(6), 1.0), 1.0)}
-    both = Objective(**terms, divergence=(DrawnDivergence(), 1.0))
+    terms_of_both = terms | {"divergence": (DrawnDivergence(), 1.0)}
+    both = Objective("divergence", **terms_of_both)
     module = random_network((7,), 0, draw).float()
     assert VariationalGradient.fits(module, both)
-    assert not VariationalGradient.fits(module, Objective(**terms))
+    assert not VariationalGradient.fits(module, Objective("divergence", **terms))
+    assert not VariationalGradient.fits(module, Objective("likelihood", **terms_of_both))
+    assert not VariationalGradient.fits(module, OwnObjective("divergence", **terms_of_both))
     ordered = OrderedVariationalAutoencoder(module.encoder, module.decoder, 3)
     assert not VariationalGradient.fits(ordered, both)
     module.decoder = torch.nn.Linear(3, 6)
