@@ -10,7 +10,13 @@ from skae.nn import ConditionalAutoencoder, VariationalAutoencoder
 
 
 class VariationalGradient:
-    """The mean negative bound of a variational autoencoder and its gradient in one call.
+    r"""The mean negative bound of a variational autoencoder and its gradient in one call.
+
+    With the code :math:`z = m + s \epsilon`, the likelihood's gradient g by the
+    code, and each row's share c of the mean times the divergence's weight,
+
+    .. math:: \frac{\partial}{\partial m} = g + c z, \quad
+        \frac{\partial}{\partial \log s^2} = \tfrac12 ((g + c z) s \epsilon - c)
 
     The parameters' ``grad`` must be allocated; they are overwritten.
 
