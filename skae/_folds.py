@@ -14,14 +14,14 @@ MOST_WEIGHT_BYTES = 2**24
 
 
 def can_train(nets):
-    """Return whether `Folds` can train nets: whole codes, in the lean loop, and not too large."""
+    """Return whether `Folds` can train nets: in the lean loop, and not too large."""
     first = nets[0]
     return (
         len(nets) > 1
         and first.lean
         and getattr(first.gradient, "stacks", False)  # none where autograd computes it
         and all(parameter.requires_grad for parameter in first.module_.parameters())
-        and not (first.settings.callbacks or first.settings.cuts)
+        and not first.settings.callbacks
         and sum(4 * len(net.rows) * net.rows.n_features for net in nets) <= MOST_BYTES
         and len(nets) * first.optimizer_.parameters.nbytes <= MOST_WEIGHT_BYTES
     )
@@ -87,7 +87,7 @@ class Folds:
     def _batches(self):
         for net, places, first in zip(self.nets, self.places, self.firsts, strict=True):
             self.index[places] = first + torch.randperm(len(net.rows), generator=self.generator)
-        noises = [net.settings.corruption for net in self.nets]
+        noises = [net.noise for net in self.nets]
         corrupt = [noise.begin(self.generator) for noise in noises if noise]
         weights = self.shares
         if self.row_weights is not None:
@@ -137,7 +137,7 @@ class HeldOut:
     """
 
     def __init__(self, nets):
-        self.sizes = [len(net.held_out) for net in nets]
+        self.sizes, self.cuts = [len(net.held_out) for net in nets], nets[0].settings.cuts
         batches = [next(iter(net.get_iterator(net.held_out))) for net in nets]
         pad = partial(pad_sequence, batch_first=True)
         self.inputs = _together(pad, [inputs for inputs, _ in batches])
@@ -145,7 +145,7 @@ class HeldOut:
 
     def judge(self, gradient):
         """Return the objective of every net's rows."""
-        losses = gradient.judge(self.inputs, self.targets).double().cpu().numpy()
+        losses = gradient.judge(self.inputs, self.targets, self.cuts).double().cpu().numpy()
         return [row[:size] for row, size in zip(losses, self.sizes, strict=True)]
 
 

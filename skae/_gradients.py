@@ -187,10 +187,16 @@ class ReconstructionGradient:
         return loss
 
     @torch.no_grad()
-    def judge(self, inputs, target):
-        """Return the objective of every row of several nets."""
+    def judge(self, inputs, target, cuts=None):
+        """Return the objective of every row of several nets: its mean over the cuts of the code."""
         code = self.encoder.forward(self.filled(inputs))
-        return self.slope.judge(self.decoder.forward(code), target)
+        if cuts is None:
+            return self.slope.judge(self.decoder.forward(code), target)
+        losses = 0.0
+        for mask, weight in cuts.judged_masks(code.device):
+            rows = self.decoder.forward(code * mask, mask.expand_as(code))
+            losses = losses + weight * self.slope.judge(rows, target)
+        return losses
 
 
 class SquaredSlope:
@@ -309,7 +315,7 @@ class ResidualGradient:
         for i, derivative in enumerate(self.derivatives):
             self.layers[i].forward(self.inputs[i], self.sums[i])
             if i == 0 and self.told is not None:
-                self.sums[0].addmm_(mask, self.told.transposed)
+                self.told.add(mask, self.sums[0])
             derivative.forward(self.sums[i], self.inputs[i + 1])
         if not self.layers:
             return self.linear.forward(x, out)
@@ -327,7 +333,7 @@ class ResidualGradient:
                 self.derivatives[i - 1].backward(into, self.sums[i - 1], self.inputs[i])
                 grad = into
         if self.told is not None:
-            torch.mm(grad.t(), self.mask, out=self.told.weight_grad)
+            self.told.backward(self.mask, grad)
         if self.linear is not None:
             self.linear.backward(x, outer, into_x, add=bool(self.layers))
         return into_x

@@ -57,6 +57,11 @@ class Cuts:
         weights = [float(self.shares[group - 1].sum()) for group in groups]
         return [*lengths, self.n_components], [*weights, float(self.shares[-1])]
 
+    def judged_masks(self, device):
+        """Yield the mask of each length at which held-out rows are judged, and its weight."""
+        lengths, weights = self.judged
+        yield from zip(self.masks(torch.tensor(lengths, device=device)), weights, strict=True)
+
 
 @dataclass(frozen=True)
 class Cutting:

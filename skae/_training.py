@@ -145,12 +145,16 @@ class AutoencoderNet(NeuralNet):
         if not (self.lean and isinstance(self.gradient, ReconstructionGradient)):  # alike in both
             super()._set_training(training)
 
+    @property
+    def noise(self):
+        """What makes the inputs of a training step from its rows."""
+        noise, cuts = self.settings.corruption, self.settings.cuts
+        return noise if cuts is None else cuts.before(noise)
+
     def get_iterator(self, dataset, training=False):
         """Return the batches of a dataset."""
         if training:
-            noise, cuts = self.settings.corruption, self.settings.cuts
-            noise = noise if cuts is None else cuts.before(noise)
-            return TensorBatches(dataset, self.batch_size, self.generator, noise)
+            return TensorBatches(dataset, self.batch_size, self.generator, self.noise)
         noise = self.settings.held_out_corruption
         fixed = torch.Generator().manual_seed(HELD_OUT_SEED) if noise else None
         return TensorBatches(dataset, EVALUATION_ROWS, fixed, noise, shuffle=False)
@@ -227,10 +231,9 @@ class AutoencoderNet(NeuralNet):
 
     def _expected(self, inputs, target, whole):
         """Return the objective's mean over the cuts, given that of the whole code."""
-        lengths, (*weights, last) = self.settings.cuts.judged
-        masks = self.settings.cuts.masks(torch.tensor(lengths[:-1], device=target.device))
+        *cut, (_, last) = self.settings.cuts.judged_masks(target.device)
         losses = last * whole
-        for mask, weight in zip(masks, weights, strict=True):
+        for mask, weight in cut:
             losses += weight * self.criterion_(self.module_(inputs, mask), target)
         return losses
 

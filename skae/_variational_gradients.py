@@ -84,8 +84,8 @@ class VariationalGradient:
         return loss
 
     @torch.no_grad()
-    def judge(self, inputs, target):
-        """Return the objective of every row of several nets, over several draws a row."""
+    def judge(self, inputs, target, cuts=None):
+        """Return the objective of every row of several nets, over several draws; none is cut."""
         x, draws = inputs[0], inputs[1].transpose(-2, -3)  # nets, draws, rows, units
         mean, log_variance = self.encoder.forward(self.filled(x)).unsqueeze(-3).chunk(2, dim=-1)
         log_variance = log_variance.clamp(*self.limits)

@@ -58,11 +58,14 @@ def table(n_rows):
             {"activation": "tanh", "alpha": 0.0, "batch_size": 7},
         ),
         (AutoencoderTransformer, curved(120, 5), {"linear_path": None, "batch_size": 40}),
+        (AutoencoderTransformer, curved(163, 6), {"ordered": True}),
+        (AutoencoderTransformer, curved(163, 6), {"ordered": True, "linear_path": None}),
         (VAETransformer, curved(163, 6), {"beta": 0.5}),
         (VAETransformer, curved(101, 150), {"hidden_layer_sizes": (20, 10)}),
         (VAETransformer, curved(120, 5), {"linear_path": None, "batch_size": 40}),
         (ConditionalVAE, curved(163, 6), {"batch_size": 7}),
         (AutoencoderTransformer, table(163), {}),
+        (AutoencoderTransformer, table(163), {"ordered": True}),
         (VAETransformer, table(163), {}),
         (VAETransformer, table(163)[["a", "b", "c"]], {}),
     ],
@@ -74,16 +77,16 @@ def test_a_common_step_is_a_step_of_each(monkeypatch, estimator, X, settings, we
     nets = nets_of(monkeypatch, estimator, X, labels, weights)
     folds = Folds(nets)
     folds._load()
-    variational = isinstance(estimator, VAETransformer)
+    paired = isinstance(estimator, VAETransformer) or estimator.ordered
     for _ in range(2):
         for inputs, target, weight in folds._batches():
             losses = folds._step(inputs, target, weight)
             for row, net in enumerate(nets):
                 real = weight[row, :, 0] > 0
                 own_weight = weight[row, real, 0] * real.sum()
-                parts = inputs if variational else (inputs,)
+                parts = inputs if paired else (inputs,)
                 its = tuple(part[row][real] for part in parts)
-                its = its if variational else its[0]
+                its = its if paired else its[0]
                 loss = net.gradient(its, target[row][real], own_weight)
                 torch.testing.assert_close(losses[row], loss)
                 own = net.optimizer_.gradient.clone()
@@ -146,7 +149,9 @@ def test_noise_knows_a_nets_own_rows_only(monkeypatch):
     ("estimator", "X", "settings"),
     [
         (AutoencoderTransformer, curved(163, 6), {}),
+        (AutoencoderTransformer, curved(163, 6), {"ordered": True}),
         (AutoencoderTransformer, table(163), {}),
+        (AutoencoderTransformer, table(163), {"ordered": True}),
         (VAETransformer, curved(163, 6), {"kl_warmup": 5, "beta": 2.0}),
         (VAETransformer, table(163), {}),
     ],
@@ -192,7 +197,6 @@ def test_what_is_large_or_frozen_is_trained_one_by_one(monkeypatch):
     "settings",
     [
         {"optimizer": torch.optim.SGD},
-        {"ordered": True},
         {"callbacks": [EarlyStopping()]},
         {"tied_weights": True},
         {"hidden_layer_sizes": (1000, 1000)},  # too large to gain
