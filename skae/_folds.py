@@ -63,7 +63,7 @@ class Folds:
     def _lay_out(self, sizes, n_batches):
         """Find the places of each net's rows: in every batch as many for all, some of them void."""
         edges = torch.tensor([[n * i // n_batches for i in range(n_batches + 1)] for n in sizes])
-        counts = edges.diff().T[..., None]  # batches, nets, 1
+        self.counts = counts = edges.diff().T[..., None]  # batches, nets, 1
         filled = torch.arange(int(counts.max())) < counts
         self.shares = (filled / counts)[..., None].to(self.rows)
         self.firsts = [sum(sizes[:net]) for net in range(len(sizes))]
@@ -87,14 +87,23 @@ class Folds:
     def _batches(self):
         for net, places, first in zip(self.nets, self.places, self.firsts, strict=True):
             self.index[places] = first + torch.randperm(len(net.rows), generator=self.generator)
-        noises = [net.noise for net in self.nets]
+        noises = [net.settings.corruption for net in self.nets]
         corrupt = [noise.begin(self.generator) for noise in noises if noise]
         weights = self.shares
         if self.row_weights is not None:
             weights = weights * self.row_weights[self.index]
-        for target, weight in zip(self.rows[self.index], weights, strict=True):
+        for target, weight, n_rows in zip(self.rows[self.index], weights, self.counts, strict=True):
             noisy = [spoil(rows) for spoil, rows in zip(corrupt, target, strict=False)]
-            yield _together(torch.stack, noisy) if noisy else target, target, weight
+            inputs = _together(torch.stack, noisy) if noisy else target
+            yield self._cut(inputs, n_rows), target, weight
+
+    def _cut(self, inputs, n_rows):
+        """Return the inputs, and where the code is ordered what each row keeps of it."""
+        cuts = self.nets[0].settings.cuts
+        if cuts is None:
+            return inputs
+        start = torch.rand(n_rows.shape, generator=self.generator)
+        return inputs, cuts.drawn(inputs.shape[1], n_rows, start).to(inputs.device)
 
     def _step(self, inputs, target, weight):
         rate, *_ = (net.next_rate() for net in self.nets)

@@ -39,14 +39,29 @@ class Cuts:
         shares[-1] += self.whole
         return shares
 
+    @cached_property
+    def borders(self):
+        """Where in [0, 1] the next length begins."""
+        return torch.from_numpy(np.cumsum(self.shares[:-1])).float()
+
+    def drawn(self, n_places, n_rows, start):
+        """Return the masks of a batch; of several nets ``n_rows`` and ``start`` are (n_nets, 1).
+
+        The lengths of the first ``n_rows`` are as even as they can be, from one
+        random number in [0, 1): rows are shuffled anyway, and the gradient
+        varies less. What follows is void.
+        """
+        even = (torch.arange(n_places) + start) / n_rows
+        return self.masks(torch.searchsorted(self.borders, even, right=True) + 1)
+
     def before(self, corruption):
         """Return a corruption that also draws what each row keeps of its code."""
         return Cutting(self, corruption)
 
     def masks(self, lengths):
-        """Return 1 for what is kept and 0 for what is not: (len(lengths), n_components)."""
+        """Return 1 for what is kept and 0 for what is not: (*lengths.shape, n_components)."""
         places = torch.arange(1, self.n_components + 1, device=lengths.device)
-        return (places <= lengths[:, None]).float()
+        return (places <= lengths[..., None]).float()
 
     @cached_property
     def judged(self):
@@ -67,9 +82,6 @@ class Cuts:
 class Cutting:
     """A corruption, and with it the masks of the code.
 
-    Within a batch the lengths are as even as they can be, from one random
-    number: rows are shuffled anyway, and the gradient varies less.
-
     Parameters
     ----------
     cuts : Cuts
@@ -82,12 +94,10 @@ class Cutting:
     def begin(self, generator):
         """Return what makes (inputs, masks) from the targets of a batch."""
         corrupt = self.corruption and self.corruption.begin(generator)
-        borders = torch.from_numpy(np.cumsum(self.cuts.shares[:-1])).float()
 
         def cut(x):
-            even = (torch.arange(len(x)) + torch.rand((), generator=generator)) / len(x)
-            lengths = torch.searchsorted(borders, even, right=True) + 1
-            return corrupt(x) if corrupt else x, self.cuts.masks(lengths).to(x.device)
+            masks = self.cuts.drawn(len(x), len(x), torch.rand((), generator=generator))
+            return corrupt(x) if corrupt else x, masks.to(x.device)
 
         return cut
 

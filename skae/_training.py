@@ -145,16 +145,12 @@ class AutoencoderNet(NeuralNet):
         if not (self.lean and isinstance(self.gradient, ReconstructionGradient)):  # alike in both
             super()._set_training(training)
 
-    @property
-    def noise(self):
-        """What makes the inputs of a training step from its rows."""
-        noise, cuts = self.settings.corruption, self.settings.cuts
-        return noise if cuts is None else cuts.before(noise)
-
     def get_iterator(self, dataset, training=False):
         """Return the batches of a dataset."""
         if training:
-            return TensorBatches(dataset, self.batch_size, self.generator, self.noise)
+            noise, cuts = self.settings.corruption, self.settings.cuts
+            noise = noise if cuts is None else cuts.before(noise)
+            return TensorBatches(dataset, self.batch_size, self.generator, noise)
         noise = self.settings.held_out_corruption
         fixed = torch.Generator().manual_seed(HELD_OUT_SEED) if noise else None
         return TensorBatches(dataset, EVALUATION_ROWS, fixed, noise, shuffle=False)

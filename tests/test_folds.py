@@ -111,6 +111,21 @@ def test_an_epoch_takes_every_row_once(monkeypatch, n_rows):
             assert weight[row].sum() == pytest.approx(1)
 
 
+def test_void_rows_take_no_length_from_the_others(monkeypatch):
+    """Also in batches with void rows the whole code has its share of the net's own rows."""
+    estimator = AutoencoderTransformer(5, ordered=True, batch_size=20, random_state=0)
+    nets = nets_of(monkeypatch, estimator, curved(163, 8))
+    share, folds, off = nets[0].settings.cuts.shares[-1], Folds(nets), []
+    for _ in range(20):
+        for (_, masks), _, weight in folds._batches():
+            for whole, own in zip(masks[..., -1], weight[..., 0] > 0, strict=True):
+                if not own.all():
+                    off.append(float(whole[own].sum() - share * own.sum()))
+    assert len(off) > 100
+    assert np.abs(off).max() < 1
+    assert abs(np.mean(off)) < 3 * np.std(off) / len(off) ** 0.5
+
+
 def test_each_row_has_its_weight(monkeypatch):
     estimator = AutoencoderTransformer(2, batch_size=20, random_state=0)
     X, weights = curved(163, 5), np.linspace(0.5, 2.0, 163)
