@@ -378,6 +378,10 @@ class AutoencoderTransformer(BaseAutoencoder):
                     f"{name}={off}."
                 )
 
+    def _can_turn(self):
+        own = self.encoder, self.decoder
+        return own == (None, None) and not self.tied_weights and self.pretraining is None
+
     def _new_module(self, generator, linear=False):
         from skae._stacked import tied
 

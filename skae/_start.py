@@ -85,21 +85,10 @@ class LinearStart:
 
 def linear_start(rows, n_components, random_state):
     """Return the `LinearStart` of ``rows``; ``n_components`` is resolved as PCA resolves it."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean, variance, low, high = _moments(rows)
-        total = variance.sum()
-    if not np.isfinite(total):
-        raise ValueError(
-            "Input X contains infinity or a value too large: the variance of its columns is beyond "
-            "float64. Rescale X, for example with StandardScaler or RobustScaler."
-        )
-    varies = variance > rounding(len(rows), mean, variance)
-    scale = np.sqrt(np.where(varies, variance, 1.0))
-    weights = np.where(varies, variance, 0.0)
+    mean, scale, weights, low, high, total = columns(rows)
     axes, singular_values = _principal_axes(rows, mean, n_components, random_state)
     k = _resolve(n_components, singular_values, rows.width, total * len(rows))
     components, deviations = _pad(axes, singular_values, k, rows)
-    weights = weights / (weights.sum() or 1.0)
     components[:, weights < np.finfo(np.float64).eps ** 2] = 0.0  # rounding, and nothing else
     explained = np.sum(singular_values[:k] ** 2) / (total * len(rows)) if total else 1.0
     unexplained = float(np.clip(1 - explained, 0, 1))
@@ -118,6 +107,22 @@ def linear_start(rows, n_components, random_state):
         offset=np.zeros(k),
         noise_variance=left / n_left if n_left > 0 else 0.0,
     )
+
+
+def columns(rows):
+    """Return mean, scale, share of the variance, minimum and maximum of each column, and all variance."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, variance, low, high = _moments(rows)
+        total = variance.sum()
+    if not np.isfinite(total):
+        raise ValueError(
+            "Input X contains infinity or a value too large: the variance of its columns is beyond "
+            "float64. Rescale X, for example with StandardScaler or RobustScaler."
+        )
+    varies = variance > rounding(len(rows), mean, variance)
+    scale = np.sqrt(np.where(varies, variance, 1.0))
+    weights = np.where(varies, variance, 0.0)
+    return mean, scale, weights / (weights.sum() or 1.0), low, high, total
 
 
 def linear_denoiser(rows, n_components, make_noise, random_state):
