@@ -296,13 +296,14 @@ class BaseEncoder(
     def _learn_inside(self, span, rows, held_out, progress):
         """Learn the coordinates of rows in a space that holds them; turn the result into columns'."""
         inner, own = copy(self), ("n_components", "n_features_in_", "feature_names_in_")
-        inner.n_features_in_ = span.axes.shape[1]
+        inner._n_columns, inner.n_features_in_ = span.axes.shape
         if self.n_components is None:
             inner.n_components = min(len(rows), rows.width)
         parts = [part and span.inside(part) for part in (rows, held_out)]
         interrupted = inner._learn_rows(False, *parts, progress)
         own = {name: vars(self)[name] for name in own if name in vars(self)}
         self.__dict__ = vars(inner) | own
+        del self._n_columns
         self._built["n_components"] = self.n_components
         self._turn_out(span, rows)
         return interrupted

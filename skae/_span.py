@@ -68,8 +68,10 @@ class Span:
             components=components,
             low=self.low,
             high=self.high,
-            encoder=components * self.scale,
+            encoder=signs[:, None] * (start.encoder / start.scale @ self.axes.T) * self.scale,
         )
+        if hasattr(start, "level"):
+            turned = replace(turned, level=turned.mean)
         return turned, signs
 
     def widen(self, module, scale, signs):
@@ -85,11 +87,9 @@ class Span:
             Of the units of the code.
         """
         like = next(module.parameters())
-        parts = (
-            signs,
-            self.axes / scale * self.scale[:, None],
-            self.axes * scale / self.scale[:, None],
-        )
+        signs = np.append(signs, np.ones((module.WIDTH - 1) * len(signs)))  # variances have none
+        units = self.scale[:, None]
+        parts = signs, self.axes / scale * units, self.axes * scale / units
         signs, into, out = (like.new_tensor(part) for part in parts)
         for first, last in _ends(module.encoder):
             first.weight.data, first.in_features = first.weight @ into.T, len(into)
@@ -97,7 +97,7 @@ class Span:
             if last.bias is not None:
                 last.bias.data *= signs
         for first, last in _ends(module.decoder):
-            first.weight.data *= signs
+            first.weight.data *= signs[: first.in_features]
             last.weight.data, last.out_features = out @ last.weight, len(out)
             if last.bias is not None:
                 last.bias.data = out @ last.bias

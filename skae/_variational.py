@@ -522,7 +522,7 @@ class VAETransformer(BaseAutoencoder):
         if dtype == torch.float32:  # in training a constant column counts at most as a usual one
             constant = start.column_weights == 0
             weights[constant] = np.minimum(weights[constant], 1.0)
-        return GaussianLikelihood(torch.as_tensor(weights, dtype=dtype), unit)
+        return GaussianLikelihood(torch.as_tensor(weights, dtype=dtype), unit, self._n_counted)
 
     def _likelihood_of_table(self, start, dtype):
         import torch
@@ -544,7 +544,7 @@ class VAETransformer(BaseAutoencoder):
 
         from skae.losses import DrawnDivergence, Objective
 
-        share = 1 / len(start.mean)  # nats a column: of the size that training is set up for
+        share = 1 / self._n_counted  # nats a column: of the size that training is set up for
         return Objective(
             rising="divergence",
             likelihood=(self._likelihood(start, torch.float32), share),
@@ -561,6 +561,24 @@ class VAETransformer(BaseAutoencoder):
 
         holes = super()._make_held_out_corruption(start)
         return Draws(len(start.deviations), HELD_OUT_DRAWS, holes)
+
+    def _can_turn(self):
+        own = self.encoder, self.decoder
+        return own == (None, None) and self.likelihood == "gaussian"
+
+    def _turn_out(self, span, rows):
+        inside = noise_unit(self._fitted_start())
+        super()._turn_out(span, rows)
+        if self._nonlinear:
+            for name in ("log_noise", "log_spread"):
+                if hasattr(self.module_, name):
+                    part = getattr(self.module_, name)
+                    part += np.log(inside / noise_unit(self._fitted_start()))
+
+    @property
+    def _n_counted(self):
+        """Number of columns that the likelihood counts; training may go along fewer axes."""
+        return self.__dict__.get("_n_columns", self._width)
 
     def _n_within_reach(self):
         # a one in a column of zeros is no number too large: the likelihood must feel it
@@ -593,7 +611,7 @@ class VAETransformer(BaseAutoencoder):
         return np.array(scores)
 
     def _held_out_score(self, loss):
-        return -loss * self._width
+        return -loss * self._n_counted
 
     def _tolerance(self, start_loss):
         return self.tol

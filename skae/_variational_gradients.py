@@ -121,7 +121,8 @@ class GaussianSlope:
     stacks = True
 
     def __init__(self, noise, *terms):
-        self.noise, self.n_columns = noise, len(terms[0].column_weights)
+        self.noise, self.n_columns = noise, terms[0].n_columns
+        self.width = len(terms[0].column_weights)
         self.column_weights = of_nets([term.column_weights for term in terms])
         constants = [self.column_weights.new_tensor([term.constant]) for term in terms]
         self.constant = of_nets(constants)
@@ -129,7 +130,7 @@ class GaussianSlope:
     def __call__(self, reconstruction, target, share):
         """Return mean and derivative by the reconstruction, overwritten; leave the noise's."""
         log_noise = self.noise.logarithm
-        residual = reconstruction.sub_(target[..., : self.n_columns])
+        residual = reconstruction.sub_(target[..., : self.width])
         delta = (residual * share).mul_(self.column_weights * torch.exp(-log_noise))
         squares, total = torch.sum(delta * residual, (-2, -1)), torch.sum(share, (-2, -1))
         self.noise.backward(0.5 * (self.n_columns * total - squares))
@@ -139,7 +140,7 @@ class GaussianSlope:
     def judge(self, reconstruction, target):
         """Return nats of each row of several nets."""
         log_noise = self.noise.logarithm
-        errors = reconstruction.sub_(target[..., : self.n_columns]).square_()
+        errors = reconstruction.sub_(target[..., : self.width]).square_()
         squares = errors.mul_(self.column_weights * torch.exp(-log_noise)).sum(-1)
         return 0.5 * (squares + (self.n_columns * log_noise + self.constant)[..., 0])
 

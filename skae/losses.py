@@ -53,20 +53,25 @@ class GaussianLikelihood(nn.Module):
     unit : float
         What ``exp(outputs.log_noise)`` is multiplied by to give the noise
         variance in the squared units of X.
+    n_columns : int or None
+        How many columns the noise is in; by default as many as
+        ``column_weights``. Coordinates of a space that holds all rows may
+        stand for more.
 
     Further columns of the target, labels, are not looked at.
     """
 
-    def __init__(self, column_weights, unit):
+    def __init__(self, column_weights, unit, n_columns=None):
         super().__init__()
         self.register_buffer("column_weights", column_weights)
-        self.constant = len(column_weights) * math.log(2 * math.pi * unit)
+        self.n_columns = n_columns or len(column_weights)
+        self.constant = self.n_columns * math.log(2 * math.pi * unit)
 
     def forward(self, outputs, target):
         """Return nats of each row, of shape (..., n_samples)."""
         target = target[..., : len(self.column_weights)]
         squares = (outputs.reconstruction - target).square() @ self.column_weights
-        logarithms = len(self.column_weights) * outputs.log_noise + self.constant
+        logarithms = self.n_columns * outputs.log_noise + self.constant
         return 0.5 * (squares * torch.exp(-outputs.log_noise) + logarithms)
 
 

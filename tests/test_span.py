@@ -7,7 +7,7 @@ from sklearn.decomposition import PCA
 from skorch.callbacks import Callback
 from torch import nn
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, VAETransformer
 from skae._rows import Rows
 from skae._span import span_of
 from skae.metrics import reconstruction_score
@@ -175,3 +175,36 @@ def test_wide_digits_images_are_no_worse_than_pca():
     model = AutoencoderTransformer(4, random_state=0).fit(wide[:45])
     linear = PCA(4).fit(wide[:45])
     assert 1 - model.score(wide[45:]) < 1.02 * (1 - reconstruction_score(linear, wide[45:]))
+
+
+@pytest.mark.parametrize("params", [{}, {"ordered": True}, {"beta": 2.0}], ids=str)
+def test_bounds_count_all_columns(rows, params):
+    X, X_test = rows
+    vae = VAETransformer(3, random_state=0, **params).fit(X, X_val=X_test)
+    assert vae.best_iter_ > 0
+    bound, linear = vae.score_samples(X_test).mean(), PCA(3).fit(X).score(X_test)
+    assert bound > linear + 100
+    if not params:  # what was judged in coordinates is the bound of the rows
+        assert vae.pca_score_ == pytest.approx(linear, abs=0.1)
+        assert vae.validation_scores_[vae.best_iter_ - 1] == pytest.approx(bound, abs=10)
+    spread = vae.sample(2000, random_state=0).std(axis=0)
+    assert np.linalg.norm(spread - X.std(axis=0)) < 0.3 * np.linalg.norm(X.std(axis=0))
+    residual = np.mean((X_test - vae.reconstruct(X_test)) ** 2)
+    assert vae.noise_variance_ == pytest.approx(residual, rel=0.5)
+    if "ordered" in params:
+        first = vae.truncate(2)
+        np.testing.assert_allclose(
+            first.transform(X), vae.transform(X)[:, :2] * scale_of(first, vae, X)
+        )
+
+
+def scale_of(first, whole, X):
+    """Return the constants between the units of two codes."""
+    return first.transform(X).std(axis=0) / whole.transform(X)[:, :2].std(axis=0)
+
+
+def test_variational_start_is_probabilistic_pca_of_columns(rows):
+    X, X_test = rows
+    vae, linear = VAETransformer(3, hidden_layer_sizes=()).fit(X), PCA(3).fit(X)
+    np.testing.assert_allclose(vae.score_samples(X_test), linear.score_samples(X_test))
+    assert vae.noise_variance_ == pytest.approx(linear.noise_variance_)
