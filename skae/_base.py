@@ -5,7 +5,7 @@ than importing scikit-learn.
 """
 
 from contextlib import contextmanager, nullcontext
-from copy import copy, deepcopy
+from copy import deepcopy
 from dataclasses import asdict
 from importlib.metadata import version
 from itertools import pairwise
@@ -26,7 +26,7 @@ from skae._params import (
 )
 from skae._prefixes import OrderedComponents
 from skae._progress import Progress
-from skae._span import span_of
+from skae._span import InOwnSpan
 from skae._start import LinearStart, linear_start
 from skae._table_start import TableStart, table_start
 from skae._tables import Tables
@@ -41,6 +41,7 @@ PARTIAL_RATE = 0.3  # share of the learning rate that partial_fit takes
 
 class BaseEncoder(
     CallbackSupportMixin,
+    InOwnSpan,
     OrderedComponents,
     Tables,
     ClassNamePrefixFeaturesOutMixin,
@@ -189,10 +190,6 @@ class BaseEncoder(
         """Return whether training starts at a linear model to fall back on."""
         return self._built["linear_path"] == "pca"
 
-    def _can_turn(self):
-        """Return whether training may go along other axes than the columns."""
-        return False
-
     def _n_within_reach(self):
         """Return how many columns, the first ones, of held-out rows are cut off at the reach.
 
@@ -283,48 +280,13 @@ class BaseEncoder(
                 raise ValueError(
                     f"X_val has {len(held_out)} rows: at least {FEWEST_ROWS} are needed to judge."
                 )
-        progress = Progress(self, X)
-        span = self._own_span(rows, held_out, warm)
-        if span is None:
-            return self._learn_rows(warm, rows, held_out, progress)
-        return self._learn_inside(span, rows, held_out, progress)
+        about = Progress(self, X), self._open_checkpoint(rows, held_out, warm)
+        span = None if warm else self._own_span(rows, held_out)
+        if span is not None:
+            return self._learn_inside(span, rows, held_out, *about)
+        return self._learn_rows(warm, rows, held_out, *about)
 
-    def _own_span(self, rows, held_out, warm):
-        """Return the space to train in where rows are far fewer than columns, else None."""
-        return span_of(rows, held_out) if self._can_turn() and not warm else None
-
-    def _learn_inside(self, span, rows, held_out, progress):
-        """Learn the coordinates of rows in a space that holds them; turn the result into columns'."""
-        inner, own = copy(self), ("n_components", "n_features_in_", "feature_names_in_")
-        inner._n_columns, inner.n_features_in_ = span.axes.shape
-        if self.n_components is None:
-            inner.n_components = min(len(rows), rows.width)
-        parts = [part and span.inside(part) for part in (rows, held_out)]
-        interrupted = inner._learn_rows(False, *parts, progress)
-        own = {name: vars(self)[name] for name in own if name in vars(self)}
-        self.__dict__ = vars(inner) | own
-        del self._n_columns
-        self._built["n_components"] = self.n_components
-        self._turn_out(span, rows)
-        return interrupted
-
-    def _turn_out(self, span, rows):
-        """Make the fitted model of coordinates in a space one of the columns."""
-        from skae._architecture import released
-
-        module, inside = released(self.module_), self._fitted_start()
-        start, signs = span.outside(inside)
-        self._start, self._optimizer_state = asdict(start), None
-        self.mean_, self.scale_ = start.mean, start.scale
-        start = self._present_start()
-        if self._nonlinear:
-            span.widen(module, inside.scale, signs[: self.n_components_])
-        else:
-            module = self._linear_module(start)
-        self._settle(module, start, rows)
-
-    def _learn_rows(self, warm, rows, held_out, progress):
-        checkpoint = self._open_checkpoint(rows, held_out, warm)
+    def _learn_rows(self, warm, rows, held_out, progress, checkpoint):
         rng = private_random_state(checkpoint.seed(self.random_state))
         if warm:
             self._check_unchanged()

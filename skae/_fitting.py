@@ -239,12 +239,11 @@ class Fitting:
 
     def started(self, module, start, rows):
         """Return a copy of the module at a start, pretrained where the estimator asks for it."""
-        module = self._at(module, start)
         if self.interrupted:
-            return module
+            return self._at(module, start)
         try:
             with self._interruptible():
-                return self._pretrained(deepcopy(module), start, rows)
+                return self._pretrained(self._at(module, start), start, rows)
         except Diverged as failure:
             warnings.warn(
                 f"Pretraining diverged ({failure}): training starts without it. "
@@ -252,7 +251,7 @@ class Fitting:
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        return module
+        return self._at(module, start)
 
     def _at(self, module, start):
         module = deepcopy(module)

@@ -5,7 +5,8 @@ has the same PCA and the same errors, at a cost that no longer grows with the
 columns; in the end its maps are turned back into maps of the columns.
 """
 
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from scipy import linalg, sparse
@@ -132,3 +133,44 @@ def _ends(half):
         yield half.linear, half.linear
     if half.nonlinear is not None:
         yield half.nonlinear[0], half.nonlinear[-1]
+
+
+class InOwnSpan:
+    """The part of `BaseEncoder` that trains in the space of rows far fewer than columns."""
+
+    def _can_turn(self):
+        """Return whether training may go along other axes than the columns."""
+        return False
+
+    def _own_span(self, rows, held_out):
+        """Return the `Span` to train in, or None."""
+        return span_of(rows, held_out) if self._can_turn() else None
+
+    def _learn_inside(self, span, rows, held_out, *about):
+        """Let a copy learn the coordinates of rows, and take over from it."""
+        inner, own = copy(self), ("n_components", "n_features_in_", "feature_names_in_")
+        inner._n_columns, inner.n_features_in_ = span.axes.shape
+        if self.n_components is None:
+            inner.n_components = min(len(rows), rows.width)
+        parts = [part and span.inside(part) for part in (rows, held_out)]
+        interrupted = inner._learn_rows(False, *parts, *about)
+        del inner._n_columns
+        own = {name: vars(self)[name] for name in own if name in vars(self)}
+        self.__dict__ = vars(inner) | own
+        self._built["n_components"] = self.n_components
+        self._turn_out(span, rows)
+        return interrupted
+
+    def _turn_out(self, span, rows):
+        """Make the fitted model of coordinates one of the columns."""
+        from skae._architecture import released
+
+        module, inside = released(self.module_), self._fitted_start()
+        start, signs = span.outside(inside)
+        self._start, self._optimizer_state = asdict(start), None
+        self.mean_, self.scale_ = start.mean, start.scale
+        if self._nonlinear:
+            span.widen(module, inside.scale, signs[: self.n_components_])
+        else:
+            module = self._linear_module(self._present_start())
+        self._settle(module, self._present_start(), rows)

@@ -264,7 +264,9 @@ class AutoencoderNet(NeuralNet):
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             loss = float(np.mean([batch["train_loss"] for batch in self.history[-1]["batches"]]))
         key = f"{prefix}_loss"
-        self.history.record(f"{key}_best", all(loss < row[key] for row in self.history[:-1]))
+        before = reversed(self.history[:-1])
+        lowest = next((row[key] for row in before if row[f"{key}_best"]), np.inf)
+        self.history.record(f"{key}_best", len(self.history) == 1 or loss < lowest)
         self.history.record(key, loss)
 
     def _lean_epoch(self, iterator):
