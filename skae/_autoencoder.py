@@ -127,7 +127,8 @@ class AutoencoderTransformer(BaseAutoencoder):
         Share of the rows held out above 500 rows; at least 30 rows and at
         most a third.
     n_iter_no_change : int, default=20
-        Epochs without an improvement after which training stops.
+        Epochs without an improvement after which training stops; up to 500
+        rows, whose epochs have few steps, twice as many before the first one.
     tol : float, default=1e-3
         Improvements below this share of PCA's held-out loss do not count.
     warm_start : bool, default=False
@@ -230,6 +231,11 @@ class AutoencoderTransformer(BaseAutoencoder):
     given less weight in the judgement, so that a few do not decide it. A value
     that lies beyond the training range of its column, or unit of the code, by
     more than the width of that range is left to PCA's linear maps.
+
+    Where the rows are far fewer than the columns (up to a third of their
+    number) training takes place in coordinates of the space that the rows lie
+    in, at a cost that does not grow with the columns; the fitted model is one
+    of the columns all the same. See docs/model.md.
 
     A decoder for prefixes is told which units of the code it gets: each adds
     a bias to its first hidden layer. Zeros in place of the last columns of a

@@ -22,6 +22,7 @@ POLISH_EPOCHS, POLISH_RATE = 10, 0.3  # the last epochs of a large fit, on all r
 ORDERED_POLISH_EPOCHS = 30  # the same of an ordered code
 MOST_POLISH_STEPS = 5000  # where these epochs would take more there are fewer
 PRETRAINING, PRETRAINING_DECAY = 0.1, 0.5  # epochs of a phase, in max_iter; when the rate falls
+LONGER = 2  # times the patience, before folds improve at all: their epochs have few steps
 COMPARING_RATE = 0.5  # of the learning rate, where the prefixes of a code are to be compared
 COMPARING_EPOCHS = 15  # at a falling rate, before they are compared
 SAMPLE = 1000  # training rows that show what a prefix explains, where none are held out
@@ -335,7 +336,7 @@ class Fitting:
             net.initialize()
         curves = HeldOutCurves([n.held_out.row_weights for n in nets], [n.judge() for n in nets])
         first = [net.weights() for net in nets]
-        at_first = self.estimator.n_iter_no_change
+        at_first = self.estimator.n_iter_no_change * (LONGER if len(nets) > 1 else 1)
         tolerance = self.estimator._tolerance(curves.curve[0])
         patience = _Patience(self.patience, at_first, tolerance, curves.curve[0], settings.warm_up)
         together = _Together(nets, curves, patience, first)

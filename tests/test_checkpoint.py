@@ -92,6 +92,7 @@ def killed_after(n_epochs, monkeypatch, estimator, rows, **given):
 
 SETTINGS = {
     "folds": (AutoencoderTransformer, FEW, {}),
+    "far more columns": (AutoencoderTransformer, np.hstack([FEW, FEW**2, np.sqrt(FEW)])[:60], {}),
     "size chosen": (AutoencoderTransformer, X, {"n_components": 0.8}),
     "ordered": (AutoencoderTransformer, X, {"n_components": 4, "ordered": True}),
     "no floor": (AutoencoderTransformer, X, {"early_stopping": False}),
