@@ -292,6 +292,9 @@ class ConditionalVAE(VAETransformer):
             "VAETransformer, which takes rows with holes."
         )
 
+    def _can_turn(self):
+        return False  # labels are columns of their own
+
     def _make_start(self, rows, n_components, rng):
         return conditional_pca(rows, n_components, rng, self.beta)
 

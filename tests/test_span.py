@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from family import CODING, decoded, fitted, name_of
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from skorch.callbacks import Callback
@@ -208,3 +209,15 @@ def test_variational_start_is_probabilistic_pca_of_columns(rows):
     vae, linear = VAETransformer(3, hidden_layer_sizes=()).fit(X), PCA(3).fit(X)
     np.testing.assert_allclose(vae.score_samples(X_test), linear.score_samples(X_test))
     assert vae.noise_variance_ == pytest.approx(linear.noise_variance_)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("kind", CODING, ids=name_of)
+def test_every_estimator_takes_far_more_columns_than_rows(kind):
+    X, y = curved(45, 144), np.arange(45) % 3
+    model = fitted(kind, X, y)
+    code = model.transform(X)
+    assert code.shape == (45, 3)
+    assert np.isfinite(code).all()
+    if hasattr(model, "inverse_transform"):
+        assert decoded(model, code, y).shape == X.shape
