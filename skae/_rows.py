@@ -46,6 +46,11 @@ class Rows:
         """Return the rows at some places of this subset, as a subset of the same matrix."""
         return Rows(self.X, self.index[places], self._all_weight, self.blocks)
 
+    def replaced(self, X):
+        """Return the same rows, with their weights, in other columns."""
+        weight = self._all_weight
+        return Rows(X, None, None if weight is None else weight[self.index])
+
     @property
     def content(self):
         """All that tells these rows from others."""

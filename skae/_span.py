@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from scipy import linalg, sparse
 
-from skae._rows import Rows
 from skae._start import columns
 
 AXES = (
@@ -49,7 +48,7 @@ class Span:
         coordinates = np.concatenate(
             [(chunk - self.mean) @ self.axes for chunk, _ in rows.chunks()]
         )
-        return Rows(coordinates, None, rows.weight)
+        return rows.replaced(coordinates)
 
     def outside(self, start):
         """Return a start of coordinates as one of the columns, and the signs of its units.
@@ -107,7 +106,7 @@ class Span:
 def span_of(rows, held_out=None):
     """Return the `Span` of rows, or None where that is not much narrower than their columns."""
     parts = [rows] if held_out is None else [rows, held_out]
-    n_rows, n_columns = sum(map(len, parts)), rows.width
+    n_rows, n_columns = sum(part.n_repeated for part in parts), rows.width
     dense = rows.blocks is None and not sparse.issparse(rows.X)
     if not dense or AXES * n_rows > MOST_AXES * n_columns or n_rows * n_columns > MOST_CELLS:
         return None

@@ -181,16 +181,20 @@ def test_more_weight_less_movement(cancer):
     assert moved[2] < moved[1] < moved[0]
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_no_penalty_is_the_plain_autoencoder(digits):
     train, test = digits
-    scores = [
-        estimator(8, random_state=0, **weight).fit(train).score(test)
+    plain, ours = [
+        estimator(8, max_iter=3, random_state=0, **weight).fit(train)
         for estimator, weight in [
             (AutoencoderTransformer, {}),
             (ContractiveAutoencoder, {"penalty_weight": 0.0}),
         ]
     ]
-    assert abs(scores[0] - scores[1]) < 0.01
+    start = AutoencoderTransformer(8, hidden_layer_sizes=()).fit(train).score(test)
+    gain = plain.score(test) - start
+    assert gain > 0.01
+    assert abs(ours.score(test) - plain.score(test)) < 0.05 * gain  # rounding differs
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -85,11 +85,12 @@ def test_masks_keep_prefixes():
 @pytest.mark.parametrize("hidden", [(5,), (6, 5), ()])
 def test_gradients_are_autograds(hidden):
     generator = torch.Generator().manual_seed(0)
-    module = new_autoencoder((7, 7), 4, hidden, "gelu", generator, True, ordered=True)
+    module = new_autoencoder((7, 7), 4, hidden, "gelu", generator, True, ordered=True).double()
     for parameter in module.parameters():
         parameter.data.normal_(generator=generator)
-    x, mask = torch.randn(9, 7, generator=generator), Cuts(4).masks(torch.arange(9) % 4 + 1)
-    objective = Objective(error=(SquaredError(torch.rand(7, generator=generator)), 1.0))
+    x = torch.randn(9, 7, generator=generator, dtype=torch.float64)
+    mask = Cuts(4).masks(torch.arange(9) % 4 + 1).double()
+    objective = Objective(error=(SquaredError(torch.rand(7, generator=generator).double()), 1.0))
     objective(module(x, mask), x).mean().backward()
     expected = [p.grad.clone() for p in module.parameters()]
     assert ReconstructionGradient.fits(module, objective)

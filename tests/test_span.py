@@ -221,3 +221,12 @@ def test_every_estimator_takes_far_more_columns_than_rows(kind):
     assert np.isfinite(code).all()
     if hasattr(model, "inverse_transform"):
         assert decoded(model, code, y).shape == X.shape
+
+
+def test_weights_are_repetitions():
+    X, weight = curved(60, 400), np.arange(60) % 2 + 1.0
+    params = {"n_components": 3, "hidden_layer_sizes": (), "random_state": 0}
+    weighted = VAETransformer(**params).fit(X, sample_weight=weight)
+    repeated = VAETransformer(**params).fit(np.repeat(X, weight.astype(int), axis=0))
+    np.testing.assert_allclose(weighted.transform(X), repeated.transform(X), atol=1e-9)
+    assert weighted.noise_variance_ == pytest.approx(repeated.noise_variance_)

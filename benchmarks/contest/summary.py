@@ -49,6 +49,11 @@ class Results:
         runs = self.by_scenario.get(Scenario(kind, *place, *contender), {})
         return {seed: f[measure] for seed, f in runs.items() if number(f.get(measure))}
 
+    def processors(self, place, contender):
+        """Return by seed what a contender was run on; of early results it is not known: None."""
+        runs = self.by_scenario.get(Scenario("cell", *place, *contender), {})
+        return {seed: figures.get("processor") for seed, figures in runs.items()}
+
     def row(self, place, contenders, measure, kind="cell"):
         """Return each contender's numbers on the seeds that all have who have any."""
         found = {c: self.values(place, c, measure, kind) for c in contenders}
@@ -141,12 +146,14 @@ def counterpart(contender):
 
 
 def cost_ratio(results, contender, measure):
-    """Return the geometric mean of our cost over theirs, by data set."""
+    """Return the geometric mean of our cost over theirs, by data set: each pair on one processor."""
     ours, by_data = counterpart(contender), defaultdict(list)
     for place in results.places():
-        for own, other in zip(*results.pair(place, contender, measure, ours), strict=True):
-            if own > 0 and other > 0:
-                by_data[place[0]].append(own / other)
+        own, other = (results.values(place, c, measure) for c in (ours, contender))
+        processor, its = (results.processors(place, c) for c in (ours, contender))
+        for seed in own.keys() & other.keys():
+            if own[seed] > 0 and other[seed] > 0 and processor[seed] == its[seed]:
+                by_data[place[0]].append(own[seed] / other[seed])
     return {data: geometric_mean(ratios) for data, ratios in by_data.items()}
 
 

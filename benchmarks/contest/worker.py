@@ -19,7 +19,7 @@ from functools import lru_cache
 import numpy as np
 from sklearn.preprocessing import StandardScaler
 
-from benchmarks.contest import growth, measures, rivals
+from benchmarks.contest import growth, machine, measures, rivals
 from benchmarks.contest.rivals import Like
 from benchmarks.contest.scenarios import ANOMALIES, ANOMALY_COMPONENTS, Scenario
 from benchmarks.data import find, split
@@ -101,7 +101,7 @@ def figures(scenario, seed, split_seed, like, send):
     send("warm-up")
     allow("fit")
     model = rival.make(k, seed, like)
-    result = clocked(model, X)
+    result = clocked(model, X) | {"processor": machine.processor()}
     send("fit")
     allow("measures")
     if hasattr(model, "like"):
