@@ -87,15 +87,28 @@ class Folds:
     def _batches(self):
         for net, places, first in zip(self.nets, self.places, self.firsts, strict=True):
             self.index[places] = first + torch.randperm(len(net.rows), generator=self.generator)
-        noises = [net.settings.corruption for net in self.nets]
-        corrupt = [noise.begin(self.generator) for noise in noises if noise]
+        corrupt = self._noise()
         weights = self.shares
         if self.row_weights is not None:
             weights = weights * self.row_weights[self.index]
         for target, weight, n_rows in zip(self.rows[self.index], weights, self.counts, strict=True):
-            noisy = [spoil(rows) for spoil, rows in zip(corrupt, target, strict=False)]
-            inputs = _together(torch.stack, noisy) if noisy else target
-            yield self._cut(inputs, n_rows), target, weight
+            yield self._cut(corrupt(target), n_rows), target, weight
+
+    def _noise(self):
+        """Return what spoils the batches of all nets for an epoch."""
+        noises = [net.settings.corruption for net in self.nets]
+        if noises[0] is None:
+            return lambda target: target
+        if hasattr(noises[0], "begin_together"):
+            return noises[0].begin_together(noises, self.generator)
+        each = [noise.begin(self.generator) for noise in noises]
+
+        def spoil(target):
+            return _together(
+                torch.stack, [corrupt(rows) for corrupt, rows in zip(each, target, strict=True)]
+            )
+
+        return spoil
 
     def _cut(self, inputs, n_rows):
         """Return the inputs, and where the code is ordered what each row keeps of it."""

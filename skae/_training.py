@@ -175,7 +175,16 @@ class AutoencoderNet(NeuralNet):
         self.average = None
         if settings.averaging:
             self.average = AverageWeights(self._trained(), self.averaging)
+        self.places = self._places() if self.lean and settings.averaging else None
         return self
+
+    def _places(self):
+        """Return where in the one vector each weight is; None where some are not in it."""
+        weights = self.module_.state_dict()
+        vector = self.optimizer_.parameters.untyped_storage().data_ptr()
+        if any(w.untyped_storage().data_ptr() != vector for w in weights.values()):
+            return None
+        return {n: (w.shape, w.stride(), w.storage_offset()) for n, w in weights.items()}
 
     def _trained(self):
         """Return what training moves."""
@@ -328,7 +337,12 @@ class AutoencoderNet(NeuralNet):
     def epoch(self):
         """Train for one more epoch; return the training loss."""
         self.rise()
-        self.fit_loop(self.rows, epochs=1)
+        if self.trained_ahead is None:
+            self.fit_loop(self.rows, epochs=1)
+        else:  # skorch's loop without what it would do for callbacks, of which there are none
+            self.on_epoch_begin(self)
+            self.run_single_epoch(self.rows, True, "train", None)
+            self.run_single_epoch(self.held_out, False, "valid", None)
         loss = self.history[-1]["train_loss"]
         if not (np.isfinite(loss) and all(t.isfinite().all() for t in self._trained())):
             raise Diverged(f"in epoch {len(self.history)}, with loss {loss} or weights not finite")
@@ -336,6 +350,9 @@ class AutoencoderNet(NeuralNet):
 
     def weights(self):
         """Return a copy of the averaged weights."""
+        if self.places is not None:
+            copied = self.average.average[0].clone()
+            return {name: copied.as_strided(*place) for name, place in self.places.items()}
         self._swap()
         weights = {name: w.detach().clone() for name, w in self.module_.state_dict().items()}
         self._swap()

@@ -43,16 +43,22 @@ class Jitter:
 
     def begin(self, generator):
         """Return what adds noise to the batches of an epoch."""
-        pool = None
+        return self.begin_together([self], generator)
+
+    @classmethod
+    def begin_together(cls, noises, generator):
+        """Return what adds to each of several nets' batches, of shape (n_nets, ...), its noise."""
+        pool, levels = None, torch.tensor([[noise.level] for noise in noises], dtype=torch.float32)
 
         def add(x):
             nonlocal pool
-            n_cells = x.numel()
-            if pool is None or len(pool) < n_cells:
-                pool = torch.randn(self.DRAWS * n_cells, generator=generator, dtype=x.dtype)
-                pool = pool.mul_(self.level).to(x.device)
-            start = int(torch.randint(len(pool) - n_cells + 1, (), generator=generator))
-            return x + pool[start : start + n_cells].view(x.shape)
+            n_cells = x.numel() // len(noises)
+            if pool is None or pool.shape[1] < n_cells:
+                shape = len(noises), cls.DRAWS * n_cells
+                pool = torch.randn(shape, generator=generator, dtype=x.dtype)
+                pool = pool.mul_(levels).to(x.device)
+            start = int(torch.randint(pool.shape[1] - n_cells + 1, (), generator=generator))
+            return x + pool[:, start : start + n_cells].view(x.shape)
 
         return add
 
