@@ -15,6 +15,7 @@ from benchmarks.contest.check import Line, verdict
 from benchmarks.contest.measures import unexplained
 from benchmarks.contest.scenarios import Scenario
 from benchmarks.contest.statistics import corrected_p, outcome, slope
+from benchmarks.contest.summary import Results, cost_ratio
 from benchmarks.data import DATA_SETS, DataSet, find, split
 from skae.metrics import explained_share
 
@@ -101,3 +102,13 @@ def test_the_guard_fails_where_a_fit_is_worse_than_the_file_allows(tmp_path, val
 def test_every_benchmark_can_be_imported():
     for module in pkgutil.walk_packages(benchmarks.__path__, "benchmarks."):
         importlib.import_module(module.name)
+
+
+def test_times_are_compared_where_both_were_taken_on_one_processor():
+    def took(seconds, processor):
+        return {"fit_seconds": seconds} | ({"processor": processor} if processor else {})
+
+    ours, theirs = "cell/iris/k=2/skae/default", "cell/iris/k=2/pca/default"
+    runs = {(ours, 0): took(1.0, None), (theirs, 0): took(2.0, None)}
+    runs |= {(ours, 1): took(9.0, "a"), (theirs, 1): took(1.0, "b")}
+    assert cost_ratio(Results(runs), ("pca", "default"), "seconds") == {"iris": 0.5}

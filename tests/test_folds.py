@@ -10,6 +10,7 @@ from skae import AutoencoderTransformer, ConditionalVAE, DenoisingAutoencoder, V
 from skae import _fitting as fitting
 from skae import _folds as folds_module
 from skae._folds import Folds
+from skae.corruption import Jitter
 
 
 class Nets(Exception):
@@ -229,3 +230,18 @@ def test_what_common_steps_do_not_know_is_trained_one_by_one(monkeypatch, settin
     estimator = AutoencoderTransformer(2, max_iter=2, random_state=0, **settings)
     estimator.fit(curved(100, 5))
     assert asked == [False]
+
+
+def test_noise_for_all_nets_has_each_nets_own_level():
+    generator, levels = torch.Generator().manual_seed(0), (0.0, 0.1, 3.0)
+    add = Jitter.begin_together([Jitter(level) for level in levels], generator)
+    noise = add(torch.zeros(3, 50, 40))
+    np.testing.assert_allclose(noise.std((1, 2)), levels, rtol=0.1)
+    assert abs(np.corrcoef(noise[1].ravel(), noise[2].ravel())[0, 1]) < 0.1
+
+
+def test_folds_wait_twice_as_long_for_a_first_improvement():
+    X = np.random.default_rng(0).normal(size=(100, 6))
+    model = AutoencoderTransformer(2, n_iter_no_change=7, tol=1.0, random_state=0)  # none counts
+    assert model.fit(X).n_iter_ == 14
+    assert model.fit(X[:60], X_val=X[60:]).n_iter_ == 7
