@@ -58,6 +58,12 @@ class FlatAdam:
         self.spans = list(_spans(decayed + spared))
         self.decayed_spans = list(_spans(decayed)) if alpha else []
         self.decayed = [(f, self.parameters[span]) for f, span in self.decayed_spans]
+        self.parts = [(f, self._vectors(span)) for f, span in self.spans]
+
+    def _vectors(self, place):
+        """Return parameters, gradient, mean and square at a place, each the only one of a list."""
+        whole = self.parameters, self.gradient, self.mean, self.square
+        return [[vector[place]] for vector in whole]
 
     def zero_grad(self):
         """Set the gradient to zero, in place."""
@@ -71,8 +77,8 @@ class FlatAdam:
         for factor, weights in self.decayed:
             weights *= 1 - factor * lr * self.alpha
         update = _fused if hasattr(torch, "_fused_adam_") else _plain
-        for factor, span in self.spans:
-            update(self, factor * lr, shrink, span)
+        for factor, part in self.parts:
+            update(self, factor * lr, shrink, *part)
 
     def _shrink(self):
         """Return by how much the gradient is too long."""
@@ -108,10 +114,14 @@ class StackedAdam(FlatAdam):
         self.n_steps = torch.zeros_like(first.n_steps)
         self.no_scale = torch.ones_like(first.n_steps)
         self.decayed = [(f, self.parameters[:, span]) for f, span in first.decayed_spans]
-        rows = range(len(adams))
-        self.spans = [(f, (row, span)) for f, span in first.spans for row in rows]
-        if len(first.spans) == 1:
-            self.spans = [(first.spans[0][0], ...)]
+        self.parts = [(f, self._vectors((slice(None), span))) for f, span in first.spans]
+
+    def _vectors(self, place):
+        """Return them net by net: only then are they contiguous."""
+        whole = super()._vectors(place)
+        if whole[0][0].is_contiguous():
+            return whole
+        return [list(matrix) for [matrix] in whole]
 
     def _shrink(self):
         norm = torch.linalg.vector_norm(self.gradient, dim=1, keepdim=True)
@@ -140,25 +150,23 @@ def _spans(parameters):
         start = stop
 
 
-def _plain(adam, lr, shrink, span):
+def _plain(adam, lr, shrink, *part):
     beta1, beta2 = adam.betas
-    gradient, n_steps = adam.gradient[span].div_(shrink), adam.n_steps.item()
-    mean, square = adam.mean[span], adam.square[span]
-    mean.lerp_(gradient, 1 - beta1)
-    square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+    n_steps = adam.n_steps.item()
     scale = math.sqrt(1 - beta2**n_steps)
     step = lr / (1 - beta1**n_steps)
-    adam.parameters[span].addcdiv_(mean, square.sqrt().div_(scale).add_(EPS), value=-step)
+    for parameters, gradient, mean, square in zip(*part, strict=True):
+        gradient.div_(shrink)
+        mean.lerp_(gradient, 1 - beta1)
+        square.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+        parameters.addcdiv_(mean, square.sqrt().div_(scale).add_(EPS), value=-step)
 
 
-def _fused(adam, lr, shrink, span):
+def _fused(adam, lr, shrink, *part):
     torch._fused_adam_(
-        [adam.parameters[span]],
-        [adam.gradient[span]],
-        [adam.mean[span]],
-        [adam.square[span]],
+        *part,
         [],
-        [adam.n_steps],
+        [adam.n_steps] * len(part[0]),
         lr=lr,
         beta1=adam.betas[0],
         beta2=adam.betas[1],
