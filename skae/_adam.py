@@ -51,19 +51,41 @@ class FlatAdam:
         decayed = sorted(decayed, key=rate_factor)
         spared = sorted(spared, key=rate_factor, reverse=True)
         self.alpha, self.largest_gradient, self.betas = alpha, largest_gradient, betas
-        self.parameters, self.gradient = _flatten(decayed + spared)
-        self.mean = torch.zeros_like(self.parameters)
-        self.square = torch.zeros_like(self.parameters)
-        self.n_steps = torch.zeros((), dtype=torch.float32, device=self.parameters.device)
-        self.spans = list(_spans(decayed + spared))
+        self.owners = decayed + spared
+        self.spans = list(_spans(self.owners))
         self.decayed_spans = list(_spans(decayed)) if alpha else []
-        self.decayed = [(f, self.parameters[span]) for f, span in self.decayed_spans]
-        self.parts = [(f, self._vectors(span)) for f, span in self.spans]
+        parameters = torch.cat([p.detach().reshape(-1) for p in self.owners])
+        self.n_steps = torch.zeros((), dtype=torch.float32, device=parameters.device)
+        self._settle(parameters, *(torch.zeros_like(parameters) for _ in range(3)))
 
-    def _vectors(self, place):
-        """Return parameters, gradient, mean and square at a place, each the only one of a list."""
-        whole = self.parameters, self.gradient, self.mean, self.square
-        return [[vector[place]] for vector in whole]
+    @property
+    def vectors(self):
+        """Parameters, gradient, and the gradient's running mean and mean square."""
+        return self.parameters, self.gradient, self.mean, self.square
+
+    def move(self, *vectors):
+        """Go on in other ``vectors``, as they are now."""
+        for new, old in zip(vectors, self.vectors, strict=True):
+            new.copy_(old)
+        self._settle(*vectors)
+
+    def _settle(self, parameters, gradient, mean, square):
+        self.parameters, self.gradient, self.mean, self.square = parameters, gradient, mean, square
+        start = 0
+        for p in self.owners:
+            span = slice(start, start + p.numel())
+            p.data, p.grad = parameters[span].view(p.shape), gradient[span].view(p.shape)
+            start = span.stop
+        self._divide(lambda span: span)
+
+    def _divide(self, place):
+        """Find what weight decay shrinks and what has one rate; ``place`` leads to a span of it."""
+        self.decayed = [(f, self.parameters[place(span)]) for f, span in self.decayed_spans]
+        self.parts = [(f, self._of_vectors(place(span))) for f, span in self.spans]
+
+    def _of_vectors(self, place):
+        """Return a list of the parts at a place, all contiguous, of each of the `vectors`."""
+        return [[vector[place]] for vector in self.vectors]
 
     def zero_grad(self):
         """Set the gradient to zero, in place."""
@@ -101,24 +123,24 @@ class StackedAdam(FlatAdam):
     Parameters
     ----------
     adams : list of FlatAdam
-        Of nets that are alike. They keep their own vectors.
+        Of nets that are alike. Their vectors become the rows.
     """
 
     def __init__(self, adams):
         first = adams[0]
         self.alpha, self.betas = first.alpha, first.betas
-        self.largest_gradient = first.largest_gradient
-        self.parameters, self.gradient, self.mean, self.square = (
-            first.parameters.new_zeros(len(adams), len(first.parameters)) for _ in range(4)
-        )
-        self.n_steps = torch.zeros_like(first.n_steps)
-        self.no_scale = torch.ones_like(first.n_steps)
-        self.decayed = [(f, self.parameters[:, span]) for f, span in first.decayed_spans]
-        self.parts = [(f, self._vectors((slice(None), span))) for f, span in first.spans]
+        self.largest_gradient, self.n_steps = first.largest_gradient, first.n_steps
+        self.spans, self.decayed_spans = first.spans, first.decayed_spans
+        matrices = [vector.new_empty(len(adams), len(vector)) for vector in first.vectors]
+        self.parameters, self.gradient, self.mean, self.square = matrices
+        for adam, *rows in zip(adams, *matrices, strict=True):
+            adam.move(*rows)
+            adam.n_steps = self.n_steps
+        self.no_scale = torch.ones_like(self.n_steps)
+        self._divide(lambda span: (slice(None), span))
 
-    def _vectors(self, place):
-        """Return them net by net: only then are they contiguous."""
-        whole = super()._vectors(place)
+    def _of_vectors(self, place):
+        whole = super()._of_vectors(place)
         if whole[0][0].is_contiguous():
             return whole
         return [list(matrix) for [matrix] in whole]
@@ -127,18 +149,6 @@ class StackedAdam(FlatAdam):
         norm = torch.linalg.vector_norm(self.gradient, dim=1, keepdim=True)
         self.gradient /= norm.div_(self.largest_gradient).clamp_(min=1.0)
         return self.no_scale
-
-
-def _flatten(parameters):
-    """Turn parameters and their gradients into views of two vectors."""
-    flat = torch.cat([p.detach().reshape(-1) for p in parameters])
-    gradient = torch.zeros_like(flat)
-    start = 0
-    for p in parameters:
-        span = slice(start, start + p.numel())
-        p.data, p.grad = flat[span].view(p.shape), gradient[span].view(p.shape)
-        start = span.stop
-    return flat, gradient
 
 
 def _spans(parameters):

@@ -371,7 +371,7 @@ class Fitting:
         """
         try:
             if folds is not None:
-                folds.epoch()
+                return folds.epoch(), True
             return float(np.mean([net.epoch() for net in nets])), True
         except StopTraining:
             if len(nets) > 1 or "valid_loss" not in nets[0].history[-1]:
@@ -384,6 +384,8 @@ class Fitting:
             curves.rewind(n_epochs)
             for net, weights in zip(nets, best, strict=True):
                 net.restart(weights, net.lr * SLOWER, n_epochs)
+            if folds is not None:
+                folds.take_over()
             return self._epoch(nets, best, curves, folds)
 
     def _warn_of_max_iter(self, patience):

@@ -2,15 +2,18 @@
 
 from functools import partial
 
+import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from skae._adam import StackedAdam
-from skae._training import AverageWeights
+from skae._training import AverageWeights, check_finite
+from skae.corruption import begin_together, joined
 
 # of all nets; more does not stay in the cache: one by one is as fast
 MOST_BYTES = 2**23  # of rows
 MOST_WEIGHT_BYTES = 2**24
+NARROW = 8  # inputs of a layer
 
 
 def can_train(nets):
@@ -31,8 +34,8 @@ class Folds:
     """Nets that are alike, trained for an epoch in common steps.
 
     Each net has its own rows, batches, noise and length of gradient, as if it
-    were trained alone; in between the epochs its weights and its optimizer's
-    state are where they always are.
+    were trained alone; its weights and its optimizer's state are its own, too,
+    but lie beside those of the others.
 
     Parameters
     ----------
@@ -41,19 +44,25 @@ class Folds:
     """
 
     def __init__(self, nets):
-        first = nets[0]
-        self.nets, self.generator = nets, first.generator
-        self.adam = StackedAdam([net.optimizer_ for net in nets])
-        self.average = None
-        if first.average is not None:
-            self.average = AverageWeights([self.adam.parameters], first.averaging)
-        self.gradient = self._gradient(self.adam.parameters)
-        self.judged = self._gradient(self.average.average[0]) if self.average else self.gradient
+        self.nets, self.generator = nets, nets[0].generator
         self.held_out = HeldOut(nets)
         self.rows = torch.cat([net.rows.take(slice(None)) for net in nets])
         weights = [net.rows.weight for net in nets]
         self.row_weights = None if weights[0] is None else torch.cat(weights)[:, None]
         self._lay_out([len(net.rows) for net in nets], min(net.steps_an_epoch for net in nets))
+        self.take_over()
+
+    def take_over(self):
+        """Lay side by side what the nets are training at present."""
+        self.adam = StackedAdam([net.optimizer_ for net in self.nets])
+        self.gradient = self.judged = self._gradient(self.adam.parameters)
+        self.average = None
+        if self.nets[0].average is not None:
+            self.average = AverageWeights([self.adam.parameters], self.nets[0].averaging)
+            (means,) = self.average.average
+            for net, mean in zip(self.nets, means, strict=True):
+                net.average.move([net.optimizer_.parameters], [mean])
+            self.judged = self._gradient(means)
 
     def _gradient(self, values):
         """Return the gradient of all nets whose parameters are in the rows of a matrix."""
@@ -74,41 +83,30 @@ class Folds:
             self.places.append((batch, net, place))
 
     def epoch(self):
-        """Train every net for an epoch and judge it; leave it its loss and its held-out rows'."""
+        """Train every net for an epoch and judge it; return their mean loss."""
         for net in self.nets:
             net.rise()
-        self._load()
+        if self.average is not None:
+            self.average.n_steps = self.nets[0].average.n_steps
         losses = torch.stack([self._step(*batch) for batch in self._batches()]).mean(0).tolist()
-        self._store()
         row_losses = self.held_out.judge(self.judged)
         for net, loss, judged in zip(self.nets, losses, row_losses, strict=True):
-            net.trained_ahead, net.judged_ahead = loss, judged
+            net.take_in(loss, judged)
+            if self.average is not None:
+                net.average.n_steps = self.average.n_steps
+        loss = float(np.mean(losses))
+        check_finite(len(self.nets[0].history), loss, self.adam.parameters)
+        return loss
 
     def _batches(self):
         for net, places, first in zip(self.nets, self.places, self.firsts, strict=True):
             self.index[places] = first + torch.randperm(len(net.rows), generator=self.generator)
-        corrupt = self._noise()
+        corrupt = begin_together([net.settings.corruption for net in self.nets], self.generator)
         weights = self.shares
         if self.row_weights is not None:
             weights = weights * self.row_weights[self.index]
         for target, weight, n_rows in zip(self.rows[self.index], weights, self.counts, strict=True):
-            yield self._cut(corrupt(target), n_rows), target, weight
-
-    def _noise(self):
-        """Return what spoils the batches of all nets for an epoch."""
-        noises = [net.settings.corruption for net in self.nets]
-        if noises[0] is None:
-            return lambda target: target
-        if hasattr(noises[0], "begin_together"):
-            return noises[0].begin_together(noises, self.generator)
-        each = [noise.begin(self.generator) for noise in noises]
-
-        def spoil(target):
-            return _together(
-                torch.stack, [corrupt(rows) for corrupt, rows in zip(each, target, strict=True)]
-            )
-
-        return spoil
+            yield self._cut(corrupt(target) if corrupt else target, n_rows), target, weight
 
     def _cut(self, inputs, n_rows):
         """Return the inputs, and where the code is ordered what each row keeps of it."""
@@ -126,29 +124,6 @@ class Folds:
             self.average.update()
         return losses
 
-    def _load(self):
-        for row, net in enumerate(self.nets):
-            for ours, theirs in self._pairs(row, net):
-                ours.copy_(theirs)
-        self.adam.n_steps.copy_(self.nets[0].optimizer_.n_steps)
-        if self.average is not None:
-            self.average.n_steps = self.nets[0].average.n_steps
-
-    def _store(self):
-        for row, net in enumerate(self.nets):
-            for ours, theirs in self._pairs(row, net):
-                theirs.copy_(ours)
-            net.optimizer_.n_steps.copy_(self.adam.n_steps)
-            if self.average is not None:
-                net.average.n_steps = self.average.n_steps
-
-    def _pairs(self, row, net):
-        """Yield pairs of a row of the stack and what it stands for."""
-        for name in ("parameters", "mean", "square"):
-            yield getattr(self.adam, name)[row], getattr(net.optimizer_, name)
-        if self.average is not None:
-            yield self.average.average[0][row], net.average.average[0]
-
 
 class HeldOut:
     """The held-out rows of every net, in one batch.
@@ -162,20 +137,13 @@ class HeldOut:
         self.sizes, self.cuts = [len(net.held_out) for net in nets], nets[0].settings.cuts
         batches = [next(iter(net.get_iterator(net.held_out))) for net in nets]
         pad = partial(pad_sequence, batch_first=True)
-        self.inputs = _together(pad, [inputs for inputs, _ in batches])
+        self.inputs = joined(pad, [inputs for inputs, _ in batches])
         self.targets = pad([target for _, (target, _) in batches])
 
     def judge(self, gradient):
         """Return the objective of every net's rows."""
         losses = gradient.judge(self.inputs, self.targets, self.cuts).double().cpu().numpy()
         return [row[:size] for row, size in zip(losses, self.sizes, strict=True)]
-
-
-def _together(join, inputs):
-    """Join the inputs of nets, which may be tuples of tensors."""
-    if isinstance(inputs[0], tuple):
-        return tuple(join(parts) for parts in zip(*inputs, strict=True))
-    return join(inputs)
 
 
 class Stack:
@@ -193,3 +161,14 @@ class Stack:
         values, gradient = (m[:, span].view(-1, *parameter.shape) for m in self.matrices)
         between = (1,) * (2 - parameter.dim())
         return values.view(len(values), *between, *parameter.shape), gradient
+
+    @staticmethod
+    def leave_slope(x, grad, out):
+        """Leave the gradients of weight matrices, given those of the layer's outputs.
+
+        Narrow products are several times as fast the other way round.
+        """
+        if x.shape[-1] <= NARROW:
+            out.copy_(torch.bmm(x.mT, grad).mT)
+        else:
+            torch.bmm(grad.mT, x, out=out)

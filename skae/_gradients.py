@@ -88,6 +88,11 @@ class Alone:
         """Return values, in a shape that goes with rows, and their gradient's place, if any."""
         return parameter.detach(), parameter.grad
 
+    @staticmethod
+    def leave_slope(x, grad, out):
+        """Leave the gradient of a weight matrix, given that of the layer's output."""
+        torch.mm(grad.mT, x, out=out)
+
 
 class Layer:
     """A linear layer's tensors, and its products.
@@ -102,6 +107,7 @@ class Layer:
     def __init__(self, layer, place):
         self.n_outputs = layer.out_features
         self.product, self.sum_with_product = place.product, place.sum_with_product
+        self.leave_slope = place.leave_slope
         self.weight, self.weight_grad = place.views(layer.weight)
         self.transposed = self.weight.mT
         self.bias = self.bias_grad = None
@@ -123,7 +129,7 @@ class Layer:
     def backward(self, x, grad, into=None, add=False):
         """Leave the parameters' gradients; write, or add, the input's ``into`` its place."""
         if self.weight_grad is not None:
-            self.product(grad.mT, x, out=self.weight_grad)
+            self.leave_slope(x, grad, self.weight_grad)
         if self.bias_grad is not None:
             torch.sum(grad, -2, out=self.bias_grad)
         if into is not None and add:

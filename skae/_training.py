@@ -52,6 +52,13 @@ class Settings:
     optimizer_state: dict | None = None
 
 
+def check_finite(epoch, loss, *weights):
+    """Raise `Diverged` where a loss or a weight is not finite any more."""
+    # one number that is not finite makes the sum so, in a tenth of the time
+    if not (np.isfinite(loss) and all(t.sum().isfinite() for t in weights)):
+        raise Diverged(f"in epoch {epoch}, with loss {loss} or weights not finite")
+
+
 @contextmanager
 def explained_memory(batch_size):
     """Turn every kind of running out of memory into a `MemoryError` with the remedy."""
@@ -82,6 +89,12 @@ class AverageWeights:
         decay = min(self.memory, (1 + self.n_steps) / (10 + self.n_steps))
         for average, tensor in zip(self.average, self.tensors, strict=True):
             average.lerp_(tensor, 1 - decay)
+
+    def move(self, tensors, average):
+        """Go on in other tensors, which have the values of the present ones, and averages."""
+        for new, old in zip(average, self.average, strict=True):
+            new.copy_(old)
+        self.tensors, self.average = tensors, average
 
     def state_dict(self):
         """Return the average and the number of steps in it."""
@@ -134,8 +147,6 @@ class AutoencoderNet(NeuralNet):
         )
         self.settings, self.rows, self.held_out = settings, rows, held_out
         self.generator = generator
-        # an epoch's losses, where nets take it together
-        self.trained_ahead = self.judged_ahead = None
 
     @property
     def _default_callbacks(self):
@@ -244,9 +255,6 @@ class AutoencoderNet(NeuralNet):
 
     def judge(self, iterator=None):
         """Return the objective of every held-out row, under the averaged weights."""
-        if self.judged_ahead is not None:
-            self.row_losses, self.judged_ahead = self.judged_ahead, None
-            return self.row_losses
         self.row_losses = []
         self._set_training(False)
         self._swap()
@@ -264,7 +272,7 @@ class AutoencoderNet(NeuralNet):
         if iterator is None:
             return
         if not training:
-            loss = float(np.average(self.judge(iterator), weights=self.held_out.rows.weight))
+            loss = self._mean(self.judge(iterator))
         elif self.lean:
             loss = self._lean_epoch(iterator)
             self.history.new_batch()  # one for all, for callbacks such as Checkpoint
@@ -272,16 +280,26 @@ class AutoencoderNet(NeuralNet):
         else:
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             loss = float(np.mean([batch["train_loss"] for batch in self.history[-1]["batches"]]))
-        key = f"{prefix}_loss"
-        before = reversed(self.history[:-1])
-        lowest = next((row[key] for row in before if row[f"{key}_best"]), np.inf)
-        self.history.record(f"{key}_best", len(self.history) == 1 or loss < lowest)
-        self.history.record(key, loss)
+        self._record(f"{prefix}_loss", loss)
+
+    def _mean(self, row_losses):
+        return float(np.average(row_losses, weights=self.held_out.rows.weight))
+
+    def _record(self, key, loss):
+        """Keep an epoch's loss in the history, and whether it is the lowest so far."""
+        *before, epoch = self.history.to_list()
+        lowest = next((row[key] for row in reversed(before) if row[f"{key}_best"]), np.inf)
+        epoch[f"{key}_best"] = not before or loss < lowest
+        epoch[key] = loss
+
+    def take_in(self, loss, row_losses):
+        """Record an epoch that was trained and judged elsewhere; no callback listens."""
+        self.row_losses = row_losses
+        self.on_epoch_begin(self)
+        self._record("train_loss", loss)
+        self._record("valid_loss", self._mean(row_losses))
 
     def _lean_epoch(self, iterator):
-        if self.trained_ahead is not None:
-            loss, self.trained_ahead = self.trained_ahead, None
-            return loss
         self._set_training(True)
         losses = []
         for inputs, (target, weight) in iterator:
@@ -337,16 +355,9 @@ class AutoencoderNet(NeuralNet):
     def epoch(self):
         """Train for one more epoch; return the training loss."""
         self.rise()
-        if self.trained_ahead is None:
-            self.fit_loop(self.rows, epochs=1)
-        else:  # skorch's loop without what it would do for callbacks, of which there are none
-            self.on_epoch_begin(self)
-            self.run_single_epoch(self.rows, True, "train", None)
-            self.run_single_epoch(self.held_out, False, "valid", None)
+        self.fit_loop(self.rows, epochs=1)
         loss = self.history[-1]["train_loss"]
-        # one number that is not finite makes the sum so, in a tenth of the time
-        if not (np.isfinite(loss) and all(t.sum().isfinite() for t in self._trained())):
-            raise Diverged(f"in epoch {len(self.history)}, with loss {loss} or weights not finite")
+        check_finite(len(self.history), loss, *self._trained())
         return loss
 
     def weights(self):

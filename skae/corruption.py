@@ -25,6 +25,31 @@ class Moments(NamedTuple):
     mean: np.ndarray
 
 
+def begin_together(noises, generator):
+    """Return what spoils several nets' batches, of shape (n_nets, n_samples, width); or None.
+
+    Noises that are drawn for all nets at once have a ``begin_together``, too.
+    """
+    if noises[0] is None:
+        return None
+    if hasattr(noises[0], "begin_together"):
+        return noises[0].begin_together(noises, generator)
+    each = [noise.begin(generator) for noise in noises]
+
+    def spoil(x):
+        spoilt = [corrupt(rows) for corrupt, rows in zip(each, x, strict=True)]
+        return joined(torch.stack, spoilt)
+
+    return spoil
+
+
+def joined(join, inputs):
+    """Join the inputs of nets, which may be tuples of tensors."""
+    if isinstance(inputs[0], tuple):
+        return tuple(join(parts) for parts in zip(*inputs, strict=True))
+    return join(inputs)
+
+
 @dataclass(frozen=True)
 class Jitter:
     """Gaussian noise that regularises: cheap, for its numbers are used several times an epoch.
@@ -43,22 +68,33 @@ class Jitter:
 
     def begin(self, generator):
         """Return what adds noise to the batches of an epoch."""
-        return self.begin_together([self], generator)
-
-    @classmethod
-    def begin_together(cls, noises, generator):
-        """Return what adds to each of several nets' batches, of shape (n_nets, ...), its noise."""
-        pool, levels = None, torch.tensor([[noise.level] for noise in noises], dtype=torch.float32)
+        pool = None
 
         def add(x):
             nonlocal pool
-            n_cells = x.numel() // len(noises)
-            if pool is None or pool.shape[1] < n_cells:
-                shape = len(noises), cls.DRAWS * n_cells
-                pool = torch.randn(shape, generator=generator, dtype=x.dtype)
-                pool = pool.mul_(levels).to(x.device)
-            start = int(torch.randint(pool.shape[1] - n_cells + 1, (), generator=generator))
-            return x + pool[:, start : start + n_cells].view(x.shape)
+            if pool is None or len(pool) < x.numel():
+                pool = torch.randn(self.DRAWS * x.numel(), generator=generator, dtype=x.dtype)
+                pool = pool.mul_(self.level).to(x.device)
+            start = int(torch.randint(len(pool) - x.numel() + 1, (), generator=generator))
+            return x + pool[start : start + x.numel()].view(x.shape)
+
+        return add
+
+    @classmethod
+    def begin_together(cls, noises, generator):
+        """Return the same for several nets' batches, each from its own place of the draw."""
+        levels = torch.tensor([noise.level for noise in noises], dtype=torch.float32)
+        levels, pool = levels[:, None, None], None
+
+        def add(x):
+            nonlocal pool, levels
+            n_nets, n_cells = len(x), x[0].numel()
+            if pool is None or len(pool) < n_cells:
+                pool = torch.randn(cls.DRAWS * n_cells, generator=generator, dtype=x.dtype)
+                pool, levels = pool.to(x.device), levels.to(x.device)
+            places = pool.unfold(0, n_cells, 1)
+            starts = torch.randint(len(places), (n_nets,), generator=generator)
+            return torch.addcmul(x, places[starts].view(x.shape), levels)
 
         return add
 
@@ -209,11 +245,19 @@ class Draws:
 
     def begin(self, generator):
         """Return what makes pairs (rows, draws) of the batches of a pass."""
-        corrupt = self.noise.begin(generator) if self.noise else None
+        return self._pairs(self.noise and self.noise.begin(generator), generator)
+
+    @classmethod
+    def begin_together(cls, kinds, generator):
+        """Return the same for several nets' batches."""
+        corrupt = begin_together([draws.noise for draws in kinds], generator)
+        return kinds[0]._pairs(corrupt, generator)
+
+    def _pairs(self, corrupt, generator):
         between = () if self.n_draws is None else (self.n_draws,)
 
         def pair(x):
-            shape = (len(x), *between, self.n_components)
+            shape = (*x.shape[:-1], *between, self.n_components)
             draws = torch.randn(shape, generator=generator, dtype=x.dtype).to(x.device)
             return corrupt(x) if corrupt else x, draws
 
