@@ -22,7 +22,18 @@ class Recurrence(nn.GRU):
 
     def forward(self, x, first=None):
         """Return all states, (n_samples, n_reads, n_units); the one before them is ``first``."""
+        if x.is_cuda:
+            return self.one_by_one(x, first)
         return super().forward(x, None if first is None else first[None])[0]
+
+    def one_by_one(self, x, first=None):
+        """Return the same, read by read: cuDNN wants the weights in a chunk of memory of its own."""
+        state = x.new_zeros(len(x), self.hidden_size) if first is None else first
+        states = []
+        for read in x.unbind(1):
+            state = torch.gru_cell(read, state, *self.all_weights[0])
+            states.append(state)
+        return torch.stack(states, 1)
 
 
 class SequenceEncoder(nn.Module):

@@ -1,3 +1,7 @@
+import os
+
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # but for test_cuda.py: see there
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine

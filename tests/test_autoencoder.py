@@ -393,10 +393,3 @@ def test_metrics_refuse_what_cannot_go_back(wine):
         explained_share(np.ones((2, 2)), np.ones((2, 3)))
     assert explained_share(np.ones((3, 2)), np.ones((3, 2))) == 1.0
     assert explained_share(np.ones((3, 2)), np.zeros((3, 2))) == 0.0
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda(digits):
-    estimator = AutoencoderTransformer(4, device="cuda", random_state=0).fit(digits[0])
-    cpu = AutoencoderTransformer(4, device="cpu", random_state=0).fit(digits[0])
-    assert abs(estimator.score(digits[1]) - cpu.score(digits[1])) < 0.03

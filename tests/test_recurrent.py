@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skae
 from skae import RecurrentAutoencoder
-from skae._sequences import MOST_READS, SequenceDecoder, SequenceEncoder, draw
+from skae._sequences import MOST_READS, Recurrence, SequenceDecoder, SequenceEncoder, draw
 from skae.metrics import reconstruction_score
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -183,6 +183,16 @@ def test_ordered_codes_are_cut(watch):
     two = ordered.truncate(2)
     np.testing.assert_allclose(two.transform(watch[1]), ordered.transform(watch[1])[:, :2])
     assert two.score(watch[1]) > reconstruction_score(PCA(2).fit(watch[0]), watch[1])
+
+
+@pytest.mark.parametrize("first", [None, torch.ones(7, 5)])
+def test_read_by_read_the_states_are_the_same(first):
+    """On CUDA they are taken so."""
+    layer, generator = Recurrence(3, 5), torch.Generator().manual_seed(0)
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, generator=generator)
+    x = torch.randn(7, 4, 3, generator=generator)
+    torch.testing.assert_close(layer.one_by_one(x, first), layer(x, first))
 
 
 def test_a_stream_may_bring_shorter_sequences(watch):
