@@ -177,7 +177,7 @@ class ActivationRate(nn.Module):
         """Return the share over the last batches: a single one would push it above the target."""
         if not self.training:
             return share
-        earlier = share if self.earlier is None else self.earlier
+        earlier = share if self.earlier is None else self.earlier.to(share.device)
         self.earlier = torch.lerp(earlier, share, NEWEST)
         return self.earlier
 

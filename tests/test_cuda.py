@@ -12,9 +12,10 @@ import pandas as pd
 import pytest
 import torch
 from family import GIVING_BACK, TRAINED, decoded, fitted, labelled_digits, name_of
+from test_checkpoint import assert_same, killed_after
 
 import skae
-from skae import AutoencoderTransformer, VAETransformer
+from skae import AutoencoderTransformer, SparseAutoencoder, VAETransformer, _checkpoint
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
@@ -99,3 +100,14 @@ def test_what_a_fit_may_be_asked_for(tmp_path):
     weighted.fit(X, sample_weight=np.linspace(0.5, 2, len(X)))
     assert np.isfinite(weighted.score_samples(X)).all()
     assert weighted.sample(10, random_state=0).shape == (10, X.shape[1])
+
+
+def test_a_killed_fit_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(_checkpoint, "SECONDS", 0.0)
+    X, _ = labelled_digits(ONE_NET)
+    params = {"penalty": "kl", "max_iter": 5, "random_state": 0, "device": "cuda"}
+    whole = SparseAutoencoder(3, **params).fit(X)
+    model = SparseAutoencoder(3, **params, checkpoint=tmp_path / "fit.state")
+    assert killed_after(2, monkeypatch, model, X)
+    assert (tmp_path / "fit.state").exists()
+    assert_same(model.fit(X), whole)
