@@ -79,14 +79,14 @@ class VariationalGradient:
         loss = loss + 0.5 * torch.sum(nats * divergence, (-2, -1))
         into_code = self.decoder.backward(delta)[..., : code.shape[-1]].addcmul_(code, divergence)
         into_log_variance = (into_code * spread).sub_(divergence).mul_(0.5)
-        into_log_variance *= (raw >= self.limits[0]) & (raw <= self.limits[1])
+        into_log_variance *= raw == log_variance  # within the limits
         self.encoder.backward(torch.cat([into_code, into_log_variance], -1), to_input=False)
         return loss
 
     @torch.no_grad()
     def judge(self, inputs, target, cuts=None):
         """Return the objective of every row of several nets, over several draws; none is cut."""
-        x, draws = inputs[0], inputs[1].transpose(-2, -3)  # nets, draws, rows, units
+        x, draws = inputs[0], inputs[1].transpose(-2, -3).contiguous()  # nets, draws, rows, units
         mean, log_variance = self.encoder.forward(self.filled(x)).unsqueeze(-3).chunk(2, dim=-1)
         log_variance = log_variance.clamp(*self.limits)
         code = mean + (0.5 * log_variance).exp_() * draws
