@@ -565,6 +565,7 @@ class BaseEncoder(
 
     def _settle(self, module, start, rows):
         """Make a trained module the fitted one."""
+        module.zero_grad()  # or it would keep its gradients for good
         module = module.to(self.device_).double().eval().requires_grad_(False)
         self._show_linear(module, start)
         spread = np.ones(self.n_components_)

@@ -7,8 +7,8 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from skae._adam import StackedAdam
+from skae._together import begin_together, joined
 from skae._training import AverageWeights, check_finite
-from skae.corruption import begin_together, joined
 
 # of all nets; more does not stay in the cache: one by one is as fast
 MOST_BYTES = 2**23  # of rows
@@ -44,7 +44,7 @@ class Folds:
     """
 
     def __init__(self, nets):
-        self.nets, self.generator = nets, nets[0].generator
+        self.nets, self.generator, self.kind = nets, nets[0].generator, type(nets[0].gradient)
         self.held_out = HeldOut(nets)
         self.rows = torch.cat([net.rows.take(slice(None)) for net in nets])
         weights = [net.rows.weight for net in nets]
@@ -55,6 +55,8 @@ class Folds:
     def take_over(self):
         """Lay side by side what the nets are training at present."""
         self.adam = StackedAdam([net.optimizer_ for net in self.nets])
+        for net in self.nets:
+            net.gradient = self.kind(net.module_, net.criterion_)  # of where the weights are now
         self.gradient = self.judged = self._gradient(self.adam.parameters)
         self.average = None
         if self.nets[0].average is not None:
@@ -66,8 +68,8 @@ class Folds:
 
     def _gradient(self, values):
         """Return the gradient of all nets whose parameters are in the rows of a matrix."""
-        kind, objectives = type(self.nets[0].gradient), [net.criterion_ for net in self.nets]
-        return kind(self.nets[0].module_, *objectives, place=Stack(values, self.adam.gradient))
+        objectives = [net.criterion_ for net in self.nets]
+        return self.kind(self.nets[0].module_, *objectives, place=Stack(values, self.adam.gradient))
 
     def _lay_out(self, sizes, n_batches):
         """Find the places of each net's rows: in every batch as many for all, some of them void."""

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from skae._together import begin_together
+
 
 class Moments(NamedTuple):
     r"""What noise does to standardised rows of correlation S.
@@ -23,31 +25,6 @@ class Moments(NamedTuple):
     kept: float
     own: np.ndarray
     mean: np.ndarray
-
-
-def begin_together(noises, generator):
-    """Return what spoils several nets' batches, of shape (n_nets, n_samples, width); or None.
-
-    Noises that are drawn for all nets at once have a ``begin_together``, too.
-    """
-    if noises[0] is None:
-        return None
-    if hasattr(noises[0], "begin_together"):
-        return noises[0].begin_together(noises, generator)
-    each = [noise.begin(generator) for noise in noises]
-
-    def spoil(x):
-        spoilt = [corrupt(rows) for corrupt, rows in zip(each, x, strict=True)]
-        return joined(torch.stack, spoilt)
-
-    return spoil
-
-
-def joined(join, inputs):
-    """Join the inputs of nets, which may be tuples of tensors."""
-    if isinstance(inputs[0], tuple):
-        return tuple(join(parts) for parts in zip(*inputs, strict=True))
-    return join(inputs)
 
 
 @dataclass(frozen=True)

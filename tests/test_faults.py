@@ -60,8 +60,10 @@ def test_a_search_goes_on_beyond_a_candidate_that_diverges():
 
 @every
 def test_running_out_of_memory_names_the_batch_size(kind, monkeypatch):
+    from skae._folds import Folds
     from skae._training import AutoencoderNet
 
-    monkeypatch.setattr(AutoencoderNet, "epoch", lambda self: np.empty(2**50))
+    for trained in (AutoencoderNet, Folds):
+        monkeypatch.setattr(trained, "epoch", lambda self: np.empty(2**50))
     with pytest.raises(MemoryError, match="batch_size=32: choose a smaller batch_size"):
         fit(small(kind, batch_size=32))

@@ -187,9 +187,9 @@ def test_noise_knows_a_nets_own_rows_only(monkeypatch):
 def test_training_goes_on_where_it_was(monkeypatch, estimator, X, settings):
     """Between epochs each net holds its whole state: new folds of the same nets go on."""
     estimator = estimator(2, random_state=0, **settings)
-    weights = []
+    weights, weight = [], np.linspace(0.5, 2.0, len(X))
     for renew in (False, True):
-        nets = nets_of(monkeypatch, estimator, X)
+        nets = nets_of(monkeypatch, estimator, X, weights=weight)
         folds = Folds(nets)
         for epoch in range(3):
             folds = Folds(nets) if renew else folds
@@ -200,11 +200,61 @@ def test_training_goes_on_where_it_was(monkeypatch, estimator, X, settings):
             )
             for net in nets:
                 assert len(net.history) == epoch + 1
-                together = net.row_losses
+                together, its = net.row_losses, net.held_out.rows.weight
+                mean = np.average(together, weights=its)
+                assert net.history[-1]["valid_loss"] == pytest.approx(mean)
+                assert net.average.n_steps == (epoch + 1) * net.steps_an_epoch
                 np.testing.assert_allclose(net.judge(), together, rtol=1e-4)
         weights.append([net.optimizer_.parameters for net in nets])
     for one, other in zip(*weights, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("spoilt", ["weight", "module"])
+@pytest.mark.parametrize("kind", [AutoencoderTransformer, VAETransformer])
+def test_what_diverges_starts_again_at_a_tenth_of_the_rate(monkeypatch, kind, spoilt):
+    """Then the folds are those of a fit at that rate from the first epoch on."""
+    X, rate, generators = curved(163, 6), 0.01, []
+
+    def fit(rate, before):
+        epochs, epoch = [], Folds.epoch
+
+        def disturbed(folds):
+            epochs.append(folds)
+            before(len(epochs), folds)
+            return epoch(folds)
+
+        with monkeypatch.context() as context:
+            context.setattr(Folds, "epoch", disturbed)
+            estimator = kind(2, learning_rate_init=rate, max_iter=12, random_state=0).fit(X)
+        return estimator, [t.clone() for net in epochs[0].nets for t in tensors(net)]
+
+    def spoil(number, folds):
+        net = folds.nets[2]
+        if number == 5 and spoilt == "weight":
+            net.optimizer_.parameters[3] = torch.nan
+        elif number == 5:
+            next(net.module_.parameters()).data.fill_(torch.inf)
+        elif number == 6:
+            generators.append(folds.generator.get_state())
+
+    def go_on(number, folds):
+        if number == 1:
+            folds.generator.set_state(generators[0])
+
+    again, found = fit(rate, spoil)
+    slow, expected = fit(rate / 10, go_on)
+    assert again.validation_scores_ == slow.validation_scores_
+    assert len(again.validation_scores_) == 12
+    assert all(map(torch.equal, found, expected))
+
+
+def test_a_net_of_folds_can_be_trained_alone(monkeypatch):
+    nets = nets_of(monkeypatch, AutoencoderTransformer(2, random_state=0), curved(163, 6))
+    first = Folds(nets).epoch()
+    for _ in range(20):
+        nets[0].epoch()
+    assert nets[0].history[-1]["train_loss"] < 0.9 * first
 
 
 def test_what_is_large_or_frozen_is_trained_one_by_one(monkeypatch):

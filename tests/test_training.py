@@ -20,7 +20,7 @@ from skae._architecture import new_autoencoder
 from skae._batches import StandardisedRows, TensorBatches
 from skae._gradients import DERIVATIVES, ReconstructionGradient
 from skae._rows import Rows
-from skae._training import AutoencoderNet, Settings
+from skae._training import AutoencoderNet, Diverged, Settings, check_finite
 from skae.losses import Objective, SquaredError
 from skae.nn import ACTIVATIONS
 
@@ -477,6 +477,23 @@ def test_one_divergence_is_survived(digits):
 def test_folds_that_diverge_start_again(cancer):
     estimator = spoilt_once(cancer[0], max_iter=30)
     assert estimator.n_iter_ == len(estimator.validation_scores_) == len(estimator.loss_curve_)
+
+
+@pytest.mark.parametrize("number", [torch.nan, torch.inf, -torch.inf])
+def test_a_weight_that_is_not_finite_is_found(number):
+    weights = torch.randn(1000, generator=torch.Generator().manual_seed(0)) * 1e6
+    check_finite(3, 0.5, weights)
+    with pytest.raises(Diverged, match="epoch 3"):
+        check_finite(3, number, weights)
+    weights[17] = number
+    with pytest.raises(Diverged, match="epoch 3"):
+        check_finite(3, 0.5, weights)
+
+
+def test_a_fitted_model_has_no_gradients(digits):
+    for rows in (digits[0], digits[0][:100]):
+        model = short().fit(rows)
+        assert all(p.grad is None for p in model.module_.parameters())
 
 
 def test_two_divergences_leave_pca(digits):
