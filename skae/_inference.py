@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 CHUNK_CELLS = 2**18
-SURVEYED = 2**10  # rows at once
+SURVEYED = 2**10  # rows at once: hidden layers may be far wider than they
 MARGIN = 1.0  # how far beyond the training range a trained module is trusted, in its widths
 
 
@@ -68,15 +68,13 @@ def survey(module, rows, start, device):
     inputs, codes, total = Range(), Range(), 0.0
     mean, scale = start.units
     with torch.inference_mode():
-        for chunk, weight in rows.chunks():
-            for first in range(0, len(chunk), SURVEYED):
-                part = slice(first, first + SURVEYED)
-                x = torch.from_numpy((chunk[part] - mean) / scale).to(device)
-                z = module.encode(x)
-                inputs.add(module.inputs(x))
-                codes.add(module.told(z, x))
-                w = torch.from_numpy(weight[part]).to(device)
-                total = total + torch.stack([w @ z, w @ z**2])
+        for chunk, weight in rows.chunks(SURVEYED):
+            x = torch.from_numpy((chunk - mean) / scale).to(device)
+            z = module.encode(x)
+            inputs.add(module.inputs(x))
+            codes.add(module.told(z, x))
+            w = torch.from_numpy(weight).to(device)
+            total = total + torch.stack([w @ z, w @ z**2])
     mean, square = (total / len(rows)).cpu().numpy()
     variance = (square - mean**2) * len(rows) / max(len(rows) - 1, 1)
     return inputs, codes, np.sqrt(np.where(variance > 1e-12, variance, 1.0))

@@ -76,21 +76,22 @@ class Rows:
         rows = self.raw(index)
         return rows if self.blocks is None else self.blocks.widen(rows)
 
-    def spans(self):
-        """Yield slices of consecutive rows that take about ``CHUNK_BYTES`` each in float64."""
+    def spans(self, most=None):
+        """Yield slices of consecutive rows: about ``CHUNK_BYTES`` in float64, ``most`` at most."""
         step = max(1, CHUNK_BYTES // (8 * max(1, self.width)))
+        step = step if most is None else min(step, most)
         for start in range(0, len(self), step):
             yield slice(start, min(start + step, len(self)))
 
-    def chunks(self):
-        """Yield float64 rows and their weights, chunk by chunk."""
-        return self._chunks(self.take)
+    def chunks(self, most=None):
+        """Yield float64 rows and their weights, chunk by chunk, in the `spans`."""
+        return self._chunks(self.take, most)
 
     def raw_chunks(self):
         """Yield float64 rows of ``X`` itself and their weights, chunk by chunk."""
         return self._chunks(self.raw)
 
-    def _chunks(self, take):
-        for span in self.spans():
+    def _chunks(self, take, most=None):
+        for span in self.spans(most):
             weight = np.ones(span.stop - span.start) if self.weight is None else self.weight[span]
             yield take(span).astype(np.float64, copy=False), weight

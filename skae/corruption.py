@@ -49,11 +49,12 @@ class Jitter:
 
         def add(x):
             nonlocal pool
-            if pool is None or len(pool) < x.numel():
-                pool = torch.randn(self.DRAWS * x.numel(), generator=generator, dtype=x.dtype)
+            n_cells = x.numel()
+            if pool is None or len(pool) < n_cells:
+                pool = torch.randn(self.DRAWS * n_cells, generator=generator, dtype=x.dtype)
                 pool = pool.mul_(self.level).to(x.device)
-            start = int(torch.randint(len(pool) - x.numel() + 1, (), generator=generator))
-            return x + pool[start : start + x.numel()].view(x.shape)
+            start = int(torch.randint(len(pool) - n_cells + 1, (), generator=generator))
+            return x + pool[start : start + n_cells].view(x.shape)
 
         return add
 

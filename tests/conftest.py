@@ -1,6 +1,7 @@
 import os
 
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")  # but for test_cuda.py: see there
+if "SKAE_TEST_CUDA" not in os.environ:  # which is for test_cuda.py alone
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import numpy as np
 import pytest

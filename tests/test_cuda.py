@@ -2,7 +2,7 @@
 
 The other tests run on the CPU, also where there is a device; these run with
 
-    CUDA_VISIBLE_DEVICES=0 python -m pytest tests/test_cuda.py
+    SKAE_TEST_CUDA=1 python -m pytest tests/test_cuda.py
 """
 
 import pickle
@@ -18,7 +18,9 @@ import skae
 from skae import AutoencoderTransformer, SparseAutoencoder, VAETransformer, _checkpoint
 
 pytestmark = [
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+    pytest.mark.skipif(
+        not torch.cuda.is_available(), reason="needs a CUDA device and SKAE_TEST_CUDA=1"
+    ),
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
 ]
 FOLDS, ONE_NET = 150, 600

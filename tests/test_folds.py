@@ -99,9 +99,8 @@ def test_a_common_step_is_a_step_of_each(monkeypatch, estimator, X, settings, we
                 for together, single in zip(tensors(folds.nets[row]), tensors(net), strict=True):
                     together, single = together[felt[row]], single[felt[row]]
                     torch.testing.assert_close(together, single, rtol=1e-3, atol=1e-6)
-        for row, net in enumerate(
-            alone
-        ):  # what a step is blind to may differ: none goes on from it
+        # what a step is blind to may differ: none goes on from it
+        for row, net in enumerate(alone):
             for together, single in zip(tensors(folds.nets[row]), tensors(net), strict=True):
                 single.copy_(together)
 

@@ -124,3 +124,23 @@ def test_a_million_rows_of_a_mapped_file(tmp_path):
     assert fit < 1.5 * rows
     assert transform < codes + 200
     print(f"fit {fit:.0f} of {rows:.0f} MiB, transform {transform:.0f} beside {codes:.0f} MiB")
+
+
+NARROW = """
+from skae import AutoencoderTransformer
+import skae._fitting  # torch and skorch are loaded before the measurement
+X = np.tanh(np.random.default_rng(0).normal(size=(100_000, 32))).astype(np.float32)
+model = AutoencoderTransformer(8, hidden_layer_sizes=(256, 256), max_iter=1, random_state=0)
+model.fit(X[:2000])
+with Peak() as fit:
+    model.fit(X)
+print(json.dumps([fit.mib, X.nbytes / 2**20]))
+"""
+
+
+@linux
+def test_layers_far_wider_than_the_rows_take_little():
+    """No step of a fit, nor the survey after it, takes many rows through the network at once."""
+    fit, rows = told_by(NARROW)
+    assert fit < 6 * rows
+    print(f"fit {fit:.0f} of {rows:.0f} MiB")
