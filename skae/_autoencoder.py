@@ -112,8 +112,9 @@ class AutoencoderTransformer(BaseAutoencoder):
         Step size of Adam: reached after 20 steps, then constant while
         held-out rows watch a running average of the weights. Without
         held-out rows it falls to zero over the second half.
-    alpha : float, default=0.1
-        Decoupled weight decay of f's and g's weight matrices.
+    alpha : "auto" or float, default="auto"
+        Decoupled weight decay of f's and g's weight matrices. "auto" is
+        n_components / 40, from 0.1 to 0.8.
     optimizer : "adam" or callable, default="adam"
         "adam" or a class such as ``torch.optim.SGD``, which gets ``alpha`` as
         its ``weight_decay``.
@@ -323,7 +324,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         column_weights=None,
         batch_size="auto",
         learning_rate_init=0.01,
-        alpha=0.1,
+        alpha="auto",
         optimizer="adam",
         max_iter="auto",
         early_stopping=True,

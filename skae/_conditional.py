@@ -167,7 +167,7 @@ class ConditionalVAE(VAETransformer):
         linear_path="pca",
         batch_size="auto",
         learning_rate_init=0.01,
-        alpha=0.1,
+        alpha="auto",
         optimizer="adam",
         max_iter="auto",
         early_stopping=True,

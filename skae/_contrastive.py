@@ -143,7 +143,7 @@ class ContrastiveEncoder(BaseEncoder):
         min_frequency="auto",
         batch_size="auto",
         learning_rate_init=0.01,
-        alpha=0.1,
+        alpha="auto",
         optimizer="adam",
         max_iter="auto",
         early_stopping=True,

@@ -130,7 +130,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         ordered=False,
         batch_size="auto",
         learning_rate_init=0.01,
-        alpha=0.1,
+        alpha="auto",
         optimizer="adam",
         max_iter="auto",
         early_stopping=True,

@@ -133,7 +133,7 @@ class DenoisingAutoencoder(BaseAutoencoder):
         column_weights=None,
         batch_size="auto",
         learning_rate_init=0.01,
-        alpha=0.1,
+        alpha="auto",
         optimizer="adam",
         max_iter="auto",
         early_stopping=True,

@@ -89,7 +89,7 @@ AUTOENCODER = TABLE_ENCODER | {
     "column_weights": ["array-like", dict, None],
     "batch_size": [StrOptions({"auto"}), integer(1)],
     "learning_rate_init": [real(0, closed="neither")],
-    "alpha": [real(0)],
+    "alpha": [StrOptions({"auto"}), real(0)],
     "optimizer": [StrOptions({"adam"}), callable],
     "max_iter": [StrOptions({"auto"}), integer(1)],
     "early_stopping": ["boolean"],
