@@ -388,6 +388,16 @@ def test_callbacks_are_cloned(digits):
     assert not hasattr(callback, "touched")
 
 
+@pytest.mark.parametrize(("n_components", "alpha"), [(3, 0.1), (12, 0.3), (40, 0.8)])
+def test_decay_grows_with_the_components(digits, n_components, alpha):
+    auto, same, none = (
+        short(**decay).set_params(n_components=n_components).fit(digits[0])
+        for decay in ({}, {"alpha": alpha}, {"alpha": 0})
+    )
+    np.testing.assert_array_equal(auto.loss_curve_, same.loss_curve_)
+    assert auto.loss_curve_ != none.loss_curve_
+
+
 def test_own_optimizer(digits):
     settings = {"optimizer": torch.optim.SGD, "skorch_params": {"optimizer__momentum": 0.9}}
     estimator = short(**settings).fit(digits[0])
