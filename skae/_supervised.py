@@ -344,9 +344,11 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
     Fifty labels, a thousand rows:
 
     >>> from sklearn.datasets import load_digits
+    >>> from sklearn.preprocessing import StandardScaler
     >>> from sklearn.svm import SVC
     >>> from skae import AutoencoderClassifier, DenoisingAutoencoder
     >>> X, y = load_digits(return_X_y=True)
+    >>> X = StandardScaler().fit(X[:1000]).transform(X)
     >>> known = y[:1000].copy()
     >>> known[50:] = -1
     >>> autoencoder = DenoisingAutoencoder(noise_level=1.0)
