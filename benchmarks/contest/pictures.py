@@ -29,8 +29,11 @@ def dots(scores, order, path):
     axes.axvline(1, color="black", lw=0.8)
     axes.set(xscale="log", yticks=range(len(order)), yticklabels=order,
              xlabel="held-out error over skae's at equal k (right of the line: skae is better)")  # fmt: skip
+    ticks = [1, 2, 5, 10, 20, LIMIT]
+    axes.set_xticks(ticks, labels=[str(tick) for tick in ticks])
+    axes.minorticks_off()
     axes.invert_yaxis()
-    axes.grid(axis="y", alpha=0.3)
+    axes.grid(alpha=0.3)
     axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.savefig(path, dpi=80)
 
