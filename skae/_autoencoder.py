@@ -45,7 +45,7 @@ class AutoencoderTransformer(BaseAutoencoder):
         shortest that explains the share of the held-out rows is kept (all
         components where none does) and trained a little further. Without
         ``ordered`` it compares the longer half of the prefixes. This takes
-        one to two and a half times as long as a fit with that size given;
+        one to three times as long as a fit with that size given;
         up to 500 rows, where that fit is short, up to seven times. Where PCA is kept, and where nothing can be compared
         (``early_stopping=False``, ``linear_path=None``, ``partial_fit``,
         fewer than 30 rows, own modules), the size is PCA's.

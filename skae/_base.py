@@ -418,7 +418,7 @@ class BaseEncoder(
             return int(2 ** np.clip(np.round(np.log2(n_rows / 20)), 5, 8))
         return self.batch_size
 
-    def _decay(self):
+    def _weight_decay(self):
         if self.alpha == "auto":
             return float(np.clip(self.n_components_ / 40, 0.1, 0.8))
         return self.alpha
@@ -447,7 +447,7 @@ class BaseEncoder(
         settings = {
             "batch_size": self.batch_size_,
             "learning_rate": float(self.learning_rate_init),
-            "alpha": self._decay(),
+            "alpha": self._weight_decay(),
             "optimizer": self.optimizer,
             "max_iter": max_iter,
             "callbacks": tuple(self.callbacks or ()),

@@ -103,6 +103,13 @@ def test_parameters(name):
     assert {p.kind for p in others} == {inspect.Parameter.KEYWORD_ONLY}
 
 
+def test_one_default_of_the_decay():
+    signatures = [inspect.signature(getattr(skae, name)) for name in (*ESTIMATORS, *SUPERVISED)]
+    defaults = [s.parameters["alpha"].default for s in signatures if "alpha" in s.parameters]
+    assert len(defaults) == len(signatures) - 1  # BiGANTransformer has none
+    assert set(defaults) == {"auto"}
+
+
 @pytest.mark.parametrize("name", SUPERVISED)
 def test_parameters_of_the_supervised(name):
     assert list(inspect.signature(getattr(skae, name)).parameters) == SUPERVISED[name]
