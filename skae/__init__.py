@@ -1,19 +1,19 @@
 """skae: autoencoders that take PCA's place in scikit-learn."""
 
-from skae._adversarial import AdversarialAutoencoder
-from skae._autoencoder import AutoencoderTransformer
-from skae._bigan import BiGANTransformer
-from skae._conditional import ConditionalVAE
-from skae._contractive import ContractiveAutoencoder
-from skae._contrastive import ContrastiveEncoder
-from skae._convolutional import ConvolutionalAutoencoder
-from skae._denoising import DenoisingAutoencoder
-from skae._files import LoadError, load, save
-from skae._recurrent import RecurrentAutoencoder
-from skae._sparse import SparseAutoencoder
-from skae._supervised import AutoencoderClassifier, AutoencoderRegressor
-from skae._table import TableEncoder
-from skae._variational import VAETransformer
+from skae._data.table_encoder import TableEncoder
+from skae._estimators.adversarial import AdversarialAutoencoder
+from skae._estimators.autoencoder import AutoencoderTransformer
+from skae._estimators.bigan import BiGANTransformer
+from skae._estimators.conditional import ConditionalVAE
+from skae._estimators.contractive import ContractiveAutoencoder
+from skae._estimators.contrastive import ContrastiveEncoder
+from skae._estimators.convolutional import ConvolutionalAutoencoder
+from skae._estimators.denoising import DenoisingAutoencoder
+from skae._estimators.recurrent import RecurrentAutoencoder
+from skae._estimators.sparse import SparseAutoencoder
+from skae._estimators.supervised import AutoencoderClassifier, AutoencoderRegressor
+from skae._estimators.variational import VAETransformer
+from skae._io.files import LoadError, load, save
 
 __all__ = [
     "AdversarialAutoencoder",

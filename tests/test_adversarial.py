@@ -16,7 +16,7 @@ from skorch.callbacks import Callback, LRScheduler
 import skae
 from benchmarks.quality.adversarial import discrepancy, squared_mmd
 from skae import AdversarialAutoencoder, AutoencoderTransformer
-from skae._adversarial_training import AdversarialNet
+from skae._training.adversarial import AdversarialNet
 from skae.losses import Deception
 from skae.nn import AdversarialOutputs
 

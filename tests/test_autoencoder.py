@@ -9,7 +9,7 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from skae import AutoencoderTransformer
-from skae._decoding import _arc, _line
+from skae._estimators.decoding import _arc, _line
 from skae.metrics import explained_share, reconstruction_score
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -33,7 +33,7 @@ def test_batches_equal_the_whole(fitted, digits):
 
 def test_chunks_equal_the_whole(fitted, digits, monkeypatch):
     whole = fitted.reconstruct(digits[1])
-    monkeypatch.setattr("skae._inference.CHUNK_CELLS", 500)
+    monkeypatch.setattr("skae._model.inference.CHUNK_CELLS", 500)
     np.testing.assert_allclose(fitted.reconstruct(digits[1]), whole, rtol=1e-11, atol=1e-12)
 
 

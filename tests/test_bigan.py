@@ -12,10 +12,10 @@ from sklearn.svm import SVC
 
 import skae
 from skae import BiGANTransformer
-from skae._batches import StandardisedRows
-from skae._bigan_training import AdversarialLoss, BiganNet
-from skae._rows import Rows
-from skae._training import Settings
+from skae._data.batches import StandardisedRows
+from skae._data.rows import Rows
+from skae._training.bigan import AdversarialLoss, BiganNet
+from skae._training.net import Settings
 from skae.losses import SquaredError
 from skae.metrics import mode_coverage
 

@@ -26,10 +26,10 @@ from skae import (
     DenoisingAutoencoder,
     SparseAutoencoder,
     VAETransformer,
-    _checkpoint,
 )
-from skae._adam import FlatAdam
-from skae._training import AutoencoderNet
+from skae._training import checkpoint as _checkpoint
+from skae._training.adam import FlatAdam
+from skae._training.net import AutoencoderNet
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -279,7 +279,7 @@ def test_estimators_with_a_path_are_saved(tmp_path):
     assert skae.load(tmp_path / "model").checkpoint == str(path)
     assert pickle.loads(pickle.dumps(ae)).checkpoint == str(path)
     assert sio.get_untrusted_types(data=sio.dumps(ae)) == [
-        "skae._autoencoder.AutoencoderTransformer"
+        "skae._estimators.autoencoder.AutoencoderTransformer"
     ]
 
 
@@ -461,7 +461,7 @@ import os, pickle, random, signal, sys, threading
 import numpy as np
 from sklearn.datasets import load_digits
 from skae import AutoencoderTransformer, _checkpoint
-import skae._fitting  # imports of other packages may swallow an interrupt
+import skae._training.fit  # imports of other packages may swallow an interrupt
 
 _checkpoint.SECONDS = 0.0
 X, moments = load_digits().data[:700], random.Random(0)
@@ -513,7 +513,7 @@ def fit_and_tell(path, sender):
 def test_twenty_kills_at_random_moments(tmp_path):
     """SIGKILL, wherever the fit is: in a step, between two, while it writes or cleans up."""
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["skae._fitting", __name__])
+    processes.set_forkserver_preload(["skae._training.fit", __name__])
     path, moments = tmp_path / "fit.state", random.Random(0)
     n_killed, n_going_on, result = 0, 0, None
     while result is None:

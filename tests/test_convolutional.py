@@ -11,8 +11,8 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 
 from skae import AutoencoderTransformer, ConvolutionalAutoencoder
-from skae._images import Images, draw, image_decoder, image_encoder
 from skae.metrics import reconstruction_score
+from skae.nn.images import Images, draw, image_decoder, image_encoder
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

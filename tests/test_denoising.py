@@ -13,9 +13,9 @@ from sklearn.svm import SVC
 
 from benchmarks.quality.denoising import spoil  # by numpy alone, independent of skae's noise
 from skae import AutoencoderTransformer, DenoisingAutoencoder
-from skae._batches import StandardisedRows, TensorBatches
-from skae._rows import Rows
-from skae._start import linear_start
+from skae._data.batches import StandardisedRows, TensorBatches
+from skae._data.rows import Rows
+from skae._linear.pca import linear_start
 from skae.corruption import NOISES, GaussianNoise, SwapNoise
 
 NAMES = sorted(NOISES)

@@ -60,8 +60,8 @@ def test_a_search_goes_on_beyond_a_candidate_that_diverges():
 
 @every
 def test_running_out_of_memory_names_the_batch_size(kind, monkeypatch):
-    from skae._folds import Folds
-    from skae._training import AutoencoderNet
+    from skae._training.folds import Folds
+    from skae._training.net import AutoencoderNet
 
     for trained in (AutoencoderNet, Folds):
         monkeypatch.setattr(trained, "epoch", lambda self: np.empty(2**50))

@@ -21,7 +21,7 @@ from skorch.callbacks import EpochTimer
 from torch import nn, optim
 
 import skae
-from skae import _codec
+from skae._io import json as _codec
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -426,8 +426,8 @@ def test_files_of_every_format_load(path):
 
 def test_a_newer_format_says_which_release_reads_it(rows, tmp_path, monkeypatch):
     with monkeypatch.context() as later:
-        later.setattr("skae._files.FORMAT", 3)
-        later.setattr("skae._files.version", lambda name: "1.7.0")
+        later.setattr("skae._io.files.FORMAT", 3)
+        later.setattr("skae._io.files.version", lambda name: "1.7.0")
         skae.save(plain().fit(rows), tmp_path / "model.skae")
     message = r"model\.skae has format 3, which skae 1\.7\.0 reads; .* formats up to 1: install"
     with pytest.raises(skae.LoadError, match=message):
@@ -453,7 +453,7 @@ def test_skops_needs_to_trust_the_class_alone(kind, piped, rows, tmp_path):
 
 
 def test_importing_skae_imports_no_torch_for_files():
-    script = "import sys, skae; print({'torch', 'safetensors', 'skae._codec'} & set(sys.modules))"
+    script = "import sys, skae; print({'torch', 'safetensors', 'skae._io.json'} & set(sys.modules))"
     command = [sys.executable, "-W", "ignore", "-c", script]
     out = subprocess.run(command, capture_output=True, text=True, check=True)
     assert out.stdout == "set()\n"

@@ -15,9 +15,9 @@ from skae import (
     SparseAutoencoder,
     VAETransformer,
 )
-from skae._fitting import Fitting
-from skae._floor import HeldOutCurves, split
-from skae._rows import Rows
+from skae._data.rows import Rows
+from skae._training.fit import Fitting
+from skae._training.held_out import HeldOutCurves, split
 from skae.metrics import reconstruction_score
 
 

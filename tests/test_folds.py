@@ -7,9 +7,9 @@ import torch
 from skorch.callbacks import EarlyStopping
 
 from skae import AutoencoderTransformer, ConditionalVAE, DenoisingAutoencoder, VAETransformer
-from skae import _fitting as fitting
-from skae import _folds as folds_module
-from skae._folds import Folds
+from skae._training import fit as fitting
+from skae._training import folds as folds_module
+from skae._training.folds import Folds
 from skae.corruption import Jitter
 
 

@@ -22,7 +22,7 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from torch import nn
 
 import skae
-from skae import _container
+from skae._io import safetensors as _container
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
@@ -580,7 +580,7 @@ def test_skops_refuses_functions(wine, tmp_path):
     path = tmp_path / "model.skops"
     skops_io.dump(step, path)
     with pytest.raises(UntrustedTypesFoundException, match="system"):
-        skops_io.load(path, trusted=["skae._autoencoder.AutoencoderTransformer"])
+        skops_io.load(path, trusted=["skae._estimators.autoencoder.AutoencoderTransformer"])
 
 
 def test_skops_states_that_do_not_fit_are_refused(wine, tmp_path):

@@ -21,15 +21,15 @@ from skae import (
     SparseAutoencoder,
     VAETransformer,
 )
-from skae._architecture import new_autoencoder
-from skae._gradients import ReconstructionGradient
-from skae._ordered import JUDGED, Cuts, ErrorOfNumbers, PrefixShares
-from skae._probabilistic import probabilistic_pca
-from skae._rows import Rows
+from skae._data.rows import Rows
+from skae._linear.probabilistic import probabilistic_pca
+from skae._training.gradients import ReconstructionGradient
+from skae._training.ordered import JUDGED, Cuts, ErrorOfNumbers, PrefixShares
 from skae.inspection import ComponentCurveDisplay
 from skae.losses import Objective, SquaredError
 from skae.metrics import reconstruction_score
 from skae.nn import SlopedAutoencoder
+from skae.nn.build import new_autoencoder
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 SIZES = (1, 2, 4, 8)

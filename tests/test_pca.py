@@ -6,8 +6,8 @@ from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 
 from skae import AutoencoderTransformer
-from skae._rows import Rows
-from skae._start import linear_start
+from skae._data.rows import Rows
+from skae._linear.pca import linear_start
 
 
 def same_up_to_sign(a, b, rtol=1e-5):
@@ -61,12 +61,12 @@ def test_number_of_components_is_pcas(cancer, asked):
 
 
 def test_covariance_start_equals_svd_start(monkeypatch, digits):
-    import skae._start
+    import skae._linear.pca
 
     rows = Rows(digits[0] * np.linspace(0.1, 5, 64) + 100)
     exact = linear_start(rows, 8, None)
-    monkeypatch.setattr(skae._start, "SMALL_SVD", 0)
-    monkeypatch.setattr("skae._rows.CHUNK_BYTES", 2**14)
+    monkeypatch.setattr(skae._linear.pca, "SMALL_SVD", 0)
+    monkeypatch.setattr("skae._data.rows.CHUNK_BYTES", 2**14)
     chunked = linear_start(rows, 8, None)
     np.testing.assert_allclose(chunked.components, exact.components, atol=1e-9)
     np.testing.assert_allclose(chunked.deviations, exact.deviations, rtol=1e-9)

@@ -11,8 +11,8 @@ from sklearn.preprocessing import StandardScaler
 
 import skae
 from skae import RecurrentAutoencoder
-from skae._sequences import MOST_READS, Recurrence, SequenceDecoder, SequenceEncoder, draw
 from skae.metrics import reconstruction_score
+from skae.nn.sequences import MOST_READS, Recurrence, SequenceDecoder, SequenceEncoder, draw
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 SHAPE = 100, 6

@@ -9,8 +9,8 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skae import AutoencoderTransformer, VAETransformer
-from skae._rows import Rows
-from skae._span import span_of
+from skae._data.rows import Rows
+from skae._linear.row_space import span_of
 from skae.metrics import reconstruction_score
 
 

@@ -14,7 +14,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skae import SparseAutoencoder
-from skae._start import LinearStart
+from skae._linear.pca import LinearStart
 from skae.losses import ActivationRate, RelativeSize
 from skae.nn import Linear, Outputs, ShrunkResidual
 

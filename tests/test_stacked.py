@@ -14,11 +14,11 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skae import AutoencoderTransformer
-from skae._adam import FlatAdam
-from skae._architecture import released
-from skae._gradients import ReconstructionGradient
-from skae._start import LinearStart
-from skae._training import _split_parameters
+from skae._linear.pca import LinearStart
+from skae._training.adam import FlatAdam
+from skae._training.gradients import ReconstructionGradient
+from skae._training.net import _split_parameters
+from skae.nn.build import released
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 VARIANTS = [

@@ -30,7 +30,7 @@ from skae import (
     SparseAutoencoder,
     VAETransformer,
 )
-from skae._heads import INTERCEPT_PENALTY, logistic_head
+from skae._tasks.head import INTERCEPT_PENALTY, logistic_head
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -24,13 +24,13 @@ from skae import (
     SparseAutoencoder,
     VAETransformer,
 )
-from skae._batches import StandardisedRows
-from skae._cells import Cells
-from skae._columns import Blocks
-from skae._gradients import ReconstructionGradient
-from skae._rows import Rows
-from skae._table_start import table_start
-from skae._variational_gradients import VariationalGradient
+from skae._data.batches import StandardisedRows
+from skae._data.blocks import Blocks
+from skae._data.rows import Rows
+from skae._linear.mixed import table_start
+from skae._training.gradients import ReconstructionGradient
+from skae._training.variational_gradients import VariationalGradient
+from skae.nn.cells import Cells
 
 FAMILY = [
     AutoencoderTransformer,

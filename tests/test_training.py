@@ -14,15 +14,15 @@ from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, 
 from torch import nn
 
 from skae import AutoencoderTransformer
-from skae import _fitting as fitting
-from skae._adam import FlatAdam
-from skae._architecture import new_autoencoder
-from skae._batches import StandardisedRows, TensorBatches
-from skae._gradients import DERIVATIVES, ReconstructionGradient
-from skae._rows import Rows
-from skae._training import AutoencoderNet, Diverged, Settings, check_finite
+from skae._data.batches import StandardisedRows, TensorBatches
+from skae._data.rows import Rows
+from skae._training import fit as fitting
+from skae._training.adam import FlatAdam
+from skae._training.gradients import DERIVATIVES, ReconstructionGradient
+from skae._training.net import AutoencoderNet, Diverged, Settings, check_finite
 from skae.losses import Objective, SquaredError
 from skae.nn import ACTIVATIONS
+from skae.nn.build import new_autoencoder
 
 
 def short(**changes):
@@ -129,7 +129,7 @@ def test_long_gradients_are_shortened():
 
 @pytest.mark.parametrize("n_rows", [1, 2, 31, 32, 33, 100, 1000])
 def test_batches_are_the_whole(monkeypatch, n_rows):
-    monkeypatch.setattr("skae._batches.CHUNK_BYTES", 4096)
+    monkeypatch.setattr("skae._data.batches.CHUNK_BYTES", 4096)
     X = np.random.default_rng(0).normal(size=(n_rows, 5))
     rows = StandardisedRows(Rows(X), np.zeros(5), np.ones(5))
     in_order = [target for _, (target, _) in TensorBatches(rows, 32)]
@@ -145,7 +145,7 @@ def test_batches_are_the_whole(monkeypatch, n_rows):
 
 
 def test_weights_follow_their_rows(monkeypatch):
-    monkeypatch.setattr("skae._batches.CHUNK_BYTES", 256)
+    monkeypatch.setattr("skae._data.batches.CHUNK_BYTES", 256)
     X = np.arange(50.0)[:, None]
     rows = StandardisedRows(Rows(X, weight=np.arange(50.0)), np.zeros(1), np.ones(1))
     for _, (target, weight) in TensorBatches(rows, 8, generator()):
@@ -155,7 +155,7 @@ def test_weights_follow_their_rows(monkeypatch):
 def test_large_tables_are_standardised_in_chunks(monkeypatch):
     X = np.random.default_rng(0).normal(3, 2, size=(200, 4))
     kept = StandardisedRows(Rows(X), X.mean(0), X.std(0))
-    monkeypatch.setattr("skae._batches.READY_BYTES", 0)
+    monkeypatch.setattr("skae._data.batches.READY_BYTES", 0)
     anew = StandardisedRows(Rows(X), X.mean(0), X.std(0))
     order = torch.randperm(200, generator=generator())
     torch.testing.assert_close(kept.take(order), anew.take(order), rtol=0, atol=0)

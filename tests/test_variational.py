@@ -19,8 +19,7 @@ from sklearn.svm import SVC
 from skorch.callbacks import LRScheduler
 
 from skae import VAETransformer
-from skae._architecture import new_autoencoder
-from skae._variational_gradients import VariationalGradient
+from skae._training.variational_gradients import VariationalGradient
 from skae.losses import BernoulliLikelihood, DrawnDivergence, GaussianLikelihood, Objective
 from skae.nn import (
     ConditionalAutoencoder,
@@ -28,6 +27,7 @@ from skae.nn import (
     VariationalAutoencoder,
     VariationalOutputs,
 )
+from skae.nn.build import new_autoencoder
 
 
 def untrained(k, X, **changes):

@@ -22,7 +22,7 @@ from sklearn.neural_network import MLPRegressor
 from torch import nn
 
 from skae import AutoencoderTransformer
-from skae._architecture import new_autoencoder, released
+from skae.nn.build import new_autoencoder, released
 
 SHAPES = {"1,797 x 64": (1797, 64), "20,000 x 64": (20_000, 64), "200,000 x 32": (200_000, 32),
           "60,000 x 784": (60_000, 784)}  # fmt: skip

@@ -13,8 +13,8 @@ import torch
 
 import skae
 from benchmarks.speed.__main__ import BATCH, N_COMPONENTS, medians, table
-from skae._base import BaseAutoencoder
-from skae._rows import Rows
+from skae._data.rows import Rows
+from skae._estimators.base import BaseAutoencoder
 
 HIDDEN = (64,)
 OTHERS = (

@@ -1,0 +1,181 @@
+"""From rows to batches: standardised on the way, gathered many at a time."""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from skae._data.rows import CHUNK_BYTES
+
+READY_BYTES = 2**26
+BLOCK_CELLS = 2**16
+MARGIN = 1.0  # how far beyond the training range a trained module is trusted, in its widths
+
+
+class StandardisedRows(Dataset):
+    """`Rows` as float32 tensors, centred and scaled in float64 before.
+
+    Small tables are kept ready on the device, large ones are standardised
+    chunk by chunk each time they are read.
+
+    Parameters
+    ----------
+    rows : Rows
+    mean, scale : ndarray of shape (n_features,)
+    device : torch.device or str
+    reach : (Tensor, Tensor) or None
+        The lowest and the highest value of every column; what lies beyond is
+        brought there. What cannot be squared in float32 stays as it is.
+    """
+
+    def __init__(self, rows, mean, scale, device="cpu", reach=None):
+        self.rows, self.mean, self.scale, self.device = rows, mean, scale, device
+        self.reach = reach
+        if rows.X.dtype == np.float32:
+            high = mean.astype(np.float32)
+            parts = (high, mean - high, scale)
+            self._parts = [torch.as_tensor(part, dtype=torch.float32) for part in parts]
+        self.weight = None
+        if rows.weight is not None:
+            self.weight = torch.as_tensor(rows.weight, dtype=torch.float32, device=device)
+        cells = len(rows) * rows.width
+        self._ready = None
+        if 4 * cells <= READY_BYTES:
+            self._ready = self._standardise(slice(None))
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, i):
+        return self.take(slice(i, i + 1))[0]
+
+    @property
+    def row_weights(self):
+        """Weights of the rows, with a mean of 1."""
+        return np.ones(len(self)) if self.rows.weight is None else self.rows.weight
+
+    @property
+    def n_features(self):
+        """Number of columns."""
+        return self.rows.width
+
+    def take(self, index):
+        """Return the standardised rows of a slice or at the places in a tensor."""
+        if self._ready is not None:
+            return self._ready[index]
+        return self._standardise(index if isinstance(index, slice) else index.numpy())
+
+    def _standardise(self, index):
+        """Standardise block by block: each block stays in the processor's cache."""
+        index = np.arange(len(self))[index] if isinstance(index, slice) else index
+        out = torch.empty(len(index), self.n_features, dtype=torch.float32)
+        step = max(1, BLOCK_CELLS // max(1, self.n_features))
+        for start in range(0, len(index), step):
+            block = slice(start, start + step)
+            out[block] = self._scaled(self.rows.take(index[block]))
+        out = out.to(self.device)
+        return out if self.reach is None else _brought_within(out, self.reach)
+
+    def limits(self, n_columns):
+        """Return how low and how high the first columns may be; the others have no limits."""
+        found = Range()
+        for span in self.rows.spans():
+            found.add(self.take(span).nan_to_num(nan=0.0))
+        low, high = found.reach()
+        low[n_columns:], high[n_columns:] = -torch.inf, torch.inf
+        return low, high
+
+    def _scaled(self, block):
+        """Centre and scale in place: in float64, or in float32 with a mean of two parts."""
+        if block.dtype == np.float64:
+            block -= self.mean
+            block /= self.scale
+            return torch.from_numpy(block)
+        high, low, scale = self._parts
+        return torch.from_numpy(block).sub_(high).sub_(low).div_(scale)
+
+
+def _brought_within(x, reach):
+    return torch.where(x.square().isfinite(), torch.clamp(x, *reach), x)
+
+
+class TensorBatches:
+    """Batches of rows: one shuffled gather for many of them, then views.
+
+    Yields ``(inputs, (target, weight))``; the weight is None for rows of
+    equal weight. Batches differ in size by at most one row.
+
+    Parameters
+    ----------
+    rows : StandardisedRows
+    batch_size : int
+    generator : torch.Generator or None
+        Shuffles the rows and draws the corruption; None leaves them in order.
+    corruption : object or None
+        Its ``begin(generator)`` returns, for an epoch, what makes the inputs
+        from the targets.
+    shuffle : bool
+        False keeps the order, with a generator for the corruption alone.
+    """
+
+    def __init__(self, rows, batch_size, generator=None, corruption=None, shuffle=True):
+        self.rows, self.generator, self.corruption = rows, generator, corruption
+        self.shuffle = shuffle and generator is not None
+        whole, rest = divmod(len(rows), batch_size)
+        self.n_batches = max(1, whole) if self.shuffle else whole + (rest > 0)
+
+    def __len__(self):
+        return self.n_batches
+
+    def __iter__(self):
+        n_rows = len(self.rows)
+        order = None
+        if self.shuffle:
+            order = torch.randperm(n_rows, generator=self.generator)
+        corrupt = self.corruption and self.corruption.begin(self.generator)
+        edges = [n_rows * i // self.n_batches for i in range(self.n_batches + 1)]
+        per_chunk = max(1, CHUNK_BYTES * self.n_batches // (4 * n_rows * self.rows.n_features))
+        for first in range(0, self.n_batches, per_chunk):
+            yield from self._chunk(edges[first : first + per_chunk + 1], order, corrupt)
+
+    def _chunk(self, edges, order, corrupt):
+        index = slice(edges[0], edges[-1])
+        if order is not None:
+            index = order[index]
+        targets = self.rows.take(index)
+        weights = None if self.rows.weight is None else self.rows.weight[index]
+        for start, stop in pairwise(edge - edges[0] for edge in edges):
+            target = targets[start:stop]
+            weight = None if weights is None else weights[start:stop]
+            yield corrupt(target) if corrupt else target, (target, weight)
+
+
+class Range:
+    """The range of tensors' columns."""
+
+    def __init__(self):
+        self.low = self.high = None
+
+    def add(self, x):
+        """Widen the range to the rows of ``x``."""
+        low, high = x.amin(0), x.amax(0)
+        self.low = low if self.low is None else torch.minimum(self.low, low)
+        self.high = high if self.high is None else torch.maximum(self.high, high)
+
+    def widen(self, width):
+        """Widen the range of every column to hold minus and plus ``width``; return it."""
+        self.low, self.high = self.low.clamp(max=-width), self.high.clamp(min=width)
+        return self
+
+    def reach(self):
+        """Return how low and how high a trained module is trusted: a little beyond the range."""
+        margin = MARGIN * (self.high - self.low)
+        return self.low - margin, self.high + margin
+
+    def give_to(self, half, beyond):
+        """Set how far a `Confined` half is trusted, and its map beyond."""
+        low, high = self.reach()
+        half.low.copy_(low)
+        half.high.copy_(high)
+        half.beyond.copy_(beyond)

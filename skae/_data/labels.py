@@ -1,0 +1,268 @@
+"""Labels of rows: classes and numbers as columns that a network is told."""
+
+import warnings
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from skae._data.frames import as_frame
+from skae._data.rows import Rows
+
+SHOWN = 10  # classes in a message
+MANY, FEW = 20, 5  # more classes than this, with fewer rows each, look like numbers
+ROUNDING = 1e-6  # of shares that sum to one
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the labels of some rows are: one or several columns, each of classes or of numbers.
+
+    Coded, a class is 1 in a column of its own and 0 in those of the others,
+    less the shares of the classes; a number is standardised. So a coded label
+    of zero is the mean one.
+
+    Parameters
+    ----------
+    classes : list of (ndarray or None)
+        The classes of each column, sorted; None for numbers.
+    mean, scale : ndarray of shape (n_coded,)
+        Of the coded columns: shares and 1, or mean and standard deviation.
+    """
+
+    classes: list
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def learn(cls, columns, weight=None):
+        """Return the labels of rows, given by `columns_of`: floats are numbers, others classes."""
+        columns = [_complete(column, j) for j, column in enumerate(columns)]
+        classes = [None if c.dtype.kind == "f" else _sorted(c) for c in columns]
+        n = sum(1 if known is None else len(known) for known in classes)
+        plain = cls(classes, np.zeros(n), np.ones(n))
+        coded = plain.coded(columns)
+        mean = np.average(coded, axis=0, weights=weight)
+        spread = np.sqrt(np.average((coded - mean) ** 2, axis=0, weights=weight))
+        numbers = np.repeat([c is None for c in classes], plain._sizes) & (spread > 0)
+        return cls(classes, mean, np.where(numbers, spread, 1.0))
+
+    def check(self):
+        """Refuse parts that do not belong together."""
+        n = sum(self._sizes)
+        good = isinstance(self.classes, list) and len(self.classes) > 0
+        good &= all(c is None or (c.ndim == 1 and len(c) > 0) for c in self.classes)
+        for part in (self.mean, self.scale):
+            good &= part.shape == (n,) and part.dtype.kind == "f" and np.isfinite(part).all()
+        for block, known in zip(self.slices, self.classes, strict=True):
+            shares = self.mean[block]
+            good &= known is None or ((shares >= 0).all() and abs(shares.sum() - 1) < ROUNDING)
+        if not good or (self.scale <= 0).any():
+            raise ValueError("the labels' parts do not belong together")
+
+    @property
+    def width(self):
+        """Number of coded columns."""
+        return len(self.mean)
+
+    @property
+    def _sizes(self):
+        return [1 if known is None else len(known) for known in self.classes]
+
+    @property
+    def slices(self):
+        """The coded columns of each column of labels."""
+        return [slice(*ends) for ends in pairwise(np.cumsum([0, *self._sizes]).tolist())]
+
+    def code(self, y, n_rows):
+        """Return the coded labels of rows, (n_rows, width); one label may stand for all."""
+        several = len(self.classes) > 1
+        columns = columns_of([y] if several and np.ndim(y) == 1 and as_frame(y) is None else y)
+        if len(columns[0]) not in (1, n_rows):
+            raise ValueError(
+                f"y has {len(columns[0])} labels for {n_rows} rows: pass one for each row, or a "
+                "single one for all."
+            )
+        coded = self.coded(columns)
+        return coded if len(coded) == n_rows else np.repeat(coded, n_rows, axis=0)
+
+    def coded(self, columns):
+        """Return the coded labels that `columns_of` gave."""
+        if len(columns) != len(self.classes):
+            raise ValueError(
+                f"y has {len(columns)} columns, but the labels of the fit have {len(self.classes)}: "
+                "pass as many."
+            )
+        parts = [
+            _numbers(_complete(column, j))
+            if known is None
+            else _one_hot(_complete(column, j), known)
+            for j, (column, known) in enumerate(zip(columns, self.classes, strict=True))
+        ]
+        return (np.hstack(parts) - self.mean) / self.scale
+
+    def draw(self, n_rows, rng):
+        """Return coded labels, each column from its distribution: shares, or a Gaussian."""
+        coded = rng.standard_normal((n_rows, self.width))
+        for block, known in zip(self.slices, self.classes, strict=True):
+            if known is not None:
+                drawn = rng.choice(len(known), n_rows, p=self.mean[block] / self.mean[block].sum())
+                coded[:, block] = np.eye(len(known))[drawn] - self.mean[block]
+        return coded
+
+    def nearest(self, scores):
+        """Return coded labels for the scores of classes and coded numbers that a head gives."""
+        coded = np.array(scores, dtype=np.float64)
+        for block, known in zip(self.slices, self.classes, strict=True):
+            if known is not None:
+                best = coded[:, block].argmax(axis=1)
+                coded[:, block] = np.eye(len(known))[best] - self.mean[block]
+        return coded
+
+
+class LabelledRows(Rows):
+    """`Rows` with their coded labels beside them.
+
+    Parameters
+    ----------
+    rows : Rows
+    labels : ndarray of shape (n_rows, n_labels)
+        Of every row of ``rows.X``.
+    """
+
+    def __init__(self, rows, labels):
+        super().__init__(rows.X, rows.index, rows._all_weight)
+        self.labels = labels.astype(rows.X.dtype, copy=False)
+
+    @property
+    def content(self):
+        """All that tells these rows from others."""
+        return *super().content, self.labels
+
+    @property
+    def width(self):
+        """Number of columns of the rows that are read."""
+        return self.X.shape[1] + self.labels.shape[1]
+
+    def subset(self, places):
+        """Return the rows at some places of this subset, as a subset of the same matrix."""
+        return LabelledRows(super().subset(places), self.labels)
+
+    def raw(self, index):
+        """Return rows and labels side by side."""
+        return np.hstack([super().raw(index), self.labels[self.index[index]]])
+
+
+class UntoldRows(Rows):
+    """What a linear map of the labels leaves of labelled rows.
+
+    Parameters
+    ----------
+    rows : LabelledRows
+    effects : ndarray of shape (n_labels, n_features)
+    """
+
+    def __init__(self, rows, effects):
+        super().__init__(rows.X, rows.index, rows._all_weight)
+        self.rows, self.effects = rows, effects
+
+    def raw(self, index):
+        """Return the residuals."""
+        rows, labels = np.hsplit(self.rows.raw(index), [self.X.shape[1]])
+        return rows - labels @ self.effects
+
+
+def beside(X, labels):
+    """Return rows with their coded labels beside them, in the dtype of the rows."""
+    labels = labels.astype(X.dtype)
+    if sparse.issparse(X):
+        return sparse.hstack([X, labels], format="csr")
+    return np.hstack([X, labels])
+
+
+def columns_of(y):
+    """Return the columns of labels as arrays."""
+    frame = as_frame(y.to_frame() if hasattr(y, "to_frame") else y)
+    if frame is not None:
+        return [_typed(np.asarray(column.to_numpy())) for column in frame.iter_columns()]
+    y = np.atleast_1d(_array(y))
+    if y.ndim > 2 or y.size == 0:
+        raise ValueError(
+            f"y has the shape {y.shape}: expected labels of shape (n_samples,) or "
+            "(n_samples, n_columns)."
+        )
+    return list(map(_typed, y.T if y.ndim == 2 else [y]))
+
+
+def _array(y):
+    """Return labels as an array; of a list, numpy would make strings of all beside a string."""
+    array = np.asarray(y)
+    if isinstance(y, np.ndarray) or array.dtype.kind != "U":
+        return array
+    objects = np.asarray(y, dtype=object)
+    return array if all(isinstance(label, str) for label in objects.flat) else objects
+
+
+def _typed(column):
+    """Return a column of objects in the one type of numbers that they have, where they do."""
+    if column.dtype != object:
+        return column
+    typed = pd.Series(column, dtype=object).infer_objects().to_numpy()
+    return typed if typed.dtype.kind in "biuf" else column
+
+
+def _complete(column, j):
+    """Return a column of labels; refuse missing and infinite ones."""
+    missing = np.flatnonzero(pd.isna(column))
+    if len(missing):
+        raise ValueError(
+            f"y has {len(missing)} missing labels (NaN or None) in column {j}, the first in row "
+            f"{missing[0]}: leave such rows out, or give them a class of their own."
+        )
+    if column.dtype.kind == "f" and not np.isfinite(column).all():
+        raise ValueError(f"y has infinite numbers in column {j}: expected finite ones.")
+    return column
+
+
+def _sorted(column):
+    """Return the classes of a column."""
+    try:
+        known = np.unique(column)
+    except TypeError:
+        kinds = sorted({type(value).__name__ for value in column.tolist()})
+        raise ValueError(
+            f"y has classes of several types ({', '.join(kinds)}): convert them to one, such as str."
+        ) from None
+    if column.dtype.kind in "iu" and len(known) > max(MANY, len(column) / FEW):
+        warnings.warn(
+            f"y has {len(known)} integers in {len(column)} rows, and each is taken for a class of "
+            "its own: where they are numbers, pass y.astype(float).",
+            UserWarning,
+            stacklevel=2,
+        )
+    return known
+
+
+def _numbers(column):
+    try:
+        return column.astype(np.float64)[:, None]
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"y has {column.tolist()[0]!r} where the labels of the fit are numbers: pass numbers."
+        ) from None
+
+
+def _one_hot(column, classes):
+    """Return 1 in the column of each label's class; refuse others."""
+    place = {value: i for i, value in enumerate(classes.tolist())}
+    found = [place.get(value) for value in column.tolist()]
+    if None in found:
+        known = ", ".join(map(repr, classes[:SHOWN].tolist()))
+        more = ", ..." if len(classes) > SHOWN else ""
+        raise ValueError(
+            f"y has the class {column.tolist()[found.index(None)]!r}, which fit did not see: "
+            f"expected one of {known}{more}. Fit to rows of that class, too."
+        )
+    return np.eye(len(classes))[found]

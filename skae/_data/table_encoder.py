@@ -1,0 +1,545 @@
+"""Tables and numbers: frames with categories, dates and holes coded as a float matrix, and back."""
+
+import warnings
+from collections.abc import Hashable
+from dataclasses import asdict, replace
+from numbers import Integral, Real
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
+
+from skae._data.frames import (
+    CATEGORY,
+    NUMBER,
+    Field,
+    as_frame,
+    build,
+    fields,
+    is_missing,
+    library,
+    numbers,
+    whole_numbers,
+    zoned,
+)
+from skae._parameters import TABLE_ENCODER, check_sample_weight, fit_context
+
+FEWEST, LEAST_SHARE = 2, 1e-3  # rows of a level of its own, where min_frequency is "auto"
+EXAMPLES = 3  # of what was wrong, in a message
+
+
+class TableEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    r"""Code a table as one float64 matrix, a column for each of its columns, and back.
+
+    Numbers, dates and durations are standardised,
+
+    .. math:: (x - \mu_j) / s_j,
+
+    with mean and standard deviation (denominator n) of the cells that are
+    present; dates count as seconds since 1970. Categories become 0, 1, 2, ...
+    A missing cell (None, NaN, NaT, NA) becomes NaN. Rare levels of a column
+    share its last code. Memory is that of the rows times the columns, however
+    many levels there are.
+
+    Parameters
+    ----------
+    categorical_features : "from_dtype", None or array-like, default="from_dtype"
+        Which columns are categories: "from_dtype" takes a frame's columns of
+        booleans, strings, categories and objects that are not all numbers;
+        None takes none; otherwise names, places or a boolean mask.
+    min_frequency : "auto", int or float, default="auto"
+        Levels of fewer rows (int), or of a smaller share of the rows (float),
+        share one code. "auto" is a thousandth of the rows, and at least 2: a
+        column has at most 1,000 codes then.
+
+    Attributes
+    ----------
+    categories_ : list of (list or None)
+        For each category column its levels in the order of their codes, rare
+        ones left out; None for others.
+    infrequent_categories_ : list of (list or None)
+        The levels that share the last code, the most frequent first; None
+        where there are none.
+    level_shares_ : list of (ndarray or None)
+        Share of the rows with each code, of those where the cell is present.
+    mean_, scale_ : ndarray of shape (n_features_in_,)
+        Of numbers; 0 and 1 for categories. The scale of a constant column is
+        1, the mean of one without any cell NaN: it stays missing.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names, where they are strings.
+
+    See Also
+    --------
+    sklearn.preprocessing.OrdinalEncoder : Codes alone, of categories alone.
+
+    Notes
+    -----
+    A level that was not seen in ``fit`` counts as a rare one, or as missing
+    where there are none; a warning counts them. ``inverse_transform`` gives
+    the shared code back as its most frequent level.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skae import TableEncoder
+    >>> X = pd.DataFrame({"size": [1, 3, None], "colour": ["red", "blue", "red"]})
+    >>> encoder = TableEncoder(min_frequency=1).fit(X)
+    >>> encoder.transform(X)
+    array([[-1.,  1.],
+           [ 1.,  0.],
+           [nan,  1.]])
+    >>> encoder.inverse_transform([[1.0, 0.0]])
+       size colour
+    0   3.0   blue
+    """
+
+    _parameter_constraints = TABLE_ENCODER
+
+    def __init__(self, *, categorical_features="from_dtype", min_frequency="auto"):
+        self.categorical_features = categorical_features
+        self.min_frequency = min_frequency
+
+    @fit_context
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn the levels of categories, means and deviations of numbers.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            A pandas or polars frame, or an array.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Rows of weight zero are left out.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            For columns of a type that is neither number, time nor category,
+            for several types in one column, and for infinite numbers.
+        """
+        columns = self._read(X, reset=True)
+        n_rows = len(columns[0][1])
+        weight = np.ones(n_rows)
+        if sample_weight is not None:
+            weight = check_sample_weight(sample_weight, np.empty((n_rows, 1)))
+        self.mean_, self.scale_ = np.zeros(len(columns)), np.ones(len(columns))
+        self.categories_, self.infrequent_categories_, self.level_shares_ = [], [], []
+        for place, (field, cells) in enumerate(columns):
+            learned = None, None, None
+            if field.kind == CATEGORY:
+                learned = self._levels(field, cells, weight)
+            else:
+                self.mean_[place], self.scale_[place] = _moments(cells, weight)
+            self.categories_.append(learned[0])
+            self.infrequent_categories_.append(learned[1])
+            self.level_shares_.append(learned[2])
+        self.decode(np.zeros((1, len(columns))))  # refuses types that cannot be made again
+        return self
+
+    def transform(self, X):
+        """Return the coded table.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        coded : ndarray of shape (n_samples, n_features)
+            float64, with NaN for missing cells.
+
+        Raises
+        ------
+        ValueError
+            For other columns than in ``fit``, or columns of another kind.
+        """
+        coded, unseen = self.code(X)
+        _warn_of_unseen(unseen)
+        return coded
+
+    def code(self, X):
+        """Return the coded table and, by column, how many cells hold which unseen levels."""
+        check_is_fitted(self)
+        columns = self._read(X, reset=False)
+        coded = np.empty((len(columns[0][1]), len(columns)))
+        unseen = {}
+        for place, (field, cells) in enumerate(columns):
+            if field.kind == CATEGORY:
+                coded[:, place] = self._codes(place, cells, unseen)
+            else:
+                coded[:, place] = (cells - self.mean_[place]) / self.scale_[place]
+        return coded, unseen
+
+    def inverse_transform(self, X):
+        """Return the table that a coded matrix stands for.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Codes need not be whole: the nearest level is taken.
+
+        Returns
+        -------
+        table : frame or ndarray of shape (n_samples, n_features)
+            Of the library, the column names and the types of the fit.
+            Integers are rounded, within the range of their type.
+        """
+        check_is_fitted(self)
+        X = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
+        if X.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"X has {X.shape[1]} columns, but this TableEncoder codes {self.n_features_in_}: "
+                "pass what transform returned."
+            )
+        return self.decode(X)
+
+    def decode(self, X, like=None):
+        """Return the table of a float64 matrix of the right shape.
+
+        ``like`` is a frame or an array whose index, if it has one, is taken.
+        """
+        columns = self.columns(X)
+        if self._library is not None:
+            index = like.index if self._library == "pandas" and hasattr(like, "iloc") else None
+            return build(self._fields, columns, self._library, index)
+        dtype = np.dtype(self._fields[0].dtype)
+        plain = dtype if dtype.kind in "fiub" and dtype != np.float64 else np.float64
+        if any(f.kind == CATEGORY for f in self._fields) and dtype.kind not in "fiub":
+            plain = object
+        table = np.empty(X.shape, dtype=plain)
+        for place, (field, cells) in enumerate(zip(self._fields, columns, strict=True)):
+            whole = cells if field.kind == CATEGORY else whole_numbers(str(plain), cells)
+            table[:, place] = [np.nan if c is None else c for c in whole]
+        return table
+
+    def columns(self, X):
+        """Return the cells of each column of a coded table: float64, or lists of levels."""
+        return [self._cells(place, X[:, place]) for place in range(X.shape[1])]
+
+    def __sklearn_tags__(self):
+        """Return the tags: missing cells and categories are welcome."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.transformer_tags.preserves_dtype = ["float64"]
+        return tags
+
+    # state ------------------------------------------------------------------------------------
+
+    def __getstate__(self):
+        """Return builtins and arrays."""
+        state = super().__getstate__().copy()
+        if "_fields" in state:
+            state["_fields"] = [asdict(field) for field in state["_fields"]]
+        return state
+
+    def __setstate__(self, state):
+        """Make the fields anew."""
+        state = dict(state)
+        if "_fields" in state:
+            state["_fields"] = [Field(**field) for field in state["_fields"]]
+        super().__setstate__(state)
+
+    def check_state(self, n_columns, n_levels):
+        """Refuse, with a ValueError, a state that cannot be that of such a table."""
+        lists = self._fields, self.categories_, self.infrequent_categories_, self.level_shares_
+        good = (
+            all(isinstance(part, list) and len(part) == n_columns for part in lists)
+            and self._library in (None, "pandas", "polars")
+            and all(isinstance(a, np.ndarray) for a in (self.mean_, self.scale_))
+            and self.mean_.shape == self.scale_.shape == (n_columns,)
+            and self.mean_.dtype == self.scale_.dtype == np.float64
+            and (self.scale_ > 0).all()
+            and self.n_features_in_ == n_columns
+            and _are_names(getattr(self, "feature_names_in_", None), n_columns)
+        )
+        if not good:
+            raise ValueError(f"the encoder of a table of {n_columns} columns cannot be this one")
+        for n, field, *known in zip(n_levels, *lists, strict=True):
+            _check_column(n, field, *known)
+
+    # reading ----------------------------------------------------------------------------------
+
+    def _read(self, X, reset):
+        """Return pairs of a `Field` and its cells: float64, or an object array."""
+        frame = as_frame(X)
+        if frame is None:
+            if not hasattr(X, "dtype") and np.asarray(X).dtype.kind == "U":
+                X = np.array(X, dtype=object)  # else numpy turns NaN into text
+            X = validate_data(self, X, dtype=None, reset=reset, ensure_all_finite="allow-nan")
+            found = [Field(place, str(X.dtype), NUMBER) for place in range(X.shape[1])]
+        else:
+            validate_data(self, X, reset=reset, skip_check_array=True)
+            if not len(frame):
+                raise ValueError(
+                    f"Found array with 0 sample(s) (shape={frame.shape}) while a minimum of 1 is "
+                    "required."
+                )
+            if not frame.columns:
+                raise ValueError(
+                    f"Found array with 0 feature(s) (shape={frame.shape}) while a minimum of 1 is "
+                    "required."
+                )
+            found = fields(frame)
+        if reset:
+            self._library = None if frame is None else library(frame)
+            self._fields = self._with_categories(found, frame is not None)
+        else:
+            self._check_kinds(found, frame)
+        return [
+            (field, _category_cells(field, place, X, frame))
+            if field.kind == CATEGORY
+            else (field, _number_cells(field, place, X, frame))
+            for place, field in enumerate(self._fields)
+        ]
+
+    def _with_categories(self, found, in_frame):
+        """Return the fields with those kinds that ``categorical_features`` asks for."""
+        asked = self.categorical_features
+        if isinstance(asked, str):
+            return found
+        chosen = _mask(asked, [field.name for field in found], in_frame)
+        left = [f.name for f, c in zip(found, chosen, strict=True) if f.kind == CATEGORY and not c]
+        if left:
+            raise ValueError(
+                f"The columns {left[:EXAMPLES]} hold categories and are not among "
+                "categorical_features: name them there, convert them to numbers or leave them out."
+            )
+        return [
+            replace(field, kind=CATEGORY) if is_chosen else field
+            for field, is_chosen in zip(found, chosen, strict=True)
+        ]
+
+    def _check_kinds(self, found, frame):
+        """Refuse columns whose kind is another than in fit."""
+        chosen = not isinstance(self.categorical_features, str)
+        refuse_other_kinds(self._fields, found, frame, chosen)
+
+    # levels -----------------------------------------------------------------------------------
+
+    def _levels(self, field, cells, weight):
+        """Return the levels of a column, its rare levels and the shares of all codes."""
+        codes, levels = _factorize(cells)
+        present = (codes >= 0) & (weight > 0)
+        counts = np.bincount(codes[present], minlength=len(levels))
+        heavy = np.bincount(codes[present], weight[present], minlength=len(levels))
+        order = _natural_order(levels, field.categories)
+        order = [place for place in order if counts[place]]
+        rare = [place for place in order if counts[place] < self._fewest(np.sum(weight > 0))]
+        rare.sort(key=lambda place: -heavy[place])
+        is_rare = set(rare)
+        kept = [place for place in order if place not in is_rare]
+        shares = heavy[kept].tolist() + ([heavy[rare].sum()] if rare else [])
+        total = sum(shares) or 1.0
+        pooled = [levels[place] for place in rare] or None
+        return [levels[place] for place in kept], pooled, np.array(shares) / total
+
+    def _fewest(self, n_rows):
+        if self.min_frequency == "auto":
+            return max(FEWEST, LEAST_SHARE * n_rows)
+        whole = isinstance(self.min_frequency, Integral)
+        return self.min_frequency if whole else self.min_frequency * n_rows
+
+    def _codes(self, place, cells, unseen):
+        """Return the codes of cells; count levels that were not seen in fit."""
+        kept, pooled = self.categories_[place], self.infrequent_categories_[place] or []
+        code_of = {level: code for code, level in enumerate(kept)}
+        code_of |= dict.fromkeys(pooled, len(kept))
+        codes, levels = _factorize(cells)
+        other = len(kept) if pooled else np.nan
+        new = [level for level in levels if level not in code_of]
+        known = np.array([*(code_of.get(level, other) for level in levels), np.nan])
+        if new:
+            is_new = np.array([*(level not in code_of for level in levels), False])
+            unseen[self._fields[place].name] = int(is_new[codes].sum()), new
+        return known[codes]
+
+    def _cells(self, place, codes):
+        """Return the cells that coded ones stand for."""
+        if self._fields[place].kind != CATEGORY:
+            return codes * self.scale_[place] + self.mean_[place]
+        levels = [*self.categories_[place], *(self.infrequent_categories_[place] or [])[:1], None]
+        last = len(levels) - 2
+        nearest = np.clip(np.round(np.where(np.isnan(codes), 0, codes)), 0, max(last, 0))
+        nearest = np.where(np.isnan(codes) | (last < 0), last + 1, nearest)
+        return [levels[code] for code in nearest.astype(int)]
+
+
+def refuse_other_kinds(fields, found, frame, chosen=False):
+    """Refuse columns whose kind is another than in fit; one without any cell has every kind.
+
+    ``chosen`` says that categories were named, whatever their type.
+    """
+    changed = [
+        f"{before.name!r}: {before.kind} ({before.dtype}) in fit, {now.kind} ({now.dtype}) now"
+        for place, (before, now) in enumerate(zip(fields, found, strict=True))
+        if (before.kind != now.kind or zoned(before.dtype) != zoned(now.dtype))
+        and not (before.kind == CATEGORY and (chosen or now.kind == NUMBER))
+        and not (frame is not None and _is_empty(_column(frame, place)))
+    ]
+    if changed:
+        raise ValueError(
+            "The kind of some columns has changed: "
+            + "; ".join(changed)
+            + ". Convert them to what they were in fit."
+        )
+
+
+def _is_empty(series):
+    return all(map(is_missing, series.to_list()))
+
+
+def _category_cells(field, place, X, frame):
+    """Return the cells of a category column as an object array, None where missing."""
+    cells = X[:, place].tolist() if frame is None else _column(frame, place).to_list()
+    column = np.fromiter(cells, dtype=object, count=len(cells))
+    column[pd.isna(column)] = None
+    kinds = {_kind_of(kind) for kind in set(map(type, column)) - {type(None)}}
+    if len(kinds) > 1:
+        found = {_kind_of(type(cell)): cell for cell in column[::-1] if cell is not None}
+        examples = ", ".join(f"{cell!r} ({kind})" for kind, cell in reversed(found.items()))
+        raise ValueError(
+            f"Column {field.name!r} mixes several types: {examples}. Make it one type, for "
+            "example with astype(str)."
+        )
+    return column
+
+
+def _are_names(names, n_columns):
+    return names is None or (
+        isinstance(names, np.ndarray)
+        and names.shape == (n_columns,)
+        and all(isinstance(name, str) for name in names)
+    )
+
+
+def _check_column(n, field, kept, pooled, shares):
+    """Refuse what cannot be known of a column with ``n`` codes."""
+    if field.kind == CATEGORY:
+        good = (
+            isinstance(kept, list)
+            and isinstance(pooled, list | None)
+            and n == len(kept) + bool(pooled)
+            and isinstance(shares, np.ndarray)
+            and shares.shape == (n,)
+            and all(isinstance(level, Hashable) for level in [*kept, *(pooled or [])])
+        )
+    else:
+        good = n in (None, 0) and kept is pooled is shares is None
+    if not good:
+        raise ValueError(f"the levels of column {field.name!r} cannot be these")
+
+
+def _column(frame, place):
+    """Return a column by its place: a fit on an array knows no names."""
+    return frame.get_column(frame.columns[place])
+
+
+def _kind_of(kind):
+    if issubclass(kind, bool | np.bool_):
+        return "bool"
+    return "number" if issubclass(kind, Real) else kind.__name__
+
+
+def _number_cells(field, place, X, frame):
+    """Return the cells of a column of numbers or times as float64."""
+    if frame is None:
+        cells = check_array(
+            X[:, [place]], dtype=np.float64, ensure_all_finite=False, input_name="X"
+        ).ravel()
+    else:
+        series = _column(frame, place)
+        of_numbers = field.kind == NUMBER and series.dtype.is_numeric()
+        there = of_numbers or not _is_empty(series)
+        cells = numbers(series, field.kind) if there else np.full(len(frame), np.nan)
+    if np.isinf(cells).any():
+        raise ValueError(
+            f"Input X contains infinity in column {field.name!r}: replace it, or make it missing."
+        )
+    return cells
+
+
+def _moments(cells, weight):
+    """Return mean and standard deviation of the cells that are present."""
+    present = ~np.isnan(cells) & (weight > 0)
+    if not present.any():
+        return np.nan, 1.0
+    cells, weight = cells[present], weight[present]
+    mean = np.average(cells, weights=weight)
+    deviation = np.sqrt(np.average((cells - mean) ** 2, weights=weight))
+    rounding = len(cells) * np.finfo(np.float64).eps * max(deviation, abs(mean))
+    return mean, deviation if deviation > rounding else 1.0
+
+
+def _factorize(cells):
+    """Return the code of each cell, -1 where missing, and the levels."""
+    try:
+        codes, levels = pd.factorize(cells)
+    except TypeError as error:
+        raise ValueError(
+            f"A column holds {cells[0]!r}, which is no category ({error}): convert it, for example "
+            "to strings, or leave it out."
+        ) from error
+    return codes, list(levels)
+
+
+def _natural_order(levels, categories):
+    """Return places of levels in their order: that of the column's type, or from small to large."""
+    if categories is not None:
+        rank = {level: place for place, level in enumerate(categories)}
+        return sorted(range(len(levels)), key=lambda place: rank.get(levels[place], len(rank)))
+    try:
+        return sorted(range(len(levels)), key=levels.__getitem__)
+    except TypeError:
+        return list(range(len(levels)))
+
+
+def _mask(asked, names, in_frame):
+    """Return which columns a list of names, places or a mask chooses."""
+    chosen = np.zeros(len(names), dtype=bool)
+    if asked is None:
+        return chosen
+    asked = np.asarray(asked)
+    if asked.dtype == bool:
+        if asked.shape != chosen.shape:
+            raise ValueError(
+                f"categorical_features is a mask of shape {asked.shape}, but X has {len(names)} "
+                "columns."
+            )
+        return asked
+    if asked.dtype.kind in "iu":
+        wrong = [int(place) for place in asked.ravel() if not -1 < place < len(names)]
+        if not wrong:
+            chosen[asked.ravel()] = True
+            return chosen
+    else:
+        wrong = [name for name in asked.ravel().tolist() if not in_frame or name not in names]
+        if not wrong:
+            return np.isin(np.array(names, dtype=object), asked.ravel().astype(object))
+    raise ValueError(
+        f"categorical_features names {wrong[:EXAMPLES]}, but X has no such columns: it has "
+        f"{len(names)}{f', such as {names[:EXAMPLES]}' if in_frame else ', without names'}."
+    )
+
+
+def _warn_of_unseen(unseen):
+    """Warn once of levels that were not seen in fit."""
+    if unseen:
+        n_cells = sum(count for count, _ in unseen.values())
+        examples = "; ".join(
+            f"{name!r}: {', '.join(map(repr, levels[:EXAMPLES]))}"
+            for name, (_, levels) in list(unseen.items())[:EXAMPLES]
+        )
+        warnings.warn(
+            f"{n_cells} cells in {len(unseen)} columns hold levels that fit did not see "
+            f"({examples}). They count as rare levels, or as missing where there were none.",
+            UserWarning,
+            stacklevel=3,
+        )

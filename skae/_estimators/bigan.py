@@ -1,0 +1,320 @@
+"""The bidirectional generative adversarial network."""
+
+import numpy as np
+
+from skae._estimators.base import BaseAutoencoder
+from skae._estimators.decoding import DecodedPrior
+from skae._parameters import AUTOENCODER, integer, real
+
+STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 2500, 20, 400  # of a training, where max_iter is "auto"
+FEATURES = 64  # that a discriminator's convolutions give beside the code
+LARGEST_BATCH, LARGEST_BATCH_OF_IMAGES = 128, 64
+TRAINING = (
+    "batch_size",
+    "learning_rate_init",
+    "optimizer",
+    "max_iter",
+    "warm_start",
+    "callbacks",
+    "skorch_params",
+    "checkpoint",
+    "device",
+    "verbose",
+    "random_state",
+)
+
+
+class BiGANTransformer(DecodedPrior, BaseAutoencoder):
+    r"""A generative adversarial network with an encoder: new rows like those of the fit.
+
+    A generator G makes rows of standard normal codes z, an encoder E codes of
+    rows x, and a discriminator D learns to tell the pairs (x, E(x)) from
+    (G(z), z) while both learn to deceive it (BiGAN, Donahue et al., 2017;
+    ALI, Dumoulin et al., 2017). Where they succeed, G(z) is distributed as
+    the rows and E is its inverse. With the lead d of a real pair,
+
+    .. math::
+
+        d &= D(x, E(x)) - D(G(z), z) \\
+        L_D &= \mathrm{E} \log(1 + e^{-d}) + \tfrac{1}{2} \gamma p
+            \, (\mathrm{E} |\nabla D(x, E(x))|^2 + \mathrm{E} |\nabla D(G(z), z)|^2) \\
+        L_{GE} &= \mathrm{E} \log(1 + e^d) + \lambda \, \mathrm{E} |x - G(E(x))|^2
+
+    with p columns, :math:`\gamma` the ``gradient_penalty``, :math:`\lambda`
+    the ``reconstruction_weight``, and the last square as a share of the total
+    variance (ALICE, Li et al., 2017).
+
+    **There is no PCA floor**: a GAN has no likelihood that held-out rows could
+    judge, so nothing is held out, training starts at random weights, and the
+    reconstruction is often worse than PCA's. Take it for ``sample``: rows
+    from groups that lie apart, which a `VAETransformer` blurs. Do not take it
+    to reduce columns, for small data, or where log-likelihoods are asked for.
+
+    **Guards against mode collapse** are the lead, which compares each made
+    pair with a real one rather than with a threshold, and the slopes'
+    penalty at both (Huang et al., 2024), the reconstruction, which no group
+    of rows escapes, and averaged weights. See how much of the rows is covered
+    with `skae.metrics.mode_coverage`.
+
+    Parameters
+    ----------
+    n_components : int, default=16
+        Units of the code; may exceed the number of columns.
+    image_shape : (int, int), (int, int, int) or None, default=None
+        Height and width, or channels (1 to 4), height and width, where rows
+        are flattened images in C order, as in `ConvolutionalAutoencoder`: the
+        three networks are convolutional then (Radford et al., 2016, without
+        batch normalisation). None for perceptrons.
+    hidden_layer_sizes : "auto", int or array-like of int, default="auto"
+        Hidden units of the encoder and of the discriminator; the generator
+        mirrors them. "auto" is (128, 128). Without effect on images.
+    channels : int or array-like of int, default=(16, 32)
+        Channels after each convolution, which halves height and width.
+    activation : str or callable, default="relu"
+        As in `AutoencoderTransformer`.
+    gradient_penalty : float, default=0.01
+        :math:`\gamma`, a column: larger is steadier, smaller is sharper.
+    reconstruction_weight : float, default=1.0
+        :math:`\lambda`; 0 is BiGAN as it was published.
+    batch_size : "auto" or int, default="auto"
+        Rows a step. "auto" is as in `AutoencoderTransformer`, at most 128,
+        of images 64.
+    learning_rate_init : float, default=0.003
+        Of Adam, with betas (0.5, 0.99); falls to zero over the second half.
+    optimizer, callbacks, skorch_params, checkpoint, device, verbose, random_state : object
+        As in `AutoencoderTransformer`.
+    max_iter : "auto" or int, default="auto"
+        Epochs, all of which are run. "auto" stands for about 2,500 steps,
+        between 20 and 400 epochs.
+    warm_start : bool, default=False
+        Whether ``fit`` goes on with the fitted networks, the discriminator's too.
+
+    Attributes
+    ----------
+    n_components_ : int
+    mean_, scale_ : ndarray of shape (n_features,)
+        Mean and standard deviation of the columns: the networks see
+        standardised rows.
+    hidden_layer_sizes_ : tuple of int
+        Hidden units, or ``channels`` of images.
+    history_ : list of dict
+        For every epoch ``generator_loss`` and ``discriminator_loss`` in nats
+        (without penalty; log 2 = 0.69 where no pair leads), and ``train_loss``:
+        the former plus the weighted reconstruction error.
+    loss_curve_ : list of float
+        ``train_loss`` of every epoch.
+    n_iter_, batch_size_, device_, module_, n_features_in_, feature_names_in_ : object
+        As in `AutoencoderTransformer`; ``best_iter_`` is ``n_iter_``, and
+        ``validation_scores_`` and ``pca_score_`` are None.
+
+    Raises
+    ------
+    ValueError
+        In ``fit``, for missing cells, for an ``image_shape`` that does not hold
+        as many pixels as X has columns, and for a training that diverges.
+
+    See Also
+    --------
+    VAETransformer : Samples with a likelihood, and not below probabilistic PCA.
+
+    Notes
+    -----
+    ``transform`` gives E(x), in the prior's units: about, but not exactly,
+    standard normal over the rows. ``sample_weight`` weighs the real rows in
+    all losses. ``X_val`` is checked and not used.
+
+    References
+    ----------
+    J. Donahue, P. Krähenbühl, T. Darrell. Adversarial feature learning. ICLR
+    2017. https://arxiv.org/abs/1605.09782
+
+    V. Dumoulin et al. Adversarially learned inference. ICLR 2017.
+    https://arxiv.org/abs/1606.00704
+
+    C. Li et al. ALICE: towards understanding adversarial learning for joint
+    distribution matching. NeurIPS 2017. https://arxiv.org/abs/1709.01215
+
+    Y. Huang et al. The GAN is dead; long live the GAN! A modern GAN baseline.
+    NeurIPS 2024. https://arxiv.org/abs/2501.05441
+
+    A. Radford, L. Metz, S. Chintala. Unsupervised representation learning with
+    deep convolutional generative adversarial networks. ICLR 2016.
+    https://arxiv.org/abs/1511.06434
+
+    Examples
+    --------
+    A short training on digits, and rows that nobody wrote:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import BiGANTransformer
+    >>> X = load_digits().data
+    >>> gan = BiGANTransformer(8, max_iter=3, random_state=0).fit(X)
+    >>> gan.sample(3, random_state=0).shape
+    (3, 64)
+    >>> gan.transform(X).shape
+    (1797, 8)
+    """
+
+    _architecture = (
+        *(name for name in BaseAutoencoder._architecture if name not in ("whiten", "ordered")),
+        "image_shape",
+        "channels",
+    )
+
+    _parameter_constraints = {
+        name: AUTOENCODER[name] for name in ("hidden_layer_sizes", "activation", *TRAINING)
+    } | {
+        "n_components": [integer(1)],
+        "image_shape": ["array-like", None],
+        "channels": ["array-like", integer(1)],
+        "gradient_penalty": [real(0)],
+        "reconstruction_weight": [real(0)],
+    }
+
+    # what a GAN has no use for
+    linear_path = encoder = decoder = None
+    whiten = early_stopping = False
+    alpha, n_iter_no_change = 0.0, 1
+    categorical_features = min_frequency = column_weights = None
+
+    def __init__(
+        self,
+        n_components=16,
+        *,
+        image_shape=None,
+        hidden_layer_sizes="auto",
+        channels=(16, 32),
+        activation="relu",
+        gradient_penalty=0.01,
+        reconstruction_weight=1.0,
+        batch_size="auto",
+        learning_rate_init=0.003,
+        optimizer="adam",
+        max_iter="auto",
+        warm_start=False,
+        callbacks=None,
+        skorch_params=None,
+        checkpoint=None,
+        device="auto",
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.image_shape = image_shape
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.channels = channels
+        self.activation = activation
+        self.gradient_penalty = gradient_penalty
+        self.reconstruction_weight = reconstruction_weight
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.optimizer = optimizer
+        self.max_iter = max_iter
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.skorch_params = skorch_params
+        self.checkpoint = checkpoint
+        self.device = device
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        """Return the tags: cells are numbers, and all there."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.categorical = False
+        return tags
+
+    # hooks ------------------------------------------------------------------------------------
+
+    def _resolve(self, *args, **kwargs):
+        if self._blocks is not None:
+            self._check_late_holes()
+        super()._resolve(*args, **kwargs)
+
+    def _check_late_holes(self):
+        """Refuse rows with holes."""
+        raise ValueError(
+            "X has missing cells (NaN), and a GAN's rows are whole: fill them, for example with "
+            "SimpleImputer, or take VAETransformer, which takes rows with holes."
+        )
+
+    def _check_first_batch(self, rows, start):
+        return start  # none of it but mean and scale is used
+
+    def _has_floor(self):
+        return False
+
+    def _shapes(self):
+        """Return channels, height and width of the images, the convolutions' channels, and units."""
+        from skae.nn.images import image_shape_of
+
+        shape = image_shape_of(self._built["image_shape"], self.n_features_in_)
+        return shape, self.hidden_layer_sizes_, self.n_components_
+
+    def _hidden_layer_sizes(self, n_rows):
+        if self.image_shape is None:
+            return super()._hidden_layer_sizes(np.inf)
+        from skae.nn.images import checked_channels
+
+        return checked_channels(self.channels)
+
+    def _batch_size(self, n_rows):
+        size = super()._batch_size(n_rows)
+        if self.batch_size != "auto":
+            return size
+        return min(size, LARGEST_BATCH if self.image_shape is None else LARGEST_BATCH_OF_IMAGES)
+
+    def _settings(self, n_rows, **changes):
+        if self.max_iter == "auto":
+            n_epochs = STEPS // max(1, n_rows // self.batch_size_)
+            changes.setdefault("max_iter", int(np.clip(n_epochs, FEWEST_EPOCHS, MOST_EPOCHS)))
+        return super()._settings(n_rows, **changes)
+
+    def _new_module(self, generator, linear=False):
+        from torch import nn
+
+        from skae._training.bigan import Bigan, PairDiscriminator
+        from skae.nn import MLP
+        from skae.nn.build import activation_class
+        from skae.nn.images import draw, image_decoder, image_encoder
+
+        activation, k = activation_class(self._built["activation"]), self.n_components_
+        if self._built["image_shape"] is None:
+            p, hidden = self.n_features_in_, self.hidden_layer_sizes_
+            encoder = MLP([p, *hidden, k], activation, generator)
+            decoder = MLP([k, *hidden[::-1], p], activation, generator)
+            features, head = nn.Identity(), [p + k, *hidden, 1]
+        else:
+            shape, channels, k = self._shapes()
+            encoder = image_encoder(shape, channels, k, activation)
+            decoder = image_decoder(shape, channels, k, activation)
+            features = image_encoder(shape, channels, FEATURES, activation).append(activation())
+            for part in (encoder, decoder, features):
+                draw(part, generator, zero_output=False)
+            head = [FEATURES + k, FEATURES, 1]
+        discriminator = PairDiscriminator(features, MLP(head, activation, generator))
+        return Bigan(encoder, decoder, discriminator, k)
+
+    def _start_at(self, module, start):
+        from skae.nn.images import set_unit
+
+        set_unit(module, start)
+
+    def _kind_of_net(self):
+        from skae._training.bigan import BiganNet
+
+        return BiganNet
+
+    def _make_objective(self, start):
+        from skae._training.bigan import AdversarialLoss
+
+        error = super()._make_objective(start)
+        penalty = self.gradient_penalty * self.n_features_in_
+        return AdversarialLoss(error, self.reconstruction_weight, penalty)
+
+    def _step_flops(self):
+        from skae.nn.images import products
+
+        if self._built["image_shape"] is None:
+            return 3 * super()._step_flops()
+        return 36 * self.batch_size_ * products(*self._shapes())

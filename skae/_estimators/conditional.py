@@ -1,0 +1,581 @@
+"""The conditional variational autoencoder."""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from skae._data.labels import LabelledRows, Labels, beside, columns_of
+from skae._estimators.decoding import way
+from skae._estimators.variational import VAETransformer
+from skae._linear.probabilistic import ConditionalStart, conditional_pca
+from skae._parameters import (
+    AUTOENCODER,
+    TABLE_ENCODER,
+    count,
+    fit_context,
+    integer,
+    private_random_state,
+    real,
+    with_callbacks,
+)
+from skae.metrics import explained_share
+
+HEAD_CELLS = 2**22  # at most, that the head of the labels is solved on
+HEAD_SOLVER = {"maxiter": 200}
+LEFT_OUT = ("whiten", "encoder", "decoder", "ordered", *TABLE_ENCODER, "column_weights")
+
+
+class ConditionalVAE(VAETransformer):
+    r"""A variational autoencoder that is told the label of each row: rows to order.
+
+    As `VAETransformer`, but encoder and decoder get a label y beside the row
+    and the code: ``sample(n, y=...)`` draws rows of a given class, or for a
+    given number, and the code holds what the label does not say (style, in
+    the words of Kingma et al.). Training maximises, in nats,
+
+    .. math:: \log p(x | y) \ge \mathrm{E}_{q(z|x,y)} \log p(x | z, y)
+        - \beta \, \mathrm{KL}(q(z | x, y) \| p(z))
+
+    with Gaussian p(x | z, y), whose one noise variance is learned, and a
+    standard normal prior p(z), whatever the label.
+
+    **The floor** is the linear model it starts at: a mean that depends
+    linearly on the label (for classes: each has its own) and the
+    probabilistic PCA of what that leaves. The trained model is kept only where
+    held-out rows show, by the rule of `AutoencoderTransformer`, that their
+    bound is higher.
+
+    **Labels** are one column or several. Columns of floats are numbers; all
+    others (integers, strings, booleans, categories) are classes. In a frame
+    each column has its own kind. Classes that come as floats want
+    ``y.astype(int)``, numbers that come as integers ``y.astype(float)``.
+
+    **Without y**, ``transform`` and all that follows it take a label inferred
+    from the row by a linear head of its own (logistic regression for classes,
+    ridge regression for numbers), so that the estimator works within a
+    ``Pipeline``: ``fit_transform(X, y)`` is ``fit(X, y).transform(X)``, with
+    inferred labels both times. There is no ``predict``: a classifier does
+    that better.
+
+    Parameters
+    ----------
+    n_components : int, float or None, default=0.95
+        Units of the code. A float is the share of the variance within the
+        labels that PCA shall explain at the start; None is as many as PCA
+        has.
+    beta, kl_warmup, hidden_layer_sizes, activation, linear_path, batch_size, \
+    learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
+    validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
+    skorch_params, checkpoint, device, verbose, random_state
+        As in `VAETransformer`.
+
+    Attributes
+    ----------
+    classes_ : ndarray, None, or list of them
+        The classes of the label, sorted; None for a number. A list where y
+        has several columns.
+    label_coef_ : ndarray of shape (n_labels, n_features_in_)
+        The head that infers labels where none are given: a row for each class
+        (scores, of which the largest counts) and for each number (in units of
+        its standard deviation). With ``partial_fit`` that of the last batch.
+    label_intercept_ : ndarray of shape (n_labels,)
+    mean_ : ndarray of shape (n_features_in_,)
+        What the mean label stands for, at a code of zero, in the linear model.
+    components_ : ndarray of shape (n_components_, n_features_in_)
+        The linear part of the decoder, in units of X per unit of the code.
+    active_units_, kl_per_component_, noise_variance_, validation_scores_, \
+    pca_score_, n_components_, scale_, n_iter_, best_iter_, loss_curve_, history_, \
+    batch_size_, hidden_layer_sizes_, device_, module_, n_features_in_, \
+    feature_names_in_
+        As in `VAETransformer`, of log p(x | y).
+
+    Raises
+    ------
+    ValueError
+        For y with missing entries or, after ``fit``, unknown classes; for X
+        with missing cells or categories: its columns are complete numbers.
+
+    Warns
+    -----
+    UserWarning
+        If there are so many integers in y that they look like numbers, and as
+        `VAETransformer` does.
+
+    See Also
+    --------
+    VAETransformer : Without labels; tables with categories and missing cells.
+    AutoencoderClassifier : Where the label is what you want to know.
+
+    Notes
+    -----
+    The code is that of a row *given* its label: what tells the classes apart
+    is mostly left to the label. A classifier behind it does worse than behind
+    `VAETransformer`.
+
+    ``Pipeline.inverse_transform`` and `skae.metrics.reconstruction_score` have
+    no labels to give: call ``inverse_transform`` itself, and search by ``score``.
+
+    References
+    ----------
+    K. Sohn, H. Lee, X. Yan. Learning structured output representation using
+    deep conditional generative models. NeurIPS 2015.
+    https://papers.nips.cc/paper/5775
+
+    D. P. Kingma, D. J. Rezende, S. Mohamed, M. Welling. Semi-supervised
+    learning with deep generative models. NeurIPS 2014.
+    https://arxiv.org/abs/1406.5298
+
+    Examples
+    --------
+    Digits to order, and the same style in other digits:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.svm import SVC
+    >>> from skae import ConditionalVAE
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X = X / 16
+    >>> vae = ConditionalVAE(n_components=8, random_state=0).fit(X[:1300], y[:1300])
+    >>> threes = vae.sample(100, y=3, random_state=0)
+    >>> bool((SVC().fit(X, y).predict(threes) == 3).mean() > 0.85)
+    True
+    >>> style = vae.transform(X[1300:1301], y[1300:1301])
+    >>> vae.inverse_transform(style.repeat(10, axis=0), range(10)).shape
+    (10, 64)
+    """
+
+    likelihood = "gaussian"
+    encoder = decoder = None  # what a module of the user's gets would be hard to say
+    ordered = False
+    categorical_features = min_frequency = column_weights = None
+
+    _architecture = tuple(name for name in VAETransformer._architecture if name != "ordered")
+    _parameter_constraints = {
+        name: kinds for name, kinds in AUTOENCODER.items() if name not in LEFT_OUT
+    } | {"beta": [real(0)], "kl_warmup": [integer(0)]}
+    _start_kind = ConditionalStart
+
+    def __init__(
+        self,
+        n_components=0.95,
+        *,
+        beta=1.0,
+        kl_warmup=0,
+        hidden_layer_sizes="auto",
+        activation="gelu",
+        linear_path="pca",
+        batch_size="auto",
+        learning_rate_init=0.01,
+        alpha="auto",
+        optimizer="adam",
+        max_iter="auto",
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        tol=1e-3,
+        warm_start=False,
+        callbacks=None,
+        skorch_params=None,
+        checkpoint=None,
+        device="auto",
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.beta = beta
+        self.kl_warmup = kl_warmup
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.linear_path = linear_path
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.alpha = alpha
+        self.optimizer = optimizer
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.skorch_params = skorch_params
+        self.checkpoint = checkpoint
+        self.device = device
+        self.verbose = verbose
+        self.random_state = random_state
+
+    # fit ------------------------------------------------------------------------------------------
+
+    @with_callbacks
+    @fit_context
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+        """Learn the model from rows and their labels.
+
+        Parameters
+        ----------
+        X : array-like, CSR matrix or frame of shape (n_samples, n_features)
+            Training rows: complete numbers.
+        y : array-like or frame of shape (n_samples,) or (n_samples, n_columns)
+            Their labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row, as in `AutoencoderTransformer`.
+        X_val : array-like of shape (n_val, n_features), default=None
+            Held-out rows that judge the training. By default they are drawn
+            from ``X``.
+        y_val : array-like of shape (n_val,) or (n_val, n_columns), default=None
+            Their labels.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        if X_val is not None and y_val is None:
+            raise ValueError("X_val comes without labels: pass y_val, one label a row, as well.")
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    def partial_fit(self, X, y, sample_weight=None):
+        """Learn from one batch of a stream: one epoch over its rows.
+
+        The first call learns what the labels are: its rows need all classes.
+        There is no floor, for no rows are held out.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; in the first call at least as many as components.
+        y : array-like or frame of shape (n_samples,) or (n_samples, n_columns)
+            Their labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row within this batch.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        return super().partial_fit(X, y, sample_weight)
+
+    @property
+    def classes_(self):
+        """The classes of the label, or of each of its columns."""
+        known = self._labels.classes
+        return known[0] if len(known) == 1 else known
+
+    @property
+    def _n_labels(self):
+        return self._labels.width
+
+    @property
+    def _n_inputs(self):
+        return self.n_features_in_ + self._n_labels
+
+    def _check_rows(self, X, sample_weight, reset, y=None):
+        if y is None:
+            validate_data(self, X, y)  # says that y is missing
+        rows = super()._check_rows(X, sample_weight, reset)
+        if self._blocks is not None:
+            self._check_late_holes()
+        columns = columns_of(y)
+        check_consistent_length(rows.X, columns[0])
+        columns = [column[rows.index] for column in columns]
+        if reset:
+            self._labels = Labels.learn(columns, rows.weight)
+        labels = np.zeros((rows.X.shape[0], self._n_labels))
+        labels[rows.index] = self._labels.coded(columns)
+        return LabelledRows(rows, labels)
+
+    def _check_late_holes(self):
+        raise ValueError(
+            "X has missing cells (NaN): fill them, for example with SimpleImputer, or take "
+            "VAETransformer, which takes rows with holes."
+        )
+
+    def _can_turn(self):
+        return False  # labels are columns of their own
+
+    def _make_start(self, rows, n_components, rng):
+        return conditional_pca(rows, n_components, rng, self.beta)
+
+    def _new_module(self, generator, linear=False):
+        from skae.nn import ConditionalAutoencoder
+
+        module = super()._new_module(generator, linear)
+        return ConditionalAutoencoder(module.encoder, module.decoder, self._n_labels)
+
+    def _make_corruption(self, start):
+        from skae.corruption import Sparing
+
+        draws = super()._make_corruption(start)
+        if draws.noise is None:
+            return draws
+        return replace(draws, noise=Sparing(draws.noise, self._n_labels))
+
+    def _diagnose(self, rows):
+        super()._diagnose(rows)
+        self._solve_head(rows)
+
+    def _solve_head(self, rows):
+        """Solve what infers labels, on standardised rows, or some of them where there are many."""
+        from skae._tasks.head import logistic_head, ridge_head
+
+        n, most = len(rows), max(1, HEAD_CELLS // rows.width)
+        part = rows.subset(np.linspace(0, n - 1, min(n, most)).astype(int))
+        x, coded = np.hsplit(part.take(slice(None)).astype(np.float64), [self.n_features_in_])
+        x = (x - self.mean_) / self.scale_
+        weight = np.ones(len(x)) if part.weight is None else part.weight
+        solved = []
+        for block, known in zip(self._labels.slices, self._labels.classes, strict=True):
+            if known is None:
+                solved.append(ridge_head(x, coded[:, block], weight))
+            else:
+                shares = coded[:, block] + self._labels.mean[block]
+                solved.append(logistic_head(x, shares, weight, HEAD_SOLVER))
+        coef, intercept = (np.concatenate(parts) for parts in zip(*solved, strict=True))
+        self.label_coef_ = coef / self.scale_
+        self.label_intercept_ = intercept - self.label_coef_ @ self.mean_
+
+    # use ------------------------------------------------------------------------------------------
+
+    def transform(self, X, y=None):
+        """Return the code of rows, given their labels.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_columns), or None
+            Labels, one a row or a single one for all. None: inferred.
+
+        Returns
+        -------
+        Z : ndarray of shape (n_samples, n_components_)
+            Posterior means in the dtype of X, in units of the prior.
+        """
+        return self._encode(self._told(X, y))
+
+    def transform_distribution(self, X, y=None):
+        """Return the distribution of the code of every row, given its label.
+
+        Parameters
+        ----------
+        X, y
+            As in ``transform``.
+
+        Returns
+        -------
+        mean, std : ndarray of shape (n_samples, n_components_)
+            Of independent Gaussians, in the dtype of X.
+        """
+        return self._posterior(self._told(X, y))
+
+    def inverse_transform(self, Z, y):
+        """Return the rows that codes stand for, given labels.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components_)
+        y : array-like of shape (n_samples,) or (n_samples, n_columns)
+            Labels, one a row or a single one for all.
+
+        Returns
+        -------
+        X : ndarray or frame of shape (n_samples, n_features_in_)
+            In the dtype of Z and the units of the training rows; a frame where
+            `set_output` asks for one.
+        """
+        codes = self._check_codes(Z)
+        return self._give(self._decode(beside(codes, self._labels.code(y, len(codes)))), Z)
+
+    def reconstruct(self, X, y=None):
+        """Return ``inverse_transform(transform(X, y), y)``.
+
+        Parameters
+        ----------
+        X, y
+            As in ``transform``.
+
+        Returns
+        -------
+        reconstruction : ndarray or frame of shape (n_samples, n_features)
+        """
+        return self._give(self._made(self._told(X, y))[1], X)
+
+    def reconstruction_error(self, X, y=None, per_feature=False):
+        """Return the squared reconstruction error of rows, in the squared units of X.
+
+        Parameters
+        ----------
+        X, y
+            As in ``transform``.
+        per_feature : bool, default=False
+            Give each cell's error rather than their sum over the row.
+
+        Returns
+        -------
+        error : ndarray of shape (n_samples,) or (n_samples, n_features)
+            float64.
+        """
+        error = np.subtract(*self._made(self._told(X, y)), dtype=np.float64) ** 2
+        return error if per_feature else error.sum(axis=1)
+
+    def score(self, X, y=None):
+        """Return the share of the variance of ``X`` that the reconstruction explains.
+
+        Parameters
+        ----------
+        X, y
+            As in ``transform``.
+
+        Returns
+        -------
+        score : float
+            At most 1; larger is better. What the label explains counts.
+        """
+        return explained_share(*self._made(self._told(X, y)))
+
+    def score_by_column(self, X, y=None):
+        """Return the share of each column that the reconstruction explains.
+
+        Parameters
+        ----------
+        X, y
+            As in ``transform``.
+
+        Returns
+        -------
+        scores : ndarray of shape (n_features_in_,)
+        """
+        X, made = self._made(self._told(X, y))
+        return np.array([explained_share(X[:, [j]], made[:, [j]]) for j in range(X.shape[1])])
+
+    def score_samples(self, X, y=None, n_draws=64):
+        """Return a lower bound of log p(x | y) of every row, in nats.
+
+        Add log p(y), such as the log of the classes' shares, for log p(x, y).
+
+        Parameters
+        ----------
+        X, y
+            As in ``transform``. Without y it is the likelihood given the
+            inferred label, not that of x alone.
+        n_draws : int, default=64
+            As in `VAETransformer`.
+
+        Returns
+        -------
+        bound : ndarray of shape (n_samples,)
+            float64.
+        """
+        return self._bounds(self._told(X, y), count(n_draws, "n_draws"))
+
+    def sample(self, n_samples=1, y=None, random_state=None):
+        """Draw new rows with given labels: codes from the prior, decoded, with noise.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            At least 1.
+        y : label or array-like of shape (n_samples,) or (n_samples, n_columns), or None
+            One label for all rows, or one a row. None: drawn, classes by their
+            shares in the training rows, numbers from a Gaussian, each column
+            by itself.
+        random_state : int, RandomState instance or None, default=None
+            None never touches numpy's global generator.
+
+        Returns
+        -------
+        X : ndarray or frame of shape (n_samples, n_features_in_)
+            float64. The rows without noise are ``inverse_transform`` of
+            standard normal codes.
+        """
+        n_samples = count(n_samples, "n_samples")
+        check_is_fitted(self)
+        rng = private_random_state(random_state)
+        draw = self._labels.draw
+        labels = draw(n_samples, rng) if y is None else self._labels.code(y, n_samples)
+        X = self._decode(beside(rng.standard_normal((n_samples, self.n_components_)), labels))
+        return self._give(X + np.sqrt(self.noise_variance_) * rng.standard_normal(X.shape))
+
+    def interpolate(self, a, b, n_steps=10, path="linear", y=None):
+        """Return rows on the way from ``a`` to ``b``, whose codes and labels lie between theirs.
+
+        Parameters
+        ----------
+        a, b : array-like of shape (n_features,)
+            Two rows.
+        n_steps, path
+            As in `AutoencoderTransformer`.
+        y : pair of labels, a single label, or None
+            Those of ``a`` and ``b``, or of both. None: inferred. Between two
+            classes the label is a mixture of both.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_steps, n_features)
+            From the reconstruction of ``a`` to that of ``b``.
+        """
+        (on_path, share), (on_line, _) = way(n_steps, path), way(n_steps, "linear")
+        ends = self._beside(self._ends(a, b), y)
+        codes, labels = self._encode(ends), ends[:, self.n_features_in_ :]
+        between = np.hstack([on_path(*codes, share), on_line(*labels, share)])
+        return self._give(self._decode(between.astype(ends.dtype)))
+
+    @property
+    def impute(self):
+        """Absent: rows are complete."""
+        raise AttributeError("ConditionalVAE takes complete rows: there is nothing to impute.")
+
+    def _told(self, X, y):
+        """Return rows with their labels, or inferred ones, beside them."""
+        return self._beside(self._check_known(X), y)
+
+    def _beside(self, X, y):
+        """Return checked rows with their labels, or inferred ones, beside them."""
+        if y is None:
+            scores = X @ self.label_coef_.T.astype(X.dtype)
+            return beside(X, self._labels.nearest(scores + self.label_intercept_))
+        return beside(X, self._labels.code(y, X.shape[0]))
+
+    def _made(self, told):
+        """Return rows as they are, dense, and as they are reconstructed."""
+        rows, labels = np.hsplit(self._wide(told), [self.n_features_in_])
+        return rows, self._decode(np.hstack([self._encode(told), labels]))
+
+    def _row_units(self):
+        return self._fitted_start().units
+
+    def _encode(self, X):
+        module = self._module_for(X.dtype)
+        return self._apply_to_rows(X, module.encode, self.n_components_, lambda code: code)
+
+    def _apply_to_codes(self, Z, function, n_outputs, after=lambda out: out):
+        from skae._model.inference import apply
+
+        return apply(function, Z, n_outputs, self.device_, lambda z, out: np.copyto(out, z), after)
+
+    # state ----------------------------------------------------------------------------------------
+
+    def __getstate__(self):
+        """Return arrays, builtins and skae's version: no torch object."""
+        state = super().__getstate__()
+        if "_labels" in state:
+            state["_labels"] = asdict(state["_labels"])
+        return state
+
+    def __setstate__(self, state):
+        """Check the state, then build labels and module anew."""
+        if "_labels" in state:
+            state = {**state, "_labels": Labels(**state["_labels"])}
+            state["_labels"].check()
+        if "module_" in state:
+            for name in ("_labels", "label_coef_", "label_intercept_"):
+                state[name]  # KeyError: a model without its labels
+        super().__setstate__(state)
+
+    def __sklearn_tags__(self):
+        """Return the tags: labels are needed, and rows are complete numbers."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.categorical = False
+        tags.target_tags.required = True
+        return tags

@@ -1,0 +1,179 @@
+"""The contractive autoencoder."""
+
+from skae._estimators.base import BaseAutoencoder
+from skae._parameters import AUTOENCODER, real
+
+
+class ContractiveAutoencoder(BaseAutoencoder):
+    r"""An autoencoder whose code moves little when its input is moved a little.
+
+    The network of `AutoencoderTransformer` with a penalty on the slopes of
+    the encoder, the squared Frobenius norm of its Jacobian, exact and
+    averaged over the rows:
+
+    .. math:: \min \; L + \lambda \, \mathrm{E} \sum_u \frac{1}{\mathrm{var}(z_u)}
+        \left\lVert \frac{\partial z_u}{\partial x} \right\rVert^2
+
+    with L the unexplained share of variance, :math:`\lambda` =
+    ``penalty_weight``, x the standardised row and z the code, whitened at the
+    start. Each unit is measured in its own standard deviation: a code shrunk
+    tenfold before a decoder grown tenfold gains nothing. A step of length
+    :math:`\epsilon` in a random direction moves the code by
+    :math:`\epsilon^2 / d` times the sum, in squared standard deviations,
+    with d columns.
+
+    Training starts at PCA, and the floor is PCA judged by this objective,
+    penalty included: the trained model is kept where held-out rows show, by
+    the rule of `AutoencoderTransformer`, that it is better.
+
+    Parameters
+    ----------
+    n_components : int, float or None, default=0.95
+        As in `AutoencoderTransformer`: for a float, the size whose
+        reconstruction explains that share.
+    penalty_weight : float, default=0.01
+        :math:`\lambda`; 0 is the plain autoencoder.
+    hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, \
+    ordered, categorical_features, min_frequency, column_weights, batch_size, \
+    learning_rate_init, alpha, optimizer, max_iter, \
+    early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
+    callbacks, skorch_params, checkpoint, device, verbose, random_state
+        As in `AutoencoderTransformer`. An ``encoder`` of one's own, or an
+        activation that is not built in, is differentiated by autograd, and
+        must treat each row by itself. With ``ordered`` the slopes of units
+        that are cut do not count.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components_, n_features_in_)
+        The linear part of the decoder in the units of X; PCA's principal axes
+        where the floor holds, neither orthogonal nor of unit length once
+        trained. Absent with ``linear_path=None``.
+    validation_scores_ : list of float or None
+        1 minus the held-out objective, penalty included, epoch by epoch.
+    pca_score_ : float or None
+        The same of PCA: the floor.
+    n_components_, explained_variance_ratio_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
+    history_, batch_size_, hidden_layer_sizes_, device_, module_, \
+    n_features_in_, feature_names_in_
+        As in `AutoencoderTransformer`.
+
+    Raises
+    ------
+    InvalidParameterError
+        In ``fit``, for a negative ``penalty_weight``.
+
+    See Also
+    --------
+    AutoencoderTransformer : Without the penalty.
+    DenoisingAutoencoder : Robust to noise of a known kind and size.
+
+    Notes
+    -----
+    The penalty costs about ``n_components`` passes through the encoder, so a
+    fit takes several times as long as that of the plain autoencoder. The variance
+    of the code is a running one over the training batches, in which rows
+    count equally whatever their ``sample_weight``.
+
+    References
+    ----------
+    S. Rifai, P. Vincent, X. Muller, X. Glorot, Y. Bengio. Contractive
+    auto-encoders: explicit invariance during feature extraction. ICML 2011.
+    https://mlanthology.org/icml/2011/rifai2011icml-contractive/
+
+    Examples
+    --------
+    A code of digits that moves less than PCA's, in its standard deviations:
+
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.preprocessing import scale
+    >>> from skae import ContractiveAutoencoder
+    >>> X = scale(load_digits().data[:600])
+    >>> moved = X + 0.1 * np.random.default_rng(0).normal(size=X.shape)
+    >>> models = PCA(4), ContractiveAutoencoder(4, n_iter_no_change=5, random_state=0)
+    >>> codes = [(m.fit_transform(X), m.transform(moved)) for m in models]
+    >>> pca, contractive = [np.mean(np.var(b - a, axis=0) / np.var(a, axis=0)) for a, b in codes]
+    >>> bool(contractive < 0.7 * pca)
+    True
+    """
+
+    _parameter_constraints = AUTOENCODER | {"penalty_weight": [real(0)]}
+
+    def __init__(
+        self,
+        n_components=0.95,
+        *,
+        penalty_weight=0.01,
+        hidden_layer_sizes="auto",
+        activation="gelu",
+        linear_path="pca",
+        whiten=False,
+        encoder=None,
+        decoder=None,
+        ordered=False,
+        categorical_features="from_dtype",
+        min_frequency="auto",
+        column_weights=None,
+        batch_size="auto",
+        learning_rate_init=0.01,
+        alpha="auto",
+        optimizer="adam",
+        max_iter="auto",
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        tol=1e-3,
+        warm_start=False,
+        callbacks=None,
+        skorch_params=None,
+        checkpoint=None,
+        device="auto",
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.penalty_weight = penalty_weight
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.linear_path = linear_path
+        self.whiten = whiten
+        self.encoder = encoder
+        self.decoder = decoder
+        self.ordered = ordered
+        self.categorical_features = categorical_features
+        self.min_frequency = min_frequency
+        self.column_weights = column_weights
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.alpha = alpha
+        self.optimizer = optimizer
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.skorch_params = skorch_params
+        self.checkpoint = checkpoint
+        self.device = device
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _new_module(self, generator, linear=False):
+        from skae.nn import SlopedAutoencoder
+
+        module = super()._new_module(generator, linear)
+        return SlopedAutoencoder(module.encoder, module.decoder, self.n_components_)
+
+    def _make_objective(self, start):
+        from skae.losses import Contraction, Objective
+
+        (reconstruction,) = super()._make_objective(start).terms.values()
+        contraction = (Contraction(), self.penalty_weight)
+        return Objective(reconstruction=(reconstruction, 1.0), contraction=contraction)
+
+    def _start_is_best(self, start):
+        return not start.column_weights.any()  # PCA knows no contraction

@@ -1,0 +1,233 @@
+"""The contrastive encoder."""
+
+import numpy as np
+
+from skae._estimators.base import BaseEncoder
+from skae._parameters import AUTOENCODER, real
+
+MOST_ROWS, SHARE = 256, 5  # a batch is a fifth of the rows, up to so many
+
+
+class ContrastiveEncoder(BaseEncoder):
+    r"""Features for a classifier: codes by which a row is known again when some cells are others'.
+
+    An encoder alone: there is no decoder, and so no ``inverse_transform``, no
+    ``reconstruct`` and no ``score``. It is PCA plus a multi-layer perceptron f
+    whose output starts at zero, as in `AutoencoderTransformer`:
+
+    .. math:: z = \Sigma^{-1} V (x - \mu) + f((x - \mu) / s)
+
+    In training two views are made of each row of a batch: in each a share of
+    the cells takes the values that other rows have in these columns. A head,
+    itself the identity plus a perceptron that starts at zero, projects their
+    codes to unit vectors u and v, and the two views of a row have to find each
+    other among those of all n rows (normalised temperature-scaled cross-entropy):
+
+    .. math:: \min \; -\log \frac{e^{u_i \cdot v_i / \tau}}
+        {\sum_{c \neq u_i} e^{u_i \cdot c / \tau}}
+
+    and the same from v to u. Afterwards the head is not used.
+
+    **The floor** is one of this objective: the trained encoder is kept only
+    where held-out rows show, by the rule of `AutoencoderTransformer`, that it
+    knows rows again better than the whitened code of PCA does. What a
+    classifier makes of either code is not looked at.
+
+    Parameters
+    ----------
+    n_components : int, float or None, default=0.95
+        Resolved as PCA resolves it: a share of variance gives the size that
+        PCA needs.
+    noise_level : float, default=0.3
+        Share of the cells that are swapped in each view, between 0 and 1.
+    temperature : float, default=0.5
+        :math:`\tau`. Small ones look at the nearest other rows only.
+    hidden_layer_sizes, activation : object
+        As in `AutoencoderTransformer`, of f; the head mirrors its layers.
+    linear_path : {"pca", None}, default="pca"
+        As in `AutoencoderTransformer`; None leaves the linear maps out of
+        encoder and head: the encoder of SCARF, from random weights, and
+        without a floor.
+    whiten : bool, default=False
+        As in `AutoencoderTransformer`.
+    categorical_features, min_frequency : object
+        As in `AutoencoderTransformer`.
+    batch_size : "auto" or int, default="auto"
+        Rows a step. "auto" is the power of two nearest to n_samples / 5, from
+        32 to 256: each row is compared with all others of its batch.
+    learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
+    validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
+    skorch_params, checkpoint, device, verbose, random_state : object
+        As in `AutoencoderTransformer`.
+
+    Attributes
+    ----------
+    validation_scores_ : list of float or None
+        Minus the mean objective of the held-out rows, in nats, epoch by epoch.
+        It hangs on how many rows are held out: up to 1,024 are compared with
+        each other.
+    pca_score_ : float or None
+        The same of PCA's code: the floor.
+    n_components_, mean_, scale_, n_iter_, best_iter_, loss_curve_, history_, \
+    batch_size_, hidden_layer_sizes_, device_, module_, n_features_in_, \
+    feature_names_in_ : object
+        As in `AutoencoderTransformer`.
+
+    See Also
+    --------
+    AutoencoderTransformer : With a way back.
+    AutoencoderClassifier : Puts a head on this encoder, too.
+
+    Notes
+    -----
+    The units of the code are PCA's at the start, and may have grown or shrunk
+    since: put a `StandardScaler` behind, or take ``whiten=True``, where a
+    model looks at their scale.
+
+    References
+    ----------
+    T. Chen, S. Kornblith, M. Norouzi, G. Hinton. A simple framework for
+    contrastive learning of visual representations. ICML 2020.
+    https://arxiv.org/abs/2002.05709
+
+    D. Bahri, H. Jiang, Y. Tay, D. Metzler. SCARF: self-supervised contrastive
+    learning using random feature corruption. ICLR 2022.
+    https://arxiv.org/abs/2106.15147
+
+    Examples
+    --------
+    With 50 labels of digits a linear classifier does better than on PCA:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skae import ContrastiveEncoder
+    >>> X, y = load_digits(return_X_y=True)
+    >>> def accuracy(reduce):
+    ...     head = make_pipeline(StandardScaler(), LogisticRegression())
+    ...     head.fit(reduce.transform(X[:50]), y[:50])
+    ...     return head.score(reduce.transform(X[1300:]), y[1300:])
+    >>> encoder = ContrastiveEncoder(16, max_iter=20, early_stopping=False, random_state=0)
+    >>> bool(accuracy(encoder.fit(X[:1300])) > accuracy(PCA(16).fit(X[:1300])) + 0.02)
+    True
+    >>> hasattr(encoder, "inverse_transform")
+    False
+    """
+
+    encoder = decoder = column_weights = None  # f is skae's own, and no column is given back
+
+    _architecture = tuple(name for name in BaseEncoder._architecture if name != "ordered")
+
+    _parameter_constraints = {
+        name: constraint
+        for name, constraint in AUTOENCODER.items()
+        if name not in ("encoder", "decoder", "ordered", "column_weights")
+    } | {
+        "noise_level": [real(0, 1, closed="neither")],
+        "temperature": [real(0, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        n_components=0.95,
+        *,
+        noise_level=0.3,
+        temperature=0.5,
+        hidden_layer_sizes="auto",
+        activation="gelu",
+        linear_path="pca",
+        whiten=False,
+        categorical_features="from_dtype",
+        min_frequency="auto",
+        batch_size="auto",
+        learning_rate_init=0.01,
+        alpha="auto",
+        optimizer="adam",
+        max_iter="auto",
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        tol=1e-3,
+        warm_start=False,
+        callbacks=None,
+        skorch_params=None,
+        checkpoint=None,
+        device="auto",
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.noise_level = noise_level
+        self.temperature = temperature
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.linear_path = linear_path
+        self.whiten = whiten
+        self.categorical_features = categorical_features
+        self.min_frequency = min_frequency
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.alpha = alpha
+        self.optimizer = optimizer
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.skorch_params = skorch_params
+        self.checkpoint = checkpoint
+        self.device = device
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _batch_size(self, n_rows):
+        if self.batch_size == "auto":
+            return int(2 ** np.clip(np.round(np.log2(n_rows / SHARE)), 5, np.log2(MOST_ROWS)))
+        return self.batch_size
+
+    def _new_module(self, generator, linear=False):
+        from skae.nn import ContrastiveNetwork
+        from skae.nn.build import new_autoencoder
+
+        return new_autoencoder(
+            (self._n_inputs, self.n_components_),
+            self.n_components_,
+            self.hidden_layer_sizes_,
+            self._built["activation"],
+            None if linear else generator,
+            self._has_floor(),
+            kind=ContrastiveNetwork,
+        )
+
+    def _start_at(self, module, start):
+        from torch.nn.init import eye_
+
+        from skae.nn.build import start_encoder_at
+
+        if self._has_floor():
+            start_encoder_at(module, start)
+            eye_(module.decoder.linear.weight)
+
+    def _make_objective(self, start):
+        from skae.losses import ContrastiveError, Objective
+
+        return Objective(contrast=(ContrastiveError(self.temperature), 1.0))
+
+    def _make_corruption(self, start):
+        from skae.corruption import SwapNoise, Views
+
+        owner = None if self._blocks is None else self._blocks.owner
+        return Views(self._with_holes(SwapNoise(self.noise_level, owner)))
+
+    def _make_held_out_corruption(self, start):
+        return self._make_corruption(start)
+
+    def _held_out_score(self, loss):
+        return -loss
+
+    def _start_is_best(self, start):
+        return not (start.column_weights.any() and self.hidden_layer_sizes_)

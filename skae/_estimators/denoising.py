@@ -1,0 +1,237 @@
+"""The denoising autoencoder."""
+
+from contextlib import nullcontext
+
+from skae._estimators.base import BaseAutoencoder
+from skae._linear.pca import linear_denoiser
+from skae._parameters import AUTOENCODER, StrOptions, real
+
+
+class DenoisingAutoencoder(BaseAutoencoder):
+    r"""An autoencoder that learns to give back clean rows for noisy ones.
+
+    The network of `AutoencoderTransformer`, trained on pairs of a noisy row
+    and the clean row it was made from, with new noise for every batch:
+
+    .. math:: \min \; \mathrm{E} \lVert x - \hat x(\tilde x) \rVert^2,
+        \quad \tilde x = \mathrm{noise}(x)
+
+    Training starts at the best linear denoiser of rank k: with S the
+    covariance of the clean rows, C that of clean with noisy rows and R that
+    of noisy rows,
+
+    .. math:: \hat x = \mu + U U^\top C R^{-1} (\tilde x - \tilde\mu)
+
+    with U the top k eigenvectors of :math:`C R^{-1} C^\top`. That is the
+    floor: the trained model is kept only where noisy held-out rows show, by
+    the rule of `AutoencoderTransformer`, that it comes closer to the clean
+    ones.
+
+    Parameters
+    ----------
+    n_components : int, float or None, default=0.95
+        As in `AutoencoderTransformer`; for a float, PCA of the clean rows
+        gives the size to begin with, and what is compared is the share of the
+        clean held-out rows that is explained from the noisy ones.
+    noise : {"gaussian", "masking", "salt_and_pepper", "swap"} or callable, \
+            default="gaussian"
+        "gaussian" adds to every cell; the others hit a share of the cells:
+        "masking" puts the column's mean there, "salt_and_pepper" the column's
+        minimum or maximum in training, "swap" the value of another row of the
+        batch in that column. A callable ``(tensor, generator) -> tensor`` gets
+        standardised float32 rows on the CPU, of shape (n_samples,
+        n_features), and a ``torch.Generator`` to draw from.
+    noise_level : float, default=0.3
+        Gaussian: standard deviation, in units of each column's own. The
+        others: the share of the cells, below 1. Ignored by a callable.
+    hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, \
+    ordered, categorical_features, min_frequency, column_weights, batch_size, \
+    learning_rate_init, alpha, optimizer, max_iter, \
+    early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
+    callbacks, skorch_params, checkpoint, device, verbose, random_state
+        As in `AutoencoderTransformer`.
+
+    Attributes
+    ----------
+    components_ : ndarray of shape (n_components_, n_features_in_)
+        The linear part of the decoder in the units of X. Absent with
+        ``linear_path=None``.
+    validation_scores_ : list of float or None
+        Share of the variance of the clean held-out rows that is explained
+        from the noisy ones, epoch by epoch.
+    pca_score_ : float or None
+        The same of the linear denoiser: the floor.
+    n_components_, explained_variance_ratio_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
+    history_, batch_size_, hidden_layer_sizes_, device_, module_, \
+    n_features_in_, feature_names_in_
+        As in `AutoencoderTransformer`; ``best_iter_`` is 0 where the linear
+        denoiser was kept.
+
+    See Also
+    --------
+    AutoencoderTransformer : Without noise.
+
+    Notes
+    -----
+    The noise on held-out rows is the same in every epoch (unless a callable
+    ignores its generator). Above 4,096 columns, and with a callable and fewer
+    than five rows a column, training starts at PCA. ``score`` and ``transform`` take rows as they are: on clean
+    rows ``score`` is lower than that of an autoencoder that was trained on
+    clean rows.
+
+    References
+    ----------
+    P. Vincent, H. Larochelle, Y. Bengio, P.-A. Manzagol. Extracting and
+    composing robust features with denoising autoencoders. ICML 2008.
+    DOI 10.1145/1390156.1390294
+
+    P. Vincent et al. Stacked denoising autoencoders. JMLR 11, 2010.
+    https://jmlr.org/papers/v11/vincent10a.html
+
+    A. J. Izenman. Reduced-rank regression for the multivariate linear model.
+    Journal of Multivariate Analysis 5, 1975. DOI 10.1016/0047-259X(75)90042-1
+
+    Examples
+    --------
+    Noisy digits come closer to the clean ones:
+
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import DenoisingAutoencoder
+    >>> X = load_digits().data
+    >>> noise = 0.5 * X.std(axis=0) * np.random.default_rng(0).normal(size=X.shape)
+    >>> noisy = X + noise
+    >>> model = DenoisingAutoencoder(16, noise_level=0.5, random_state=0).fit(X[:1300])
+    >>> error = np.mean((model.denoise(noisy[1300:]) - X[1300:]) ** 2)
+    >>> bool(error < 0.7 * np.mean(noise[1300:] ** 2))
+    True
+    """
+
+    _parameter_constraints = AUTOENCODER | {
+        "noise": [StrOptions({"gaussian", "masking", "salt_and_pepper", "swap"}), callable],
+        "noise_level": [real(0, closed="neither")],
+    }
+
+    _architecture = (*BaseAutoencoder._architecture, "noise", "noise_level")
+    _start_name = "linear denoiser"
+
+    def __init__(
+        self,
+        n_components=0.95,
+        *,
+        noise="gaussian",
+        noise_level=0.3,
+        hidden_layer_sizes="auto",
+        activation="gelu",
+        linear_path="pca",
+        whiten=False,
+        encoder=None,
+        decoder=None,
+        ordered=False,
+        categorical_features="from_dtype",
+        min_frequency="auto",
+        column_weights=None,
+        batch_size="auto",
+        learning_rate_init=0.01,
+        alpha="auto",
+        optimizer="adam",
+        max_iter="auto",
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        tol=1e-3,
+        warm_start=False,
+        callbacks=None,
+        skorch_params=None,
+        checkpoint=None,
+        device="auto",
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.noise = noise
+        self.noise_level = noise_level
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.linear_path = linear_path
+        self.whiten = whiten
+        self.encoder = encoder
+        self.decoder = decoder
+        self.ordered = ordered
+        self.categorical_features = categorical_features
+        self.min_frequency = min_frequency
+        self.column_weights = column_weights
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.alpha = alpha
+        self.optimizer = optimizer
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.skorch_params = skorch_params
+        self.checkpoint = checkpoint
+        self.device = device
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def denoise(self, X):
+        """Return cleaned rows: the reconstruction of noisy ones.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        clean : ndarray of shape (n_samples, n_features)
+        """
+        return self.reconstruct(X)
+
+    def _make_start(self, rows, n_components, rng):
+        if self.noise != "gaussian" and not callable(self.noise) and self.noise_level >= 1:
+            raise ValueError(
+                f"noise_level={self.noise_level} is the share of the cells that "
+                f"{self.noise!r} noise hits: it must be below 1."
+            )
+        from skae.nn.build import global_generator
+
+        if rows.blocks is not None:
+            self._check_noise_of_table(rows.blocks)
+            return super()._make_start(rows, n_components, rng)
+        own = callable(self.noise)
+        with global_generator(int(rng.randint(2**30))) if own else nullcontext():
+            return linear_denoiser(rows, n_components, self._make_corruption, rng)
+
+    def _make_corruption(self, start):
+        from skae.corruption import NOISES, OwnNoise
+
+        if callable(self.noise):
+            return self._with_holes(OwnNoise(self.noise))
+        further = (start.low, start.high) if self.noise == "salt_and_pepper" else ()
+        if self._blocks is not None and self.noise in ("masking", "swap"):
+            further = (self._blocks.owner,)
+        return self._with_holes(NOISES[self.noise](self.noise_level, *further))
+
+    def _check_noise_of_table(self, blocks):
+        if self.noise == "salt_and_pepper" and len(blocks.categories):
+            raise ValueError(
+                "noise='salt_and_pepper' puts the least or largest value into a cell, which "
+                "categories do not have: take 'masking' or 'swap'."
+            )
+
+    def _make_held_out_corruption(self, start):
+        return self._make_corruption(start)
+
+    def _draws_from_global(self):
+        return callable(self._built["noise"]) or super()._draws_from_global()
+
+    def _has_offset(self):
+        return self._built["noise"] == "salt_and_pepper" or callable(self._built["noise"])
+
+    def _start_is_best(self, start):
+        # noise leaves something to learn even where PCA would lose nothing
+        return not start.column_weights.any() or super()._start_is_best(start)

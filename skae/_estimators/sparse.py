@@ -1,0 +1,254 @@
+"""The sparse autoencoder."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from skae._estimators.base import BaseAutoencoder
+from skae._parameters import AUTOENCODER, StrOptions, real
+
+WEIGHTS = {"l1": 0.3, "kl": 10.0}  # where penalty_weight is "auto"
+
+
+class SparseAutoencoder(BaseAutoencoder):
+    r"""An autoencoder that describes each row by few units of its code, the others exactly zero.
+
+    The network of `AutoencoderTransformer`, whose encoder ends in a soft
+    threshold with one trainable :math:`\theta_u \ge 0` a unit:
+
+    .. math:: z_u = h_u - \mathrm{clip}(h_u, -\theta_u, \theta_u),
+        \quad h = \Sigma^{-1} V (x - \mu) + f((x - \mu) / s)
+
+    All thresholds start at zero, so that training starts at PCA, whose code
+    is dense. The objective is the unexplained share of variance plus
+    ``penalty_weight`` times
+
+    .. math:: \text{l1:} \quad \frac1k \sum_u
+        \frac{\mathrm{E} |z_u|}{\sqrt{\mathrm{E} z_u^2}}
+        \qquad \text{kl:} \quad \frac1k \sum_u
+        \rho \log \frac{\rho}{\hat\rho_u} + (1-\rho) \log \frac{1-\rho}{1-\hat\rho_u}
+
+    with :math:`\rho` = ``sparsity`` and :math:`\hat\rho_u` the share of the
+    rows in which unit u is not zero. Neither depends on the scale of a unit:
+    a code shrunk tenfold before a decoder grown tenfold gains nothing.
+
+    The floor is PCA judged by this objective, penalty included: the trained
+    code is kept where held-out rows show, by the rule of
+    `AutoencoderTransformer`, that what sparsity is worth exceeds what it
+    costs. Reconstruction alone may be worse than PCA's.
+
+    Parameters
+    ----------
+    n_components : int, float or None, default=0.95
+        As in `AutoencoderTransformer`: for a float, the size whose
+        reconstruction explains that share; with "kl" PCA's number, for a code
+        that is cut would miss its rate. More components than columns (an
+        overcomplete code) make sense here: those beyond the rank of X start
+        in random directions, which the decoder does not yet use.
+    penalty : {"l1", "kl"}, default="l1"
+        "l1" lets each unit find its own rate; some may go out altogether.
+        "kl" draws all units to the rate ``sparsity``.
+    penalty_weight : "auto" or float, default="auto"
+        What the penalty counts beside the unexplained share of variance.
+        "auto" is 0.3 for "l1" and 10 for "kl". With 10 the mean rate came
+        within a fifth of ``sparsity`` on digits and other wide tables; where
+        the rows need their units (few columns, clusters) it stays above, up
+        to 2.6 times: ``activation_rate_`` tells, and a larger weight draws
+        it down.
+    sparsity : float, default=0.1
+        Share of the rows in which a unit shall be active. Ignored by "l1".
+    hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, \
+    ordered, categorical_features, min_frequency, column_weights, batch_size, \
+    learning_rate_init, alpha, optimizer, max_iter, \
+    early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
+    callbacks, skorch_params, checkpoint, device, verbose, random_state
+        As in `AutoencoderTransformer`. With ``ordered`` the penalty counts
+        the whole code of a row, what is cut too.
+
+    Attributes
+    ----------
+    activation_rate_ : ndarray of shape (n_components_,)
+        Share of the (weighted) training rows in which each unit is not zero:
+        about 1 where PCA was kept; with ``partial_fit``, of the last batch.
+    components_ : ndarray of shape (n_components_, n_features_in_)
+        The linear part of the decoder in the units of X: what a unit adds to
+        a row. Neither orthogonal nor of unit length once trained; zero, where
+        PCA was kept, beyond the rank. Absent with ``linear_path=None``.
+    validation_scores_ : list of float or None
+        1 minus the held-out objective, penalty included, epoch by epoch.
+    pca_score_ : float or None
+        The same of PCA's dense code: the floor.
+    n_components_, explained_variance_ratio_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
+    history_, batch_size_, hidden_layer_sizes_, device_, module_, \
+    n_features_in_, feature_names_in_
+        As in `AutoencoderTransformer`.
+
+    Raises
+    ------
+    InvalidParameterError
+        In ``fit``, for a negative ``penalty_weight``, an unknown ``penalty``
+        and a ``sparsity`` outside (0, 1).
+
+    See Also
+    --------
+    AutoencoderTransformer : Without the penalty.
+    sklearn.decomposition.SparsePCA : Sparse components, not codes.
+
+    Notes
+    -----
+    Below 30 rows the model is PCA, and its code dense. Other rows than those
+    of the training have somewhat more active units, the more so the larger
+    the code and the fewer the rows. Beyond the training range of a column, by
+    more than the width of that range, a row gets the code of the nearest row
+    within: PCA's maps, which take over in `AutoencoderTransformer`, know no
+    zeros.
+
+    The textbook form of "kl" has logistic units and their mean activation.
+    That can be met by units that hardly vary around the target; a share of
+    exact zeros cannot.
+
+    References
+    ----------
+    A. Ng. Sparse autoencoder. CS294A lecture notes, Stanford, 2011.
+    https://web.stanford.edu/class/cs294a/sparseAutoencoder_2011new.pdf
+
+    K. Gregor, Y. LeCun. Learning fast approximations of sparse coding. ICML
+    2010. https://icml.cc/Conferences/2010/papers/449.pdf
+
+    P. O. Hoyer. Non-negative matrix factorization with sparseness
+    constraints. JMLR 5, 2004. https://jmlr.org/papers/v5/hoyer04a.html
+
+    Examples
+    --------
+    Digits in an overcomplete code, a tenth of which is used for each:
+
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_digits
+    >>> from skae import SparseAutoencoder
+    >>> X = load_digits().data
+    >>> sparse = SparseAutoencoder(80, penalty="kl", n_iter_no_change=5, random_state=0)
+    >>> code = sparse.fit_transform(X[:600])
+    >>> bool(0.08 < np.mean(code != 0) < 0.15)
+    True
+    """
+
+    _told_of_units = ("activation_rate_",)
+
+    _parameter_constraints = AUTOENCODER | {
+        "penalty": [StrOptions(set(WEIGHTS))],
+        "penalty_weight": [StrOptions({"auto"}), real(0)],
+        "sparsity": [real(0, 1, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        n_components=0.95,
+        *,
+        penalty="l1",
+        penalty_weight="auto",
+        sparsity=0.1,
+        hidden_layer_sizes="auto",
+        activation="gelu",
+        linear_path="pca",
+        whiten=False,
+        encoder=None,
+        decoder=None,
+        ordered=False,
+        categorical_features="from_dtype",
+        min_frequency="auto",
+        column_weights=None,
+        batch_size="auto",
+        learning_rate_init=0.01,
+        alpha="auto",
+        optimizer="adam",
+        max_iter="auto",
+        early_stopping=True,
+        validation_fraction=0.1,
+        n_iter_no_change=20,
+        tol=1e-3,
+        warm_start=False,
+        callbacks=None,
+        skorch_params=None,
+        checkpoint=None,
+        device="auto",
+        verbose=0,
+        random_state=None,
+    ):
+        self.n_components = n_components
+        self.penalty = penalty
+        self.penalty_weight = penalty_weight
+        self.sparsity = sparsity
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.linear_path = linear_path
+        self.whiten = whiten
+        self.encoder = encoder
+        self.decoder = decoder
+        self.ordered = ordered
+        self.categorical_features = categorical_features
+        self.min_frequency = min_frequency
+        self.column_weights = column_weights
+        self.batch_size = batch_size
+        self.learning_rate_init = learning_rate_init
+        self.alpha = alpha
+        self.optimizer = optimizer
+        self.max_iter = max_iter
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.skorch_params = skorch_params
+        self.checkpoint = checkpoint
+        self.device = device
+        self.verbose = verbose
+        self.random_state = random_state
+
+    def _make_start(self, rows, n_components, rng):
+        """Return PCA; units beyond the rank look in random directions, which PCA does not use."""
+        start = super()._make_start(rows, n_components, rng)
+        used = start.components.any(axis=1)
+        whitened = start.encoder[used] / start.deviations[used, None]
+        mixing = rng.normal(size=(len(used) - used.sum(), used.sum()))
+        mixing /= np.linalg.norm(mixing, axis=1, keepdims=True)
+        encoder = start.encoder.copy()
+        encoder[~used] = mixing @ whitened
+        return replace(start, encoder=encoder)
+
+    def _new_module(self, generator, linear=False):
+        from skae.nn import ShrunkResidual
+
+        module = super()._new_module(generator, linear)
+        dense = module.encoder
+        module.encoder = ShrunkResidual(dense.linear, dense.nonlinear, self.n_components_)
+        return module
+
+    def _make_objective(self, start):
+        from skae.losses import ActivationRate, Objective, RelativeSize
+
+        weight = WEIGHTS[self.penalty] if self.penalty_weight == "auto" else self.penalty_weight
+        term = RelativeSize() if self.penalty == "l1" else ActivationRate(self.sparsity)
+        (reconstruction,) = super()._make_objective(start).terms.values()
+        return Objective(reconstruction=(reconstruction, 1.0), sparsity=(term, weight))
+
+    def _start_is_best(self, start):
+        return not start.column_weights.any()  # PCA leaves the code dense
+
+    def _chooses_size(self):
+        # a code that is cut and trained for a few epochs more misses its rate
+        return self.penalty != "kl" and super()._chooses_size()
+
+    def _tolerance(self, start_loss):
+        return self.tol * min(start_loss, 1.0)  # the start's divergence may exceed all variance
+
+    def _surveyed(self, module, rows, start):
+        """Give rows beyond the training range the code of the nearest row within, with its zeros."""
+        module, spread = super()._surveyed(module, rows, start)
+        if self._confined:
+            module.encoder.beyond.zero_()
+        return module, spread
+
+    def _diagnose(self, rows):
+        active = sum(w @ (self._encode(chunk) != 0) for chunk, w in rows.raw_chunks())
+        self.activation_rate_ = active / len(rows)

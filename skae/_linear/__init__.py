@@ -1,0 +1,1 @@
+"""Linear models: where training starts, and what it is compared with."""

@@ -1,0 +1,306 @@
+"""Linear starts with a distribution over codes: probabilistic PCA, and a logistic regression on it."""
+
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from scipy import optimize, special
+
+from skae._data.labels import UntoldRows
+from skae._linear.mixed import linear_code, sample, with_logits
+from skae._linear.pca import LinearStart, linear_start, rounding
+
+LEAST_NOISE = 1e-8  # relative to the mean variance of a column
+LEAST_SHARE = 1e-10  # of the largest variance of coded labels: less is rounding
+LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**20  # at most, that a regression is fitted to
+
+
+@dataclass(frozen=True)
+class ProbabilisticStart(LinearStart):
+    """A linear model with a standard normal prior over codes, in the prior's units.
+
+    Attributes
+    ----------
+    log_variance : ndarray of shape (n_components,)
+        Logarithm of the variance of the code of every row.
+    level : ndarray of shape (n_features,)
+        What the code of zero stands for: the mean, or logits.
+    explained : ndarray of shape (n_components,)
+        Share of the variance that PCA explains with 1, 2, ... components.
+    noises : ndarray of shape (n_components,)
+        Noise variance with 1, 2, ... components.
+    spread : ndarray of shape (n_components,)
+        The noise variance at which a unit would say nothing.
+    """
+
+    log_variance: np.ndarray
+    level: np.ndarray
+    explained: np.ndarray
+    noises: np.ndarray
+    spread: np.ndarray
+
+    def first(self, k):
+        """Return the start with the first ``k`` components: with more noise, and so smaller means."""
+        if k == len(self.deviations):
+            return self
+        share, whole = self._noise_share(k), np.exp(self.log_variance[:k])
+        signal = np.sqrt(np.divide(1 - share, 1 - whole, out=np.ones(k), where=whole < 1))[:, None]
+        return replace(
+            self,
+            components=signal * self.components[:k],
+            encoder=signal * self.encoder[:k],
+            deviations=self.deviations[:k],
+            offset=self.offset[:k],
+            unexplained=float(1 - self.explained[k - 1]),
+            noise_variance=float(self.noises[k - 1]),
+            log_variance=np.log(share),
+            explained=self.explained[:k],
+            noises=self.noises[:k],
+            spread=self.spread[:k],
+        )
+
+    @property
+    def shares(self):
+        """Share of the variance that posterior means of 1, 2, ... components explain."""
+        gains = np.diff(self.explained, prepend=0.0)
+        sizes = range(1, len(gains) + 1)
+        return np.array([gains[:k] @ (1 - self._noise_share(k) ** 2) for k in sizes])
+
+    def _noise_share(self, k):
+        """Return the variance of the code of every row, of ``k`` components."""
+        return np.clip(self.noises[k - 1] / self.spread[:k], LEAST_NOISE, 1.0)
+
+
+@dataclass(frozen=True)
+class ConditionalStart(ProbabilisticStart):
+    """A `ProbabilisticStart` of what a linear map of the labels leaves of the rows.
+
+    Attributes
+    ----------
+    effects : ndarray of shape (n_labels, n_features)
+        That map, from coded labels to rows. ``mean`` is what a coded label of
+        zero stands for; ``scale``, ``column_weights`` and ``unexplained`` are
+        those of the rows themselves.
+    """
+
+    effects: np.ndarray
+
+    @property
+    def units(self):
+        """Mean and scale of rows with their labels beside them."""
+        n_labels = len(self.effects)
+        return np.append(self.mean, np.zeros(n_labels)), np.append(self.scale, np.ones(n_labels))
+
+    @property
+    def maps(self):
+        """From standardised rows and labels to the code, and from code and labels to rows."""
+        encoder, decoder = super().maps
+        effects = self.effects / self.scale
+        return np.hstack([encoder, -encoder @ effects.T]), np.vstack([decoder, effects])
+
+
+class LogisticStart(ProbabilisticStart):
+    """The start of Bernoulli columns, and of tables: what it explains is known from rows only."""
+
+    shares = None
+
+
+def noise_unit(start, blocks=None):
+    """Return the mean variance of a column (of numbers), 1 where none varies."""
+    n = len(start.mean) if blocks is None else len(blocks.numbers)
+    varies = start.column_weights[:n] > 0
+    return float(np.sum(start.scale[:n] ** 2 * varies) / max(n, 1)) or 1.0
+
+
+def probabilistic_pca(rows, n_components, random_state, beta=1.0):
+    r"""Return probabilistic PCA as a `ProbabilisticStart`.
+
+    With V the principal axes, :math:`\lambda` their variances and
+    :math:`\sigma^2` the noise variance,
+
+    .. math:: x \sim N(\mu + V (\Lambda - \beta \sigma^2)^{1/2} z, \sigma^2), \quad
+        z | x \sim N(\Lambda^{-1} (\Lambda - \beta \sigma^2)^{1/2} V^\top (x - \mu),
+        \beta \sigma^2 \Lambda^{-1})
+
+    For a divergence of weight 1 that is probabilistic PCA, with the exact
+    posterior (Tipping & Bishop, Probabilistic principal component analysis,
+    1999, DOI 10.1111/1467-9868.00196); for others it is the optimum of a
+    linear model all the same. The noise is at least ``LEAST_NOISE`` of the
+    mean variance of a column.
+    """
+    start = linear_start(rows, n_components, random_state)
+    noises = np.maximum(_noises(start, rows, beta), LEAST_NOISE * noise_unit(start))
+    noise = noises[-1]
+    share = beta * noise / np.maximum(start.deviations**2, beta * noise)
+    share = np.maximum(share, LEAST_NOISE)
+    encoder, decoder = _maps(start, share)
+    spread = start.deviations**2 / max(beta, LEAST_NOISE)
+    return ProbabilisticStart(**_prior(start, share, encoder, decoder, start.mean, noises, spread))
+
+
+def conditional_pca(rows, n_components, random_state, beta=1.0):
+    r"""Return probabilistic PCA of what the labels leave of the rows, as a `ConditionalStart`.
+
+    With c the coded label of a row, and W from the least squares of x on c,
+
+    .. math:: x \mid c \sim N(\mu + W^\top c + V (\Lambda - \beta \sigma^2)^{1/2} z, \sigma^2)
+
+    which is the most likely model that is linear in z and c.
+
+    Parameters
+    ----------
+    rows : LabelledRows
+    n_components : int, float or None
+        Resolved as PCA resolves it on what the labels leave.
+    """
+    effects, explained = _regression(rows)
+    start = probabilistic_pca(UntoldRows(rows, effects), n_components, random_state, beta)
+    left = np.where(start.column_weights > 0, start.scale**2, 0.0)
+    variance = left + explained
+    variance[variance <= rounding(len(rows), start.mean, variance)] = 0.0
+    total, scale = variance.sum() or 1.0, np.sqrt(np.where(variance > 0, variance, 1.0))
+    fields = asdict(start) | {
+        "scale": scale,
+        "column_weights": variance / total,
+        "encoder": start.encoder / start.scale * scale,
+        "unexplained": start.unexplained * left.sum() / total,
+        "effects": effects,
+    }
+    return ConditionalStart(**fields)
+
+
+def _regression(rows):
+    """Return the least squares of rows on their labels, and the variance they explain by column."""
+    n_features, n = rows.X.shape[1], len(rows)
+    mean = sum(weight @ chunk for chunk, weight in rows.chunks()) / n
+    labels = between = 0.0
+    for chunk, weight in rows.chunks():
+        x, c = np.hsplit(chunk - mean, [n_features])
+        labels = labels + (c * weight[:, None]).T @ c / n
+        between = between + (c * weight[:, None]).T @ x / n
+    effects = np.linalg.pinv(labels, rcond=LEAST_SHARE, hermitian=True) @ between
+    return effects, np.einsum("ij,ij->j", effects, between)
+
+
+def _noises(start, rows, beta):
+    """Return the noise variances of linear models of 1, 2, ... components."""
+    variances = start.deviations**2 * start.components.any(axis=1)
+    k, n_axes = len(variances), min(rows.n_repeated, len(start.mean))
+    left = start.noise_variance * max(n_axes - k, 0)
+    return [
+        _optimal_noise(variances[:i], left + variances[i:].sum(), max(n_axes - i, 0), beta)
+        for i in range(1, k + 1)
+    ]
+
+
+def _optimal_noise(variances, left, n_left, beta):
+    r"""Return the noise variance at the optimum of a linear model.
+
+    A direction that is used has the squared error :math:`\beta \sigma^2`, one
+    that is not its variance: those of more than that are used.
+    """
+    for used in range(len(variances), 0, -1):
+        rest = left + variances[used:].sum()
+        free = n_left + len(variances) - beta * used
+        if rest <= 0 <= free:
+            return 0.0
+        if free > 0 and beta * rest / free < variances[used - 1]:
+            return rest / free
+    return (left + variances.sum()) / max(n_left + len(variances), 1)
+
+
+def logistic_start(rows, n_components, random_state):
+    r"""Return PCA's codes with noise, and a ridge logistic regression of columns in [0, 1] on them.
+
+    As in probabilistic PCA, but the noise is that of independent Bernoulli
+    columns: with p their means and :math:`\sigma^2` the mean of p (1 - p), a
+    unit of variance :math:`\lambda` has the posterior variance
+    :math:`\sigma^2 / (\lambda + \sigma^2)`. The regression is fitted to codes
+    drawn from the posteriors, of some rows where there are very many.
+    """
+    start = linear_start(rows, n_components, random_state)
+    noise = max(np.mean(start.mean * (1 - start.mean)), LEAST_NOISE * noise_unit(start))
+    share = noise / (noise + start.deviations**2)
+    encoder, _ = _maps(start, share)
+    most = min(LOGISTIC_ROWS, LOGISTIC_CELLS // len(start.mean))
+    if len(rows) > most:
+        rows = rows.subset(np.sort(random_state.permutation(len(rows))[:most]))
+    X = np.concatenate([chunk for chunk, _ in rows.chunks()])
+    weight = np.ones(len(X)) if rows.weight is None else rows.weight
+    codes = (X - start.mean) / start.scale @ encoder.T
+    codes += np.sqrt(share) * random_state.standard_normal(codes.shape)
+    decoder, level = _logistic_regression(codes, X, weight)
+    noises, spread = np.full(len(share), noise), start.deviations**2 + noise
+    return LogisticStart(**_prior(start, share, encoder, decoder, level, noises, spread))
+
+
+def probabilistic_table(rows, n_components, random_state):
+    r"""Return the linear code of a table with noise, decoded to numbers and logits.
+
+    As in `logistic_start`: a unit of variance :math:`\lambda` has the
+    posterior variance :math:`\sigma^2 / (\lambda + \sigma^2)`, with
+    :math:`\sigma^2` the mean variance of a column that the code leaves. The
+    regressions, and the noise of the numbers, are fitted to drawn codes.
+    """
+    blocks, start = rows.blocks, linear_code(rows, n_components, random_state, hidden=0.0)
+    noise = max(start.noise_variance, LEAST_NOISE * noise_unit(start))
+    share = noise / (noise + start.deviations**2)
+    encoder, decoder = _maps(start, share)
+    codes, coded, weight = sample(rows, start, random_state, hidden=0.0)
+    codes = np.sqrt(1 - share) * codes + np.sqrt(share) * random_state.standard_normal(codes.shape)
+    drawn = replace(start, components=decoder, deviations=np.ones(len(share)))
+    drawn, level = with_logits(drawn, blocks, codes, coded, weight)
+    n = len(blocks.numbers)
+    rest = blocks.widen(coded)[:, :n] - start.mean[:n] - codes @ drawn.components[:, :n]
+    present = ~np.isnan(rest)
+    weight = (present * weight[:, None])[present]
+    noise = np.average(rest[present] ** 2, weights=weight) if present.any() else 1.0
+    noises = np.full(len(share), max(noise, LEAST_NOISE * noise_unit(start, blocks)))
+    fields = _prior(start, share, encoder, drawn.components, level, noises, noises / share)
+    return LogisticStart(**fields)
+
+
+def _maps(start, share):
+    """Return the linear maps to and from codes whose rows have a ``share`` of noise."""
+    share = np.where(start.components.any(axis=1), share, 1.0)
+    signal = np.sqrt(1 - share)[:, None]
+    deviations = start.deviations[:, None]
+    return signal / deviations * start.encoder, signal * deviations * start.components
+
+
+def _prior(start, share, encoder, decoder, level, noises, spread):
+    """Return the fields of a start in the units of the prior."""
+    real = start.components.any(axis=1)
+    return asdict(start) | {
+        "encoder": encoder,
+        "components": decoder,
+        "deviations": np.ones(len(share)),
+        "noise_variance": noises[-1],
+        "log_variance": np.log(np.where(real, share, 1.0)),
+        "level": level,
+        "explained": start.shares,
+        "noises": noises,
+        "spread": np.where(real, spread, noises[-1]),
+    }
+
+
+def _logistic_regression(Z, X, weight):
+    """Return weights (n_components, n_features) and intercepts.
+
+    A ridge penalty of 1 draws the weights to zero, and the intercepts to the
+    log odds of their columns with half a row of each value added.
+    """
+    Z = np.column_stack([Z, np.ones(len(Z))])
+    ones = weight @ X
+    odds = np.log((ones + 0.5) / (weight.sum() - ones + 0.5))
+
+    def loss(flat):
+        beta = flat.reshape(Z.shape[1], -1)
+        logits = Z @ beta + odds
+        losses = np.logaddexp(0, logits) - X * logits
+        slopes = Z.T @ (weight[:, None] * (special.expit(logits) - X)) + beta
+        return weight @ losses.sum(axis=1) + np.sum(beta**2) / 2, slopes.ravel()
+
+    begin = np.zeros(Z.shape[1] * X.shape[1])
+    beta = optimize.minimize(loss, begin, jac=True, method="L-BFGS-B").x
+    beta = beta.reshape(Z.shape[1], -1)
+    return beta[:-1], beta[-1] + odds

@@ -1,0 +1,175 @@
+"""Rows far fewer than columns, in coordinates of the space that they lie in.
+
+n rows differ in n - 1 directions at most. In coordinates of these a training
+has the same PCA and the same errors, at a cost that no longer grows with the
+columns; in the end its maps are turned back into maps of the columns.
+"""
+
+from copy import copy
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from scipy import linalg, sparse
+
+from skae._linear.pca import columns
+
+AXES = (
+    1.5  # a dimension: a step of Adam, as long in every weight, then spoils less of its direction
+)
+MOST_AXES = 0.5  # a column: with more the change does not pay
+MOST_CELLS = 2**26  # that are decomposed
+
+
+@dataclass(frozen=True)
+class Span:
+    """A space that holds rows.
+
+    Attributes
+    ----------
+    mean, scale : ndarray of shape (n_features,)
+        Mean and standard deviation of the columns; the scale of a constant
+        column is 1.
+    weights, low, high : ndarray of shape (n_features,)
+        As ``column_weights``, ``low`` and ``high`` of a `LinearStart`.
+    axes : ndarray of shape (n_features, n_axes)
+        A tight frame: ``axes @ axes.T`` projects on the space, so coordinates
+        ``axes.T @ (x - mean)`` have the lengths of its vectors.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    weights: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    axes: np.ndarray
+
+    def inside(self, rows):
+        """Return the coordinates of rows as `Rows`."""
+        coordinates = np.concatenate(
+            [(chunk - self.mean) @ self.axes for chunk, _ in rows.chunks()]
+        )
+        return rows.replaced(coordinates)
+
+    def outside(self, start):
+        """Return a start of coordinates as one of the columns, and the signs of its units.
+
+        Signs are chosen as PCA chooses them: by the largest entry of an axis.
+        """
+        components = start.components @ self.axes.T
+        largest = np.argmax(np.abs(components), axis=1)[:, None]
+        signs = np.where(np.take_along_axis(components, largest, axis=1)[:, 0] < 0, -1.0, 1.0)
+        components *= signs[:, None]
+        components[:, self.weights == 0] = 0.0
+        turned = replace(
+            start,
+            mean=self.mean + self.axes @ start.mean,
+            scale=self.scale,
+            column_weights=self.weights,
+            components=components,
+            low=self.low,
+            high=self.high,
+            encoder=signs[:, None] * (start.encoder / start.scale @ self.axes.T) * self.scale,
+        )
+        if hasattr(start, "level"):
+            turned = replace(turned, level=turned.mean)
+        return turned, signs
+
+    def widen(self, module, scale, signs):
+        """Turn a trained autoencoder of coordinates into one of columns, in place.
+
+        Parameters
+        ----------
+        module : Autoencoder
+            float64, its halves `Residual` with an `MLP` or without.
+        scale : ndarray of shape (n_axes,)
+            What its coordinates were divided by.
+        signs : ndarray of shape (n_components,)
+            Of the units of the code.
+        """
+        like = next(module.parameters())
+        signs = np.append(signs, np.ones((module.WIDTH - 1) * len(signs)))  # variances have none
+        units = self.scale[:, None]
+        parts = signs, self.axes / scale * units, self.axes * scale / units
+        signs, into, out = (like.new_tensor(part) for part in parts)
+        for first, last in _ends(module.encoder):
+            first.weight.data, first.in_features = first.weight @ into.T, len(into)
+            last.weight.data *= signs[:, None]
+            if last.bias is not None:
+                last.bias.data *= signs
+        for first, last in _ends(module.decoder):
+            first.weight.data *= signs[: first.in_features]
+            last.weight.data, last.out_features = out @ last.weight, len(out)
+            if last.bias is not None:
+                last.bias.data = out @ last.bias
+
+
+def span_of(rows, held_out=None):
+    """Return the `Span` of rows, or None where that is not much narrower than their columns."""
+    parts = [rows] if held_out is None else [rows, held_out]
+    n_rows, n_columns = sum(part.n_repeated for part in parts), rows.width
+    dense = rows.blocks is None and not sparse.issparse(rows.X)
+    if not dense or AXES * n_rows > MOST_AXES * n_columns or n_rows * n_columns > MOST_CELLS:
+        return None
+    mean, scale, weights, low, high, _ = columns(rows)
+    X = np.concatenate([chunk - mean for part in parts for chunk, _ in part.chunks()])
+    _, values, axes = linalg.svd(X, full_matrices=False, check_finite=False)
+    axes = axes[values > values[0] * n_columns * np.finfo(np.float64).eps]
+    axes[:, weights == 0] = 0.0  # rounding, and nothing else
+    low, high = (low - mean) / scale, (high - mean) / scale
+    return Span(mean, scale, weights, low, high, _frame(axes)) if len(axes) else None
+
+
+def _frame(axes):
+    """Return more axes of the same space as columns, each with its share of all directions."""
+    shape = int(np.ceil(AXES * len(axes))), len(axes)
+    drawn = np.random.RandomState(0).standard_normal(shape)
+    return axes.T @ linalg.qr(drawn, mode="economic", check_finite=False)[0].T
+
+
+def _ends(half):
+    """Yield the first and the last layer of each of the maps that a half is the sum of."""
+    if half.linear is not None:
+        yield half.linear, half.linear
+    if half.nonlinear is not None:
+        yield half.nonlinear[0], half.nonlinear[-1]
+
+
+class InOwnSpan:
+    """The part of `BaseEncoder` that trains in the space of rows far fewer than columns."""
+
+    def _can_turn(self):
+        """Return whether training may go along other axes than the columns."""
+        return False
+
+    def _own_span(self, rows, held_out):
+        """Return the `Span` to train in, or None."""
+        return span_of(rows, held_out) if self._can_turn() else None
+
+    def _learn_inside(self, span, rows, held_out, *about):
+        """Let a copy learn the coordinates of rows, and take over from it."""
+        inner, own = copy(self), ("n_components", "n_features_in_", "feature_names_in_")
+        inner._n_columns, inner.n_features_in_ = span.axes.shape
+        if self.n_components is None:
+            inner.n_components = min(len(rows), rows.width)
+        parts = [part and span.inside(part) for part in (rows, held_out)]
+        interrupted = inner._learn_rows(False, *parts, *about)
+        del inner._n_columns
+        own = {name: vars(self)[name] for name in own if name in vars(self)}
+        self.__dict__ = vars(inner) | own
+        self._built["n_components"] = self.n_components
+        self._turn_out(span, rows)
+        return interrupted
+
+    def _turn_out(self, span, rows):
+        """Make the fitted model of coordinates one of the columns."""
+        from skae.nn.build import released
+
+        module, inside = released(self.module_), self._fitted_start()
+        start, signs = span.outside(inside)
+        self._start, self._optimizer_state = asdict(start), None
+        self.mean_, self.scale_ = start.mean, start.scale
+        if self._nonlinear:
+            span.widen(module, inside.scale, signs[: self.n_components_])
+        else:
+            module = self._linear_module(self._present_start())
+        self._settle(module, self._present_start(), rows)

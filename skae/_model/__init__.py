@@ -1,0 +1,1 @@
+"""Fitted models: they encode and decode, and need no estimator for it."""

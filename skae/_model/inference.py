@@ -1,0 +1,81 @@
+"""Applying a fitted module to rows, chunk by chunk, without autograd."""
+
+import numpy as np
+import torch
+
+from skae._data.batches import Range
+
+CHUNK_CELLS = 2**18
+SURVEYED = 2**10  # rows at once: hidden layers may be far wider than they
+
+
+def apply(module, X, n_outputs, device, before, after, n_inputs=None):
+    """Return ``module`` of every row of ``X``, in the dtype of X.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Its parameters have the dtype of ``X``.
+    X : ndarray or CSR matrix of shape (n_samples, n_columns)
+        Only read.
+    n_outputs : int
+    device : str
+        Where the module is.
+    before : callable
+        ``before(rows, out)`` writes what the module gets.
+    after : callable
+        ``after(rows)`` works in place.
+    n_inputs : int or None
+        Columns of what the module gets; by default those of ``X``.
+
+    Returns
+    -------
+    out : ndarray of shape (n_samples, n_outputs)
+
+    Raises
+    ------
+    ValueError
+        If a result is not finite.
+    """
+    n_samples, n_inputs = X.shape[0], X.shape[1] if n_inputs is None else n_inputs
+    out = np.empty((n_samples, n_outputs), dtype=X.dtype)
+    n_rows = max(1, CHUNK_CELLS // max(1, n_inputs, n_outputs))
+    place = np.empty((min(n_rows, n_samples), n_inputs), dtype=X.dtype)
+    with torch.inference_mode(), np.errstate(over="ignore", invalid="ignore"):
+        for start in range(0, n_samples, n_rows):
+            rows = slice(start, start + n_rows)
+            inputs = place[: len(out[rows])]
+            before(X[rows], inputs)
+            out[rows] = module(torch.from_numpy(inputs).to(device)).cpu().numpy()
+            after(out[rows])
+            if not (np.isfinite(out[rows].sum()) or np.isfinite(out[rows]).all()):
+                raise ValueError(
+                    f"A result is beyond the range of {X.dtype}: the input is too far from the "
+                    "training rows. Pass float64, or rescale the columns."
+                )
+    return out
+
+
+def survey(module, rows, start, device):
+    """Look at all training rows once.
+
+    Returns
+    -------
+    inputs, codes : Range
+        Where the standardised rows and their codes lie.
+    deviations : ndarray of shape (n_components,)
+        Standard deviation of each unit of the code (1 where it is constant).
+    """
+    inputs, codes, total = Range(), Range(), 0.0
+    mean, scale = start.units
+    with torch.inference_mode():
+        for chunk, weight in rows.chunks(SURVEYED):
+            x = torch.from_numpy((chunk - mean) / scale).to(device)
+            z = module.encode(x)
+            inputs.add(module.inputs(x))
+            codes.add(module.told(z, x))
+            w = torch.from_numpy(weight).to(device)
+            total = total + torch.stack([w @ z, w @ z**2])
+    mean, square = (total / len(rows)).cpu().numpy()
+    variance = (square - mean**2) * len(rows) / max(len(rows) - 1, 1)
+    return inputs, codes, np.sqrt(np.where(variance > 1e-12, variance, 1.0))

@@ -1,0 +1,1 @@
+"""What an estimator asks of a training: one idea a file."""

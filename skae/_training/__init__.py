@@ -1,0 +1,1 @@
+"""Training: from a task and rows to a fitted model."""

@@ -1,0 +1,355 @@
+"""Gradients derived by hand for the network that skae builds itself.
+
+Autograd's bookkeeping and fresh memory for every intermediate result cost
+more than the arithmetic of a small step; here each result has its place.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from skae.losses import Objective, SquaredError
+from skae.nn import MLP, Autoencoder, Linear, PrefixDecoder, Residual
+from skae.nn.cells import CellError
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """An activation and its derivative, written to a given place.
+
+    ``forward(x, out)``; ``backward(g, x, y)`` overwrites the gradient g of the
+    output y with that of the input x. ``settings`` are the attributes that
+    the activation module must have for this to hold.
+    """
+
+    forward: object
+    backward: object
+    settings: tuple = ()
+
+
+def _relu_backward(g, x, y):
+    aten.threshold_backward.grad_input(g, y, 0, grad_input=g)
+
+
+DERIVATIVES = {
+    nn.ELU: Derivative(
+        lambda x, out: aten.elu.out(x, out=out),
+        lambda g, x, y: aten.elu_backward.grad_input(g, 1, 1, 1, True, y, grad_input=g),
+        (("alpha", 1.0),),
+    ),
+    nn.GELU: Derivative(
+        lambda x, out: aten.gelu.out(x, out=out),
+        lambda g, x, y: aten.gelu_backward.grad_input(g, x, grad_input=g),
+        (("approximate", "none"),),
+    ),
+    nn.Identity: Derivative(lambda x, out: out.copy_(x), lambda g, x, y: None),
+    nn.ReLU: Derivative(lambda x, out: torch.clamp_min(x, 0, out=out), _relu_backward),
+    nn.Sigmoid: Derivative(
+        lambda x, out: torch.sigmoid(x, out=out),
+        lambda g, x, y: aten.sigmoid_backward.grad_input(g, y, grad_input=g),
+    ),
+    nn.SiLU: Derivative(
+        lambda x, out: aten.silu.out(x, out=out),
+        lambda g, x, y: aten.silu_backward.grad_input(g, x, grad_input=g),
+    ),
+    nn.Tanh: Derivative(
+        lambda x, out: torch.tanh(x, out=out),
+        lambda g, x, y: aten.tanh_backward.grad_input(g, y, grad_input=g),
+    ),
+}
+
+
+def known(half):
+    """Return whether `ResidualGradient` knows an encoder or decoder."""
+    kinds = (Residual, PrefixDecoder)
+    if type(half) not in kinds or type(half.linear) not in (Linear, type(None)):
+        return False
+    mlp = half.nonlinear
+    return mlp is None or (type(mlp) is MLP and all(map(_known_activation, list(mlp)[1::2])))
+
+
+def _known_activation(activation):
+    derivative = DERIVATIVES.get(type(activation))
+    return derivative is not None and all(
+        getattr(activation, name) == value for name, value in derivative.settings
+    )
+
+
+class Alone:
+    """Where one net has its parameters, and how they are multiplied with rows."""
+
+    product, sum_with_product = staticmethod(torch.mm), staticmethod(torch.addmm)
+
+    @staticmethod
+    def views(parameter):
+        """Return values, in a shape that goes with rows, and their gradient's place, if any."""
+        return parameter.detach(), parameter.grad
+
+    @staticmethod
+    def leave_slope(x, grad, out):
+        """Leave the gradient of a weight matrix, given that of the layer's output."""
+        torch.mm(grad.mT, x, out=out)
+
+
+class Layer:
+    """A linear layer's tensors, and its products.
+
+    Parameters
+    ----------
+    layer : nn.Linear
+    place : object
+        Such as `Alone`.
+    """
+
+    def __init__(self, layer, place):
+        self.n_outputs = layer.out_features
+        self.product, self.sum_with_product = place.product, place.sum_with_product
+        self.leave_slope = place.leave_slope
+        self.weight, self.weight_grad = place.views(layer.weight)
+        self.transposed = self.weight.mT
+        self.bias = self.bias_grad = None
+        if layer.bias is not None:
+            self.bias, self.bias_grad = place.views(layer.bias)
+
+    def forward(self, x, out):
+        """Return the layer's output."""
+        if self.bias is None:
+            return self.product(x, self.transposed, out=out)
+        return self.sum_with_product(self.bias, x, self.transposed, out=out)
+
+    def add(self, x, out):
+        """Add the layer's output to what is there."""
+        if self.bias is not None:
+            out += self.bias
+        return self.sum_with_product(out, x, self.transposed, out=out)
+
+    def backward(self, x, grad, into=None, add=False):
+        """Leave the parameters' gradients; write, or add, the input's ``into`` its place."""
+        if self.weight_grad is not None:
+            self.leave_slope(x, grad, self.weight_grad)
+        if self.bias_grad is not None:
+            torch.sum(grad, -2, out=self.bias_grad)
+        if into is not None and add:
+            self.sum_with_product(into, grad, self.weight, out=into)
+        elif into is not None:
+            self.product(grad, self.weight, out=into)
+
+
+class ReconstructionGradient:
+    """The mean error of an autoencoder and its gradient in one call.
+
+    The parameters' ``grad`` must be allocated; they are overwritten.
+
+    Parameters
+    ----------
+    module : Autoencoder
+    *objectives : Objective
+        With one of ``SLOPES`` as the only term; several, of as many nets in
+        one `place`.
+    place : object
+        Such as `Alone`.
+    """
+
+    def __init__(self, module, *objectives, place=Alone):
+        self.encoder = ResidualGradient(module.encoder, place)
+        self.decoder = ResidualGradient(module.decoder, place)
+        terms = [term for objective in objectives for term in objective.terms.values()]
+        kinds = SLOPES if len(terms) == 1 else STACKED
+        self.slope, self.filled = kinds[type(terms[0])](*terms), module.inputs
+
+    @staticmethod
+    def fits(module, objective):
+        """Return whether this is the gradient of an objective of a module."""
+        return (
+            type(module) is Autoencoder
+            and type(objective) is Objective
+            and all(map(known, module.halves))
+            and [type(term) in SLOPES for term in objective.terms.values()] == [True]
+            and list(objective.weights.values()) == [1.0]
+        )
+
+    @property
+    def stacks(self):
+        """Whether there is one of several nets."""
+        return self.slope.stacks
+
+    @torch.no_grad()
+    def __call__(self, inputs, target, weight=None):
+        """Return the loss and leave its gradient in the parameters' ``grad``.
+
+        ``inputs`` are rows, or rows and a mask of their codes. Of several nets
+        ``weight`` is each row's share of the mean, of shape (n_nets, n_samples, 1).
+        """
+        inputs, mask = inputs if isinstance(inputs, tuple) else (inputs, None)
+        code = self.encoder.forward(self.filled(inputs))
+        code = code if mask is None else code.mul_(mask)
+        loss, delta = self.slope(self.decoder.forward(code, mask), target, weight)
+        into_code = self.decoder.backward(delta)
+        into_code = into_code if mask is None else into_code.mul_(mask)
+        self.encoder.backward(into_code, to_input=False)
+        return loss
+
+    @torch.no_grad()
+    def judge(self, inputs, target, cuts=None):
+        """Return the objective of every row of several nets: its mean over the cuts of the code."""
+        code = self.encoder.forward(self.filled(inputs))
+        if cuts is None:
+            return self.slope.judge(self.decoder.forward(code), target)
+        losses = 0.0
+        for mask, weight in cuts.judged_masks(code.device):
+            rows = self.decoder.forward(code * mask, mask.expand_as(code))
+            losses = losses + weight * self.slope.judge(rows, target)
+        return losses
+
+
+class SquaredSlope:
+    """The mean of a `SquaredError` and its derivative by the reconstruction."""
+
+    stacks = True
+
+    def __init__(self, term):
+        self.column_weights, self.places = term.column_weights, {}
+
+    def __call__(self, reconstruction, target, weight):
+        """Return both; the reconstruction is overwritten."""
+        n_samples = len(target)
+        if n_samples not in self.places:
+            delta = torch.empty_like(target, memory_format=torch.contiguous_format)
+            self.places[n_samples] = delta, self.column_weights * (2 / n_samples)
+        delta, slopes = self.places[n_samples]
+        residual = reconstruction.sub_(target)
+        torch.mul(residual, slopes, out=delta)
+        if weight is not None:
+            delta *= weight[:, None]
+        return torch.dot(delta.view(-1), residual.view(-1)) / 2, delta
+
+
+class StackedSlope:
+    """The same of several nets."""
+
+    def __init__(self, *terms):
+        self.column_weights = torch.stack([term.column_weights for term in terms])[:, :, None]
+        self.slopes = 2 * self.column_weights.mT
+
+    def __call__(self, reconstruction, target, weight):
+        """Return both; the reconstruction is overwritten."""
+        residual = reconstruction.sub_(target)
+        delta = (residual * weight).mul_(self.slopes)
+        return torch.sum(delta * residual, (1, 2)) / 2, delta
+
+    def judge(self, reconstruction, target):
+        """Return the error of every row; the reconstruction is overwritten."""
+        errors = reconstruction.sub_(target).square_()
+        return torch.bmm(errors, self.column_weights)[..., 0]
+
+
+class CellSlope:
+    """The mean of a `CellError`, of one net or several, and its derivative."""
+
+    stacks = True
+
+    def __init__(self, *terms):
+        self.cells, self.weights = cells_of(terms), of_nets([term.weights for term in terms])
+
+    def __call__(self, reconstruction, target, weight):
+        """Return mean and derivative by the reconstruction, which is overwritten."""
+        cells, n, share = self.cells, self.cells.n_numbers, shares(target, weight)
+        numbers, categories = self.weights[..., :n], self.weights[..., n:]
+        residual = (reconstruction[..., :n] - target[..., :n]).nan_to_num_(nan=0.0)
+        loss = torch.sum(residual.square().mul_(numbers).mul_(share), (-2, -1))
+        torch.mul(residual, 2 * numbers, out=reconstruction[..., :n])
+        if categories.shape[-1]:
+            nats, slopes = cells.nats_and_slopes(reconstruction, target)
+            loss += torch.sum((nats * categories).mul_(share), (-2, -1))
+            torch.mul(slopes, categories[..., cells.spread], out=reconstruction[..., n:])
+        return loss, reconstruction.mul_(share)
+
+    def judge(self, reconstruction, target):
+        """Return the error of every row of several nets."""
+        return self.cells.errors(reconstruction, target).mul_(self.weights).sum(-1)
+
+
+def of_nets(tensors):
+    """Return the tensor of one net; of several one that goes with (n_nets, n_samples, n_columns)."""
+    return tensors[0] if len(tensors) == 1 else torch.stack(tensors)[:, None]
+
+
+def cells_of(terms):
+    """Return the `Cells` of one net or several, whose categories differ in their level."""
+    cells = [term.cells for term in terms]
+    return cells[0] if len(cells) == 1 else cells[0].at(of_nets([c.level for c in cells]))
+
+
+def shares(target, weight):
+    """Return each row's share of the mean, of shape (..., n_samples, 1)."""
+    n_samples = target.shape[-2]
+    if weight is None:
+        return target.new_full((n_samples, 1), 1 / n_samples)
+    return weight if weight.dim() == 3 else weight[:, None] / n_samples
+
+
+SLOPES = {SquaredError: SquaredSlope, CellError: CellSlope}
+STACKED = SLOPES | {SquaredError: StackedSlope}
+
+
+class ResidualGradient:
+    """Forward and backward pass of a `Residual` or `PrefixDecoder` with an `MLP`.
+
+    The output and the gradient of the input stay valid until the next call
+    with a batch of the same size.
+    """
+
+    def __init__(self, residual, place):
+        layers = list(residual.nonlinear or ())
+        self.linear = None if residual.linear is None else Layer(residual.linear, place)
+        self.layers = [Layer(layer, place) for layer in layers[0::2]]
+        told = isinstance(residual, PrefixDecoder)
+        self.told = Layer(residual.told, place) if told else None
+        self.derivatives = [DERIVATIVES[type(activation)] for activation in layers[1::2]]
+        self.places = {}
+
+    def forward(self, x, mask=None):
+        """Return the output; keep what ``backward`` needs."""
+        self.mask = mask
+        if x.shape not in self.places:
+            self.places[x.shape] = self._allocate(x)
+        self.sums, self.inputs, self.grads, out = self.places[x.shape]
+        self.inputs[0] = x
+        for i, derivative in enumerate(self.derivatives):
+            self.layers[i].forward(self.inputs[i], self.sums[i])
+            if i == 0 and self.told is not None:
+                self.told.add(mask, self.sums[0])
+            derivative.forward(self.sums[i], self.inputs[i + 1])
+        if not self.layers:
+            return self.linear.forward(x, out)
+        self.layers[-1].forward(self.inputs[-1], out)
+        return out if self.linear is None else self.linear.add(x, out)
+
+    def backward(self, grad, to_input=True):
+        """Leave the parameters' gradients; return that of the input where it is asked for."""
+        x, into_x = self.inputs[0], self.grads[0] if to_input else None
+        outer = grad
+        for i in reversed(range(len(self.layers))):
+            into = self.grads[i] if i > 0 else into_x
+            self.layers[i].backward(self.inputs[i], grad, into)
+            if i > 0:
+                self.derivatives[i - 1].backward(into, self.sums[i - 1], self.inputs[i])
+                grad = into
+        if self.told is not None:
+            self.told.backward(self.mask, grad)
+        if self.linear is not None:
+            self.linear.backward(x, outer, into_x, add=bool(self.layers))
+        return into_x
+
+    def _allocate(self, x):
+        """Return places for sums, layer inputs, their gradients, and the output."""
+        widths = [layer.n_outputs for layer in self.layers[:-1]]
+        n_outputs = (self.layers[-1] if self.layers else self.linear).n_outputs
+        *rows, n_inputs = x.shape
+        sums = [x.new_empty(*rows, width) for width in widths]
+        inputs = [x, *(x.new_empty(*rows, width) for width in widths)]
+        grads = [x.new_empty(*rows, width) for width in (n_inputs, *widths)]
+        return sums, inputs, grads, x.new_empty(*rows, n_outputs)

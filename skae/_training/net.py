@@ -1,0 +1,451 @@
+"""The training loop: a skorch net with lean epochs."""
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from skorch import NeuralNet
+from skorch.callbacks import Callback, LRScheduler, ParamMapper
+
+from skae._data.batches import TensorBatches
+from skae._training.adam import BETAS, FlatAdam, rate_factor
+from skae._training.gradients import ReconstructionGradient
+from skae._training.ordered import Cuts
+from skae._training.variational_gradients import VariationalGradient
+from skae.nn import Residual
+
+BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
+EVALUATION_ROWS = 4096
+HELD_OUT_SEED = 0  # the noise on held-out rows is the same in every epoch
+WARM_UP_STEPS = 20
+LARGEST_GRADIENT = 1.0  # losses are shares of variance or nats a column: of the size of 1
+AVERAGING = 0.98
+
+
+class StopTraining(Exception):
+    """A callback ends the training."""
+
+
+class Diverged(ArithmeticError):
+    """The loss is no longer finite."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train: what the estimator's parameters were resolved to."""
+
+    batch_size: int
+    learning_rate: float
+    max_iter: int
+    alpha: float = 0.0
+    optimizer: object = "adam"
+    callbacks: tuple = ()
+    skorch_params: dict = field(default_factory=dict)
+    corruption: object = None
+    held_out_corruption: object = None
+    cuts: Cuts | None = None  # of an ordered code
+    decay_from: float = 1.0  # share of the steps after which the rate falls linearly to zero
+    averaging: bool = True
+    warm_up: int = 0  # epochs over which the objective's rising terms reach their weight
+    optimizer_state: dict | None = None
+
+
+def check_finite(epoch, loss, *weights):
+    """Raise `Diverged` where a loss or a weight is not finite any more."""
+    # one number that is not finite makes the sum so, in a tenth of the time
+    if not (np.isfinite(loss) and all(t.sum().isfinite() for t in weights)):
+        raise Diverged(f"in epoch {epoch}, with loss {loss} or weights not finite")
+
+
+@contextmanager
+def explained_memory(batch_size):
+    """Turn every kind of running out of memory into a `MemoryError` with the remedy."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        words = ("out of memory", "can't allocate memory", "not enough memory")
+        if isinstance(error, RuntimeError) and not any(w in str(error).lower() for w in words):
+            raise
+        raise MemoryError(
+            f"Training ran out of memory with batch_size={batch_size}: choose a smaller batch_size "
+            f"or fewer hidden units. The error was: {error}"
+        ) from error
+
+
+class AverageWeights:
+    """The running average of some tensors (Polyak & Juditsky, 1992, DOI 10.1137/0330046)."""
+
+    def __init__(self, tensors, memory=AVERAGING):
+        self.memory = memory
+        self.tensors = [t.detach() for t in tensors]
+        self.average = [t.clone() for t in self.tensors]
+        self.n_steps = 0
+
+    def update(self):
+        """Take in the present values."""
+        self.n_steps += 1
+        decay = min(self.memory, (1 + self.n_steps) / (10 + self.n_steps))
+        for average, tensor in zip(self.average, self.tensors, strict=True):
+            average.lerp_(tensor, 1 - decay)
+
+    def move(self, tensors, average):
+        """Go on in other tensors, which have the values of the present ones, and averages."""
+        for new, old in zip(average, self.average, strict=True):
+            new.copy_(old)
+        self.tensors, self.average = tensors, average
+
+    def state_dict(self):
+        """Return the average and the number of steps in it."""
+        return {"average": self.average, "n_steps": self.n_steps}
+
+    def load_state_dict(self, state):
+        """Go on from a `state_dict`."""
+        self.n_steps = state["n_steps"]
+        for average, value in zip(self.average, state["average"], strict=True):
+            average.copy_(value)
+
+    def swap(self):
+        """Exchange the tensors' values with their averages."""
+        for average, tensor in zip(self.average, self.tensors, strict=True):
+            present = tensor.clone()
+            tensor.copy_(average)
+            average.copy_(present)
+
+
+class AutoencoderNet(NeuralNet):
+    """The skorch net that trains an autoencoder; lives only while ``fit`` runs.
+
+    An epoch runs in a lean loop unless a callback listens to single batches
+    or the optimizer is the user's own: then it is skorch's loop.
+
+    Parameters
+    ----------
+    module : nn.Module
+    objective : Objective
+    settings : Settings
+    rows : StandardisedRows
+    held_out : StandardisedRows or None
+    generator : torch.Generator
+    """
+
+    betas, averaging = BETAS, AVERAGING
+
+    def __init__(self, module, objective, settings, rows, held_out, generator):
+        super().__init__(
+            module,
+            criterion=objective,
+            lr=settings.learning_rate,
+            max_epochs=settings.max_iter,
+            batch_size=settings.batch_size,
+            callbacks=[clone(callback, safe=False) for callback in settings.callbacks],
+            device=rows.device,
+            train_split=None if held_out is None else lambda dataset: (dataset, held_out),
+            verbose=0,
+            **settings.skorch_params,
+        )
+        self.settings, self.rows, self.held_out = settings, rows, held_out
+        self.generator = generator
+
+    @property
+    def _default_callbacks(self):
+        return []
+
+    def _set_training(self, training=True):
+        if not (self.lean and isinstance(self.gradient, ReconstructionGradient)):  # alike in both
+            super()._set_training(training)
+
+    def get_iterator(self, dataset, training=False):
+        """Return the batches of a dataset."""
+        if training:
+            noise, cuts = self.settings.corruption, self.settings.cuts
+            noise = noise if cuts is None else cuts.before(noise)
+            return TensorBatches(dataset, self.batch_size, self.generator, noise)
+        noise = self.settings.held_out_corruption
+        fixed = torch.Generator().manual_seed(HELD_OUT_SEED) if noise else None
+        return TensorBatches(dataset, EVALUATION_ROWS, fixed, noise, shuffle=False)
+
+    def initialize_optimizer(self, triggered_directly=None):
+        """Make Adam over one flat vector, or the optimizer that was asked for."""
+        settings, callbacks = self.settings, [callback for _, callback in self.callbacks_]
+        self.lean = settings.optimizer == "adam" and not any(map(takes_part, callbacks))
+        self.own_schedule = not any(isinstance(callback, LRScheduler) for callback in callbacks)
+        self.steps_done = 0
+        self.steps_an_epoch = len(self.get_iterator(self.rows, training=True))
+        decayed, spared = _split_parameters(self.module_)
+        if self.lean:
+            self.optimizer_ = FlatAdam(
+                decayed, spared, settings.alpha, LARGEST_GRADIENT, self.betas
+            )
+            if settings.optimizer_state:
+                self.optimizer_.load_state_dict(settings.optimizer_state)
+            self.gradient = _gradient(self)
+        else:
+            self.optimizer_ = self._torch_optimizer(decayed, spared)
+        self.average = None
+        if settings.averaging:
+            self.average = AverageWeights(self._trained(), self.averaging)
+        self.places = self._places() if self.lean and settings.averaging else None
+        return self
+
+    def _places(self):
+        """Return where in the one vector each weight is; None where some are not in it."""
+        weights = self.module_.state_dict()
+        vector = self.optimizer_.parameters.untyped_storage().data_ptr()
+        if any(w.untyped_storage().data_ptr() != vector for w in weights.values()):
+            return None
+        return {n: (w.shape, w.stride(), w.storage_offset()) for n, w in weights.items()}
+
+    def _trained(self):
+        """Return what training moves."""
+        return [self.optimizer_.parameters] if self.lean else list(self.module_.parameters())
+
+    def _torch_optimizer(self, decayed, spared):
+        settings = self.settings
+        own = settings.optimizer != "adam"
+        optimizer = settings.optimizer if own else torch.optim.AdamW
+        betas = {} if own else {"betas": self.betas}
+        params = {"lr": self.lr, **betas, **self.get_params_for("optimizer")}
+        if own and not (decayed and settings.alpha):
+            return optimizer([*decayed, *spared], **params)
+        groups = []
+        for parameters, decay in ((decayed, settings.alpha), (spared, 0.0)):
+            factors = [1.0 if own else rate_factor(p) for p in parameters]
+            for factor in sorted(set(factors)):
+                chosen = [p for p, f in zip(parameters, factors, strict=True) if f == factor]
+                group = {"params": chosen, "weight_decay": decay, "factor": factor}
+                groups.append(group | {"lr": factor * params["lr"]})
+        return optimizer(groups, **params)
+
+    def get_loss(self, y_pred, y_true, *args, **kwargs):
+        """Return the mean objective of a batch."""
+        target, weight = y_true
+        losses = self.criterion_(y_pred, target)
+        return losses.mean() if weight is None else (losses * weight).mean()
+
+    def train_step_single(self, batch, **fit_params):
+        """Return loss and outputs of a batch; leave gradients, none longer than the limit."""
+        step = super().train_step_single(batch, **fit_params)
+        torch.nn.utils.clip_grad_norm_(self.module_.parameters(), LARGEST_GRADIENT)
+        return step
+
+    def infer(self, x, **fit_params):
+        """Return the module's outputs; the inputs of an ordered code are rows and a mask of it."""
+        return self.module_(x) if self.settings.cuts is None else self.module_(*x)
+
+    def validation_step(self, batch, **fit_params):
+        """Judge held-out rows; their objectives, one a row, go to ``row_losses``."""
+        inputs, (target, _) = batch
+        with torch.no_grad():
+            outputs = self.module_(inputs)
+            losses = self.criterion_(outputs, target)
+            if self.settings.cuts is not None:
+                losses = self._expected(inputs, target, losses)
+        self.row_losses.append(losses.double().cpu().numpy())
+        return {"loss": losses.mean(), "y_pred": outputs}
+
+    def _expected(self, inputs, target, whole):
+        """Return the objective's mean over the cuts, given that of the whole code."""
+        *cut, (_, last) = self.settings.cuts.judged_masks(target.device)
+        losses = last * whole
+        for mask, weight in cut:
+            losses += weight * self.criterion_(self.module_(inputs, mask), target)
+        return losses
+
+    def judge(self, iterator=None):
+        """Return the objective of every held-out row, under the averaged weights."""
+        self.row_losses = []
+        self._set_training(False)
+        self._swap()
+        if iterator is None or self.lean:
+            for batch in self.get_iterator(self.held_out):
+                self.validation_step(batch)
+        else:
+            super().run_single_epoch(iterator, False, "valid", self.validation_step)
+        self._swap()
+        self.row_losses = np.concatenate(self.row_losses)
+        return self.row_losses
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run an epoch over training rows, or judge the held-out ones; record the mean loss."""
+        if iterator is None:
+            return
+        if not training:
+            loss = self._mean(self.judge(iterator))
+        elif self.lean:
+            loss = self._lean_epoch(iterator)
+            self.history.new_batch()  # one for all, for callbacks such as Checkpoint
+            self.history.record_batch("train_loss", loss)
+        else:
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            loss = float(np.mean([batch["train_loss"] for batch in self.history[-1]["batches"]]))
+        self._record(f"{prefix}_loss", loss)
+
+    def _mean(self, row_losses):
+        return float(np.average(row_losses, weights=self.held_out.rows.weight))
+
+    def _record(self, key, loss):
+        """Keep an epoch's loss in the history, and whether it is the lowest so far."""
+        *before, epoch = self.history.to_list()
+        lowest = next((row[key] for row in reversed(before) if row[f"{key}_best"]), np.inf)
+        epoch[f"{key}_best"] = not before or loss < lowest
+        epoch[key] = loss
+
+    def take_in(self, loss, row_losses):
+        """Record an epoch that was trained and judged elsewhere; no callback listens."""
+        self.row_losses = row_losses
+        self.on_epoch_begin(self)
+        self._record("train_loss", loss)
+        self._record("valid_loss", self._mean(row_losses))
+
+    def _lean_epoch(self, iterator):
+        self._set_training(True)
+        losses = []
+        for inputs, (target, weight) in iterator:
+            rate = self.next_rate()  # first, as in skorch: a loss may ask for it, too
+            losses.append(self.gradient(inputs, target, weight))
+            self.optimizer_.step(rate)
+            if self.average is not None:
+                self.average.update()
+        return torch.stack(losses).mean().item()
+
+    def next_rate(self):
+        """Return the rate of the next step: a short rise, constant, and where asked for a fall."""
+        self.steps_done += 1
+        return self._rate()
+
+    def _rate(self):
+        rate = self.lr * min(1.0, self.steps_done / WARM_UP_STEPS)
+        progress = self.steps_done / (self.steps_an_epoch * self.max_epochs)
+        if progress > self.settings.decay_from:
+            rate *= max(0.0, 1 - progress) / (1 - self.settings.decay_from)
+        return rate
+
+    def _step_optimizer(self, step_fn):
+        if self.own_schedule:
+            rate = self.next_rate()  # first, as in skorch: a loss may ask for it, too
+            for group in self.optimizer_.param_groups:
+                group["lr"] = rate * group.get("factor", 1.0)
+        super()._step_optimizer(step_fn)
+        if self.average is not None:
+            self.average.update()
+
+    def _swap(self):
+        if self.average is not None:
+            self.average.swap()
+
+    def notify(self, method_name, **cb_kwargs):
+        """Call the callbacks; one that interrupts (as skorch's EarlyStopping does) ends training."""
+        if method_name in BATCH_EVENTS and self.lean:
+            return
+        getattr(self, method_name)(self, **cb_kwargs)
+        for _, callback in self.callbacks_:
+            try:
+                getattr(callback, method_name)(self, **cb_kwargs)
+            except KeyboardInterrupt as interrupt:
+                if not _raised_by(callback, interrupt):
+                    raise
+                raise StopTraining from None
+
+    def rise(self):
+        """Let the objective's rising terms have the weight of the next epoch."""
+        self.criterion_.risen = min(1.0, (len(self.history) + 1) / (self.settings.warm_up + 1))
+
+    def epoch(self):
+        """Train for one more epoch; return the training loss."""
+        self.rise()
+        self.fit_loop(self.rows, epochs=1)
+        loss = self.history[-1]["train_loss"]
+        check_finite(len(self.history), loss, *self._trained())
+        return loss
+
+    def weights(self):
+        """Return a copy of the averaged weights."""
+        if self.places is not None:
+            copied = self.average.average[0].clone()
+            return {name: copied.as_strided(*place) for name, place in self.places.items()}
+        self._swap()
+        weights = {name: w.detach().clone() for name, w in self.module_.state_dict().items()}
+        self._swap()
+        return weights
+
+    def state_dict(self):
+        """Return what the next epochs depend on, besides the generator."""
+        return {
+            "history": plain(self.history),
+            "lr": self.lr,
+            "steps_done": self.steps_done,
+            **{name: part.state_dict() for name, part in self._parts()},
+        }
+
+    def load_state_dict(self, state):
+        """Go on from a `state_dict`."""
+        self.history[:] = state["history"]
+        self.lr, self.steps_done = state["lr"], state["steps_done"]
+        for name, part in self._parts():
+            part.load_state_dict(state[name])
+
+    def _parts(self):
+        yield "module", self.module_
+        yield "objective", self.criterion_
+        yield "optimizer", self.optimizer_
+        if self.average is not None:
+            yield "averages", self.average
+
+    def restart(self, weights, rate, n_epochs):
+        """Go back to the weights after some epochs, at another rate, with a fresh optimizer."""
+        self.module_.load_state_dict(weights)
+        del self.history[n_epochs:]
+        self.lr = rate
+        self.initialize_optimizer()
+
+
+def plain(history):
+    """Return a skorch history as a list of dicts, without batches."""
+    return [{key: value for key, value in row.items() if key != "batches"} for row in history]
+
+
+def takes_part(callback):
+    """Return whether a callback changes training itself: at single batches, or what is trained."""
+    kind = callback[-1] if isinstance(callback, tuple) else callback
+    kind = kind if isinstance(kind, type) else type(kind)
+    return issubclass(kind, ParamMapper) or any(
+        getattr(kind, event, None) is not getattr(Callback, event) for event in BATCH_EVENTS
+    )
+
+
+def _raised_by(callback, interrupt):
+    """Return whether a callback itself raised an interrupt, not the user's keyboard."""
+    trace = interrupt.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace.tb_frame.f_locals.get("self") is callback
+
+
+def _split_parameters(module):
+    """Return the weight matrices, which weight decay shrinks, and all other parameters.
+
+    The linear maps beside a nonlinear one are spared: shrinking them leads away from PCA.
+    """
+    maps = [m.linear for m in module.modules() if isinstance(m, Residual) and m.linear is not None]
+    spared = {id(p) for linear in maps for p in linear.parameters()}
+    parameters = [p for p in module.parameters() if p.requires_grad]
+    decayed = [p for p in parameters if p.ndim > 1 and id(p) not in spared]
+    chosen = set(map(id, decayed))
+    return decayed, [p for p in parameters if id(p) not in chosen]
+
+
+def _gradient(net):
+    """Return what computes a batch's loss and gradient: by hand where possible, else autograd."""
+    for kind in (ReconstructionGradient, VariationalGradient):
+        if kind.fits(net.module_, net.criterion_):
+            return kind(net.module_, net.criterion_)
+
+    def by_autograd(inputs, target, weight):
+        net.optimizer_.zero_grad()
+        loss = net.get_loss(net.infer(inputs), (target, weight))
+        loss.backward()
+        return loss.detach()
+
+    return by_autograd

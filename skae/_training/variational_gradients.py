@@ -1,0 +1,207 @@
+"""The gradient of a variational autoencoder's bound, derived by hand."""
+
+import torch
+from torch.nn.functional import softplus
+
+from skae._training.gradients import Alone, ResidualGradient, cells_of, known, of_nets, shares
+from skae.losses import BernoulliLikelihood, DrawnDivergence, GaussianLikelihood, Objective
+from skae.nn import ConditionalAutoencoder, VariationalAutoencoder
+from skae.nn.cells import TableLikelihood
+
+
+class VariationalGradient:
+    r"""The mean negative bound of a variational autoencoder and its gradient in one call.
+
+    With the code :math:`z = m + s \epsilon`, the likelihood's gradient g by the
+    code, and each row's share c of the mean times the divergence's weight,
+
+    .. math:: \frac{\partial}{\partial m} = g + c z, \quad
+        \frac{\partial}{\partial \log s^2} = \tfrac12 ((g + c z) s \epsilon - c)
+
+    The parameters' ``grad`` must be allocated; they are overwritten.
+
+    Parameters
+    ----------
+    module : VariationalAutoencoder or ConditionalAutoencoder
+    *objectives : Objective
+        Of one of ``LIKELIHOOD_SLOPES``, "likelihood", and a `DrawnDivergence`,
+        "divergence"; several, of as many nets in one `place`.
+    place : object
+        Such as `skae._training.gradients.Alone`.
+    """
+
+    def __init__(self, module, *objectives, place=Alone):
+        self.encoder = ResidualGradient(module.encoder, place)
+        self.decoder = ResidualGradient(module.decoder, place)
+        self.objective, self.filled, self.told = objectives[0], module.inputs, module.told
+        self.limits = module.LOG_VARIANCES
+        likelihoods = [objective.terms["likelihood"] for objective in objectives]
+        noise = Noise(module, place)
+        self.slope = LIKELIHOOD_SLOPES[type(likelihoods[0])](noise, *likelihoods)
+
+    @staticmethod
+    def fits(module, objective):
+        """Return whether this is the gradient of an objective of a module."""
+        kinds_of_module = VariationalAutoencoder, ConditionalAutoencoder
+        if type(module) not in kinds_of_module or type(objective) is not Objective:
+            return False
+        kinds = {name: type(term) for name, term in objective.terms.items()}
+        return (
+            all(map(known, module.halves))
+            and objective.rising == "divergence"
+            and kinds.keys() == {"likelihood", "divergence"}
+            and kinds["likelihood"] in LIKELIHOOD_SLOPES
+            and kinds["divergence"] is DrawnDivergence
+        )
+
+    @property
+    def stacks(self):
+        """Whether there is one of several nets."""
+        return self.slope.stacks
+
+    @torch.no_grad()
+    def __call__(self, inputs, target, weight=None):
+        """Return the loss and leave its gradient in the parameters' ``grad``.
+
+        ``inputs`` are rows and a draw for each. Of several nets ``weight`` is
+        each row's share of the mean, of shape (n_nets, n_samples, 1).
+        """
+        (x, draws), weights = inputs, self.objective.weights
+        share = shares(target, weight)
+        divergence = share * (weights["divergence"] * self.objective.risen)
+        mean, raw = self.encoder.forward(self.filled(x)).chunk(2, dim=-1)
+        log_variance = raw.clamp(*self.limits)
+        spread = (0.5 * log_variance).exp_().mul_(draws)
+        code = mean + spread
+        rows = self.decoder.forward(self.told(code, x))
+        loss, delta = self.slope(rows, target, share * weights["likelihood"])
+        nats = (code.square() - draws.square()).sub_(log_variance)
+        loss = loss + 0.5 * torch.sum(nats * divergence, (-2, -1))
+        into_code = self.decoder.backward(delta)[..., : code.shape[-1]].addcmul_(code, divergence)
+        into_log_variance = (into_code * spread).sub_(divergence).mul_(0.5)
+        into_log_variance *= raw == log_variance  # within the limits
+        self.encoder.backward(torch.cat([into_code, into_log_variance], -1), to_input=False)
+        return loss
+
+    @torch.no_grad()
+    def judge(self, inputs, target, cuts=None):
+        """Return the objective of every row of several nets, over several draws; none is cut."""
+        x, draws = inputs[0], inputs[1].transpose(-2, -3).contiguous()  # nets, draws, rows, units
+        mean, log_variance = self.encoder.forward(self.filled(x)).unsqueeze(-3).chunk(2, dim=-1)
+        log_variance = log_variance.clamp(*self.limits)
+        code = mean + (0.5 * log_variance).exp_() * draws
+        divergence = (code.square() - draws.square()).sub_(log_variance).sum(-1)
+        rows = self.decoder.forward(self.told(code, x.unsqueeze(-3)).flatten(-3, -2))
+        nats = self.slope.judge(rows, target.repeat(1, draws.shape[-3], 1)).view(divergence.shape)
+        weights = self.objective.weights
+        losses = weights["likelihood"] * nats + 0.5 * weights["divergence"] * divergence
+        return losses.mean(-2)
+
+
+class Noise:
+    """The noise about a reconstruction: its logarithm, and where the gradient of that goes."""
+
+    def __init__(self, module, place):
+        self.least = module.LEAST_LOG_NOISE
+        self.value, self.grad = place.views(module.log_noise)
+
+    @property
+    def logarithm(self):
+        """The logarithm of the variance, of shape () or (n_nets, 1, 1)."""
+        return self.value.clamp(min=self.least)
+
+    def backward(self, grad):
+        """Leave the gradient; below the least there is none."""
+        self.grad.copy_(grad * (self.value >= self.least).view(grad.shape))
+
+
+class GaussianSlope:
+    """The mean of a `GaussianLikelihood`, of one net or several, and its derivatives."""
+
+    stacks = True
+
+    def __init__(self, noise, *terms):
+        self.noise, self.n_columns = noise, terms[0].n_columns
+        self.width = len(terms[0].column_weights)
+        self.column_weights = of_nets([term.column_weights for term in terms])
+        constants = [self.column_weights.new_tensor([term.constant]) for term in terms]
+        self.constant = of_nets(constants)
+
+    def __call__(self, reconstruction, target, share):
+        """Return mean and derivative by the reconstruction, overwritten; leave the noise's."""
+        log_noise = self.noise.logarithm
+        residual = reconstruction.sub_(target[..., : self.width])
+        delta = (residual * share).mul_(self.column_weights * torch.exp(-log_noise))
+        squares, total = torch.sum(delta * residual, (-2, -1)), torch.sum(share, (-2, -1))
+        self.noise.backward(0.5 * (self.n_columns * total - squares))
+        logarithms = (self.n_columns * log_noise + self.constant).view(total.shape)
+        return 0.5 * (squares + total * logarithms), delta
+
+    def judge(self, reconstruction, target):
+        """Return nats of each row of several nets."""
+        log_noise = self.noise.logarithm
+        errors = reconstruction.sub_(target[..., : self.width]).square_()
+        squares = errors.mul_(self.column_weights * torch.exp(-log_noise)).sum(-1)
+        return 0.5 * (squares + (self.n_columns * log_noise + self.constant)[..., 0])
+
+
+class BernoulliSlope:
+    """The mean of a `BernoulliLikelihood` and its derivative; there is no noise to learn."""
+
+    stacks = False
+
+    def __init__(self, noise, term):
+        self.noise, self.term = noise, term
+
+    def __call__(self, reconstruction, target, share):
+        """Return mean and derivative by the reconstruction; leave the noise a gradient of zero."""
+        term = self.term
+        self.noise.grad.zero_()
+        logits = torch.addcmul(term.level, reconstruction, term.scale)
+        x = torch.addcmul(term.mean, target, term.scale)
+        loss = torch.sum((softplus(logits) - x * logits).mul_(share))
+        return loss, logits.sigmoid_().sub_(x).mul_(term.scale).mul_(share)
+
+
+class TableSlope:
+    """The mean of a `TableLikelihood`, of one net or several, and its derivatives."""
+
+    stacks = True
+
+    def __init__(self, noise, *terms):
+        self.noise, self.cells = noise, cells_of(terms)
+        self.variances = of_nets([term.variances for term in terms])
+        self.constants = of_nets([term.constants for term in terms])
+
+    def __call__(self, reconstruction, target, share):
+        """Return mean and derivative by the reconstruction, overwritten; leave the noise's."""
+        cells, n, loss = self.cells, self.cells.n_numbers, 0.0
+        if cells.n_cells > n:
+            nats, slopes = cells.nats_and_slopes(reconstruction, target)
+            loss = torch.sum(nats.mul_(share), (-2, -1))
+            torch.mul(slopes, share, out=reconstruction[..., n:])
+        log_noise, delta = self.noise.logarithm, reconstruction[..., :n]
+        missing = target[..., :n].isnan()
+        residual = (delta - target[..., :n]).masked_fill_(missing, 0.0)
+        there = (~missing).to(share.dtype).mul_(share)
+        torch.mul(residual, share, out=delta).mul_(self.variances * torch.exp(-log_noise))
+        squares, total = torch.sum(delta * residual, (-2, -1)), torch.sum(there, (-2, -1))
+        self.noise.backward(0.5 * (total - squares))
+        logarithms = torch.sum(there.mul_(log_noise + self.constants), (-2, -1))
+        return loss + 0.5 * (squares + logarithms), reconstruction
+
+    def judge(self, reconstruction, target):
+        """Return nats of each row of several nets."""
+        cells, log_noise = self.cells, self.noise.logarithm
+        precisions = self.variances * torch.exp(-log_noise)
+        nats = cells.squares(reconstruction, target).mul_(precisions)
+        there = ~target[..., : cells.n_numbers].isnan()
+        nats = 0.5 * nats.add_(there * (log_noise + self.constants)).sum(-1)
+        return nats + cells.nats(reconstruction, target).sum(-1)
+
+
+LIKELIHOOD_SLOPES = {
+    GaussianLikelihood: GaussianSlope,
+    BernoulliLikelihood: BernoulliSlope,
+    TableLikelihood: TableSlope,
+}

@@ -1,0 +1,51 @@
+"""Torch modules: a multi-layer perceptron, a linear map with a nonlinear residual, the autoencoder."""
+
+from skae.nn.autoencoders import (
+    AdversarialAutoencoder,
+    AdversarialOutputs,
+    Autoencoder,
+    ConditionalAutoencoder,
+    ContrastiveNetwork,
+    OrderedVariationalAutoencoder,
+    Outputs,
+    Projections,
+    SlopedAutoencoder,
+    SlopedOutputs,
+    VariationalAutoencoder,
+    VariationalOutputs,
+    code_and_slopes,
+)
+from skae.nn.layers import (
+    ACTIVATIONS,
+    MLP,
+    Confined,
+    Gate,
+    Linear,
+    PrefixDecoder,
+    Residual,
+    ShrunkResidual,
+)
+
+__all__ = [
+    "ACTIVATIONS",
+    "MLP",
+    "AdversarialAutoencoder",
+    "AdversarialOutputs",
+    "Autoencoder",
+    "ConditionalAutoencoder",
+    "Confined",
+    "ContrastiveNetwork",
+    "Gate",
+    "Linear",
+    "OrderedVariationalAutoencoder",
+    "Outputs",
+    "PrefixDecoder",
+    "Projections",
+    "Residual",
+    "ShrunkResidual",
+    "SlopedAutoencoder",
+    "SlopedOutputs",
+    "VariationalAutoencoder",
+    "VariationalOutputs",
+    "code_and_slopes",
+]

@@ -1,0 +1,305 @@
+"""From parameters to modules: sizes, activations, the two halves, and the PCA start."""
+
+import math
+import threading
+from contextlib import contextmanager
+from copy import deepcopy
+
+import numpy as np
+import torch
+from torch import nn
+
+from skae.nn.autoencoders import Autoencoder, OrderedVariationalAutoencoder
+from skae.nn.layers import ACTIVATIONS, MLP, Confined, Gate, Linear, PrefixDecoder, Residual
+
+_global_generator = threading.RLock()
+
+
+@contextmanager
+def global_generator(seed, device="cpu"):
+    """Seed torch's global generators for a while, for modules that know no other; restore them.
+
+    One thread at a time: the generators are the process's.
+    """
+    cuda = torch.device(device).type == "cuda"
+    with _global_generator, torch.random.fork_rng(devices=[device] if cuda else []):
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
+
+
+def global_generators(device):
+    """Return torch's global generators, as far as a device uses them."""
+    device = torch.device(device)
+    if device.type != "cuda":
+        return [torch.default_generator]
+    return [torch.default_generator, torch.cuda.default_generators[device.index or 0]]
+
+
+def draws_from_global(activation, custom):
+    """Return whether the modules may draw from torch's global generators."""
+    built_in = isinstance(activation, str) or activation in ACTIVATIONS.values()
+    return not built_in or any(make is not None for make in custom)
+
+
+def has_own_code(activation, custom):
+    """Return whether the modules are partly a user's, neither skae's nor torch's."""
+    place = getattr(activation, "__module__", None) or ""
+    built_in = isinstance(activation, str) or place.startswith("torch.nn.")
+    return not built_in or any(make is not None for make in custom)
+
+
+def activation_class(activation):
+    """Return what makes an activation module, given its name or that itself."""
+    activation = ACTIVATIONS[activation] if isinstance(activation, str) else activation
+    if not isinstance(activation(), nn.Module):
+        raise ValueError(
+            f"activation={activation!r} makes no torch.nn.Module: pass a name or a class such as "
+            "torch.nn.ELU."
+        )
+    return activation
+
+
+def new_autoencoder(
+    widths,
+    n_components,
+    hidden,
+    activation,
+    generator,
+    linear_path,
+    custom=(None, None),
+    offset=False,
+    kind=Autoencoder,
+    ordered=False,
+    n_labels=0,
+):
+    """Return an autoencoder with new weights.
+
+    Parameters
+    ----------
+    widths : (int, int)
+        Columns of the encoder's input and of the decoder's output.
+    n_components : int
+    hidden : tuple of int
+        Hidden units of the encoder; the decoder mirrors them.
+    activation : str or callable
+    generator : torch.Generator or None
+        Draws the weights; None leaves the nonlinear parts out.
+    linear_path : bool
+        Whether there are linear maps; the nonlinear parts then start at zero.
+    custom : (callable or None, callable or None)
+        ``(n_inputs, n_outputs) -> nn.Module``, in place of the encoder's and
+        the decoder's MLP.
+    offset : bool
+        Whether the encoder's linear map adds a constant.
+    kind : type
+        `Autoencoder` or a subclass of it.
+    ordered : bool
+        Whether the decoder gets codes that were cut; with hidden layers of
+        skae's own it is then a `PrefixDecoder`.
+    n_labels : int
+        Columns beside the code that the decoder is told.
+    """
+    activation = activation_class(activation)
+
+    def half(n_inputs, n_outputs, hidden, custom, bias=False):
+        straight = Linear(n_inputs, n_outputs, bias) if linear_path else None
+        bent = None
+        if generator is not None and custom is not None:
+            bent = _custom(custom, n_inputs, n_outputs)
+            bent = Gate(bent, n_outputs) if linear_path else bent
+        elif generator is not None and (hidden or not linear_path):
+            bent = MLP([n_inputs, *hidden, n_outputs], activation, generator, linear_path)
+        return Residual(straight, bent)
+
+    encoder = half(widths[0], kind.WIDTH * n_components, hidden, custom[0], offset)
+    decoder = half(n_components + n_labels, widths[1], hidden[::-1], custom[1])
+    if ordered and hidden and isinstance(decoder.nonlinear, MLP):
+        decoder = PrefixDecoder(decoder.linear, decoder.nonlinear)
+    return kind(encoder, decoder)
+
+
+@torch.no_grad()
+def _custom(make, n_inputs, n_outputs):
+    """Make a user's module, one of our own, and try it."""
+    made = None if isinstance(make, nn.Module) else make(n_inputs, n_outputs)
+    if not isinstance(made, nn.Module):
+        raise ValueError(
+            f"encoder and decoder must be callables (n_inputs, n_outputs) -> torch.nn.Module, "
+            f"got {make!r}: pass a class or a function, such as torch.nn.Linear."
+        )
+    made = deepcopy(made).float().eval()
+    shape = tuple(made(torch.zeros(2, n_inputs, dtype=torch.float32)).shape)
+    if shape != (2, n_outputs):
+        raise ValueError(
+            f"{make!r} gave a module that maps (2, {n_inputs}) to {shape}: "
+            f"expected (2, {n_outputs})."
+        )
+    return made.train()
+
+
+@torch.no_grad()
+def start_at(module, start):
+    """Set the linear maps to a `LinearStart`, in the units of standardised rows and whitened code."""
+    start_encoder_at(module, start)
+    module.decoder.linear.weight.copy_(linear_maps(start)[1])
+
+
+@torch.no_grad()
+def start_encoder_at(module, start):
+    """Set the encoder's linear map to a `LinearStart`."""
+    _set_encoder(module.encoder.linear.weight, linear_maps(start)[0])
+    if module.encoder.linear.bias is not None:
+        module.encoder.linear.bias.copy_(torch.from_numpy(start.offset / start.deviations))
+
+
+@torch.no_grad()
+def start_probabilistic(module, start, unit):
+    """Set a variational autoencoder to a `ProbabilisticStart`; ``unit`` is what its noise is in."""
+    encoder, decoder = linear_maps(start)
+    k, linear = len(encoder), module.encoder.linear
+    linear.weight.zero_()
+    linear.weight[:k, : encoder.shape[1]].copy_(encoder)
+    linear.bias[:k].zero_()
+    linear.bias[k:].copy_(torch.from_numpy(start.log_variance))
+    module.decoder.linear.weight.copy_(decoder)
+    if not isinstance(module, OrderedVariationalAutoencoder):
+        module.log_noise.fill_(math.log(start.noise_variance / unit))
+        return
+    module.log_noise.copy_(torch.from_numpy(np.log(start.noises / unit)))
+    if _is_our_own(module):
+        module.log_spread.copy_(torch.from_numpy(np.log(start.spread / unit)))
+
+
+def _is_our_own(module):
+    """Return whether no half of an autoencoder holds a user's module."""
+    return all(isinstance(_inside(half).nonlinear, MLP | None) for half in module.halves)
+
+
+def divide_code(module, spread):
+    """Divide the code of a variational autoencoder by ``spread``; its decoder undoes that.
+
+    Halves that hold a user's modules are left as they are.
+    """
+    _rescale(module, spread, -2 * spread.log(), spread)
+
+
+@torch.no_grad()
+def _rescale(module, divisor, log_factor, factor):
+    """Divide means, add to log-variances, and multiply what the decoder makes of the code."""
+    if not _is_our_own(module):
+        return
+    (encoder, decoder), k = map(_inside, module.halves), len(divisor)
+    outputs = [encoder.linear, encoder.nonlinear and encoder.nonlinear[-1]]
+    outputs = [layer for layer in outputs if layer is not None]
+    for layer in outputs:
+        layer.weight[:k] /= divisor[:, None]
+        layer.bias[:k] /= divisor
+    outputs[0].bias[k:] += log_factor
+    for layer in [decoder.linear, decoder.nonlinear and decoder.nonlinear[0]]:
+        if layer is not None:
+            layer.weight[:, : len(factor)] *= factor
+    if isinstance(module.encoder, Confined):
+        module.encoder.beyond[:k] /= divisor[:, None]
+        module.decoder.beyond[:, : len(factor)] *= factor
+
+
+def _set_encoder(weight, encoder):
+    """Set a linear map of rows; what tells of missing cells says nothing at first."""
+    weight.zero_()
+    weight[:, : encoder.shape[1]].copy_(encoder)
+
+
+def linear_maps(start):
+    """Return the weights of the start's encoder and decoder, between standardised rows and whitened code."""
+    encoder, decoder = start.maps
+    return torch.from_numpy(encoder), torch.from_numpy(decoder.T.copy())
+
+
+def confined(module):
+    """Return the autoencoder with both halves `Confined`, their ranges not yet set."""
+    module.encoder, module.decoder = Confined(module.encoder), Confined(module.decoder)
+    return module
+
+
+def released(module):
+    """Return the autoencoder with its halves confined no more, to be trained further."""
+    if isinstance(module.encoder, Confined):
+        module.encoder, module.decoder = module.encoder.inside, module.decoder.inside
+    return module
+
+
+def take_prefix(module, wide, n_inputs, k):
+    """Fill a module with that part of a wider one that makes the first ``k`` units of its code."""
+    weights = wide.state_dict()
+    by_length = isinstance(wide, OrderedVariationalAutoencoder)
+    if by_length and not isinstance(module, OrderedVariationalAutoencoder):
+        weights["log_noise"] = wide.log_noise[k - 1]
+    try:
+        module.load_state_dict(
+            {
+                name: _beginning(weights[name], part.shape, _blocks(name, module))
+                for name, part in module.state_dict().items()
+            }
+        )
+        _untold(module, wide, k)
+        same = _is_prefix(module, wide, n_inputs, k)
+    except (KeyError, RuntimeError):
+        same = False
+    if not same:
+        raise ValueError(
+            f"The code of these own modules cannot be cut to {k} components: only the first layer "
+            "of a decoder and the last layer of an encoder may depend on their number. Make them "
+            f"so, or fit with n_components={k}."
+        )
+    if by_length:
+        factor, log_factor = (values[:k] for values in wide.factors(k))
+        _rescale(module, 1 / factor, log_factor, factor)
+
+
+def _blocks(name, module):
+    return module.WIDTH if name.startswith("encoder.") else 1
+
+
+def _beginning(weight, shape, n_blocks):
+    """Return the first rows and columns of a tensor; of cut rows those of each block."""
+    if weight.shape[:1] != shape[:1]:
+        weight = weight.unflatten(0, (n_blocks, -1))[:, : shape[0] // n_blocks].flatten(0, 1)
+    return weight[tuple(map(slice, shape))]
+
+
+@torch.no_grad()
+def _untold(module, wide, k):
+    """Give a decoder that is not told where the code is cut the bias of that length."""
+    told, plain = _inside(wide.decoder), _inside(module.decoder)
+    if isinstance(told, PrefixDecoder) and not isinstance(plain, PrefixDecoder):
+        plain.nonlinear[0].bias += told.told.weight[:, :k].sum(1)
+
+
+@torch.no_grad()
+def _is_prefix(module, wide, n_inputs, k):
+    """Return whether a module's code is the wider one's beginning, and is decoded like that."""
+    like = next(wide.parameters())
+    x = torch.linspace(-1, 1, 2 * n_inputs, dtype=like.dtype, device=like.device)
+    x = x.view(2, n_inputs)
+    code, wide_code = (_inside(m.encoder)(x).unflatten(1, (m.WIDTH, -1)) for m in (module, wide))
+    if not torch.allclose(code, wide_code[..., :k]):
+        return False
+    code, wide_code = code[:, 0], wide_code[:, 0]
+    mask = (torch.arange(wide_code.shape[1], device=like.device) < k).to(like.dtype).expand(2, -1)
+    rows, wide_rows = _inside(module.decoder)(code), _inside(wide.decoder)(wide_code * mask, mask)
+    return torch.allclose(rows, wide_rows)
+
+
+def _inside(half):
+    return half.inside if isinstance(half, Confined) else half
+
+
+def widen(module, before):
+    """Let no range of a `Confined` module be narrower than it was before."""
+    for half, earlier in zip(module.halves, before.halves, strict=True):
+        if isinstance(half, Confined) and isinstance(earlier, Confined):
+            torch.minimum(half.low, earlier.low, out=half.low)
+            torch.maximum(half.high, earlier.high, out=half.high)
