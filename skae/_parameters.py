@@ -1,9 +1,14 @@
-"""Parameter constraints; the one file that touches scikit-learn's private helpers."""
+"""Groups of parameters with their constraints; the one file that touches scikit-learn's private helpers."""
 
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from os import PathLike
+from typing import dataclass_transform
 
 import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import (
@@ -66,41 +71,202 @@ def private_random_state(random_state):
     return np.random.RandomState() if random_state is None else check_random_state(random_state)
 
 
+def _signature(kind):
+    """Return the signature of a constructor: names and defaults alone, a class's own names first."""
+    kinds = [base for base in kind.__mro__ if "__dataclass_fields__" in vars(base)]
+    order = ["self", *(name for base in kinds for name in inspect.get_annotations(base))]
+    shown = inspect.signature(kind.__init__).parameters.values()
+    shown = sorted(shown, key=lambda p: (p.kind, order.index(p.name)))
+    return inspect.Signature([p.replace(annotation=p.empty) for p in shown])
+
+
+def _refuse_forgotten(self):
+    """Refuse parameters that a subclass annotates, but that its constructor does not take."""
+    for kind in type(self).__mro__:
+        if "__init__" in vars(kind):
+            return
+        for name, annotation in inspect.get_annotations(kind).items():
+            public = "_" not in (name[0], name[-1]) and "ClassVar" not in str(annotation)
+            if public and name in vars(kind):
+                raise TypeError(
+                    f"{kind.__name__} annotates {name} as a parameter, but its constructor does not "
+                    f"take it: decorate {kind.__name__} with dataclasses.dataclass(kw_only=True, "
+                    "eq=False, repr=False), or give it an __init__ that stores its parameters."
+                )
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
+def parameters(kind):
+    """Make a class take its annotated names, and those of the groups it inherits, as parameters.
+
+    It becomes a dataclass that looks as scikit-learn has it: defaults are in
+    the signature and nowhere else, and ``_parameter_constraints`` are those
+    of the groups and its own.
+    """
+    kind.__post_init__ = _refuse_forgotten
+    dataclass(kind, kw_only=True, eq=False, repr=False, match_args=False)
+    names = {known.name for known in fields(kind)}
+    for name in names & vars(kind).keys():
+        delattr(kind, name)
+    tables = [vars(base).get("_parameter_constraints", {}) for base in reversed(kind.__mro__)]
+    kind._parameter_constraints = {
+        name: table[name] for table in tables for name in table if name in names
+    }
+    kind.__init__.__doc__ = (
+        f"Store the parameters; the docstring of `{kind.__name__}` explains them."
+    )
+    kind.__init__.__signature__ = _signature(kind)
+    return kind
+
+
 ACTIVATIONS = {"elu", "gelu", "identity", "logistic", "relu", "silu", "tanh"}
 
-TABLE_ENCODER = {
-    "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
-    "min_frequency": [
-        StrOptions({"auto"}),
-        integer(1),
-        Interval(RealNotInt, 0, 1, closed="neither"),
-    ],
-}
 
-AUTOENCODER = TABLE_ENCODER | {
-    "n_components": [integer(1), Interval(RealNotInt, 0, 1, closed="neither"), None],
-    "hidden_layer_sizes": [StrOptions({"auto"}), "array-like", integer(1)],
-    "activation": [StrOptions(ACTIVATIONS), callable],
-    "linear_path": [StrOptions({"pca"}), None],
-    "whiten": ["boolean"],
-    "encoder": [callable, None],
-    "decoder": [callable, None],
-    "ordered": ["boolean"],
-    "column_weights": ["array-like", dict, None],
-    "batch_size": [StrOptions({"auto"}), integer(1)],
-    "learning_rate_init": [real(0, closed="neither")],
-    "alpha": [StrOptions({"auto"}), real(0)],
-    "optimizer": [StrOptions({"adam"}), callable],
-    "max_iter": [StrOptions({"auto"}), integer(1)],
-    "early_stopping": ["boolean"],
-    "validation_fraction": [real(0, 1, closed="neither")],
-    "n_iter_no_change": [integer(1)],
-    "tol": [real(0)],
-    "warm_start": ["boolean"],
-    "callbacks": [list, tuple, None],
-    "skorch_params": [dict, None],
-    "checkpoint": [str, PathLike, None],
-    "device": [str],
-    "verbose": ["verbose"],
-    "random_state": ["random_state"],
-}
+@parameters
+class Training:
+    """How a network is trained."""
+
+    batch_size: str | int = "auto"
+    learning_rate_init: float = 0.01
+    optimizer: str | Callable = "adam"
+    max_iter: str | int = "auto"
+    warm_start: bool = False
+    callbacks: list | tuple | None = None
+    skorch_params: dict | None = None
+    checkpoint: str | PathLike | None = None
+    device: str = "auto"
+    verbose: int = 0
+    random_state: int | np.random.RandomState | None = None
+
+    _parameter_constraints = {
+        "batch_size": [StrOptions({"auto"}), integer(1)],
+        "learning_rate_init": [real(0, closed="neither")],
+        "optimizer": [StrOptions({"adam"}), callable],
+        "max_iter": [StrOptions({"auto"}), integer(1)],
+        "warm_start": ["boolean"],
+        "callbacks": [list, tuple, None],
+        "skorch_params": [dict, None],
+        "checkpoint": [str, PathLike, None],
+        "device": [str],
+        "verbose": ["verbose"],
+        "random_state": ["random_state"],
+    }
+
+
+@parameters
+class HeldOut:
+    """How held-out rows judge a training."""
+
+    early_stopping: bool = True
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 20
+    tol: float = 1e-3
+
+    _parameter_constraints = {
+        "early_stopping": ["boolean"],
+        "validation_fraction": [real(0, 1, closed="neither")],
+        "n_iter_no_change": [integer(1)],
+        "tol": [real(0)],
+    }
+
+
+@parameters
+class FromPCA(HeldOut, Training):
+    """A training that starts at PCA: how many components, and how far from it."""
+
+    n_components: int | float | None = field(default=0.95, kw_only=False)
+    linear_path: str | None = "pca"
+    alpha: str | float = "auto"
+
+    _parameter_constraints = {
+        "n_components": [integer(1), Interval(RealNotInt, 0, 1, closed="neither"), None],
+        "linear_path": [StrOptions({"pca"}), None],
+        "alpha": [StrOptions({"auto"}), real(0)],
+    }
+
+
+@parameters
+class Activation:
+    """What makes a network nonlinear."""
+
+    activation: str | Callable = "gelu"
+
+    _parameter_constraints = {"activation": [StrOptions(ACTIVATIONS), callable]}
+
+
+@parameters
+class DenseNetwork(Activation):
+    """Multi-layer perceptrons."""
+
+    hidden_layer_sizes: str | ArrayLike = "auto"
+
+    _parameter_constraints = {
+        "hidden_layer_sizes": [StrOptions({"auto"}), "array-like", integer(1)],
+    }
+
+
+@parameters
+class OwnModules:
+    """Modules of the user's in place of the perceptrons."""
+
+    encoder: Callable | None = None
+    decoder: Callable | None = None
+
+    _parameter_constraints = {"encoder": [callable, None], "decoder": [callable, None]}
+
+
+@parameters
+class Whitening:
+    """A code of unit variance."""
+
+    whiten: bool = False
+
+    _parameter_constraints = {"whiten": ["boolean"]}
+
+
+@parameters
+class Ordering:
+    """A code whose components are ordered."""
+
+    ordered: bool = False
+
+    _parameter_constraints = {"ordered": ["boolean"]}
+
+
+@parameters
+class ImageInput:
+    """Rows that are flattened images."""
+
+    image_shape: tuple | None = None
+    channels: ArrayLike = (16, 32)
+
+    _parameter_constraints = {
+        "image_shape": ["array-like", None],
+        "channels": ["array-like", integer(1)],
+    }
+
+
+@parameters
+class TableEncoding:
+    """Which columns of a table are categories, and how they are coded."""
+
+    categorical_features: str | ArrayLike | None = "from_dtype"
+    min_frequency: str | int | float = "auto"
+
+    _parameter_constraints = {
+        "categorical_features": [StrOptions({"from_dtype"}), "array-like", None],
+        "min_frequency": [
+            StrOptions({"auto"}),
+            integer(1),
+            Interval(RealNotInt, 0, 1, closed="neither"),
+        ],
+    }
+
+
+@parameters
+class TableInput(TableEncoding):
+    """Tables whose columns count, each with a weight."""
+
+    column_weights: ArrayLike | dict | None = None
+
+    _parameter_constraints = {"column_weights": ["array-like", dict, None]}

@@ -77,7 +77,7 @@ def test_a_common_step_is_a_step_of_each(monkeypatch, estimator, X, settings, we
     labels = np.arange(len(X)) % 3 if isinstance(estimator, ConditionalVAE) else None
     folds = Folds(nets_of(monkeypatch, estimator, X, labels, weights))
     alone = nets_of(monkeypatch, estimator, X, labels, weights)
-    paired = isinstance(estimator, VAETransformer) or estimator.ordered
+    paired = isinstance(estimator, VAETransformer | ConditionalVAE) or estimator.ordered
     for _ in range(2):
         felt = [True] * len(alone)
         for inputs, target, weight in folds._batches():

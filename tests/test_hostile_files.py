@@ -324,7 +324,7 @@ def assert_works(estimator):
     if result(lambda: estimator.reconstruct(X), X.shape) is not None:
         assert estimator.score(X) <= 1
     assert len(estimator.get_feature_names_out()) == estimator.n_components_
-    if isinstance(estimator, skae.VAETransformer):
+    if isinstance(estimator, skae.VAETransformer | skae.ConditionalVAE):
         result(lambda: estimator.score_samples(X), (3,))
         result(lambda: estimator.sample(2, random_state=0), (2, X.shape[1]))
     for value in estimator.get_params().values():

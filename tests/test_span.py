@@ -36,7 +36,7 @@ def model(rows):
 class Widths(Callback):
     """Keeps the number of columns that trainings see."""
 
-    seen = set()  # noqa: RUF012 - of all its clones
+    seen = set()  # of all its clones
 
     def on_train_begin(self, net, **_):
         self.seen.add(net.rows.n_features)

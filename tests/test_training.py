@@ -271,7 +271,7 @@ def test_thread_setting_is_restored(digits):
 class Recorder(Callback):
     """Counts its events in a list that clones share."""
 
-    events = []  # noqa: RUF012
+    events = []
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         self.events.append("train_begin")

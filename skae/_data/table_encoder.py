@@ -23,13 +23,14 @@ from skae._data.frames import (
     whole_numbers,
     zoned,
 )
-from skae._parameters import TABLE_ENCODER, check_sample_weight, fit_context
+from skae._parameters import TableEncoding, check_sample_weight, fit_context, parameters
 
 FEWEST, LEAST_SHARE = 2, 1e-3  # rows of a level of its own, where min_frequency is "auto"
 EXAMPLES = 3  # of what was wrong, in a message
 
 
-class TableEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+@parameters
+class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     r"""Code a table as one float64 matrix, a column for each of its columns, and back.
 
     Numbers, dates and durations are standardised,
@@ -94,12 +95,6 @@ class TableEncoder(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
        size colour
     0   3.0   blue
     """
-
-    _parameter_constraints = TABLE_ENCODER
-
-    def __init__(self, *, categorical_features="from_dtype", min_frequency="auto"):
-        self.categorical_features = categorical_features
-        self.min_frequency = min_frequency
 
     @fit_context
     def fit(self, X, y=None, sample_weight=None):

@@ -6,12 +6,23 @@ import numpy as np
 
 from skae._estimators.base import BaseAutoencoder
 from skae._estimators.decoding import DecodedPrior
-from skae._parameters import AUTOENCODER, real
+from skae._parameters import (
+    DenseNetwork,
+    FromPCA,
+    Ordering,
+    OwnModules,
+    TableInput,
+    parameters,
+    real,
+)
 
 DISCRIMINATOR = (64, 64)  # hidden units
 
 
-class AdversarialAutoencoder(DecodedPrior, BaseAutoencoder):
+@parameters
+class AdversarialAutoencoder(
+    DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, DecodedPrior, BaseAutoencoder
+):
     r"""An autoencoder whose codes are made to look like draws from a standard normal.
 
     A discriminator D learns to tell codes of rows from draws of the prior, and
@@ -99,71 +110,12 @@ class AdversarialAutoencoder(DecodedPrior, BaseAutoencoder):
     (3, 64)
     """
 
-    _parameter_constraints = {
-        name: kinds for name, kinds in AUTOENCODER.items() if name != "whiten"
-    } | {"adversarial_weight": [real(0)]}
+    adversarial_weight: float = 0.1
+
+    _parameter_constraints = {"adversarial_weight": [real(0)]}
 
     _architecture = tuple(name for name in BaseAutoencoder._architecture if name != "whiten")
     whiten = False  # the code is in the prior's units
-
-    def __init__(
-        self,
-        n_components=0.95,
-        *,
-        adversarial_weight=0.1,
-        hidden_layer_sizes="auto",
-        activation="gelu",
-        linear_path="pca",
-        encoder=None,
-        decoder=None,
-        ordered=False,
-        categorical_features="from_dtype",
-        min_frequency="auto",
-        column_weights=None,
-        batch_size="auto",
-        learning_rate_init=0.01,
-        alpha="auto",
-        optimizer="adam",
-        max_iter="auto",
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        tol=1e-3,
-        warm_start=False,
-        callbacks=None,
-        skorch_params=None,
-        checkpoint=None,
-        device="auto",
-        verbose=0,
-        random_state=None,
-    ):
-        self.n_components = n_components
-        self.adversarial_weight = adversarial_weight
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.linear_path = linear_path
-        self.encoder = encoder
-        self.decoder = decoder
-        self.ordered = ordered
-        self.categorical_features = categorical_features
-        self.min_frequency = min_frequency
-        self.column_weights = column_weights
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.alpha = alpha
-        self.optimizer = optimizer
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.skorch_params = skorch_params
-        self.checkpoint = checkpoint
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
 
     # hooks ----------------------------------------------------------------------------------------
 

@@ -1,12 +1,24 @@
 """The plain autoencoder."""
 
 from skae._estimators.base import BaseAutoencoder
-from skae._parameters import AUTOENCODER, StrOptions
+from skae._parameters import (
+    DenseNetwork,
+    FromPCA,
+    Ordering,
+    OwnModules,
+    StrOptions,
+    TableInput,
+    Whitening,
+    parameters,
+)
 
 TUNING = "fine-tuning"  # the phase after a pretraining
 
 
-class AutoencoderTransformer(BaseAutoencoder):
+@parameters
+class AutoencoderTransformer(
+    DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
+):
     r"""Nonlinear dimensionality reduction that starts at PCA and is not kept below it.
 
     An encoder maps a row x to a code z, a decoder maps it back; each is the
@@ -299,75 +311,15 @@ class AutoencoderTransformer(BaseAutoencoder):
     True
     """
 
-    _parameter_constraints = AUTOENCODER | {
+    tied_weights: bool = False
+    pretraining: str | None = None
+
+    _parameter_constraints = {
         "tied_weights": ["boolean"],
         "pretraining": [StrOptions({"layerwise"}), None],
     }
 
     _architecture = (*BaseAutoencoder._architecture, "tied_weights")
-
-    def __init__(
-        self,
-        n_components=0.95,
-        *,
-        hidden_layer_sizes="auto",
-        activation="gelu",
-        linear_path="pca",
-        tied_weights=False,
-        pretraining=None,
-        whiten=False,
-        encoder=None,
-        decoder=None,
-        ordered=False,
-        categorical_features="from_dtype",
-        min_frequency="auto",
-        column_weights=None,
-        batch_size="auto",
-        learning_rate_init=0.01,
-        alpha="auto",
-        optimizer="adam",
-        max_iter="auto",
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        tol=1e-3,
-        warm_start=False,
-        callbacks=None,
-        skorch_params=None,
-        checkpoint=None,
-        device="auto",
-        verbose=0,
-        random_state=None,
-    ):
-        self.n_components = n_components
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.linear_path = linear_path
-        self.tied_weights = tied_weights
-        self.pretraining = pretraining
-        self.whiten = whiten
-        self.encoder = encoder
-        self.decoder = decoder
-        self.ordered = ordered
-        self.categorical_features = categorical_features
-        self.min_frequency = min_frequency
-        self.column_weights = column_weights
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.alpha = alpha
-        self.optimizer = optimizer
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.skorch_params = skorch_params
-        self.checkpoint = checkpoint
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
 
     def _resolve(self, *args, **kwargs):
         super()._resolve(*args, **kwargs)

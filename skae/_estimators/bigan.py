@@ -1,30 +1,21 @@
 """The bidirectional generative adversarial network."""
 
+from collections.abc import Callable
+from dataclasses import field
+
 import numpy as np
 
 from skae._estimators.base import BaseAutoencoder
 from skae._estimators.decoding import DecodedPrior
-from skae._parameters import AUTOENCODER, integer, real
+from skae._parameters import DenseNetwork, ImageInput, Training, integer, parameters, real
 
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 2500, 20, 400  # of a training, where max_iter is "auto"
 FEATURES = 64  # that a discriminator's convolutions give beside the code
 LARGEST_BATCH, LARGEST_BATCH_OF_IMAGES = 128, 64
-TRAINING = (
-    "batch_size",
-    "learning_rate_init",
-    "optimizer",
-    "max_iter",
-    "warm_start",
-    "callbacks",
-    "skorch_params",
-    "checkpoint",
-    "device",
-    "verbose",
-    "random_state",
-)
 
 
-class BiGANTransformer(DecodedPrior, BaseAutoencoder):
+@parameters
+class BiGANTransformer(ImageInput, DenseNetwork, Training, DecodedPrior, BaseAutoencoder):
     r"""A generative adversarial network with an encoder: new rows like those of the fit.
 
     A generator G makes rows of standard normal codes z, an encoder E codes of
@@ -155,68 +146,29 @@ class BiGANTransformer(DecodedPrior, BaseAutoencoder):
     (1797, 8)
     """
 
+    n_components: int = field(default=16, kw_only=False)
+    activation: str | Callable = "relu"
+    gradient_penalty: float = 0.01
+    reconstruction_weight: float = 1.0
+    learning_rate_init: float = 0.003
+
+    _parameter_constraints = {
+        "n_components": [integer(1)],
+        "gradient_penalty": [real(0)],
+        "reconstruction_weight": [real(0)],
+    }
+
     _architecture = (
         *(name for name in BaseAutoencoder._architecture if name not in ("whiten", "ordered")),
         "image_shape",
         "channels",
     )
 
-    _parameter_constraints = {
-        name: AUTOENCODER[name] for name in ("hidden_layer_sizes", "activation", *TRAINING)
-    } | {
-        "n_components": [integer(1)],
-        "image_shape": ["array-like", None],
-        "channels": ["array-like", integer(1)],
-        "gradient_penalty": [real(0)],
-        "reconstruction_weight": [real(0)],
-    }
-
     # what a GAN has no use for
     linear_path = encoder = decoder = None
     whiten = early_stopping = False
     alpha, n_iter_no_change = 0.0, 1
     categorical_features = min_frequency = column_weights = None
-
-    def __init__(
-        self,
-        n_components=16,
-        *,
-        image_shape=None,
-        hidden_layer_sizes="auto",
-        channels=(16, 32),
-        activation="relu",
-        gradient_penalty=0.01,
-        reconstruction_weight=1.0,
-        batch_size="auto",
-        learning_rate_init=0.003,
-        optimizer="adam",
-        max_iter="auto",
-        warm_start=False,
-        callbacks=None,
-        skorch_params=None,
-        checkpoint=None,
-        device="auto",
-        verbose=0,
-        random_state=None,
-    ):
-        self.n_components = n_components
-        self.image_shape = image_shape
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.channels = channels
-        self.activation = activation
-        self.gradient_penalty = gradient_penalty
-        self.reconstruction_weight = reconstruction_weight
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.optimizer = optimizer
-        self.max_iter = max_iter
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.skorch_params = skorch_params
-        self.checkpoint = checkpoint
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
 
     def __sklearn_tags__(self):
         """Return the tags: cells are numbers, and all there."""

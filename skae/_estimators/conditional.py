@@ -8,14 +8,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skae._data.labels import LabelledRows, Labels, beside, columns_of
 from skae._estimators.decoding import way
-from skae._estimators.variational import VAETransformer
+from skae._estimators.variational import BaseVariational
 from skae._linear.probabilistic import ConditionalStart, conditional_pca
 from skae._parameters import (
-    AUTOENCODER,
-    TABLE_ENCODER,
+    DenseNetwork,
+    FromPCA,
     count,
     fit_context,
     integer,
+    parameters,
     private_random_state,
     real,
     with_callbacks,
@@ -24,10 +25,10 @@ from skae.metrics import explained_share
 
 HEAD_CELLS = 2**22  # at most, that the head of the labels is solved on
 HEAD_SOLVER = {"maxiter": 200}
-LEFT_OUT = ("whiten", "encoder", "decoder", "ordered", *TABLE_ENCODER, "column_weights")
 
 
-class ConditionalVAE(VAETransformer):
+@parameters
+class ConditionalVAE(DenseNetwork, FromPCA, BaseVariational):
     r"""A variational autoencoder that is told the label of each row: rows to order.
 
     As `VAETransformer`, but encoder and decoder get a label y beside the row
@@ -145,65 +146,18 @@ class ConditionalVAE(VAETransformer):
     (10, 64)
     """
 
+    beta: float = 1.0
+    kl_warmup: int = 0
+
+    _parameter_constraints = {"beta": [real(0)], "kl_warmup": [integer(0)]}
+
     likelihood = "gaussian"
     encoder = decoder = None  # what a module of the user's gets would be hard to say
     ordered = False
     categorical_features = min_frequency = column_weights = None
 
-    _architecture = tuple(name for name in VAETransformer._architecture if name != "ordered")
-    _parameter_constraints = {
-        name: kinds for name, kinds in AUTOENCODER.items() if name not in LEFT_OUT
-    } | {"beta": [real(0)], "kl_warmup": [integer(0)]}
+    _architecture = tuple(name for name in BaseVariational._architecture if name != "ordered")
     _start_kind = ConditionalStart
-
-    def __init__(
-        self,
-        n_components=0.95,
-        *,
-        beta=1.0,
-        kl_warmup=0,
-        hidden_layer_sizes="auto",
-        activation="gelu",
-        linear_path="pca",
-        batch_size="auto",
-        learning_rate_init=0.01,
-        alpha="auto",
-        optimizer="adam",
-        max_iter="auto",
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        tol=1e-3,
-        warm_start=False,
-        callbacks=None,
-        skorch_params=None,
-        checkpoint=None,
-        device="auto",
-        verbose=0,
-        random_state=None,
-    ):
-        self.n_components = n_components
-        self.beta = beta
-        self.kl_warmup = kl_warmup
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.linear_path = linear_path
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.alpha = alpha
-        self.optimizer = optimizer
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.skorch_params = skorch_params
-        self.checkpoint = checkpoint
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
 
     # fit ------------------------------------------------------------------------------------------
 

@@ -1,10 +1,22 @@
 """The contractive autoencoder."""
 
 from skae._estimators.base import BaseAutoencoder
-from skae._parameters import AUTOENCODER, real
+from skae._parameters import (
+    DenseNetwork,
+    FromPCA,
+    Ordering,
+    OwnModules,
+    TableInput,
+    Whitening,
+    parameters,
+    real,
+)
 
 
-class ContractiveAutoencoder(BaseAutoencoder):
+@parameters
+class ContractiveAutoencoder(
+    DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
+):
     r"""An autoencoder whose code moves little when its input is moved a little.
 
     The network of `AutoencoderTransformer` with a penalty on the slopes of
@@ -99,68 +111,9 @@ class ContractiveAutoencoder(BaseAutoencoder):
     True
     """
 
-    _parameter_constraints = AUTOENCODER | {"penalty_weight": [real(0)]}
+    penalty_weight: float = 0.01
 
-    def __init__(
-        self,
-        n_components=0.95,
-        *,
-        penalty_weight=0.01,
-        hidden_layer_sizes="auto",
-        activation="gelu",
-        linear_path="pca",
-        whiten=False,
-        encoder=None,
-        decoder=None,
-        ordered=False,
-        categorical_features="from_dtype",
-        min_frequency="auto",
-        column_weights=None,
-        batch_size="auto",
-        learning_rate_init=0.01,
-        alpha="auto",
-        optimizer="adam",
-        max_iter="auto",
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        tol=1e-3,
-        warm_start=False,
-        callbacks=None,
-        skorch_params=None,
-        checkpoint=None,
-        device="auto",
-        verbose=0,
-        random_state=None,
-    ):
-        self.n_components = n_components
-        self.penalty_weight = penalty_weight
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.linear_path = linear_path
-        self.whiten = whiten
-        self.encoder = encoder
-        self.decoder = decoder
-        self.ordered = ordered
-        self.categorical_features = categorical_features
-        self.min_frequency = min_frequency
-        self.column_weights = column_weights
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.alpha = alpha
-        self.optimizer = optimizer
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.skorch_params = skorch_params
-        self.checkpoint = checkpoint
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
+    _parameter_constraints = {"penalty_weight": [real(0)]}
 
     def _new_module(self, generator, linear=False):
         from skae.nn import SlopedAutoencoder

@@ -3,12 +3,13 @@
 import numpy as np
 
 from skae._estimators.base import BaseEncoder
-from skae._parameters import AUTOENCODER, real
+from skae._parameters import DenseNetwork, FromPCA, TableEncoding, Whitening, parameters, real
 
 MOST_ROWS, SHARE = 256, 5  # a batch is a fifth of the rows, up to so many
 
 
-class ContrastiveEncoder(BaseEncoder):
+@parameters
+class ContrastiveEncoder(DenseNetwork, Whitening, TableEncoding, FromPCA, BaseEncoder):
     r"""Features for a classifier: codes by which a row is known again when some cells are others'.
 
     An encoder alone: there is no decoder, and so no ``inverse_transform``, no
@@ -116,73 +117,17 @@ class ContrastiveEncoder(BaseEncoder):
     False
     """
 
-    encoder = decoder = column_weights = None  # f is skae's own, and no column is given back
-
-    _architecture = tuple(name for name in BaseEncoder._architecture if name != "ordered")
+    noise_level: float = 0.3
+    temperature: float = 0.5
 
     _parameter_constraints = {
-        name: constraint
-        for name, constraint in AUTOENCODER.items()
-        if name not in ("encoder", "decoder", "ordered", "column_weights")
-    } | {
         "noise_level": [real(0, 1, closed="neither")],
         "temperature": [real(0, closed="neither")],
     }
 
-    def __init__(
-        self,
-        n_components=0.95,
-        *,
-        noise_level=0.3,
-        temperature=0.5,
-        hidden_layer_sizes="auto",
-        activation="gelu",
-        linear_path="pca",
-        whiten=False,
-        categorical_features="from_dtype",
-        min_frequency="auto",
-        batch_size="auto",
-        learning_rate_init=0.01,
-        alpha="auto",
-        optimizer="adam",
-        max_iter="auto",
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        tol=1e-3,
-        warm_start=False,
-        callbacks=None,
-        skorch_params=None,
-        checkpoint=None,
-        device="auto",
-        verbose=0,
-        random_state=None,
-    ):
-        self.n_components = n_components
-        self.noise_level = noise_level
-        self.temperature = temperature
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.linear_path = linear_path
-        self.whiten = whiten
-        self.categorical_features = categorical_features
-        self.min_frequency = min_frequency
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.alpha = alpha
-        self.optimizer = optimizer
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.skorch_params = skorch_params
-        self.checkpoint = checkpoint
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
+    encoder = decoder = column_weights = None  # f is skae's own, and no column is given back
+
+    _architecture = tuple(name for name in BaseEncoder._architecture if name != "ordered")
 
     def _batch_size(self, n_rows):
         if self.batch_size == "auto":

@@ -1,13 +1,15 @@
 """The convolutional autoencoder."""
 
 from skae._estimators.base import BaseAutoencoder
-from skae._parameters import AUTOENCODER, TABLE_ENCODER, integer
+from skae._parameters import Activation, FromPCA, ImageInput, Ordering, Whitening, parameters
 
 LARGEST_BATCH = 64
-COLUMNS = (*TABLE_ENCODER, "column_weights")  # parameters of tables, which images are not
 
 
-class ConvolutionalAutoencoder(BaseAutoencoder):
+@parameters
+class ConvolutionalAutoencoder(
+    ImageInput, Activation, Whitening, Ordering, FromPCA, BaseAutoencoder
+):
     r"""Nonlinear dimensionality reduction of images, beside PCA and not kept below it.
 
     Rows are flattened images, so that ``Pipeline``, ``PCA`` and
@@ -110,64 +112,7 @@ class ConvolutionalAutoencoder(BaseAutoencoder):
         "channels",
     )
 
-    _parameter_constraints = {
-        name: constraint
-        for name, constraint in AUTOENCODER.items()
-        if name not in ("hidden_layer_sizes", "encoder", "decoder", *COLUMNS)
-    } | {"image_shape": ["array-like", None], "channels": ["array-like", integer(1)]}
-
     categorical_features = min_frequency = column_weights = None  # pixels are numbers
-
-    def __init__(
-        self,
-        n_components=0.95,
-        *,
-        image_shape=None,
-        channels=(16, 32),
-        activation="gelu",
-        linear_path="pca",
-        whiten=False,
-        ordered=False,
-        batch_size="auto",
-        learning_rate_init=0.01,
-        alpha="auto",
-        optimizer="adam",
-        max_iter="auto",
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        tol=1e-3,
-        warm_start=False,
-        callbacks=None,
-        skorch_params=None,
-        checkpoint=None,
-        device="auto",
-        verbose=0,
-        random_state=None,
-    ):
-        self.n_components = n_components
-        self.image_shape = image_shape
-        self.channels = channels
-        self.activation = activation
-        self.linear_path = linear_path
-        self.whiten = whiten
-        self.ordered = ordered
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.alpha = alpha
-        self.optimizer = optimizer
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.skorch_params = skorch_params
-        self.checkpoint = checkpoint
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
 
     def _resolve(self, *args, **kwargs):
         if self._blocks is not None:

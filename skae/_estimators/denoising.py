@@ -1,13 +1,27 @@
 """The denoising autoencoder."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
 
 from skae._estimators.base import BaseAutoencoder
 from skae._linear.pca import linear_denoiser
-from skae._parameters import AUTOENCODER, StrOptions, real
+from skae._parameters import (
+    DenseNetwork,
+    FromPCA,
+    Ordering,
+    OwnModules,
+    StrOptions,
+    TableInput,
+    Whitening,
+    parameters,
+    real,
+)
 
 
-class DenoisingAutoencoder(BaseAutoencoder):
+@parameters
+class DenoisingAutoencoder(
+    DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
+):
     r"""An autoencoder that learns to give back clean rows for noisy ones.
 
     The network of `AutoencoderTransformer`, trained on pairs of a noisy row
@@ -107,76 +121,16 @@ class DenoisingAutoencoder(BaseAutoencoder):
     True
     """
 
-    _parameter_constraints = AUTOENCODER | {
+    noise: str | Callable = "gaussian"
+    noise_level: float = 0.3
+
+    _parameter_constraints = {
         "noise": [StrOptions({"gaussian", "masking", "salt_and_pepper", "swap"}), callable],
         "noise_level": [real(0, closed="neither")],
     }
 
     _architecture = (*BaseAutoencoder._architecture, "noise", "noise_level")
     _start_name = "linear denoiser"
-
-    def __init__(
-        self,
-        n_components=0.95,
-        *,
-        noise="gaussian",
-        noise_level=0.3,
-        hidden_layer_sizes="auto",
-        activation="gelu",
-        linear_path="pca",
-        whiten=False,
-        encoder=None,
-        decoder=None,
-        ordered=False,
-        categorical_features="from_dtype",
-        min_frequency="auto",
-        column_weights=None,
-        batch_size="auto",
-        learning_rate_init=0.01,
-        alpha="auto",
-        optimizer="adam",
-        max_iter="auto",
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        tol=1e-3,
-        warm_start=False,
-        callbacks=None,
-        skorch_params=None,
-        checkpoint=None,
-        device="auto",
-        verbose=0,
-        random_state=None,
-    ):
-        self.n_components = n_components
-        self.noise = noise
-        self.noise_level = noise_level
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.linear_path = linear_path
-        self.whiten = whiten
-        self.encoder = encoder
-        self.decoder = decoder
-        self.ordered = ordered
-        self.categorical_features = categorical_features
-        self.min_frequency = min_frequency
-        self.column_weights = column_weights
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.alpha = alpha
-        self.optimizer = optimizer
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.skorch_params = skorch_params
-        self.checkpoint = checkpoint
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
 
     def denoise(self, X):
         """Return cleaned rows: the reconstruction of noisy ones.

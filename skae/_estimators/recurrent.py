@@ -5,15 +5,15 @@ from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from skae._data.blocks import Blocks
 from skae._estimators.base import BaseAutoencoder
-from skae._parameters import AUTOENCODER, TABLE_ENCODER, integer, lengths_of
-
-COLUMNS = (*TABLE_ENCODER, "column_weights")  # parameters of tables, which sequences are not
+from skae._parameters import FromPCA, Ordering, Whitening, integer, lengths_of, parameters
 
 
-class RecurrentAutoencoder(BaseAutoencoder):
+@parameters
+class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
     r"""Nonlinear dimensionality reduction of sequences, beside PCA and not kept below it.
 
     Rows are flattened sequences, so that ``Pipeline``, ``PCA`` and
@@ -120,67 +120,20 @@ class RecurrentAutoencoder(BaseAutoencoder):
     (100, 4)
     """
 
+    sequence_shape: tuple | None = None
+    hidden_layer_sizes: ArrayLike = (64,)
+
+    _parameter_constraints = {
+        "sequence_shape": ["array-like", None],
+        "hidden_layer_sizes": ["array-like", integer(1)],
+    }
+
     encoder = decoder = None  # no modules of the user's: f and g are given by sequence_shape
     activation = "tanh"  # of the units
 
     _architecture = (*BaseAutoencoder._architecture, "sequence_shape")
 
-    _parameter_constraints = {
-        name: constraint
-        for name, constraint in AUTOENCODER.items()
-        if name not in ("activation", "encoder", "decoder", *COLUMNS)
-    } | {"sequence_shape": ["array-like", None], "hidden_layer_sizes": ["array-like", integer(1)]}
-
     categorical_features = min_frequency = column_weights = None  # cells are numbers
-
-    def __init__(
-        self,
-        n_components=0.95,
-        *,
-        sequence_shape=None,
-        hidden_layer_sizes=(64,),
-        linear_path="pca",
-        whiten=False,
-        ordered=False,
-        batch_size="auto",
-        learning_rate_init=0.01,
-        alpha="auto",
-        optimizer="adam",
-        max_iter="auto",
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        tol=1e-3,
-        warm_start=False,
-        callbacks=None,
-        skorch_params=None,
-        checkpoint=None,
-        device="auto",
-        verbose=0,
-        random_state=None,
-    ):
-        self.n_components = n_components
-        self.sequence_shape = sequence_shape
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.linear_path = linear_path
-        self.whiten = whiten
-        self.ordered = ordered
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.alpha = alpha
-        self.optimizer = optimizer
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.skorch_params = skorch_params
-        self.checkpoint = checkpoint
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
 
     def _read_numbers(self, X, reset, sample_weight=None):
         """Return a matrix of numbers; even if none is cut short now, later ones may be."""

@@ -5,12 +5,25 @@ from dataclasses import replace
 import numpy as np
 
 from skae._estimators.base import BaseAutoencoder
-from skae._parameters import AUTOENCODER, StrOptions, real
+from skae._parameters import (
+    DenseNetwork,
+    FromPCA,
+    Ordering,
+    OwnModules,
+    StrOptions,
+    TableInput,
+    Whitening,
+    parameters,
+    real,
+)
 
 WEIGHTS = {"l1": 0.3, "kl": 10.0}  # where penalty_weight is "auto"
 
 
-class SparseAutoencoder(BaseAutoencoder):
+@parameters
+class SparseAutoencoder(
+    DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
+):
     r"""An autoencoder that describes each row by few units of its code, the others exactly zero.
 
     The network of `AutoencoderTransformer`, whose encoder ends in a soft
@@ -132,78 +145,17 @@ class SparseAutoencoder(BaseAutoencoder):
     True
     """
 
-    _told_of_units = ("activation_rate_",)
+    penalty: str = "l1"
+    penalty_weight: str | float = "auto"
+    sparsity: float = 0.1
 
-    _parameter_constraints = AUTOENCODER | {
+    _parameter_constraints = {
         "penalty": [StrOptions(set(WEIGHTS))],
         "penalty_weight": [StrOptions({"auto"}), real(0)],
         "sparsity": [real(0, 1, closed="neither")],
     }
 
-    def __init__(
-        self,
-        n_components=0.95,
-        *,
-        penalty="l1",
-        penalty_weight="auto",
-        sparsity=0.1,
-        hidden_layer_sizes="auto",
-        activation="gelu",
-        linear_path="pca",
-        whiten=False,
-        encoder=None,
-        decoder=None,
-        ordered=False,
-        categorical_features="from_dtype",
-        min_frequency="auto",
-        column_weights=None,
-        batch_size="auto",
-        learning_rate_init=0.01,
-        alpha="auto",
-        optimizer="adam",
-        max_iter="auto",
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        tol=1e-3,
-        warm_start=False,
-        callbacks=None,
-        skorch_params=None,
-        checkpoint=None,
-        device="auto",
-        verbose=0,
-        random_state=None,
-    ):
-        self.n_components = n_components
-        self.penalty = penalty
-        self.penalty_weight = penalty_weight
-        self.sparsity = sparsity
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.linear_path = linear_path
-        self.whiten = whiten
-        self.encoder = encoder
-        self.decoder = decoder
-        self.ordered = ordered
-        self.categorical_features = categorical_features
-        self.min_frequency = min_frequency
-        self.column_weights = column_weights
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.alpha = alpha
-        self.optimizer = optimizer
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.skorch_params = skorch_params
-        self.checkpoint = checkpoint
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
+    _told_of_units = ("activation_rate_",)
 
     def _make_start(self, rows, n_components, rng):
         """Return PCA; units beyond the rank look in random directions, which PCA does not use."""

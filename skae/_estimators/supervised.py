@@ -1,6 +1,7 @@
 """The supervised hand-off: a classifier and a regressor on a pretrained encoder."""
 
 from copy import deepcopy
+from dataclasses import field
 
 import numpy as np
 from scipy.special import softmax
@@ -20,10 +21,11 @@ from skae._estimators.autoencoder import AutoencoderTransformer
 from skae._estimators.base import BaseEncoder
 from skae._estimators.tables import DTYPES
 from skae._parameters import (
-    AUTOENCODER,
+    FromPCA,
     StrOptions,
     check_sample_weight,
     fit_context,
+    parameters,
     private_random_state,
 )
 from skae._training.held_out import CROSS_FITTED_ROWS, FEWEST_ROWS, FOLDS
@@ -41,17 +43,30 @@ TRAINING = (
 )
 
 
+@parameters
 class Supervised(BaseEstimator):
     """Pretrain on all rows, solve a head on the code, fine-tune both on the labelled rows.
 
     A subclass brings its parameters, its docstring and the hooks below.
     """
 
+    autoencoder: BaseEncoder | FrozenEstimator | None = field(default=None, kw_only=False)
+    fine_tune: str = "all"
+    unlabeled: object = None
+    batch_size: str | int = "auto"
+    learning_rate_init: float = 0.01
+    alpha: str | float = "auto"
+    max_iter: str | int = "auto"
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 20
+    verbose: int = 0
+    random_state: int | np.random.RandomState | None = None
+
     _parameter_constraints = {
         "autoencoder": [BaseEncoder, FrozenEstimator, None],
         "fine_tune": [StrOptions({"all", "head"})],
         "unlabeled": "no_validation",
-    } | {name: AUTOENCODER[name] for name in TRAINING}
+    } | {name: FromPCA._parameter_constraints[name] for name in TRAINING}
 
     # hooks ------------------------------------------------------------------------------------
 
@@ -256,6 +271,7 @@ def _dealt(rows, targets, fraction, rng):
     return [(rows.subset(np.setdiff1d(order, part)), rows.subset(part)) for part in parts]
 
 
+@parameters
 class AutoencoderClassifier(ClassifierMixin, Supervised):
     r"""A classifier on the encoder of an autoencoder that saw the unlabelled rows, too.
 
@@ -358,38 +374,9 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
     True
     """
 
-    _parameter_constraints = Supervised._parameter_constraints | {
-        "class_weight": [dict, StrOptions({"balanced"}), None]
-    }
+    class_weight: dict | str | None = None
 
-    def __init__(
-        self,
-        autoencoder=None,
-        *,
-        fine_tune="all",
-        unlabeled=None,
-        class_weight=None,
-        batch_size="auto",
-        learning_rate_init=0.01,
-        alpha="auto",
-        max_iter="auto",
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        verbose=0,
-        random_state=None,
-    ):
-        self.autoencoder = autoencoder
-        self.fine_tune = fine_tune
-        self.unlabeled = unlabeled
-        self.class_weight = class_weight
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.alpha = alpha
-        self.max_iter = max_iter
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.verbose = verbose
-        self.random_state = random_state
+    _parameter_constraints = {"class_weight": [dict, StrOptions({"balanced"}), None]}
 
     def _check_labels(self, y):
         y = column_or_1d(y, warn=True)
@@ -462,6 +449,7 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
         return self.classes_[best]
 
 
+@parameters
 class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, Supervised):
     r"""A regressor on the encoder of an autoencoder that saw the unlabelled rows, too.
 
@@ -510,33 +498,6 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, Supervised):
     >>> bool(model.score(X[300:], y[300:]) > 0.4)
     True
     """
-
-    def __init__(
-        self,
-        autoencoder=None,
-        *,
-        fine_tune="all",
-        unlabeled=None,
-        batch_size="auto",
-        learning_rate_init=0.01,
-        alpha="auto",
-        max_iter="auto",
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        verbose=0,
-        random_state=None,
-    ):
-        self.autoencoder = autoencoder
-        self.fine_tune = fine_tune
-        self.unlabeled = unlabeled
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.alpha = alpha
-        self.max_iter = max_iter
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.verbose = verbose
-        self.random_state = random_state
 
     def _check_labels(self, y):
         y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")

@@ -16,7 +16,19 @@ from skae._linear.probabilistic import (
     probabilistic_pca,
     probabilistic_table,
 )
-from skae._parameters import AUTOENCODER, StrOptions, count, integer, private_random_state, real
+from skae._parameters import (
+    DenseNetwork,
+    FromPCA,
+    Ordering,
+    OwnModules,
+    StrOptions,
+    TableInput,
+    count,
+    integer,
+    parameters,
+    private_random_state,
+    real,
+)
 from skae._training.held_out import FEWEST_ROWS
 from skae.metrics import explained_share
 
@@ -27,182 +39,8 @@ FEWEST_DRAWS = 64
 CHUNK_CELLS = 2**20
 
 
-class VAETransformer(BaseAutoencoder):
-    r"""A variational autoencoder that starts at probabilistic PCA and is not kept below it.
-
-    A generative model of rows: a code z from a standard normal prior is
-    decoded to a row, about which there is noise. The encoder gives the mean
-    and the standard deviation of the code of a row. Training maximises the
-    evidence lower bound of the log-likelihood, in nats:
-
-    .. math:: \log p(x) \ge \mathrm{E}_{q(z|x)} \log p(x | z)
-        - \beta \, \mathrm{KL}(q(z | x) \| p(z)), \quad
-        q(z | x) = N(m(x), s(x)^2), \; p(z) = N(0, 1)
-
-    with :math:`p(x | z) = N(\hat x(z), \sigma^2)`, one noise variance for all
-    columns that is learned too (Rybkin et al., 2021), or independent
-    Bernoulli columns. The networks are those of `AutoencoderTransformer`: a
-    linear map plus a multi-layer perceptron whose output starts at zero. The
-    linear maps start at probabilistic PCA, which is the optimum of a linear
-    model of this kind (Lucas et al., 2019): before the first step the bound
-    of a row *is* its ``PCA.score_samples``, with Gaussian noise, ``beta=1``
-    and fewer components than the rank.
-
-    **The floor** is that start, in this objective: the trained model is kept
-    only where held-out rows show, by the rule of `AutoencoderTransformer`,
-    that their bound is higher. With another ``beta`` it is the optimum of the
-    linear model for that weight, and the objective is judged. The Bernoulli
-    model starts at PCA's codes with a ridge logistic regression of the columns
-    on them; where columns are independent that can be worse than their means
-    alone.
-
-    Parameters
-    ----------
-    n_components : int, float or None, default=0.95
-        As in `AutoencoderTransformer`: a float is the share of the held-out
-        variance that the reconstructions of the posterior means shall explain.
-    beta : float, default=1.0
-        Weight of the divergence from the prior: above 1 fewer units of the
-        code are used, and more independently (Higgins et al., 2017).
-    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
-        "bernoulli" is for columns within [0, 1]; ``inverse_transform`` then
-        gives probabilities, and values between 0 and 1 count as shares.
-    kl_warmup : int, default=0
-        Epochs over which the weight of the divergence rises to ``beta`` in
-        training. Held-out rows are judged at ``beta`` throughout, and the
-        patience of early stopping begins where it is reached; let
-        ``max_iter`` be larger. A warm start warms up again, ``partial_fit``
-        does not.
-    ordered : bool, default=False
-        Order the components, as in `AutoencoderTransformer`. The noise, and
-        with it what a unit can say, hangs on the number of components: each
-        length of the code has a noise variance of its own, and posteriors and
-        decoder follow it as in probabilistic PCA. So each prefix starts at
-        the probabilistic PCA of its size, and the floor is the mean bound of
-        these over the lengths. ``truncate(k)`` gives the first columns of
-        this model's code in units of the prior: each times a constant, for
-        with more noise the means are smaller. A prefix of the Bernoulli start
-        is not a regression of its own, but the first columns of the whole
-        one's weights; nor does the noise lead posteriors and decoder of a
-        model with an ``encoder`` or ``decoder`` of your own, or without
-        ``linear_path``.
-    hidden_layer_sizes, activation, linear_path, encoder, decoder, \
-    categorical_features, min_frequency, column_weights, batch_size, \
-    learning_rate_init, alpha, optimizer, max_iter, \
-    early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
-    callbacks, skorch_params, checkpoint, device, verbose, random_state
-        As in `AutoencoderTransformer`; an ``encoder`` of your own gets
-        ``2 * n_components`` outputs, the means and the logarithms of the
-        variances, and ``tol`` is in nats a column.
-
-    Attributes
-    ----------
-    active_units_ : ndarray of bool, shape (n_components_,)
-        Units whose mean varies over the training rows, by a variance above
-        0.01 (Burda et al., 2016); the others repeat the prior. With
-        ``partial_fit`` this and the next are those of the last batch.
-    kl_per_component_ : ndarray of shape (n_components_,)
-        Mean divergence of each unit from the prior over the training rows,
-        in nats.
-    noise_variance_ : float
-        :math:`\sigma^2`, in the squared units of X; PCA's where the floor
-        holds. After ``truncate`` that of this length of the code. At least
-        1e-8 of the mean variance of a column, so that no likelihood becomes
-        infinite. Gaussian likelihood only.
-    components_ : ndarray of shape (n_components_, n_features_in_)
-        The linear part of the decoder, in units of X (Bernoulli: logits) per
-        unit of the code: at the start PCA's axes times
-        ``sqrt(explained_variance_ - noise_variance_)``. Absent with
-        ``linear_path=None``.
-    explained_variance_ratio_ : ndarray of shape (n_components_,)
-        As in `AutoencoderTransformer`, of the posterior means'
-        reconstructions. Where the floor holds for want of layers or rows it is
-        that of probabilistic PCA on the training rows, whose means shrink:
-        less than PCA's.
-    validation_scores_ : list of float or None
-        Mean bound of the held-out rows, in nats a row, epoch by epoch; the
-        objective's value where ``beta`` is not 1; with ``ordered`` its mean
-        over the lengths. Far rows are treated as in `AutoencoderTransformer`,
-        but Bernoulli columns are not cut off.
-    pca_score_ : float or None
-        The same of the start: the floor.
-    n_components_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
-    history_, batch_size_, hidden_layer_sizes_, device_, module_, \
-    n_features_in_, feature_names_in_
-        As in `AutoencoderTransformer`; losses are negative objectives in nats
-        a column.
-
-    Warns
-    -----
-    UserWarning
-        If all units are inactive: the code says nothing about the rows.
-
-    See Also
-    --------
-    AutoencoderTransformer : Without a distribution; closer reconstructions.
-    sklearn.decomposition.PCA : Its ``score_samples`` are in the same nats.
-
-    Notes
-    -----
-    ``transform`` gives the posterior means, in the units of the prior: a
-    standard normal draw is a legal code. The means shrink towards zero, so
-    ``score``, the share of variance that their reconstructions explain, can
-    lie below PCA's where ``score_samples`` is above; it is not the mean of
-    ``score_samples``. With as many components as the rank, or more, no
-    variance is left for the noise and the start is kept.
-
-    References
-    ----------
-    D. P. Kingma, M. Welling. Auto-encoding variational Bayes. ICLR 2014.
-    https://arxiv.org/abs/1312.6114
-
-    J. Lucas, G. Tucker, R. Grosse, M. Norouzi. Don't blame the ELBO! A linear
-    VAE perspective on posterior collapse. NeurIPS 2019.
-    https://arxiv.org/abs/1911.02469
-
-    O. Rybkin, K. Daniilidis, S. Levine. Simple and effective VAE training
-    with calibrated decoders. ICML 2021. https://arxiv.org/abs/2006.13202
-
-    I. Higgins et al. beta-VAE: learning basic visual concepts with a
-    constrained variational framework. ICLR 2017.
-    https://openreview.net/forum?id=Sy2fzU9gl
-
-    Y. Burda, R. Grosse, R. Salakhutdinov. Importance weighted autoencoders.
-    ICLR 2016. https://arxiv.org/abs/1509.00519
-
-    O. Rippel, M. Gelbart, R. Adams. Learning ordered representations with
-    nested dropout. ICML 2014. https://proceedings.mlr.press/v32/rippel14.html
-
-    Examples
-    --------
-    Held-out log-likelihood in nats, beside PCA's, and new rows:
-
-    >>> from sklearn.datasets import load_digits
-    >>> from sklearn.decomposition import PCA
-    >>> from skae import VAETransformer
-    >>> X = load_digits().data / 16
-    >>> vae = VAETransformer(n_components=8, random_state=0).fit(X[:1300])
-    >>> pca = PCA(n_components=8).fit(X[:1300])
-    >>> bool(vae.score_samples(X[1300:]).mean() > pca.score(X[1300:]) + 5)
-    True
-    >>> vae.sample(3, random_state=0).shape
-    (3, 64)
-
-    One ordered fit serves every size, and each prefix is above PCA of its size:
-
-    >>> vae = VAETransformer(n_components=4, ordered=True, random_state=0).fit(X[:1300])
-    >>> pca = PCA(n_components=2).fit(X[:1300])
-    >>> bool(vae.truncate(2).score_samples(X[1300:]).mean() > pca.score(X[1300:]))
-    True
-    """
-
-    _parameter_constraints = {
-        name: kinds for name, kinds in AUTOENCODER.items() if name != "whiten"
-    } | {
-        "beta": [real(0)],
-        "likelihood": [StrOptions({"gaussian", "bernoulli"})],
-        "kl_warmup": [integer(0)],
-    }
+class BaseVariational(BaseAutoencoder):
+    """What the variational autoencoders share: all but their parameters."""
 
     _architecture = (
         *(name for name in BaseAutoencoder._architecture if name != "whiten"),
@@ -215,69 +53,6 @@ class VAETransformer(BaseAutoencoder):
     _told_of_units = ("_code_moments",)
     _least_range = 3.0
     whiten = False  # the code is in the prior's units
-
-    def __init__(
-        self,
-        n_components=0.95,
-        *,
-        beta=1.0,
-        likelihood="gaussian",
-        kl_warmup=0,
-        hidden_layer_sizes="auto",
-        activation="gelu",
-        linear_path="pca",
-        encoder=None,
-        decoder=None,
-        ordered=False,
-        categorical_features="from_dtype",
-        min_frequency="auto",
-        column_weights=None,
-        batch_size="auto",
-        learning_rate_init=0.01,
-        alpha="auto",
-        optimizer="adam",
-        max_iter="auto",
-        early_stopping=True,
-        validation_fraction=0.1,
-        n_iter_no_change=20,
-        tol=1e-3,
-        warm_start=False,
-        callbacks=None,
-        skorch_params=None,
-        checkpoint=None,
-        device="auto",
-        verbose=0,
-        random_state=None,
-    ):
-        self.n_components = n_components
-        self.beta = beta
-        self.likelihood = likelihood
-        self.kl_warmup = kl_warmup
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.linear_path = linear_path
-        self.encoder = encoder
-        self.decoder = decoder
-        self.ordered = ordered
-        self.categorical_features = categorical_features
-        self.min_frequency = min_frequency
-        self.column_weights = column_weights
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.alpha = alpha
-        self.optimizer = optimizer
-        self.max_iter = max_iter
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.n_iter_no_change = n_iter_no_change
-        self.tol = tol
-        self.warm_start = warm_start
-        self.callbacks = callbacks
-        self.skorch_params = skorch_params
-        self.checkpoint = checkpoint
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
 
     def transform_distribution(self, X):
         """Return the distribution of the code of every row.
@@ -721,3 +496,184 @@ class VAETransformer(BaseAutoencoder):
             log_noise = max(log_noise, self.module_.LEAST_LOG_NOISE)
             unit = noise_unit(self._fitted_start(), self._blocks)
             self.noise_variance_ = unit * np.exp(log_noise)
+
+
+@parameters
+class VAETransformer(DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, BaseVariational):
+    r"""A variational autoencoder that starts at probabilistic PCA and is not kept below it.
+
+    A generative model of rows: a code z from a standard normal prior is
+    decoded to a row, about which there is noise. The encoder gives the mean
+    and the standard deviation of the code of a row. Training maximises the
+    evidence lower bound of the log-likelihood, in nats:
+
+    .. math:: \log p(x) \ge \mathrm{E}_{q(z|x)} \log p(x | z)
+        - \beta \, \mathrm{KL}(q(z | x) \| p(z)), \quad
+        q(z | x) = N(m(x), s(x)^2), \; p(z) = N(0, 1)
+
+    with :math:`p(x | z) = N(\hat x(z), \sigma^2)`, one noise variance for all
+    columns that is learned too (Rybkin et al., 2021), or independent
+    Bernoulli columns. The networks are those of `AutoencoderTransformer`: a
+    linear map plus a multi-layer perceptron whose output starts at zero. The
+    linear maps start at probabilistic PCA, which is the optimum of a linear
+    model of this kind (Lucas et al., 2019): before the first step the bound
+    of a row *is* its ``PCA.score_samples``, with Gaussian noise, ``beta=1``
+    and fewer components than the rank.
+
+    **The floor** is that start, in this objective: the trained model is kept
+    only where held-out rows show, by the rule of `AutoencoderTransformer`,
+    that their bound is higher. With another ``beta`` it is the optimum of the
+    linear model for that weight, and the objective is judged. The Bernoulli
+    model starts at PCA's codes with a ridge logistic regression of the columns
+    on them; where columns are independent that can be worse than their means
+    alone.
+
+    Parameters
+    ----------
+    n_components : int, float or None, default=0.95
+        As in `AutoencoderTransformer`: a float is the share of the held-out
+        variance that the reconstructions of the posterior means shall explain.
+    beta : float, default=1.0
+        Weight of the divergence from the prior: above 1 fewer units of the
+        code are used, and more independently (Higgins et al., 2017).
+    likelihood : {"gaussian", "bernoulli"}, default="gaussian"
+        "bernoulli" is for columns within [0, 1]; ``inverse_transform`` then
+        gives probabilities, and values between 0 and 1 count as shares.
+    kl_warmup : int, default=0
+        Epochs over which the weight of the divergence rises to ``beta`` in
+        training. Held-out rows are judged at ``beta`` throughout, and the
+        patience of early stopping begins where it is reached; let
+        ``max_iter`` be larger. A warm start warms up again, ``partial_fit``
+        does not.
+    ordered : bool, default=False
+        Order the components, as in `AutoencoderTransformer`. The noise, and
+        with it what a unit can say, hangs on the number of components: each
+        length of the code has a noise variance of its own, and posteriors and
+        decoder follow it as in probabilistic PCA. So each prefix starts at
+        the probabilistic PCA of its size, and the floor is the mean bound of
+        these over the lengths. ``truncate(k)`` gives the first columns of
+        this model's code in units of the prior: each times a constant, for
+        with more noise the means are smaller. A prefix of the Bernoulli start
+        is not a regression of its own, but the first columns of the whole
+        one's weights; nor does the noise lead posteriors and decoder of a
+        model with an ``encoder`` or ``decoder`` of your own, or without
+        ``linear_path``.
+    hidden_layer_sizes, activation, linear_path, encoder, decoder, \
+    categorical_features, min_frequency, column_weights, batch_size, \
+    learning_rate_init, alpha, optimizer, max_iter, \
+    early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
+    callbacks, skorch_params, checkpoint, device, verbose, random_state
+        As in `AutoencoderTransformer`; an ``encoder`` of your own gets
+        ``2 * n_components`` outputs, the means and the logarithms of the
+        variances, and ``tol`` is in nats a column.
+
+    Attributes
+    ----------
+    active_units_ : ndarray of bool, shape (n_components_,)
+        Units whose mean varies over the training rows, by a variance above
+        0.01 (Burda et al., 2016); the others repeat the prior. With
+        ``partial_fit`` this and the next are those of the last batch.
+    kl_per_component_ : ndarray of shape (n_components_,)
+        Mean divergence of each unit from the prior over the training rows,
+        in nats.
+    noise_variance_ : float
+        :math:`\sigma^2`, in the squared units of X; PCA's where the floor
+        holds. After ``truncate`` that of this length of the code. At least
+        1e-8 of the mean variance of a column, so that no likelihood becomes
+        infinite. Gaussian likelihood only.
+    components_ : ndarray of shape (n_components_, n_features_in_)
+        The linear part of the decoder, in units of X (Bernoulli: logits) per
+        unit of the code: at the start PCA's axes times
+        ``sqrt(explained_variance_ - noise_variance_)``. Absent with
+        ``linear_path=None``.
+    explained_variance_ratio_ : ndarray of shape (n_components_,)
+        As in `AutoencoderTransformer`, of the posterior means'
+        reconstructions. Where the floor holds for want of layers or rows it is
+        that of probabilistic PCA on the training rows, whose means shrink:
+        less than PCA's.
+    validation_scores_ : list of float or None
+        Mean bound of the held-out rows, in nats a row, epoch by epoch; the
+        objective's value where ``beta`` is not 1; with ``ordered`` its mean
+        over the lengths. Far rows are treated as in `AutoencoderTransformer`,
+        but Bernoulli columns are not cut off.
+    pca_score_ : float or None
+        The same of the start: the floor.
+    n_components_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
+    history_, batch_size_, hidden_layer_sizes_, device_, module_, \
+    n_features_in_, feature_names_in_
+        As in `AutoencoderTransformer`; losses are negative objectives in nats
+        a column.
+
+    Warns
+    -----
+    UserWarning
+        If all units are inactive: the code says nothing about the rows.
+
+    See Also
+    --------
+    AutoencoderTransformer : Without a distribution; closer reconstructions.
+    sklearn.decomposition.PCA : Its ``score_samples`` are in the same nats.
+
+    Notes
+    -----
+    ``transform`` gives the posterior means, in the units of the prior: a
+    standard normal draw is a legal code. The means shrink towards zero, so
+    ``score``, the share of variance that their reconstructions explain, can
+    lie below PCA's where ``score_samples`` is above; it is not the mean of
+    ``score_samples``. With as many components as the rank, or more, no
+    variance is left for the noise and the start is kept.
+
+    References
+    ----------
+    D. P. Kingma, M. Welling. Auto-encoding variational Bayes. ICLR 2014.
+    https://arxiv.org/abs/1312.6114
+
+    J. Lucas, G. Tucker, R. Grosse, M. Norouzi. Don't blame the ELBO! A linear
+    VAE perspective on posterior collapse. NeurIPS 2019.
+    https://arxiv.org/abs/1911.02469
+
+    O. Rybkin, K. Daniilidis, S. Levine. Simple and effective VAE training
+    with calibrated decoders. ICML 2021. https://arxiv.org/abs/2006.13202
+
+    I. Higgins et al. beta-VAE: learning basic visual concepts with a
+    constrained variational framework. ICLR 2017.
+    https://openreview.net/forum?id=Sy2fzU9gl
+
+    Y. Burda, R. Grosse, R. Salakhutdinov. Importance weighted autoencoders.
+    ICLR 2016. https://arxiv.org/abs/1509.00519
+
+    O. Rippel, M. Gelbart, R. Adams. Learning ordered representations with
+    nested dropout. ICML 2014. https://proceedings.mlr.press/v32/rippel14.html
+
+    Examples
+    --------
+    Held-out log-likelihood in nats, beside PCA's, and new rows:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from skae import VAETransformer
+    >>> X = load_digits().data / 16
+    >>> vae = VAETransformer(n_components=8, random_state=0).fit(X[:1300])
+    >>> pca = PCA(n_components=8).fit(X[:1300])
+    >>> bool(vae.score_samples(X[1300:]).mean() > pca.score(X[1300:]) + 5)
+    True
+    >>> vae.sample(3, random_state=0).shape
+    (3, 64)
+
+    One ordered fit serves every size, and each prefix is above PCA of its size:
+
+    >>> vae = VAETransformer(n_components=4, ordered=True, random_state=0).fit(X[:1300])
+    >>> pca = PCA(n_components=2).fit(X[:1300])
+    >>> bool(vae.truncate(2).score_samples(X[1300:]).mean() > pca.score(X[1300:]))
+    True
+    """
+
+    beta: float = 1.0
+    likelihood: str = "gaussian"
+    kl_warmup: int = 0
+
+    _parameter_constraints = {
+        "beta": [real(0)],
+        "likelihood": [StrOptions({"gaussian", "bernoulli"})],
+        "kl_warmup": [integer(0)],
+    }
