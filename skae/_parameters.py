@@ -3,13 +3,14 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import cache
 from numbers import Integral, Real
 from os import PathLike
 from typing import dataclass_transform
 
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.base import _fit_context
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import (
     Interval,
@@ -18,7 +19,7 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 from sklearn.utils._set_output import _get_output_config
-from sklearn.utils.validation import _check_sample_weight
+from sklearn.utils.validation import _check_sample_weight, _get_feature_names, validate_data
 
 try:  # experimental in scikit-learn 1.9, absent before
     from sklearn.callback import CallbackSupportMixin, with_callbacks
@@ -37,6 +38,44 @@ def frames_asked_for(estimator):
     return _get_output_config("transform", estimator)["dense"]
 
 
+def validated(X, owner, n_features=None, names=None, **checks):
+    """Return X as `validate_data` does for an estimator, to which nothing is written.
+
+    Parameters
+    ----------
+    X : array-like
+    owner : str
+        The estimator's name, for messages.
+    n_features : int or None
+        Columns that X must have; None for any.
+    names : ndarray of str or None
+        Names that they must have.
+    **checks
+        Passed to `sklearn.utils.check_array`.
+    """
+    estimator = _stand_in(owner)()
+    if n_features is not None:
+        estimator.n_features_in_ = n_features
+        if names is not None:
+            estimator.feature_names_in_ = names
+    return validate_data(estimator, X, reset=n_features is None, **checks)
+
+
+def require_labels(y, owner):
+    """Refuse labels that are not there, as scikit-learn does."""
+    if y is None:
+        raise ValueError(
+            f"This {owner} estimator requires y to be passed, but the target y is None."
+        )
+
+
+@cache
+def _stand_in(owner):
+    """Return a class of some name, for scikit-learn's messages."""
+    return type(owner, (BaseEstimator,), {})
+
+
+feature_names = _get_feature_names  # of a frame; None where columns have no names
 check_sample_weight = _check_sample_weight
 check_parameters = validate_parameter_constraints  # (constraints, parameters, name of the class)
 fit_context = _fit_context(prefer_skip_nested_validation=True)

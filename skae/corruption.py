@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from skae._together import begin_together
+
 
 class Moments(NamedTuple):
     r"""What noise does to standardised rows of correlation S.
@@ -330,29 +332,3 @@ def _shape(x, owner):
 def _spread(cells, owner):
     """Return values of cells for all columns that belong to them."""
     return cells if owner is None else cells[:, torch.from_numpy(owner)]
-
-
-def begin_together(noises, generator):
-    """Return what spoils the nets' batches for an epoch; None where there is no noise.
-
-    A kind of noise that is drawn for all nets at once has a ``begin_together``
-    of its own; any other is drawn net by net.
-    """
-    if noises[0] is None:
-        return None
-    if hasattr(noises[0], "begin_together"):
-        return noises[0].begin_together(noises, generator)
-    each = [noise.begin(generator) for noise in noises]
-
-    def spoil(x):
-        spoilt = [corrupt(rows) for corrupt, rows in zip(each, x, strict=True)]
-        return joined(torch.stack, spoilt)
-
-    return spoil
-
-
-def joined(join, inputs):
-    """Join the inputs of nets, which may be tuples of tensors."""
-    if isinstance(inputs[0], tuple):
-        return tuple(join(parts) for parts in zip(*inputs, strict=True))
-    return join(inputs)

@@ -48,6 +48,10 @@ class Blocks:
         if not good:
             raise ValueError(f"blocks of a table of {n_columns} columns cannot be these")
 
+    def state(self):
+        """Return arrays and builtins, by the names of the parameters."""
+        return {"n_levels": self.n_levels, "metric": self.metric, "flagged": self.flagged}
+
     @property
     def n_columns(self):
         """Number of columns of the table."""

@@ -11,6 +11,7 @@ from numbers import Real
 
 import narwhals.stable.v2 as nw
 import numpy as np
+import pandas as pd
 
 NUMBER, TIME, DURATION, CATEGORY = "number", "time", "duration", "category"
 TIMES = TIME, DURATION
@@ -190,8 +191,6 @@ def build(fields, columns, to, index=None):
     made = [_column(field, cells, to) for field, cells in zip(fields, columns, strict=True)]
     names = [field.name for field in fields]
     if to == "pandas":
-        import pandas as pd
-
         frame = pd.DataFrame(dict(enumerate(made)))
         frame.columns = names
         return frame if index is None else frame.set_axis(index, axis=0)
@@ -211,15 +210,13 @@ def _column(field, cells, to):
 
 
 def _pandas_column(field, cells):
-    import pandas as pd
-
     dtype = field.dtype
     if field.kind == CATEGORY:
         if field.categories is not None:
             return pd.Series(pd.Categorical(cells, field.categories, field.ordered))
         plain = dtype == "bool" or re.fullmatch(r"u?int\d+", dtype)  # no place for missing cells
-        holes = plain and any(cell is None for cell in cells)
-        return pd.Series(cells, dtype="object" if holes else dtype)
+        lacks_cells = plain and any(cell is None for cell in cells)
+        return pd.Series(cells, dtype="object" if lacks_cells else dtype)
     if field.kind in TIMES:
         return _pandas_times(dtype, cells)
     whole = whole_numbers(dtype, cells)
@@ -231,8 +228,6 @@ def _pandas_column(field, cells):
 
 
 def _pandas_times(dtype, cells):
-    import pandas as pd
-
     ticks = pd.Series(_ticks(cells, dtype)).astype("Int64")
     if dtype.startswith(("timedelta", "duration")):
         return pd.to_timedelta(ticks, unit="us").astype(dtype)
@@ -325,8 +320,6 @@ def fill(X, made):
 
 def _like(cells, dtype):
     """Return cells as those of another type of the same kind."""
-    import pandas as pd
-
     if isinstance(dtype, pd.CategoricalDtype):
         return pd.Categorical(cells.astype(object), dtype=dtype)
     if pd.api.types.is_integer_dtype(dtype) and pd.api.types.is_float_dtype(cells.dtype):
@@ -339,8 +332,6 @@ def _like(cells, dtype):
 
 
 def _fill_pandas(X, made):
-    import pandas as pd
-
     filled = X.copy()
     for place in range(X.shape[1]):
         column, missing = X.iloc[:, place], X.iloc[:, place].isna().to_numpy()

@@ -103,6 +103,12 @@ class Labels:
         ]
         return (np.hstack(parts) - self.mean) / self.scale
 
+    def beside_rows(self, rows, columns):
+        """Return `Rows` with the labels that `columns_of` gave for every row of their matrix."""
+        coded = np.zeros((rows.X.shape[0], self.width))
+        coded[rows.index] = self.coded([column[rows.index] for column in columns])
+        return LabelledRows(rows, coded)
+
     def draw(self, n_rows, rng):
         """Return coded labels, each column from its distribution: shares, or a Gaussian."""
         coded = rng.standard_normal((n_rows, self.width))
@@ -133,7 +139,7 @@ class LabelledRows(Rows):
     """
 
     def __init__(self, rows, labels):
-        super().__init__(rows.X, rows.index, rows._all_weight)
+        super().__init__(rows.X, rows.index, rows.all_weight)
         self.labels = labels.astype(rows.X.dtype, copy=False)
 
     @property
@@ -155,7 +161,7 @@ class LabelledRows(Rows):
         return np.hstack([super().raw(index), self.labels[self.index[index]]])
 
 
-class UntoldRows(Rows):
+class Residuals(Rows):
     """What a linear map of the labels leaves of labelled rows.
 
     Parameters
@@ -165,7 +171,7 @@ class UntoldRows(Rows):
     """
 
     def __init__(self, rows, effects):
-        super().__init__(rows.X, rows.index, rows._all_weight)
+        super().__init__(rows.X, rows.index, rows.all_weight)
         self.rows, self.effects = rows, effects
 
     def raw(self, index):

@@ -1,5 +1,7 @@
 """Rows of a table, read in chunks and weighted."""
 
+from operator import add
+
 import numpy as np
 from scipy import sparse
 
@@ -29,8 +31,7 @@ class Rows:
         if weight is not None:
             share = weight[self.index] / weight.max()
             self.weight = share / share.mean()
-
-        self._all_weight = weight
+        self.all_weight = weight
 
     def __len__(self):
         return len(self.index)
@@ -38,17 +39,17 @@ class Rows:
     @property
     def n_repeated(self):
         """Number of rows, weights above a mean of 1 counted as repetitions."""
-        if self._all_weight is None:
+        if self.all_weight is None:
             return len(self)
-        return max(len(self), self._all_weight[self.index].sum())
+        return max(len(self), self.all_weight[self.index].sum())
 
     def subset(self, places):
         """Return the rows at some places of this subset, as a subset of the same matrix."""
-        return Rows(self.X, self.index[places], self._all_weight, self.blocks)
+        return Rows(self.X, self.index[places], self.all_weight, self.blocks)
 
     def replaced(self, X):
         """Return the same rows, with their weights, in other columns."""
-        weight = self._all_weight
+        weight = self.all_weight
         return Rows(X, None, None if weight is None else weight[self.index])
 
     @property
@@ -87,11 +88,37 @@ class Rows:
         """Yield float64 rows and their weights, chunk by chunk, in the `spans`."""
         return self._chunks(self.take, most)
 
-    def raw_chunks(self):
-        """Yield float64 rows of ``X`` itself and their weights, chunk by chunk."""
-        return self._chunks(self.raw)
-
     def _chunks(self, take, most=None):
         for span in self.spans(most):
             weight = np.ones(span.stop - span.start) if self.weight is None else self.weight[span]
             yield take(span).astype(np.float64, copy=False), weight
+
+    def sum(self, statistic, most=None):
+        """Return the sum over chunks of ``statistic(rows, weight)``, an array or a tuple of them.
+
+        All that is learned of rows beside training is such a sum.
+        """
+        return _total(statistic(*chunk) for chunk in self.chunks(most))
+
+    def raw_sum(self, statistic):
+        """Return the same of rows of ``X`` itself."""
+        return _total(statistic(*chunk) for chunk in self._chunks(self.raw))
+
+    def range(self):
+        """Return minimum and maximum of the columns."""
+        low, high = np.inf, -np.inf
+        for chunk, _ in self.chunks():
+            low = np.minimum(low, chunk.min(axis=0))
+            high = np.maximum(high, chunk.max(axis=0))
+        return low, high
+
+
+def _total(parts):
+    """Return the sum of arrays, or of tuples place by place, in their order."""
+    total = None
+    for part in parts:
+        several = isinstance(part, tuple)
+        if total is None:
+            total = (0.0,) * len(part) if several else 0.0
+        total = tuple(map(add, total, part)) if several else total + part
+    return total

@@ -1,4 +1,4 @@
-"""Tables and numbers: frames with categories, dates and holes coded as a float matrix, and back."""
+"""Tables and numbers: frames with categories, dates and missing cells coded as a float matrix, and back."""
 
 import warnings
 from collections.abc import Hashable
@@ -213,6 +213,16 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
             whole = cells if field.kind == CATEGORY else whole_numbers(str(plain), cells)
             table[:, place] = [np.nan if c is None else c for c in whole]
         return table
+
+    @property
+    def library(self):
+        """The library of the frame that was fitted: "pandas", "polars", or None for an array."""
+        return self._library
+
+    @property
+    def names(self):
+        """The names of the columns, strings or not; their places in an array."""
+        return [field.name for field in self._fields]
 
     def columns(self, X):
         """Return the cells of each column of a coded table: float64, or lists of levels."""

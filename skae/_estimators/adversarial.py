@@ -1,11 +1,7 @@
 """The adversarial autoencoder."""
 
-from dataclasses import replace
-
-import numpy as np
-
-from skae._estimators.base import BaseAutoencoder
-from skae._estimators.decoding import DecodedPrior
+from skae import _tasks
+from skae._estimators.base import BaseAutoencoder, DecodedPrior, task_of
 from skae._parameters import (
     DenseNetwork,
     FromPCA,
@@ -15,8 +11,6 @@ from skae._parameters import (
     parameters,
     real,
 )
-
-DISCRIMINATOR = (64, 64)  # hidden units
 
 
 @parameters
@@ -114,42 +108,5 @@ class AdversarialAutoencoder(
 
     _parameter_constraints = {"adversarial_weight": [real(0)]}
 
-    _architecture = tuple(name for name in BaseAutoencoder._architecture if name != "whiten")
-    whiten = False  # the code is in the prior's units
-
-    # hooks ----------------------------------------------------------------------------------------
-
-    def _make_start(self, rows, n_components, rng):
-        """Return PCA with a whitened code: the prior's mean and variances."""
-        start = super()._make_start(rows, n_components, rng)
-        deviations = start.deviations[:, None]
-        return replace(
-            start,
-            encoder=start.encoder / deviations,
-            components=start.components * deviations,
-            offset=start.offset / start.deviations,
-            deviations=np.ones_like(start.deviations),
-        )
-
-    def _new_module(self, generator, linear=False):
-        from skae.nn import ACTIVATIONS, MLP
-        from skae.nn import AdversarialAutoencoder as Module
-
-        module = super()._new_module(generator, linear)
-        discriminator = None
-        if not linear:
-            widths = [self.n_components_, *DISCRIMINATOR, 1]
-            discriminator = MLP(widths, ACTIVATIONS["gelu"], generator)
-        return Module(module.encoder, module.decoder, discriminator)
-
-    def _kind_of_net(self):
-        from skae._training.adversarial import AdversarialNet
-
-        return AdversarialNet
-
-    def _make_objective(self, start):
-        from skae.losses import Deception, Objective
-
-        (reconstruction,) = super()._make_objective(start).terms.values()
-        deception = Deception(), self.adversarial_weight
-        return Objective(reconstruction=(reconstruction, 1.0), deception=deception)
+    def _task(self, schema):
+        return task_of(_tasks.Adversarial, self, schema)

@@ -1,6 +1,7 @@
 """The plain autoencoder."""
 
-from skae._estimators.base import BaseAutoencoder
+from skae import _tasks
+from skae._estimators.base import BaseAutoencoder, task_of
 from skae._parameters import (
     DenseNetwork,
     FromPCA,
@@ -11,8 +12,6 @@ from skae._parameters import (
     Whitening,
     parameters,
 )
-
-TUNING = "fine-tuning"  # the phase after a pretraining
 
 
 @parameters
@@ -319,54 +318,5 @@ class AutoencoderTransformer(
         "pretraining": [StrOptions({"layerwise"}), None],
     }
 
-    _architecture = (*BaseAutoencoder._architecture, "tied_weights")
-
-    def _resolve(self, *args, **kwargs):
-        super()._resolve(*args, **kwargs)
-        for name, off in (("tied_weights", False), ("pretraining", None)):
-            if getattr(self, name) and self._blocks is not None:
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} needs complete columns of numbers, but X has "
-                    f"missing cells, categories, dates or column_weights: set {name}={off}."
-                )
-            own = self.encoder, self.decoder
-            if getattr(self, name) and own != (None, None):
-                raise ValueError(
-                    f"{name}={getattr(self, name)!r} needs the layers of skae's own networks, but "
-                    f"encoder={own[0]!r} and decoder={own[1]!r}: leave both at None, or set "
-                    f"{name}={off}."
-                )
-
-    def _can_turn(self):
-        own = self.encoder, self.decoder
-        return own == (None, None) and not self.tied_weights and self.pretraining is None
-
-    def _new_module(self, generator, linear=False):
-        from skae.nn.tied import tied
-
-        module = super()._new_module(generator, linear)
-        return tied(module, generator) if self._built["tied_weights"] else module
-
-    def _start_at(self, module, start):
-        if self._built["tied_weights"] and self._has_floor():
-            module.encoder.linear.start_at(start)
-        else:
-            super()._start_at(module, start)
-
-    def _pretrain(self, module, start, rows, train):
-        from skae._data.batches import StandardisedRows
-        from skae.nn.tied import layers, silence
-
-        if self.pretraining is None:
-            return
-        rows = StandardisedRows(rows, start.mean, start.scale, self.device_)
-        for number, layer in enumerate(layers(module, rows, start.column_weights), 1):
-            train(f"layer {number}", *layer)
-        if self._has_floor():
-            silence(module)
-
-    def _record(self, history, held_out_curve):
-        tuning = [row for row in history if row.get("phase", TUNING) == TUNING]
-        super()._record(tuning, held_out_curve)
-        if len(tuning) < len(history):
-            self.history_ = [{"phase": TUNING, **row} for row in history]
+    def _task(self, schema):
+        return task_of(_tasks.Reconstruction, self, schema)

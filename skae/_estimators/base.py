@@ -1,212 +1,50 @@
-"""The base of all estimators: fit, transform and inverse_transform around a few hooks.
+"""The base of all estimators: fit reads the table, makes a task, and sets what training returns."""
 
-torch is imported where it is first needed: importing skae costs little more
-than importing scikit-learn.
-"""
-
-from contextlib import contextmanager, nullcontext
 from copy import deepcopy
-from dataclasses import asdict
+from dataclasses import fields, replace
 from importlib.metadata import version
-from itertools import pairwise
+from numbers import Integral
 from os import fspath
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_array, check_is_fitted
 
-from skae._estimators.decoding import Decoding
-from skae._estimators.prefixes import OrderedComponents
-from skae._estimators.tables import Tables
-from skae._linear.mixed import TableStart, table_start
-from skae._linear.pca import LinearStart, linear_start
-from skae._linear.row_space import InOwnSpan
+from skae import _model as fitted_models
+from skae import _training
+from skae._data.frames import one_row
+from skae._data.schema import DTYPES, Columns, Schema
 from skae._parameters import (
     CallbackSupportMixin,
     check_sample_weight,
+    count,
     fit_context,
+    frames_asked_for,
     private_random_state,
     with_callbacks,
 )
-from skae._training.held_out import FEWEST_ROWS
-from skae._training.progress import Progress
 
-AUTO_HIDDEN, AUTO_HIDDEN_SMALL, SMALL = (128, 128), (64,), 500  # up to SMALL rows
-LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to learn
-STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"
-MOST_STEPS, LEAST_EPOCHS = 20_000, 3  # of one on so many rows that 20 epochs are more
+FEWEST_JUDGING = 30  # rows: of fewer no help can be told from chance
 DECAY_FROM = 0.5  # without held-out rows the learning rate falls from here on
-PARTIAL_RATE = 0.3  # share of the learning rate that partial_fit takes
+FINE_TUNING = "fine-tuning"  # the phase after a pretraining
+LEAST_SINE = 1e-6  # of the angle between two codes that gives an arc
+NOT_ALWAYS = "feature_names_in_", "table_encoder_", "components_", "explained_variance_ratio_"
 
 
 class BaseEncoder(
-    CallbackSupportMixin,
-    InOwnSpan,
-    OrderedComponents,
-    Tables,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BaseEstimator,
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     """Fit and transform for all encoders.
 
-    A subclass brings its parameters, its docstring and the hooks below.
+    A subclass brings its parameters, its docstring and its task.
     """
 
-    # hooks: these are the plain autoencoder's ----------------------------------------------------
+    _complete = None  # what is said of missing cells, where they are refused
 
-    def _hidden_layer_sizes(self, n_rows):
-        """Return the hidden units of the encoder."""
-        if isinstance(self.hidden_layer_sizes, str):
-            return AUTO_HIDDEN_SMALL if n_rows <= SMALL else AUTO_HIDDEN
-        sizes = tuple(np.ravel(self.hidden_layer_sizes).tolist())
-        if any(size <= 0 or size != int(size) for size in sizes):
-            raise ValueError(
-                f"hidden_layer_sizes must be > 0 and integers, got {self.hidden_layer_sizes}."
-            )
-        return tuple(map(int, sizes))
-
-    # the parameters that a fitted network was built from
-    _architecture = (
-        "n_components",
-        "hidden_layer_sizes",
-        "activation",
-        "linear_path",
-        "whiten",
-        "encoder",
-        "decoder",
-        "ordered",
-        "categorical_features",
-        "min_frequency",
-        "column_weights",
-    )
-
-    _start_name = "PCA"
-    _told_of_units = ()  # further fitted attributes, with one entry for each unit of the code
-    _input_noise = 0.25  # in units of the square root of the share that PCA leaves unexplained
-    _start_kind, _table_start_kind = LinearStart, TableStart  # of a matrix, of a table
-    _n_labels = 0  # columns that encoder and decoder are told beside row and code
-    _least_range = -np.inf  # codes from minus to plus this are the trained decoder's in any case
-
-    def _make_start(self, rows, n_components, rng):
-        """Return the start of some rows: of `_start_kind`, or `_table_start_kind` for a table."""
-        if rows.blocks is None:
-            return linear_start(rows, n_components, rng)
-        return table_start(rows, n_components, rng, self._hidden)
-
-    def _new_module(self, generator, linear=False):
-        """Return a module with new weights; with ``linear``, its linear maps alone."""
-        from skae.nn.build import new_autoencoder
-
-        return new_autoencoder(
-            (self._n_inputs, self._width),
-            self.n_components_,
-            self.hidden_layer_sizes_,
-            self._built["activation"],
-            None if linear else generator,
-            self._has_floor(),
-            self._custom(),
-            self._has_offset(),
-            self._kind(),
-            self._prefixes,
-            self._n_labels,
-        )
-
-    def _kind(self):
-        """Return the class of the module."""
-        from skae.nn import Autoencoder
-
-        return Autoencoder
-
-    def _kind_of_net(self):
-        """Return the class of the net that trains the module."""
-        from skae._training.net import AutoencoderNet
-
-        return AutoencoderNet
-
-    def _start_at(self, module, start):
-        """Put a `LinearStart` into a new module."""
-        from skae.nn.build import start_at
-
-        if self._has_floor():
-            start_at(module, start)
-
-    def _pretrain(self, module, start, rows, train):
-        """Train parts of a new module on rows: ``train(phase, part, rows, objective)``."""
-
-    def _make_objective(self, start):
-        """Return the `Objective` of a training."""
-        import torch
-
-        from skae.losses import Objective, SquaredError
-
-        if self._blocks is not None:
-            return Objective(reconstruction=(self._cell_error(start), 1.0))
-        column_weights = torch.as_tensor(start.column_weights, dtype=torch.float32)
-        return Objective(reconstruction=(SquaredError(column_weights), 1.0))
-
-    def _make_corruption(self, start):
-        """Return what is done to the inputs of a training, or None."""
-        from skae.corruption import Jitter
-
-        level = self._input_noise * np.sqrt(start.unexplained)
-        return self._with_holes(Jitter(level) if self._has_floor() else None)
-
-    def _with_holes(self, noise):
-        """Return a corruption that hides cells as well, where the table has holes."""
-        from skae.corruption import Hiding
-
-        if not self._hidden:
-            return noise
-        return Hiding(self._hidden, self._blocks.owner, noise)
-
-    def _make_held_out_corruption(self, start):
-        """Return what is done to the inputs of held-out rows, or None."""
-        return self._with_holes(None)
-
-    def _reconstruct_cut(self, module, start, inputs, mask):
-        """Return standardised rows, made from what a mask leaves of the code."""
-        return module(inputs, mask).reconstruction
-
-    def _calibrate(self, module, start, rows):
-        """Put a trained module's code into the units that it is given in."""
-
-    def _has_offset(self):
-        """Return whether the encoder's linear map adds a constant."""
-        return False
-
-    def _check_domain(self, X):
-        """Return rows of finite numbers, or refuse them."""
-        return X
-
-    def _diagnose(self, rows):
-        """Set what a fit tells about its rows, beyond what all estimators tell."""
-
-    def _held_out_score(self, loss):
-        """Return the score, larger is better, that a mean objective of held-out rows stands for."""
-        return 1 - loss
-
-    def _has_floor(self):
-        """Return whether training starts at a linear model to fall back on."""
-        return self._built["linear_path"] == "pca"
-
-    def _n_within_reach(self):
-        """Return how many columns, the first ones, of held-out rows are cut off at the reach.
-
-        Levels and labels are not: they are what they are, and no number too large.
-        """
-        if not self._has_floor():
-            return 0
-        return self._width if self._blocks is None else len(self._blocks.numbers)
-
-    def _start_is_best(self, start):
-        """Return whether training cannot improve on the start."""
-        custom = self._built["encoder"] is not None or self._built["decoder"] is not None
-        return start.unexplained < LEAST_UNEXPLAINED or not (self.hidden_layer_sizes_ or custom)
-
-    def _tolerance(self, start_loss):
-        """Return the held-out improvement that counts as one."""
-        return self.tol * abs(start_loss)
+    def _task(self, schema):
+        """Return the task of columns: its fields that are parameters have their values."""
+        raise NotImplementedError
 
     # fit --------------------------------------------------------------------------------------
 
@@ -225,7 +63,7 @@ class BaseEncoder(
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row: in the loss, in the PCA start and in the
+            Weight of each row: in the loss, in PCA and in the
             held-out judgement. Rows of weight zero are left out.
         X_val : array-like of shape (n_val, n_features), default=None
             Held-out rows that judge the training. By default they are drawn
@@ -241,97 +79,47 @@ class BaseEncoder(
         ValueError
             For infinite input, columns that are neither numbers nor
             categories nor dates, several types in one column, the wrong
-            shape, and for a training without a floor that diverges.
+            shape, and for a training without a baseline that diverges. Then, as
+            after every other error, the estimator is as it was before.
         MemoryError
             If a batch does not fit in memory.
         """
         return self._fit(X, y, sample_weight, X_val)
 
     def _fit(self, X, y, sample_weight, X_val, y_val=None):
-        warm = self.warm_start and hasattr(self, "module_")
-        with self._whole_or_not(warm):
-            interrupted = self._learn(warm, X, y, sample_weight, X_val, y_val)
-        if interrupted:
-            raise KeyboardInterrupt
-        return self
-
-    @contextmanager
-    def _whole_or_not(self, goes_on):
-        """Let what fails leave no half of two models: the one before, if it goes on, else none."""
-        before = dict(self.__dict__) if goes_on else None
-        if not goes_on:
-            self.__dict__.pop("module_", None)
-        try:
-            yield
-        except BaseException:
-            if goes_on:
-                self.__dict__ = before
-            else:
-                self.__dict__.pop("module_", None)
-            raise
-
-    def _learn(self, warm, X, y, sample_weight, X_val, y_val):
-        """Start anew or go on; return whether Ctrl-C ended the training early."""
-        rows = self._check_rows(X, sample_weight, not warm, y)
+        before = self._model if self.warm_start and self.__sklearn_is_fitted__() else None
+        task, rows = self._read(X, y, sample_weight, before)
         held_out = None
         if X_val is not None:
-            held_out = self._check_rows(X_val, None, False, y_val)
-            if len(held_out) < FEWEST_ROWS:
+            mean = None if before is None else before.baseline.mean
+            held_out = self._later_rows(task, X_val, y_val, mean=mean)
+            if len(held_out) < FEWEST_JUDGING:
                 raise ValueError(
-                    f"X_val has {len(held_out)} rows: at least {FEWEST_ROWS} are needed to judge."
+                    f"X_val has {len(held_out)} rows: at least {FEWEST_JUDGING} are needed to "
+                    "judge."
                 )
-        about = Progress(self, X), self._open_checkpoint(rows, held_out, warm)
-        span = None if warm else self._own_span(rows, held_out)
-        if span is not None:
-            return self._learn_inside(span, rows, held_out, *about)
-        return self._learn_rows(warm, rows, held_out, *about)
-
-    def _learn_rows(self, warm, rows, held_out, progress, checkpoint):
-        rng = private_random_state(checkpoint.seed(self.random_state))
-        if warm:
-            self._check_unchanged()
-            self.batch_size_ = self._batch_size(len(rows))
-        else:
-            self._resolve(self._make_start(rows, self.n_components, rng), len(rows))
-        settings = self._settings(len(rows))
-        with self._fitting(rng, progress, settings, checkpoint=checkpoint) as fitting:
-            chooses = not warm and self._chooses_size()
-            if chooses:
-                self._prefixes = True
-                longer_half = (self.n_components_ + 1) // 2
-                fitting.compare_prefixes(1 if self.ordered else longer_half)
-            fitted = self._train(fitting, rows, held_out, warm)
-            self._take(fitted, rows)
-            if chooses:
-                self._choose_size(fitting, fitted.prefix_shares, rows)
-            self._diagnose(rows)
-        if not fitting.interrupted:
-            checkpoint.finish()
-        return fitting.interrupted
-
-    def _open_checkpoint(self, rows, held_out, warm):
-        """Return what keeps this fit's trainings."""
-        from skae._training.checkpoint import Checkpoint, NoCheckpoint, key
-
-        if self.checkpoint is None:
-            return NoCheckpoint()
-        if self.callbacks:
-            raise ValueError(
-                f"checkpoint={self.checkpoint!r} cannot keep what callbacks={self.callbacks!r} "
-                "remember: leave one of them out."
-            )
-        going_on = _arrays(self.module_.state_dict()) if warm else None
-        parts = [part and part.content for part in (rows, held_out)]
-        names = getattr(self, "feature_names_in_", None)  # parameters may speak of them
-        told = key(self, *parts, names, going_on, _device(self.device))
-        return Checkpoint(self.checkpoint, told)
+        settings = self._settings(task, len(rows), before)
+        fit = _training.fit_model(
+            task,
+            settings,
+            rows,
+            held_out,
+            random_state=self.random_state,
+            progress=self._progress(X),
+            checkpoint=self._open_checkpoint(task, settings, rows, held_out, before),
+            before=before,
+        )
+        self._set_fitted(fit, settings)
+        if fit.interrupted:
+            raise KeyboardInterrupt
+        return self
 
     @fit_context
     def partial_fit(self, X, y=None, sample_weight=None):
         """Learn from one batch of a stream: one epoch over its rows.
 
         The first call starts at the linear model of its rows and freezes the
-        standardisation. There is no floor, for no rows are held out.
+        standardisation. There is no judgement, for no rows are held out.
 
         Parameters
         ----------
@@ -353,80 +141,58 @@ class BaseEncoder(
             If the first batch has fewer rows than components, or if the loss
             does not stay finite.
         """
-        first = not hasattr(self, "module_")
-        if not first:
-            self._check_unchanged()
-        rows = self._check_rows(X, sample_weight, first, y)
-        rng = private_random_state(self.random_state)
-        if first:
-            start = self._check_first_batch(rows, self._make_start(rows, self.n_components, rng))
-            self._resolve(start, len(rows), more_to_come=True)
-        settings = self._settings(
-            len(rows),
-            max_iter=1,
-            learning_rate=PARTIAL_RATE * self.learning_rate_init,
-            decay_from=1.0,
-            averaging=False,
-            warm_up=0,
-            optimizer_state=self.__dict__.get("_optimizer_state"),
+        before = self._model if self.__sklearn_is_fitted__() else None
+        task, rows = self._read(X, y, sample_weight, before)
+        settings = self._settings(task, len(rows), before, going_on=True)
+        n_before = 0 if before is None else self.n_iter_
+        fit = _training.fit_batch(
+            task,
+            settings,
+            rows,
+            random_state=self.random_state,
+            progress=self._progress(X),
+            before=before,
+            n_before=n_before,
         )
-        n_before = 0 if first else self.n_iter_
-        with self._fitting(rng, Progress(self, X), settings, n_before) as fitting:
-            module = self._trainable_module(fitting.generator)
-            fitted = fitting.without_floor(module, self._present_start(), rows)
-        earlier = [] if first else self.history_
-        with self._whole_or_not(not first):
-            self._take(fitted)
-            self._diagnose(rows)
-            self._record([*earlier, *fitted.history], [])
-            self.best_iter_ = self.n_iter_
+        if before is not None:
+            fit.history = [*self.history_, *fit.history]
+        fit.best_iter = n_before + 1
+        self._set_fitted(fit, settings)
         return self
 
-    def _check_rows(self, X, sample_weight, reset, y=None):
-        X = self._check_domain(self._read(X, reset, sample_weight))
-        if sample_weight is None:
-            return self._rows(X)
-        weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if not weight.any():
-            raise ValueError("sample_weight is zero for every row: at least one must be positive.")
-        return self._rows(X, np.flatnonzero(weight), weight)
+    def _read(self, X, y, sample_weight, before):
+        """Return the task of training rows, and the rows; ``before`` is the model to go on with."""
+        if before is not None:
+            self._check_unchanged(before)
+            task = self._task(before.schema).going_on(before.task)
+            return task, self._later_rows(task, X, y, sample_weight, before.baseline.mean)
+        schema, X = self._columns().learn(X, sample_weight)
+        task = self._task(schema)
+        task.check_rows(X)
+        return task, _weighted(task.schema, X, sample_weight)
 
-    def _check_first_batch(self, rows, start):
-        if len(rows) < len(start.deviations):
-            raise ValueError(
-                f"The first batch has {len(rows)} rows, fewer than n_components="
-                f"{len(start.deviations)}: pass more rows, or ask for fewer components."
-            )
-        return start
+    def _later_rows(self, task, X, y=None, sample_weight=None, mean=None):
+        """Return rows of known columns; ``mean`` is that of the model, where there is one."""
+        X = task.schema.read(X, judged=mean is None)
+        task.check_rows(X)
+        return _weighted(task.schema, X, sample_weight, mean)
 
-    def _resolve(self, start, n_rows, more_to_come=False):
-        """Start anew: settle what the parameters leave open."""
-        stale = "module_", "_module_float32", "_optimizer_state", "_code_scale", "components_"
-        for name in (*stale, "explained_variance_ratio_"):
-            self.__dict__.pop(name, None)
-        self._built = {name: getattr(self, name) for name in self._architecture}
-        self._start = asdict(start)
-        self._nonlinear = self._confined = False
-        self._prefixes = self._orders()
-        self.n_components_ = len(start.deviations)
-        self.hidden_layer_sizes_ = self._hidden_layer_sizes(np.inf if more_to_come else n_rows)
-        self.batch_size_ = self._batch_size(n_rows)
-        self.device_ = _device(self.device)
+    def _columns(self):
+        """Return what is taken for columns, and how."""
+        known = self.get_params(deep=False)
+        names = "categorical_features", "min_frequency", "column_weights"
+        return Columns(
+            type(self).__name__,
+            *(known.get(name) for name in names),
+            takes_categories="categorical_features" in known,
+            complete=self._complete,
+        )
 
-    def _batch_size(self, n_rows):
-        if self.batch_size == "auto":
-            return int(2 ** np.clip(np.round(np.log2(n_rows / 20)), 5, 8))
-        return self.batch_size
-
-    def _weight_decay(self):
-        if self.alpha == "auto":
-            return float(np.clip(self.n_components_ / 40, 0.1, 0.8))
-        return self.alpha
-
-    def _check_unchanged(self):
+    def _check_unchanged(self, before):
         """Refuse to go on with another network than the fitted one."""
-        for name, built in self._built.items():
-            asked = getattr(self, name)
+        known = self.get_params(deep=False)
+        for name, built in before.task.asked().items():
+            asked = known.get(name, built)
             if asked is not built and not np.array_equal(asked, built):
                 raise ValueError(
                     f"Training goes on with the fitted network, but {name} was {built!r} then "
@@ -434,192 +200,104 @@ class BaseEncoder(
                     "warm_start=False)."
                 )
 
-    def _settings(self, n_rows, **changes):
-        """Return the `Settings` of a training."""
-        from skae._training.net import Settings
-        from skae._training.ordered import Cuts
+    def _settings(self, task, n_rows, before=None, going_on=False):
+        """Return the `Settings` of a training on so many rows.
 
-        max_iter = self.max_iter
+        With ``going_on`` those of the batch before hold on.
+        """
+        batch_size, max_iter = self.batch_size, self.max_iter
+        if going_on and before is not None:
+            batch_size = self.batch_size_
+        elif batch_size == "auto":
+            batch_size = task.batch_size(n_rows)
         if max_iter == "auto":
-            steps = max(1, n_rows // self.batch_size_)
-            max_iter = int(np.clip(STEPS // steps, FEWEST_EPOCHS, MOST_EPOCHS))
-            max_iter = min(max_iter, max(MOST_STEPS // steps, LEAST_EPOCHS))
-        settings = {
-            "batch_size": self.batch_size_,
-            "learning_rate": float(self.learning_rate_init),
-            "alpha": self._weight_decay(),
-            "optimizer": self.optimizer,
-            "max_iter": max_iter,
-            "callbacks": tuple(self.callbacks or ()),
-            "skorch_params": self.skorch_params or {},
-            "decay_from": 1.0 if self.early_stopping else DECAY_FROM,
-            "cuts": Cuts(self.n_components_) if self._orders() else None,
-        }
-        return Settings(**{**settings, **changes})
+            max_iter = task.max_iter(max(1, n_rows // batch_size))
+        return _training.Settings(
+            batch_size=batch_size,
+            learning_rate=float(self.learning_rate_init),
+            max_iter=max_iter,
+            alpha=self.alpha,
+            optimizer=self.optimizer,
+            callbacks=tuple(self.callbacks or ()),
+            skorch_params=self.skorch_params or {},
+            early_stopping=self.early_stopping,
+            validation_fraction=self.validation_fraction,
+            n_iter_no_change=self.n_iter_no_change,
+            tol=self.tol,
+            warns=self.max_iter != "auto",
+            device=_training.found_device(self.device) if before is None else before.device,
+            decay_from=1.0 if self.early_stopping else DECAY_FROM,
+            optimizer_state=self.__dict__.get("_optimizer_state") if going_on else None,
+        )
 
-    @contextmanager
-    def _fitting(self, rng, progress, settings, n_before=0, checkpoint=None):
-        """Yield the `Fitting` of a call, under its limits; turn its failures into errors."""
-        import torch
-
-        from skae._training.checkpoint import NoCheckpoint
-        from skae._training.fit import Fitting
-        from skae._training.net import Diverged, explained_memory
-        from skae._training.threads import limited_threads
-        from skae.nn.build import global_generator, global_generators
-
-        seed = int(rng.randint(2**30)) + n_before  # a stream does not draw the same again
-        generator = torch.Generator().manual_seed(seed)
-        generators, aside = [generator], nullcontext()
-        if self._draws_from_global():
-            generators += global_generators(self.device_)
-            aside = global_generator(seed, self.device_)
-        checkpoint = checkpoint or NoCheckpoint()
-        checkpoint.watch(generators)
-        threads = limited_threads(self._step_flops())
-        try:
-            with threads, aside, torch.enable_grad(), explained_memory(self.batch_size_):
-                yield Fitting(
-                    self,
-                    settings,
-                    rng,
-                    generator,
-                    progress,
-                    self.n_iter_no_change,
-                    checkpoint=checkpoint,
-                )
-        except Diverged as failure:
+    def _open_checkpoint(self, task, settings, rows, held_out, before):
+        """Return what keeps this fit's trainings."""
+        if self.checkpoint is None:
+            return _training.NoCheckpoint()
+        if self.callbacks:
             raise ValueError(
-                f"Training diverged: {failure}. Choose a smaller learning_rate_init, or scale the "
-                "columns of X, for example with StandardScaler."
-            ) from failure
-        finally:
-            progress.end()
+                f"checkpoint={self.checkpoint!r} cannot keep what callbacks={self.callbacks!r} "
+                "remember: leave one of them out."
+            )
+        params = self.get_params(deep=False)
+        parts = [part and part.content for part in (rows, held_out)]
+        weights = None if before is None else before.weights()
+        about = task.schema.names, weights, settings.device  # parameters may speak of names
+        key = _training.key(type(self).__name__, params, *parts, *about)
+        return _training.Checkpoint(self.checkpoint, key)
 
-    def _draws_from_global(self):
-        from skae.nn.build import draws_from_global
+    def _progress(self, X):
+        """Return what tells of a fit's progress."""
+        listener = _Callbacks(self, X) if getattr(self, "_skl_callbacks", None) else None
+        return _training.Progress(self.verbose, type(self).__name__, listener)
 
-        return draws_from_global(self._built["activation"], self._custom())
+    def _set_fitted(self, fit, settings):
+        """Set what a fit returned."""
+        self._set_model(fit.model)
+        self._optimizer_state = fit.optimizer_state
+        self.batch_size_, self.best_iter_ = settings.batch_size, fit.best_iter
+        epochs = [row for row in fit.history if row.get("phase", FINE_TUNING) == FINE_TUNING]
+        self.history_, self.n_iter_ = epochs, max(1, len(epochs))
+        if len(epochs) < len(fit.history):
+            self.history_ = [{"phase": FINE_TUNING, **row} for row in fit.history]
+        self.loss_curve_ = [row["train_loss"] for row in epochs]
+        scores = [float(fit.model.task.score(loss)) for loss in fit.held_out_curve]
+        self.validation_scores_ = scores[1:] if scores else None
+        self.pca_score_ = scores[0] if scores and fit.model.task.has_baseline else None
 
-    def _custom(self):
-        return self._built.get("encoder"), self._built.get("decoder")
+    def _set_model(self, model):
+        """Set a model, and what it tells of itself."""
+        task, schema = model.task, model.schema
+        earlier = self.__dict__.get("_model")
+        for name in (*NOT_ALWAYS, *(earlier.attributes if earlier is not None else ())):
+            self.__dict__.pop(name, None)
+        known = {
+            "n_features_in_": schema.n_features,
+            "feature_names_in_": schema.names,
+            "table_encoder_": schema.encoder,
+            "n_components_": task.size,
+            "hidden_layer_sizes_": task.hidden,
+            "mean_": model.baseline.mean,
+            "scale_": model.baseline.scale,
+            "module_": model.module,
+            "device_": model.device,
+            **task.shapes,
+            **model.attributes,
+        }
+        self._model = model
+        for name, value in known.items():
+            if value is not None and not name.startswith("_"):
+                setattr(self, name, value)
 
-    def _train(self, fitting, rows, held_out, warm):
-        """Return the `Fitted` of a call of fit."""
-        from skae._training.held_out import split
-
-        start = self._present_start()
-        few = held_out is None and len(rows) < FEWEST_ROWS
-        if not warm and self._has_floor() and (self._start_is_best(start) or few):
-            return fitting.linear(start, rows)
-        module = self._trainable_module(fitting.generator)
-        if few or not self.early_stopping:
-            module = module if warm else fitting.started(module, start, rows)
-            return fitting.without_floor(module, start, rows)
-        pairs = [(rows, held_out)]
-        if held_out is None:
-            pairs = split(rows, self.validation_fraction, fitting.rng, cross_fit=not warm)
-        if warm:
-            return fitting.go_on(module, start, pairs[0])
-        final = held_out is None and not self._chooses_size()  # else fine-tuning follows
-        return fitting.above_floor(module, start, rows, pairs, final)
-
-    def _trainable_module(self, generator):
-        """Return what training goes on with: the fitted module, or a new one at the start."""
-        from skae.nn.build import released
-
-        if self._nonlinear:
-            return released(deepcopy(self.module_)).float().requires_grad_(True)
-        module = self._blank_module(generator)
-        self._start_at(module, self._present_start())
-        return module
-
-    def _blank_module(self, generator, linear=False):
-        """Return a new module that knows what to do with missing cells."""
-        module = self._new_module(generator, linear)
-        if self._blocks is not None:
-            from skae.nn.cells import Holes
-
-            module.holes = Holes(self._blocks)
-        return module
-
-    def _present_start(self):
-        """Return the start of the present code, which may have been cut since."""
-        return self._fitted_start().first(self.n_components_)
-
-    def _fitted_start(self):
-        return self._kind_of_start()(**self._start)
-
-    def _kind_of_start(self):
-        return self._start_kind if self._blocks is None else self._table_start_kind
-
-    def _take(self, fitted, rows=None):
-        """Make a `Fitted` the estimator's state; ``rows`` are all training rows, where known."""
-        start = fitted.start
-        self._start = asdict(start)
-        self.mean_, self.scale_ = start.mean, start.scale
-        self._optimizer_state = fitted.optimizer_state
-        self._nonlinear = fitted.module is not None
-        module = self._linear_module(start) if fitted.module is None else fitted.module
-        self._settle(module, start, rows)
-        self.__dict__.pop("explained_variance_ratio_", None)
-        if self._orders() and rows is not None:
-            self.explained_variance_ratio_ = np.diff(fitted.prefix_shares, prepend=0.0)
-        self.best_iter_ = fitted.best_iter
-        self._record(fitted.history, fitted.held_out_curve)
-
-    def _settle(self, module, start, rows):
-        """Make a trained module the fitted one."""
-        module.zero_grad()  # or it would keep its gradients for good
-        module = module.to(self.device_).double().eval().requires_grad_(False)
-        self._show_linear(module, start)
-        spread = np.ones(self.n_components_)
-        self._confined = rows is not None and self._has_floor() and self._nonlinear
-        if self._confined or (rows is not None and self.whiten):
-            module, spread = self._surveyed(module, rows, start)
-        self.module_ = module
-        self.__dict__.pop("_module_float32", None)
-        if rows is not None or "_code_scale" not in self.__dict__:
-            units = start.deviations if self._has_floor() else np.ones_like(spread)
-            self._code_scale = 1 / spread if self.whiten else units
-
-    def _show_linear(self, module, start):
-        """Set what a fit shows of its linear maps."""
-
-    def _linear_module(self, start):
-        module = self._blank_module(None, linear=True).double()
-        self._start_at(module, start)
-        return module.requires_grad_(False)
-
-    def _surveyed(self, module, rows, start):
-        """Let PCA take over from a trained module far from all rows; return it and the code's spread."""
-        from skae._model.inference import survey
-        from skae.nn.build import confined
-
-        inputs, codes, spread = survey(module, rows, start, self.device_)
-        if self._confined:
-            beyond = self._linear_module(start)
-            module = confined(module).to(self.device_).double().eval()
-            inputs.give_to(module.encoder, beyond.encoder.linear.weight)
-            codes.widen(self._least_range).give_to(module.decoder, beyond.decoder.linear.weight)
-        return module, spread
-
-    def _record(self, history, held_out_curve):
-        self.history_ = history
-        self.n_iter_ = max(1, len(history))
-        self.loss_curve_ = [row["train_loss"] for row in history]
-        self.validation_scores_ = self.pca_score_ = None
-        if held_out_curve:
-            scores = [float(self._held_out_score(loss)) for loss in held_out_curve]
-            self.validation_scores_ = scores[1:]
-            if self._has_floor():
-                self.pca_score_ = scores[0]
-
-    def _step_flops(self):
-        """Return about how many floating-point operations a training step takes."""
-        widths = [self._n_inputs, *self.hidden_layer_sizes_, self.n_components_]
-        products = sum(a * b for a, b in pairwise(widths)) + widths[0] * widths[-1]
-        return 12 * self.batch_size_ * products
+    def _around(self, model, **params):
+        """Return a copy of this estimator around another model, with other parameters."""
+        twin = type(self).__new__(type(self))
+        whole = ("_model", "module_", "_optimizer_state")
+        rest = {name: value for name, value in vars(self).items() if name not in whole}
+        vars(twin).update(deepcopy(rest) | params)
+        twin._optimizer_state = None
+        twin._set_model(model)
+        return twin
 
     # use --------------------------------------------------------------------------------------
 
@@ -634,14 +312,20 @@ class BaseEncoder(
         -------
         Z : ndarray of shape (n_samples, n_components_)
             In the dtype of X (float64 for integers): in the units of the
-            linear start (PCA's), or of unit variance over the training rows
+            baseline (PCA's), or of unit variance over the training rows
             where ``whiten=True``.
         """
-        return self._encode(self._check_known(X))
+        model, X = self._known(X)
+        return model.encode(X)
+
+    def _known(self, X):
+        """Return the fitted model, and rows as it reads them."""
+        check_is_fitted(self)
+        return self._model, self._model.schema.read(X)
 
     def __sklearn_is_fitted__(self):
-        """Return whether there is a model, also after a fit that failed."""
-        return "module_" in self.__dict__
+        """Return whether there is a model."""
+        return "_model" in self.__dict__
 
     @property
     def _n_features_out(self):
@@ -650,152 +334,389 @@ class BaseEncoder(
     def __sklearn_tags__(self):
         """Return the tags: float32 stays float32."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
+        known = self.get_params(deep=False)
+        tags.input_tags.allow_nan = self._complete is None
         tags.input_tags.sparse = True
-        tags.input_tags.categorical = True
+        tags.input_tags.categorical = "categorical_features" in known
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
-
-    def _check_known(self, X):
-        check_is_fitted(self)
-        return self._read(X, reset=False)
-
-    def _encode(self, X):
-        code_scale = self._units(X.dtype)[2]
-        return self._apply_to_rows(
-            X,
-            self._module_for(X.dtype).encode,
-            self.n_components_,
-            lambda code: np.multiply(code, code_scale, out=code),
-        )
-
-    def _apply_to_rows(self, X, function, n_outputs, after):
-        """Return a function of the module at standardised rows."""
-        from skae._model.inference import apply
-
-        exact, scale = self._row_units()
-        mean, scale = exact.astype(X.dtype), scale.astype(X.dtype)
-        rest = (exact - mean).astype(X.dtype)  # what float32 cannot hold of the mean
-
-        def standardise(rows, out):
-            np.subtract(self._wide(rows), mean, out=out)
-            if X.dtype == np.float32:
-                out -= rest
-            out /= scale
-
-        return apply(function, X, n_outputs, self.device_, standardise, after, len(mean))
-
-    def _decode(self, Z):
-        decoder = self._module_for(Z.dtype).decoder
-        return self._apply_to_codes(Z, decoder, self.n_features_in_, self._to_units_of_x)
-
-    def _apply_to_codes(self, Z, function, n_outputs, after=lambda out: out):
-        """Return a function at codes."""
-        from skae._model.inference import apply
-
-        code_scale = self._units(Z.dtype)[2]
-
-        def to_module(code, out):
-            np.divide(code, code_scale, out=out)
-
-        return apply(function, Z, n_outputs, self.device_, to_module, after)
-
-    def _to_units_of_x(self, rows):
-        """Turn the decoder's outputs into rows, in place."""
-        mean, scale, _ = self._units(rows.dtype)
-        rows *= scale
-        rows += mean
-
-    def _row_units(self):
-        """Return what the rows that the encoder reads are less, and what over that."""
-        return self.mean_, self.scale_
-
-    def _units(self, dtype):
-        return [a.astype(dtype) for a in (self.mean_, self.scale_, self._code_scale)]
-
-    def _module_for(self, dtype):
-        """Return the fitted module in the dtype of the data; the float32 copy is made once."""
-        if dtype == np.float64:
-            return self.module_
-        if "_module_float32" not in self.__dict__:
-            self._module_float32 = deepcopy(self.module_).float()
-        return self._module_float32
 
     # state ------------------------------------------------------------------------------------
 
     def __getstate__(self):
         """Return arrays, builtins and skae's version: no torch object."""
         state = super().__getstate__().copy()
-        state.pop("_module_float32", None)
+        model = state.pop("_model", None)
         if state.get("checkpoint") is not None:
             state["checkpoint"] = fspath(state["checkpoint"])
-        if "module_" in state:
-            state["module_"] = _arrays(state["module_"].state_dict())
-            state["_skae_version"] = version("skae")
-        self._plain_tables(state)
+        if model is not None:
+            state |= model.state() | {"_skae_version": version("skae")}
         if state.get("_optimizer_state"):
-            state["_optimizer_state"] = _arrays(state["_optimizer_state"])
+            state["_optimizer_state"] = {
+                name: value.cpu().numpy() if hasattr(value, "cpu") else value
+                for name, value in state["_optimizer_state"].items()
+            }
         return state
 
     def __setstate__(self, state):
-        """Check the state, then build the module anew and fill it.
-
-        Before it is filled, a module of skae's own has shapes but no memory.
-        """
+        """Check the state, then build the model anew."""
         state = dict(state)
-        self._table_objects(state)
-        weights = state.pop("module_", None)
+        if "module_" not in state:
+            super().__setstate__(state)
+            return
+        fitted_models.check_fit(state)
+        params = {name: state[name] for name in self._get_param_names() if name in state}
+        vars(self).update(params)
+        model = self._restored(state)
         super().__setstate__(state)
-        if weights is not None:
-            import torch
+        self._set_model(model)
 
-            from skae._model.state import check_state, fill
-            from skae.nn.build import has_own_code
-
-            check_state(self, weights)
-            own = has_own_code(self._built["activation"], self._custom())
-            with nullcontext() if own else torch.device("meta"):
-                module = self._empty_module()
-            fill(module, weights, own)
-            self.module_ = module.eval().requires_grad_(False)
-            self.device_ = "cpu"
-
-    def _empty_module(self):
-        """Return a module like the fitted one, its values not yet set."""
-        import torch
-
-        from skae.nn.build import confined, global_generator
-
-        with global_generator(0) if self._draws_from_global() else nullcontext():
-            module = self._blank_module(torch.Generator(), linear=not self._nonlinear)
-        if self._confined:
-            module = confined(module)
-        return module.double()
+    def _restored(self, state):
+        """Return the model of a state; what only the model needs is removed from it."""
+        schema = Schema.from_state(type(self).__name__, self._complete, state)
+        fitted_models.check_schema(schema)
+        task = self._task(schema)
+        constraints = self._parameter_constraints
+        fitted_models.check_parameters_of(task, state["_built"], constraints)
+        task = task.restored(state)
+        return task.model.from_state(task, state)
 
 
-class BaseAutoencoder(Decoding, BaseEncoder):
+class BaseAutoencoder(BaseEncoder):
     """Fit, transform and inverse_transform for all autoencoders."""
 
-    def _show_linear(self, module, start):
-        if self._has_floor():
-            loadings = module.decoder.linear.weight.T.cpu().numpy()[: self.n_components_]
-            self.components_ = loadings * start.scale / start.deviations[:, None]
+    def inverse_transform(self, Z):
+        """Return the rows that codes stand for.
+
+        Parameters
+        ----------
+        Z : array-like of shape (n_samples, n_components_)
+
+        Returns
+        -------
+        X : ndarray or frame of shape (n_samples, n_features_in_)
+            In the dtype of Z and the units of the training rows. A frame like
+            that of the fit, where it had categories or dates, or where
+            `set_output` asks for frames.
+        """
+        Z = self._check_codes(Z)
+        return self._give(self._model.decode_cells(Z), Z)
+
+    def _check_codes(self, Z):
+        check_is_fitted(self)
+        with np.errstate(invalid="ignore"):  # of the sum by which infinities are looked for
+            Z = check_array(Z, dtype=DTYPES, input_name="Z")
+        if Z.shape[1] != self.n_components_:
+            raise ValueError(
+                f"Z has {Z.shape[1]} columns, but this {type(self).__name__} has "
+                f"{self.n_components_} components: pass what transform returned."
+            )
+        return Z
+
+    def _give(self, coded, like=None):
+        """Return a coded table in the form of the fit."""
+        return self._model.schema.give_back(coded, frames_asked_for(self), like)
+
+    def reconstruct(self, X):
+        """Return ``inverse_transform(transform(X))``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        reconstruction : ndarray or frame of shape (n_samples, n_features)
+        """
+        model, rows = self._known(X)
+        return self._give(model.decode_cells(model.encode(rows)), X)
+
+    def impute(self, X):
+        """Return rows with their missing cells filled: what was present stays as it is.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        filled : frame or ndarray of shape (n_samples, n_features)
+            Like ``X``, with the reconstruction in place of missing cells. A
+            column without any cell in ``fit`` stays missing.
+        """
+        model, rows = self._known(X)
+        return model.schema.fill(X, model.decode_cells(model.encode(rows)))
+
+    def reconstruction_error(self, X, per_feature=False):
+        """Return the squared reconstruction error of rows, in the squared units of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        per_feature : bool, default=False
+            Give each cell's error rather than their sum over the row.
+
+        Returns
+        -------
+        error : ndarray of shape (n_samples,) or (n_samples, n_features)
+            float64. Of the cells that are present (NaN for others). In a
+            table with categories or dates each column is in units of its own
+            baseline: squares of the standard deviation for numbers, nats over
+            the entropy of the levels for categories.
+        """
+        model, X = self._known(X)
+        return fitted_models.scores_of(model).error(X, per_feature)
+
+    def score(self, X, y=None):
+        r"""Return the share of the variance of ``X`` that the reconstruction explains.
+
+        .. math:: 1 - \frac{\sum_{ij} (x_{ij} - \hat x_{ij})^2}{\sum_{ij} (x_{ij} - \bar x_j)^2}
+
+        ``PCA.score`` is a log-likelihood in nats instead: a search over both
+        needs ``scoring=skae.metrics.reconstruction_score``.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        score : float
+            At most 1; larger is better.
+        """
+        model, X = self._known(X)
+        return fitted_models.scores_of(model).score(X)
+
+    def score_by_column(self, X):
+        r"""Return the share of each column that the reconstruction explains.
+
+        For numbers :math:`1 - \sum_i (x_i - \hat x_i)^2 / \sum_i (x_i - \bar x)^2`;
+        for categories :math:`1 - \sum_i \log \hat p_{x_i} / \sum_i \log p_{x_i}`,
+        with p the shares of the levels in ``X``. Cells that are present count.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_features_in_,)
+            At most 1; NaN for a column without any cell. A constant column
+            gives 1 if it is reconstructed exactly, else 0.
+        """
+        model, X = self._known(X)
+        return fitted_models.scores_of(model).score_by_column(X)
+
+    def interpolate(self, a, b, n_steps=10, path="linear"):
+        """Return rows on the way from ``a`` to ``b``, whose codes lie between theirs.
+
+        Parameters
+        ----------
+        a, b : array-like of shape (n_features,)
+            Two rows.
+        n_steps : int, default=10
+            Number of rows to return, at least 2.
+        path : {"linear", "spherical"}, default="linear"
+            "linear" is the straight line between the codes. "spherical" turns
+            around zero in whitened units, and the length changes evenly
+            (Shoemake, 1985, DOI 10.1145/325165.325242; White, 2016,
+            https://arxiv.org/abs/1609.04468): codes of many normal units
+            have like lengths, and the middle of a line between two is shorter than
+            any of them. Where a code is zero or both are opposite, no
+            arc is given, and the line is taken.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_steps, n_features)
+            From the reconstruction of ``a`` to that of ``b``.
+        """
+        on_path, share = way(n_steps, path)
+        check_is_fitted(self)
+        model = self._model
+        if model.schema.blocks is None:
+            codes = model.encode(self._ends(a, b))
+        else:
+            codes = np.vstack([model.encode(self._known(one_row(end))[1]) for end in (a, b)])
+        unit = model.code_scale.astype(codes.dtype)
+        between = on_path(*codes / unit, share.astype(codes.dtype)) * unit
+        return self._give(model.decode_cells(between))
+
+    def _ends(self, a, b):
+        """Return two rows of complete numbers, whatever names their columns have."""
+        check_is_fitted(self)
+        ends = check_array(np.vstack([np.ravel(a), np.ravel(b)]), dtype=DTYPES)
+        if ends.shape[1] != self.n_features_in_:
+            raise ValueError(
+                f"The rows have {ends.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input."
+            )
+        return ends
+
+    @available_if(lambda self: "ordered" in self.get_params(deep=False))
+    def truncate(self, n_components, fine_tune_on=None):
+        """Return the fitted model of the first components alone; this one stays as it is.
+
+        Only with ``ordered=True``. Without ``fine_tune_on`` nothing is
+        trained, and ``transform`` gives the first columns of this model's.
+        A model that is its baseline (``best_iter_`` 0) is left untrained
+        in any case: it becomes the baseline of that many components, such as
+        ``PCA(n_components)``.
+
+        Parameters
+        ----------
+        n_components : int
+            From 1 to ``n_components_``.
+        fine_tune_on : array-like of shape (n_samples, n_features), default=None
+            Rows to train the shorter code on for a few epochs: training rows,
+            or some of them. No held-out rows judge this.
+
+        Returns
+        -------
+        truncated : object
+            A fitted estimator, with ``n_components`` as its parameter.
+
+        Raises
+        ------
+        ValueError
+            If ``n_components`` is out of range or components are not ordered.
+        """
+        check_is_fitted(self)
+        if not self._model.task.ordered:
+            raise ValueError(
+                f"truncate needs ordered components, but this {type(self).__name__} was fitted "
+                f"with ordered=False: fit with ordered=True, or with n_components={n_components}."
+            )
+        if not (isinstance(n_components, Integral) and 1 <= n_components <= self.n_components_):
+            raise ValueError(
+                f"n_components={n_components!r}: expected an int from 1 to {self.n_components_}, "
+                "the components of the fitted model. Fit again for more."
+            )
+        k = int(n_components)
+        model = self._model.truncated(k)
+        model.task = replace(model.task, n_components=k)
+        truncated = self._around(model, n_components=k)
+        if fine_tune_on is not None:
+            rows = truncated._later_rows(model.task, fine_tune_on, mean=model.baseline.mean)
+            settings = truncated._settings(model.task, len(rows), model, going_on=True)
+            about = {"random_state": self.random_state, "progress": self._progress(fine_tune_on)}
+            truncated._set_model(_training.fine_tuned(model, settings, rows, **about))
+        return truncated
+
+    def _baseline_scores(self, X):
+        """Return the baseline's name, and the `score` of its first 1, 2, ... components."""
+        model, X = self._known(X)
+        return model.task.baseline_name, fitted_models.scores_of(model).baseline_scores(X)
 
 
-def _device(device):
-    """Return the name of the device that is meant."""
-    import torch
+class DecodedPrior:
+    """Sampling for generators whose rows are what the decoder makes of normal codes."""
 
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(
-            f"device={device!r} cannot be used here: {error}. Take device='auto' or 'cpu'."
-        ) from error
-    return device
+    def sample(self, n_samples=1, random_state=None):
+        """Draw new rows: codes from the prior, decoded.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            At least 1.
+        random_state : int, RandomState instance or None, default=None
+            None never touches numpy's global generator.
+
+        Returns
+        -------
+        X : ndarray or frame of shape (n_samples, n_features_in_)
+            float64: ``inverse_transform`` of standard normal codes.
+        """
+        n_samples = count(n_samples, "n_samples")
+        check_is_fitted(self)
+        rng = private_random_state(random_state)
+        return self.inverse_transform(rng.standard_normal((n_samples, self.n_components_)))
 
 
-def _arrays(tensors):
-    return {k: v.cpu().numpy() if hasattr(v, "cpu") else v for k, v in tensors.items()}
+class _Callbacks:
+    """Calls the callbacks that scikit-learn's ``set_callbacks`` gave an estimator."""
+
+    def __init__(self, estimator, X):
+        self.estimator, self.X, self.context = estimator, X, None
+
+    def begin(self, max_iter):
+        """Announce a training of at most ``max_iter`` epochs."""
+        if self.context is None:
+            self.context = self.estimator._init_callback_context(max_subtasks=max_iter)
+            self.context.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=None)
+
+    def epoch(self):
+        """Say that an epoch is over."""
+        task = self.context.subcontext(task_name="epoch")
+        task.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=None)
+        task.call_on_fit_task_end(estimator=self.estimator, X=self.X, y=None)
+
+    def end(self):
+        """Say that the fit is over."""
+        if self.context is not None:
+            self.context.call_on_fit_task_end(estimator=self.estimator, X=self.X, y=None)
+
+
+def model_of(estimator):
+    """Return the fitted model of an estimator."""
+    check_is_fitted(estimator)
+    return estimator._model
+
+
+def copied(estimator):
+    """Return a copy of a fitted estimator, on the same device."""
+    model = model_of(estimator)
+    return estimator._around(replace(model, module=deepcopy(model.module)))
+
+
+def restored(estimator, state):
+    """Return a model that an estimator of this kind gave the state of."""
+    return estimator._restored(dict(state))
+
+
+def task_of(kind, estimator, schema, **changes):
+    """Return a task of some kind: fields that are parameters of an estimator have their values."""
+    params = estimator.get_params(deep=False)
+    known = {field.name: params[field.name] for field in fields(kind) if field.name in params}
+    return kind(schema=schema, **known | changes)
+
+
+def _weighted(schema, X, sample_weight=None, mean=None):
+    """Return `Rows` with weights; those of weight zero are left out."""
+    if sample_weight is None:
+        return schema.rows(X, mean=mean)
+    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weight.any():
+        raise ValueError("sample_weight is zero for every row: at least one must be positive.")
+    return schema.rows(X, np.flatnonzero(weight), weight, mean)
+
+
+def _line(a, b, share):
+    """Return vectors on the line from ``a`` to ``b``."""
+    return (1 - share) * a + share * b
+
+
+def _arc(a, b, share):
+    """Return vectors whose angle and length change evenly; on the line, where no angle is given."""
+    lengths = np.linalg.norm(a), np.linalg.norm(b)
+    if min(lengths) == 0:
+        return _line(a, b, share)
+    a, b = a / lengths[0], b / lengths[1]
+    angle = 2 * np.arctan2(np.linalg.norm(a - b), np.linalg.norm(a + b))
+    if np.sin(angle) < LEAST_SINE:
+        return _line(lengths[0] * a, lengths[1] * b, share)
+    directions = (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
+    return directions * _line(*lengths, share)
+
+
+PATHS = {"linear": _line, "spherical": _arc}
+
+
+def way(n_steps, path):
+    """Return the function of a path, and the shares of the way at each step."""
+    if n_steps < 2:
+        raise ValueError(f"n_steps={n_steps}: a way needs at least 2 steps, its two ends.")
+    if path not in PATHS:
+        raise ValueError(f"path={path!r}: expected one of {sorted(PATHS)}.")
+    return PATHS[path], np.linspace(0, 1, n_steps)[:, None]

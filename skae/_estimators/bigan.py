@@ -3,15 +3,9 @@
 from collections.abc import Callable
 from dataclasses import field
 
-import numpy as np
-
-from skae._estimators.base import BaseAutoencoder
-from skae._estimators.decoding import DecodedPrior
+from skae import _tasks
+from skae._estimators.base import BaseAutoencoder, DecodedPrior, task_of
 from skae._parameters import DenseNetwork, ImageInput, Training, integer, parameters, real
-
-STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 2500, 20, 400  # of a training, where max_iter is "auto"
-FEATURES = 64  # that a discriminator's convolutions give beside the code
-LARGEST_BATCH, LARGEST_BATCH_OF_IMAGES = 128, 64
 
 
 @parameters
@@ -158,115 +152,12 @@ class BiGANTransformer(ImageInput, DenseNetwork, Training, DecodedPrior, BaseAut
         "reconstruction_weight": [real(0)],
     }
 
-    _architecture = (
-        *(name for name in BaseAutoencoder._architecture if name not in ("whiten", "ordered")),
-        "image_shape",
-        "channels",
+    _complete = (
+        "X has missing cells (NaN), and a GAN's rows are whole: fill them, for example with "
+        "SimpleImputer, or take VAETransformer, which takes rows with missing cells."
     )
+    early_stopping, validation_fraction, n_iter_no_change, tol = False, 0.0, 1, 0.0  # none judges
+    alpha = 0.0
 
-    # what a GAN has no use for
-    linear_path = encoder = decoder = None
-    whiten = early_stopping = False
-    alpha, n_iter_no_change = 0.0, 1
-    categorical_features = min_frequency = column_weights = None
-
-    def __sklearn_tags__(self):
-        """Return the tags: cells are numbers, and all there."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = tags.input_tags.categorical = False
-        return tags
-
-    # hooks ------------------------------------------------------------------------------------
-
-    def _resolve(self, *args, **kwargs):
-        if self._blocks is not None:
-            self._check_late_holes()
-        super()._resolve(*args, **kwargs)
-
-    def _check_late_holes(self):
-        """Refuse rows with holes."""
-        raise ValueError(
-            "X has missing cells (NaN), and a GAN's rows are whole: fill them, for example with "
-            "SimpleImputer, or take VAETransformer, which takes rows with holes."
-        )
-
-    def _check_first_batch(self, rows, start):
-        return start  # none of it but mean and scale is used
-
-    def _has_floor(self):
-        return False
-
-    def _shapes(self):
-        """Return channels, height and width of the images, the convolutions' channels, and units."""
-        from skae.nn.images import image_shape_of
-
-        shape = image_shape_of(self._built["image_shape"], self.n_features_in_)
-        return shape, self.hidden_layer_sizes_, self.n_components_
-
-    def _hidden_layer_sizes(self, n_rows):
-        if self.image_shape is None:
-            return super()._hidden_layer_sizes(np.inf)
-        from skae.nn.images import checked_channels
-
-        return checked_channels(self.channels)
-
-    def _batch_size(self, n_rows):
-        size = super()._batch_size(n_rows)
-        if self.batch_size != "auto":
-            return size
-        return min(size, LARGEST_BATCH if self.image_shape is None else LARGEST_BATCH_OF_IMAGES)
-
-    def _settings(self, n_rows, **changes):
-        if self.max_iter == "auto":
-            n_epochs = STEPS // max(1, n_rows // self.batch_size_)
-            changes.setdefault("max_iter", int(np.clip(n_epochs, FEWEST_EPOCHS, MOST_EPOCHS)))
-        return super()._settings(n_rows, **changes)
-
-    def _new_module(self, generator, linear=False):
-        from torch import nn
-
-        from skae._training.bigan import Bigan, PairDiscriminator
-        from skae.nn import MLP
-        from skae.nn.build import activation_class
-        from skae.nn.images import draw, image_decoder, image_encoder
-
-        activation, k = activation_class(self._built["activation"]), self.n_components_
-        if self._built["image_shape"] is None:
-            p, hidden = self.n_features_in_, self.hidden_layer_sizes_
-            encoder = MLP([p, *hidden, k], activation, generator)
-            decoder = MLP([k, *hidden[::-1], p], activation, generator)
-            features, head = nn.Identity(), [p + k, *hidden, 1]
-        else:
-            shape, channels, k = self._shapes()
-            encoder = image_encoder(shape, channels, k, activation)
-            decoder = image_decoder(shape, channels, k, activation)
-            features = image_encoder(shape, channels, FEATURES, activation).append(activation())
-            for part in (encoder, decoder, features):
-                draw(part, generator, zero_output=False)
-            head = [FEATURES + k, FEATURES, 1]
-        discriminator = PairDiscriminator(features, MLP(head, activation, generator))
-        return Bigan(encoder, decoder, discriminator, k)
-
-    def _start_at(self, module, start):
-        from skae.nn.images import set_unit
-
-        set_unit(module, start)
-
-    def _kind_of_net(self):
-        from skae._training.bigan import BiganNet
-
-        return BiganNet
-
-    def _make_objective(self, start):
-        from skae._training.bigan import AdversarialLoss
-
-        error = super()._make_objective(start)
-        penalty = self.gradient_penalty * self.n_features_in_
-        return AdversarialLoss(error, self.reconstruction_weight, penalty)
-
-    def _step_flops(self):
-        from skae.nn.images import products
-
-        if self._built["image_shape"] is None:
-            return 3 * super()._step_flops()
-        return 36 * self.batch_size_ * products(*self._shapes())
+    def _task(self, schema):
+        return task_of(_tasks.BiGAN, self, schema)

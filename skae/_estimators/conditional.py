@@ -1,15 +1,15 @@
 """The conditional variational autoencoder."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 from sklearn.utils import check_consistent_length
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from skae._data.labels import LabelledRows, Labels, beside, columns_of
-from skae._estimators.decoding import way
-from skae._estimators.variational import BaseVariational
-from skae._linear.probabilistic import ConditionalStart, conditional_pca
+from skae import _model as fitted_models
+from skae import _tasks
+from skae._data.labels import Labels, beside, columns_of
+from skae._estimators.base import BaseAutoencoder, task_of, way
 from skae._parameters import (
     DenseNetwork,
     FromPCA,
@@ -19,16 +19,13 @@ from skae._parameters import (
     parameters,
     private_random_state,
     real,
+    require_labels,
     with_callbacks,
 )
-from skae.metrics import explained_share
-
-HEAD_CELLS = 2**22  # at most, that the head of the labels is solved on
-HEAD_SOLVER = {"maxiter": 200}
 
 
 @parameters
-class ConditionalVAE(DenseNetwork, FromPCA, BaseVariational):
+class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
     r"""A variational autoencoder that is told the label of each row: rows to order.
 
     As `VAETransformer`, but encoder and decoder get a label y beside the row
@@ -151,13 +148,13 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseVariational):
 
     _parameter_constraints = {"beta": [real(0)], "kl_warmup": [integer(0)]}
 
-    likelihood = "gaussian"
-    encoder = decoder = None  # what a module of the user's gets would be hard to say
-    ordered = False
-    categorical_features = min_frequency = column_weights = None
+    _complete = (
+        "X has missing cells (NaN): fill them, for example with SimpleImputer, or take "
+        "VAETransformer, which takes rows with missing cells."
+    )
 
-    _architecture = tuple(name for name in BaseVariational._architecture if name != "ordered")
-    _start_kind = ConditionalStart
+    def _task(self, schema):
+        return task_of(_tasks.Conditional, self, schema)
 
     # fit ------------------------------------------------------------------------------------------
 
@@ -214,81 +211,27 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseVariational):
     @property
     def classes_(self):
         """The classes of the label, or of each of its columns."""
-        known = self._labels.classes
+        known = self._model.task.labels.classes
         return known[0] if len(known) == 1 else known
 
-    @property
-    def _n_labels(self):
-        return self._labels.width
-
-    @property
-    def _n_inputs(self):
-        return self.n_features_in_ + self._n_labels
-
-    def _check_rows(self, X, sample_weight, reset, y=None):
-        if y is None:
-            validate_data(self, X, y)  # says that y is missing
-        rows = super()._check_rows(X, sample_weight, reset)
-        if self._blocks is not None:
-            self._check_late_holes()
+    def _read(self, X, y, sample_weight, before):
+        """Return the task of training rows, which knows their labels, and the rows."""
+        require_labels(y, type(self).__name__)
+        if before is not None:
+            return super()._read(X, y, sample_weight, before)
+        task, rows = super()._read(X, y, sample_weight, before)
         columns = columns_of(y)
         check_consistent_length(rows.X, columns[0])
-        columns = [column[rows.index] for column in columns]
-        if reset:
-            self._labels = Labels.learn(columns, rows.weight)
-        labels = np.zeros((rows.X.shape[0], self._n_labels))
-        labels[rows.index] = self._labels.coded(columns)
-        return LabelledRows(rows, labels)
+        labels = Labels.learn([column[rows.index] for column in columns], rows.weight)
+        task = replace(task, labels=labels)
+        return task, labels.beside_rows(rows, columns)
 
-    def _check_late_holes(self):
-        raise ValueError(
-            "X has missing cells (NaN): fill them, for example with SimpleImputer, or take "
-            "VAETransformer, which takes rows with holes."
-        )
-
-    def _can_turn(self):
-        return False  # labels are columns of their own
-
-    def _make_start(self, rows, n_components, rng):
-        return conditional_pca(rows, n_components, rng, self.beta)
-
-    def _new_module(self, generator, linear=False):
-        from skae.nn import ConditionalAutoencoder
-
-        module = super()._new_module(generator, linear)
-        return ConditionalAutoencoder(module.encoder, module.decoder, self._n_labels)
-
-    def _make_corruption(self, start):
-        from skae.corruption import Sparing
-
-        draws = super()._make_corruption(start)
-        if draws.noise is None:
-            return draws
-        return replace(draws, noise=Sparing(draws.noise, self._n_labels))
-
-    def _diagnose(self, rows):
-        super()._diagnose(rows)
-        self._solve_head(rows)
-
-    def _solve_head(self, rows):
-        """Solve what infers labels, on standardised rows, or some of them where there are many."""
-        from skae._tasks.head import logistic_head, ridge_head
-
-        n, most = len(rows), max(1, HEAD_CELLS // rows.width)
-        part = rows.subset(np.linspace(0, n - 1, min(n, most)).astype(int))
-        x, coded = np.hsplit(part.take(slice(None)).astype(np.float64), [self.n_features_in_])
-        x = (x - self.mean_) / self.scale_
-        weight = np.ones(len(x)) if part.weight is None else part.weight
-        solved = []
-        for block, known in zip(self._labels.slices, self._labels.classes, strict=True):
-            if known is None:
-                solved.append(ridge_head(x, coded[:, block], weight))
-            else:
-                shares = coded[:, block] + self._labels.mean[block]
-                solved.append(logistic_head(x, shares, weight, HEAD_SOLVER))
-        coef, intercept = (np.concatenate(parts) for parts in zip(*solved, strict=True))
-        self.label_coef_ = coef / self.scale_
-        self.label_intercept_ = intercept - self.label_coef_ @ self.mean_
+    def _later_rows(self, task, X, y=None, sample_weight=None, mean=None):
+        """Return rows of known columns and labels."""
+        rows = super()._later_rows(task, X, None, sample_weight, mean)
+        columns = columns_of(y)
+        check_consistent_length(rows.X, columns[0])
+        return task.labels.beside_rows(rows, columns)
 
     # use ------------------------------------------------------------------------------------------
 
@@ -306,7 +249,8 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseVariational):
         Z : ndarray of shape (n_samples, n_components_)
             Posterior means in the dtype of X, in units of the prior.
         """
-        return self._encode(self._told(X, y))
+        model, rows = self._labelled(X, y)
+        return model.encode(rows)
 
     def transform_distribution(self, X, y=None):
         """Return the distribution of the code of every row, given its label.
@@ -321,7 +265,8 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseVariational):
         mean, std : ndarray of shape (n_samples, n_components_)
             Of independent Gaussians, in the dtype of X.
         """
-        return self._posterior(self._told(X, y))
+        model, rows = self._labelled(X, y)
+        return model.posterior(rows)
 
     def inverse_transform(self, Z, y):
         """Return the rows that codes stand for, given labels.
@@ -339,7 +284,8 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseVariational):
             `set_output` asks for one.
         """
         codes = self._check_codes(Z)
-        return self._give(self._decode(beside(codes, self._labels.code(y, len(codes)))), Z)
+        labels = self._model.task.labels.code(y, len(codes))
+        return self._give(self._model.decode(beside(codes, labels)), Z)
 
     def reconstruct(self, X, y=None):
         """Return ``inverse_transform(transform(X, y), y)``.
@@ -353,7 +299,8 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseVariational):
         -------
         reconstruction : ndarray or frame of shape (n_samples, n_features)
         """
-        return self._give(self._made(self._told(X, y))[1], X)
+        model, rows = self._labelled(X, y)
+        return self._give(model.reconstruct(rows)[1], X)
 
     def reconstruction_error(self, X, y=None, per_feature=False):
         """Return the squared reconstruction error of rows, in the squared units of X.
@@ -370,8 +317,8 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseVariational):
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
             float64.
         """
-        error = np.subtract(*self._made(self._told(X, y)), dtype=np.float64) ** 2
-        return error if per_feature else error.sum(axis=1)
+        model, rows = self._labelled(X, y)
+        return fitted_models.scores_of(model).error(rows, per_feature)
 
     def score(self, X, y=None):
         """Return the share of the variance of ``X`` that the reconstruction explains.
@@ -386,7 +333,8 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseVariational):
         score : float
             At most 1; larger is better. What the label explains counts.
         """
-        return explained_share(*self._made(self._told(X, y)))
+        model, rows = self._labelled(X, y)
+        return fitted_models.scores_of(model).score(rows)
 
     def score_by_column(self, X, y=None):
         """Return the share of each column that the reconstruction explains.
@@ -400,8 +348,8 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseVariational):
         -------
         scores : ndarray of shape (n_features_in_,)
         """
-        X, made = self._made(self._told(X, y))
-        return np.array([explained_share(X[:, [j]], made[:, [j]]) for j in range(X.shape[1])])
+        model, rows = self._labelled(X, y)
+        return fitted_models.scores_of(model).score_by_column(rows)
 
     def score_samples(self, X, y=None, n_draws=64):
         """Return a lower bound of log p(x | y) of every row, in nats.
@@ -421,7 +369,8 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseVariational):
         bound : ndarray of shape (n_samples,)
             float64.
         """
-        return self._bounds(self._told(X, y), count(n_draws, "n_draws"))
+        model, rows = self._labelled(X, y)
+        return model.log_likelihood(rows, count(n_draws, "n_draws"))
 
     def sample(self, n_samples=1, y=None, random_state=None):
         """Draw new rows with given labels: codes from the prior, decoded, with noise.
@@ -445,11 +394,10 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseVariational):
         """
         n_samples = count(n_samples, "n_samples")
         check_is_fitted(self)
-        rng = private_random_state(random_state)
-        draw = self._labels.draw
-        labels = draw(n_samples, rng) if y is None else self._labels.code(y, n_samples)
-        X = self._decode(beside(rng.standard_normal((n_samples, self.n_components_)), labels))
-        return self._give(X + np.sqrt(self.noise_variance_) * rng.standard_normal(X.shape))
+        rng, known = private_random_state(random_state), self._model.task.labels
+        labels = known.draw(n_samples, rng) if y is None else known.code(y, n_samples)
+        codes = rng.standard_normal((n_samples, self.n_components_))
+        return self._give(self._model.sample(beside(codes, labels), rng))
 
     def interpolate(self, a, b, n_steps=10, path="linear", y=None):
         """Return rows on the way from ``a`` to ``b``, whose codes and labels lie between theirs.
@@ -471,65 +419,30 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseVariational):
         """
         (on_path, share), (on_line, _) = way(n_steps, path), way(n_steps, "linear")
         ends = self._beside(self._ends(a, b), y)
-        codes, labels = self._encode(ends), ends[:, self.n_features_in_ :]
+        codes, labels = self._model.encode(ends), ends[:, self.n_features_in_ :]
         between = np.hstack([on_path(*codes, share), on_line(*labels, share)])
-        return self._give(self._decode(between.astype(ends.dtype)))
+        return self._give(self._model.decode(between.astype(ends.dtype)))
 
     @property
     def impute(self):
         """Absent: rows are complete."""
         raise AttributeError("ConditionalVAE takes complete rows: there is nothing to impute.")
 
-    def _told(self, X, y):
-        """Return rows with their labels, or inferred ones, beside them."""
-        return self._beside(self._check_known(X), y)
+    def _labelled(self, X, y):
+        """Return the model, and rows with their labels, or inferred ones, beside them."""
+        model, X = self._known(X)
+        return model, self._beside(X, y)
 
     def _beside(self, X, y):
         """Return checked rows with their labels, or inferred ones, beside them."""
+        labels = self._model.task.labels
         if y is None:
             scores = X @ self.label_coef_.T.astype(X.dtype)
-            return beside(X, self._labels.nearest(scores + self.label_intercept_))
-        return beside(X, self._labels.code(y, X.shape[0]))
-
-    def _made(self, told):
-        """Return rows as they are, dense, and as they are reconstructed."""
-        rows, labels = np.hsplit(self._wide(told), [self.n_features_in_])
-        return rows, self._decode(np.hstack([self._encode(told), labels]))
-
-    def _row_units(self):
-        return self._fitted_start().units
-
-    def _encode(self, X):
-        module = self._module_for(X.dtype)
-        return self._apply_to_rows(X, module.encode, self.n_components_, lambda code: code)
-
-    def _apply_to_codes(self, Z, function, n_outputs, after=lambda out: out):
-        from skae._model.inference import apply
-
-        return apply(function, Z, n_outputs, self.device_, lambda z, out: np.copyto(out, z), after)
-
-    # state ----------------------------------------------------------------------------------------
-
-    def __getstate__(self):
-        """Return arrays, builtins and skae's version: no torch object."""
-        state = super().__getstate__()
-        if "_labels" in state:
-            state["_labels"] = asdict(state["_labels"])
-        return state
-
-    def __setstate__(self, state):
-        """Check the state, then build labels and module anew."""
-        if "_labels" in state:
-            state = {**state, "_labels": Labels(**state["_labels"])}
-            state["_labels"].check()
-        if "module_" in state:
-            for name in ("_labels", "label_coef_", "label_intercept_"):
-                state[name]  # KeyError: a model without its labels
-        super().__setstate__(state)
+            return beside(X, labels.nearest(scores + self.label_intercept_))
+        return beside(X, labels.code(y, X.shape[0]))
 
     def __sklearn_tags__(self):
-        """Return the tags: labels are needed, and rows are complete numbers."""
+        """Return the tags: labels are needed."""
         tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = tags.input_tags.categorical = False
         tags.target_tags.required = True
         return tags

@@ -1,6 +1,7 @@
 """The contractive autoencoder."""
 
-from skae._estimators.base import BaseAutoencoder
+from skae import _tasks
+from skae._estimators.base import BaseAutoencoder, task_of
 from skae._parameters import (
     DenseNetwork,
     FromPCA,
@@ -115,18 +116,5 @@ class ContractiveAutoencoder(
 
     _parameter_constraints = {"penalty_weight": [real(0)]}
 
-    def _new_module(self, generator, linear=False):
-        from skae.nn import SlopedAutoencoder
-
-        module = super()._new_module(generator, linear)
-        return SlopedAutoencoder(module.encoder, module.decoder, self.n_components_)
-
-    def _make_objective(self, start):
-        from skae.losses import Contraction, Objective
-
-        (reconstruction,) = super()._make_objective(start).terms.values()
-        contraction = (Contraction(), self.penalty_weight)
-        return Objective(reconstruction=(reconstruction, 1.0), contraction=contraction)
-
-    def _start_is_best(self, start):
-        return not start.column_weights.any()  # PCA knows no contraction
+    def _task(self, schema):
+        return task_of(_tasks.Contractive, self, schema)

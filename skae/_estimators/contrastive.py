@@ -1,11 +1,8 @@
 """The contrastive encoder."""
 
-import numpy as np
-
-from skae._estimators.base import BaseEncoder
+from skae import _tasks
+from skae._estimators.base import BaseEncoder, task_of
 from skae._parameters import DenseNetwork, FromPCA, TableEncoding, Whitening, parameters, real
-
-MOST_ROWS, SHARE = 256, 5  # a batch is a fifth of the rows, up to so many
 
 
 @parameters
@@ -125,54 +122,5 @@ class ContrastiveEncoder(DenseNetwork, Whitening, TableEncoding, FromPCA, BaseEn
         "temperature": [real(0, closed="neither")],
     }
 
-    encoder = decoder = column_weights = None  # f is skae's own, and no column is given back
-
-    _architecture = tuple(name for name in BaseEncoder._architecture if name != "ordered")
-
-    def _batch_size(self, n_rows):
-        if self.batch_size == "auto":
-            return int(2 ** np.clip(np.round(np.log2(n_rows / SHARE)), 5, np.log2(MOST_ROWS)))
-        return self.batch_size
-
-    def _new_module(self, generator, linear=False):
-        from skae.nn import ContrastiveNetwork
-        from skae.nn.build import new_autoencoder
-
-        return new_autoencoder(
-            (self._n_inputs, self.n_components_),
-            self.n_components_,
-            self.hidden_layer_sizes_,
-            self._built["activation"],
-            None if linear else generator,
-            self._has_floor(),
-            kind=ContrastiveNetwork,
-        )
-
-    def _start_at(self, module, start):
-        from torch.nn.init import eye_
-
-        from skae.nn.build import start_encoder_at
-
-        if self._has_floor():
-            start_encoder_at(module, start)
-            eye_(module.decoder.linear.weight)
-
-    def _make_objective(self, start):
-        from skae.losses import ContrastiveError, Objective
-
-        return Objective(contrast=(ContrastiveError(self.temperature), 1.0))
-
-    def _make_corruption(self, start):
-        from skae.corruption import SwapNoise, Views
-
-        owner = None if self._blocks is None else self._blocks.owner
-        return Views(self._with_holes(SwapNoise(self.noise_level, owner)))
-
-    def _make_held_out_corruption(self, start):
-        return self._make_corruption(start)
-
-    def _held_out_score(self, loss):
-        return -loss
-
-    def _start_is_best(self, start):
-        return not (start.column_weights.any() and self.hidden_layer_sizes_)
+    def _task(self, schema):
+        return task_of(_tasks.Contrastive, self, schema)

@@ -1,9 +1,8 @@
 """The convolutional autoencoder."""
 
-from skae._estimators.base import BaseAutoencoder
+from skae import _tasks
+from skae._estimators.base import BaseAutoencoder, task_of
 from skae._parameters import Activation, FromPCA, ImageInput, Ordering, Whitening, parameters
-
-LARGEST_BATCH = 64
 
 
 @parameters
@@ -104,74 +103,10 @@ class ConvolutionalAutoencoder(
     True
     """
 
-    encoder = decoder = None  # no modules of the user's: f and g are given by image_shape
-
-    _architecture = (
-        *(name for name in BaseAutoencoder._architecture if name != "hidden_layer_sizes"),
-        "image_shape",
-        "channels",
+    _complete = (
+        "Images have missing pixels (NaN): fill them, for example with SimpleImputer, or take "
+        "AutoencoderTransformer, which takes rows with missing cells."
     )
 
-    categorical_features = min_frequency = column_weights = None  # pixels are numbers
-
-    def _resolve(self, *args, **kwargs):
-        if self._blocks is not None:
-            self._check_late_holes()
-        super()._resolve(*args, **kwargs)
-        self.image_shape_ = self._image_shape()
-
-    def _check_late_holes(self):
-        """Refuse images with holes."""
-        raise ValueError(
-            "Images have missing pixels (NaN): fill them, for example with SimpleImputer, or take "
-            "AutoencoderTransformer, which takes rows with holes."
-        )
-
-    def __sklearn_tags__(self):
-        """Return the tags: pixels are numbers, and all there."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = tags.input_tags.categorical = False
-        return tags
-
-    def _image_shape(self):
-        """Return channels, height and width."""
-        from skae.nn.images import image_shape_of
-
-        return image_shape_of(self.image_shape, self.n_features_in_)
-
-    def _hidden_layer_sizes(self, n_rows):
-        from skae.nn.images import checked_channels
-
-        return checked_channels(self.channels)
-
-    def _batch_size(self, n_rows):
-        size = super()._batch_size(n_rows)
-        return min(size, LARGEST_BATCH) if self.batch_size == "auto" else size
-
-    def _new_module(self, generator, linear=False):
-        from skae.nn.build import activation_class
-        from skae.nn.images import draw, image_decoder, image_encoder
-
-        module = super()._new_module(None, linear=True)
-        if linear:
-            return module
-        activation = activation_class(self._built["activation"])
-        shapes = self.image_shape_, self.hidden_layer_sizes_, self.n_components_
-        module.encoder.nonlinear = image_encoder(*shapes, activation)
-        module.decoder.nonlinear = image_decoder(*shapes, activation)
-        for half in (module.encoder, module.decoder):
-            draw(half.nonlinear, generator, zero_output=self._has_floor())
-        return module
-
-    def _start_at(self, module, start):
-        from skae.nn.images import set_unit
-
-        super()._start_at(module, start)
-        set_unit(module, start)
-
-    def _step_flops(self):
-        from skae.nn.images import products
-
-        straight = self.n_features_in_ * self.n_components_
-        shapes = self.image_shape_, self.hidden_layer_sizes_, self.n_components_
-        return 12 * self.batch_size_ * (products(*shapes) + straight)
+    def _task(self, schema):
+        return task_of(_tasks.Convolutional, self, schema)

@@ -1,10 +1,9 @@
 """The denoising autoencoder."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
 
-from skae._estimators.base import BaseAutoencoder
-from skae._linear.pca import linear_denoiser
+from skae import _tasks
+from skae._estimators.base import BaseAutoencoder, task_of
 from skae._parameters import (
     DenseNetwork,
     FromPCA,
@@ -129,8 +128,8 @@ class DenoisingAutoencoder(
         "noise_level": [real(0, closed="neither")],
     }
 
-    _architecture = (*BaseAutoencoder._architecture, "noise", "noise_level")
-    _start_name = "linear denoiser"
+    def _task(self, schema):
+        return task_of(_tasks.Denoising, self, schema)
 
     def denoise(self, X):
         """Return cleaned rows: the reconstruction of noisy ones.
@@ -144,48 +143,3 @@ class DenoisingAutoencoder(
         clean : ndarray of shape (n_samples, n_features)
         """
         return self.reconstruct(X)
-
-    def _make_start(self, rows, n_components, rng):
-        if self.noise != "gaussian" and not callable(self.noise) and self.noise_level >= 1:
-            raise ValueError(
-                f"noise_level={self.noise_level} is the share of the cells that "
-                f"{self.noise!r} noise hits: it must be below 1."
-            )
-        from skae.nn.build import global_generator
-
-        if rows.blocks is not None:
-            self._check_noise_of_table(rows.blocks)
-            return super()._make_start(rows, n_components, rng)
-        own = callable(self.noise)
-        with global_generator(int(rng.randint(2**30))) if own else nullcontext():
-            return linear_denoiser(rows, n_components, self._make_corruption, rng)
-
-    def _make_corruption(self, start):
-        from skae.corruption import NOISES, OwnNoise
-
-        if callable(self.noise):
-            return self._with_holes(OwnNoise(self.noise))
-        further = (start.low, start.high) if self.noise == "salt_and_pepper" else ()
-        if self._blocks is not None and self.noise in ("masking", "swap"):
-            further = (self._blocks.owner,)
-        return self._with_holes(NOISES[self.noise](self.noise_level, *further))
-
-    def _check_noise_of_table(self, blocks):
-        if self.noise == "salt_and_pepper" and len(blocks.categories):
-            raise ValueError(
-                "noise='salt_and_pepper' puts the least or largest value into a cell, which "
-                "categories do not have: take 'masking' or 'swap'."
-            )
-
-    def _make_held_out_corruption(self, start):
-        return self._make_corruption(start)
-
-    def _draws_from_global(self):
-        return callable(self._built["noise"]) or super()._draws_from_global()
-
-    def _has_offset(self):
-        return self._built["noise"] == "salt_and_pepper" or callable(self._built["noise"])
-
-    def _start_is_best(self, start):
-        # noise leaves something to learn even where PCA would lose nothing
-        return not start.column_weights.any() or super()._start_is_best(start)

@@ -1,15 +1,14 @@
 """The recurrent autoencoder."""
 
-import math
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from skae import _tasks
 from skae._data.blocks import Blocks
-from skae._estimators.base import BaseAutoencoder
-from skae._parameters import FromPCA, Ordering, Whitening, integer, lengths_of, parameters
+from skae._estimators.base import BaseAutoencoder, task_of
+from skae._parameters import FromPCA, Ordering, Whitening, integer, parameters
 
 
 @parameters
@@ -128,102 +127,8 @@ class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
         "hidden_layer_sizes": ["array-like", integer(1)],
     }
 
-    encoder = decoder = None  # no modules of the user's: f and g are given by sequence_shape
-    activation = "tanh"  # of the units
-
-    _architecture = (*BaseAutoencoder._architecture, "sequence_shape")
-
-    categorical_features = min_frequency = column_weights = None  # cells are numbers
-
-    def _read_numbers(self, X, reset, sample_weight=None):
-        """Return a matrix of numbers; even if none is cut short now, later ones may be."""
-        matrix = super()._read_numbers(X, reset, sample_weight)
-        if reset:
-            n_features = matrix.shape[1]
-            self.sequence_shape_ = self._sequence_shape(n_features)
-            if self._blocks is None:
-                self._blocks = Blocks((None,) * n_features, np.ones(n_features))
-            self._check_every_step()
-        return matrix
-
-    def _sequence_shape(self, n_features):
-        """Return steps and channels."""
-        asked = (n_features, 1) if self.sequence_shape is None else self.sequence_shape
-        shape = lengths_of(asked)
-        if len(shape) == 2 and min(shape) > 0 and math.prod(shape) == n_features:
-            return shape
-        raise ValueError(
-            f"sequence_shape={self.sequence_shape!r} does not say how {n_features} columns are one "
-            "sequence: pass (n_steps, n_channels), whose product is the number of columns; None "
-            "stands for one channel."
-        )
-
-    def _check_every_step(self):
-        """Refuse sequences all of which lack a cell."""
-        empty = [column for column, n in enumerate(self._blocks.n_levels) if n == 0]
-        if empty:
-            step, channel = divmod(empty[0], self.sequence_shape_[1])
-            raise ValueError(
-                f"No row has a cell in column {empty[0]} (step {step}, channel {channel}): there is "
-                "nothing to learn of it. Leave out steps that no sequence reaches, or channels "
-                "that are never measured."
-            )
-
-    def __sklearn_tags__(self):
-        """Return the tags: cells are numbers."""
-        tags = super().__sklearn_tags__()
-        tags.input_tags.categorical = False
-        return tags
-
-    def _hidden_layer_sizes(self, n_rows):
-        sizes = super()._hidden_layer_sizes(n_rows)
-        if sizes or self.linear_path == "pca":
-            return sizes
-        raise ValueError(
-            "hidden_layer_sizes=() and linear_path=None leave no network: give units, such as "
-            "(64,), or linear_path='pca'."
-        )
-
-    @property
-    def _n_inputs(self):
-        return 2 * self._width
-
-    def _blank_module(self, generator, linear=False):
-        from skae.nn.cells import Holes
-
-        module = super()._blank_module(generator, linear)
-        module.holes = Holes(replace(self._blocks, flagged=True))
-        return module
-
-    def _new_module(self, generator, linear=False):
-        from skae.nn.sequences import SequenceDecoder, SequenceEncoder, draw
-
-        module = super()._new_module(None, linear=True)
-        units = self.hidden_layer_sizes_
-        if linear or not units:
-            return module
-        shape, k = self.sequence_shape_, self.n_components_
-        module.encoder.nonlinear = SequenceEncoder(shape, units, k)
-        module.decoder.nonlinear = SequenceDecoder(shape, units[::-1], k)
-        for half in module.halves:
-            draw(half.nonlinear, generator, zero_output=self._has_floor())
-        return module
-
-    def _start_at(self, module, start):
-        from skae.nn.images import Images
-
-        super()._start_at(module, start)
-        variance = start.column_weights.reshape(self.sequence_shape_)
-        of_channel = variance.mean(axis=0)
-        unit = np.sqrt(variance / np.where(of_channel > 0, of_channel, 1.0)).ravel()
-        for part in module.modules():
-            if isinstance(part, Images):
-                part.unit.copy_(part.unit.new_tensor(unit))
-
-    def _step_flops(self):
-        from skae.nn.sequences import steps_at_once
-
-        n_steps, n_channels = self.sequence_shape_  # of one read: they come one after the other
-        widths = [n_channels * steps_at_once(n_steps), *self.hidden_layer_sizes_]
-        products = sum(3 * (a + b) * b for a, b in pairwise(widths))
-        return 12 * self.batch_size_ * (products + self.n_features_in_ * self.n_components_)
+    def _task(self, schema):
+        if schema.blocks is None:  # even if no sequence is cut short now, later ones may be
+            n = schema.n_features
+            schema = replace(schema, blocks=Blocks((None,) * n, np.ones(n)))
+        return task_of(_tasks.Recurrent, self, schema)

@@ -1,10 +1,7 @@
 """The sparse autoencoder."""
 
-from dataclasses import replace
-
-import numpy as np
-
-from skae._estimators.base import BaseAutoencoder
+from skae import _tasks
+from skae._estimators.base import BaseAutoencoder, task_of
 from skae._parameters import (
     DenseNetwork,
     FromPCA,
@@ -16,8 +13,6 @@ from skae._parameters import (
     parameters,
     real,
 )
-
-WEIGHTS = {"l1": 0.3, "kl": 10.0}  # where penalty_weight is "auto"
 
 
 @parameters
@@ -150,57 +145,10 @@ class SparseAutoencoder(
     sparsity: float = 0.1
 
     _parameter_constraints = {
-        "penalty": [StrOptions(set(WEIGHTS))],
+        "penalty": [StrOptions({"l1", "kl"})],
         "penalty_weight": [StrOptions({"auto"}), real(0)],
         "sparsity": [real(0, 1, closed="neither")],
     }
 
-    _told_of_units = ("activation_rate_",)
-
-    def _make_start(self, rows, n_components, rng):
-        """Return PCA; units beyond the rank look in random directions, which PCA does not use."""
-        start = super()._make_start(rows, n_components, rng)
-        used = start.components.any(axis=1)
-        whitened = start.encoder[used] / start.deviations[used, None]
-        mixing = rng.normal(size=(len(used) - used.sum(), used.sum()))
-        mixing /= np.linalg.norm(mixing, axis=1, keepdims=True)
-        encoder = start.encoder.copy()
-        encoder[~used] = mixing @ whitened
-        return replace(start, encoder=encoder)
-
-    def _new_module(self, generator, linear=False):
-        from skae.nn import ShrunkResidual
-
-        module = super()._new_module(generator, linear)
-        dense = module.encoder
-        module.encoder = ShrunkResidual(dense.linear, dense.nonlinear, self.n_components_)
-        return module
-
-    def _make_objective(self, start):
-        from skae.losses import ActivationRate, Objective, RelativeSize
-
-        weight = WEIGHTS[self.penalty] if self.penalty_weight == "auto" else self.penalty_weight
-        term = RelativeSize() if self.penalty == "l1" else ActivationRate(self.sparsity)
-        (reconstruction,) = super()._make_objective(start).terms.values()
-        return Objective(reconstruction=(reconstruction, 1.0), sparsity=(term, weight))
-
-    def _start_is_best(self, start):
-        return not start.column_weights.any()  # PCA leaves the code dense
-
-    def _chooses_size(self):
-        # a code that is cut and trained for a few epochs more misses its rate
-        return self.penalty != "kl" and super()._chooses_size()
-
-    def _tolerance(self, start_loss):
-        return self.tol * min(start_loss, 1.0)  # the start's divergence may exceed all variance
-
-    def _surveyed(self, module, rows, start):
-        """Give rows beyond the training range the code of the nearest row within, with its zeros."""
-        module, spread = super()._surveyed(module, rows, start)
-        if self._confined:
-            module.encoder.beyond.zero_()
-        return module, spread
-
-    def _diagnose(self, rows):
-        active = sum(w @ (self._encode(chunk) != 0) for chunk, w in rows.raw_chunks())
-        self.activation_rate_ = active / len(rows)
+    def _task(self, schema):
+        return task_of(_tasks.Sparse, self, schema)

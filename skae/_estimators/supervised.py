@@ -1,7 +1,7 @@
 """The supervised hand-off: a classifier and a regressor on a pretrained encoder."""
 
-from copy import deepcopy
 from dataclasses import field
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import softmax
@@ -16,20 +16,21 @@ from sklearn.utils import (
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
-from skae._data.rows import Rows
+from skae import _tasks, _training
+from skae._data.schema import DTYPES
 from skae._estimators.autoencoder import AutoencoderTransformer
-from skae._estimators.base import BaseEncoder
-from skae._estimators.tables import DTYPES
+from skae._estimators.base import FEWEST_JUDGING, BaseEncoder, copied, model_of, restored
 from skae._parameters import (
     FromPCA,
     StrOptions,
     check_sample_weight,
+    feature_names,
     fit_context,
     parameters,
     private_random_state,
+    require_labels,
+    validated,
 )
-from skae._training.held_out import CROSS_FITTED_ROWS, FEWEST_ROWS, FOLDS
-from skae._training.progress import Progress
 
 TRAINING = (
     "batch_size",
@@ -43,11 +44,24 @@ TRAINING = (
 )
 
 
+class Targets(NamedTuple):
+    """What is predicted: values, the zero and unit of their columns, weights of rows.
+
+    ``attributes`` are what a fit tells of the labels.
+    """
+
+    values: np.ndarray
+    zero: np.ndarray
+    unit: np.ndarray
+    weight: np.ndarray | None
+    attributes: dict
+
+
 @parameters
 class Supervised(BaseEstimator):
     """Pretrain on all rows, solve a head on the code, fine-tune both on the labelled rows.
 
-    A subclass brings its parameters, its docstring and the hooks below.
+    A subclass brings its parameters, its docstring, and what it learns of labels.
     """
 
     autoencoder: BaseEncoder | FrozenEstimator | None = field(default=None, kw_only=False)
@@ -68,22 +82,10 @@ class Supervised(BaseEstimator):
         "unlabeled": "no_validation",
     } | {name: FromPCA._parameter_constraints[name] for name in TRAINING}
 
-    # hooks ------------------------------------------------------------------------------------
+    _kind = None  # of what is predicted: "classes" or "numbers"
 
-    def _check_labels(self, y):
-        """Return labels that can be learned, or refuse them."""
-        raise NotImplementedError
-
-    def _targets(self, y, weight):
-        """Return what is predicted, (n_samples, n_outputs), and the zero and unit of its columns."""
-        raise NotImplementedError
-
-    def _label_weights(self, y, weight):
-        """Return the weights of labelled rows."""
-        return weight
-
-    def _head(self):
-        """Return what solves the head of some codes, and its loss."""
+    def _learned(self, y, weight):
+        """Return the `Targets` of labels, or refuse them."""
         raise NotImplementedError
 
     # fit --------------------------------------------------------------------------------------
@@ -114,9 +116,10 @@ class Supervised(BaseEstimator):
             a fitted ``autoencoder`` has another number of columns, and for a
             `ConditionalVAE`.
         """
-        if y is None:
-            validate_data(self, X, y)  # says that y is missing
-        X = validate_data(self, X, dtype=DTYPES)
+        owner = type(self).__name__
+        require_labels(y, owner)
+        names = feature_names(X)
+        X = validated(X, owner, dtype=DTYPES)
         y = np.asarray(y)
         check_consistent_length(X, y)
         labelled = self._has_label(y)
@@ -132,10 +135,15 @@ class Supervised(BaseEstimator):
                 f"No row of y has a label (unlabeled={self.unlabeled!r}) and a positive weight: at "
                 "least one must."
             )
-        y = self._check_labels(y[labelled])
+        learned = self._learned(y[labelled], weight)
         rng = private_random_state(self.random_state)
-        self.autoencoder_ = self._pretrained(X, sample_weight, rng)
-        self._fit_head(X, X[labelled], y, self._label_weights(y, weight), rng)
+        autoencoder = self._pretrained(X, sample_weight, rng)
+        fit = self._fit_head(model_of(autoencoder), X, X[labelled], learned, rng)
+        self._set_fitted(autoencoder, fit, learned)
+        self.n_features_in_ = X.shape[1]
+        self.__dict__.pop("feature_names_in_", None)
+        if names is not None:
+            self.feature_names_in_ = names
         return self
 
     def _has_label(self, y):
@@ -164,111 +172,81 @@ class Supervised(BaseEstimator):
                 f"The autoencoder was fitted to {given.n_features_in_} columns, X has {X.shape[1]}: "
                 "fit it to the same columns, or pass it unfitted."
             )
-        return _copy(given)
+        return copied(given)
 
-    def _fit_head(self, X, labelled, y, weight, rng):
+    def _fit_head(self, encoder, X, labelled, learned, rng):
         """Solve the head; where it is asked for and pays, train it with the encoder."""
-        self._encoder = self.autoencoder_
-        targets, zero, unit = self._targets(y, weight)
-        tuning = self._tuning(labelled, (targets - zero) / unit, weight)
-        start = tuning._make_start(Rows(labelled), self._encoder.n_components_, rng)
-        coef, intercept, fitted = start.coef, start.intercept, None
-        if self.fine_tune == "all" and len(labelled) >= FEWEST_ROWS:
-            encoder = _copy(self.autoencoder_)
-            rows = np.column_stack([labelled, tuning.targets]).astype(labelled.dtype)
-            fitted = self._fine_tuned(encoder, tuning, start, Rows(rows, None, weight), rng)
-        self._record(fitted)
-        if fitted is not None and fitted.module is not None:
-            self._encoder, encoder._nonlinear = encoder, True
-            encoder._settle(fitted.module.autoencoder, encoder._present_start(), Rows(X))
-            coef, intercept = (
-                p.detach().double().cpu().numpy() for p in fitted.module.head.parameters()
-            )
-        self.coef_ = coef * unit[:, None] / self._encoder._code_scale
-        self.intercept_ = intercept * unit + zero
-
-    def _tuning(self, labelled, targets, weight):
-        """Return what `Fitting` asks of a head on an encoder."""
-        from skae._tasks.head import FineTuning
-
-        solve, loss = self._head()
-        encoder, n_outputs = self.autoencoder_, targets.shape[1]
-        return FineTuning(
-            solve=solve,
-            loss=loss,
-            codes=encoder._encode(labelled).astype(np.float64) / encoder._code_scale,
-            targets=targets,
-            weight=np.ones(len(targets)) if weight is None else weight,
-            code_scale=encoder._code_scale,
-            mean=np.append(encoder.mean_, np.zeros(n_outputs)),
-            scale=np.append(encoder.scale_, np.ones(n_outputs)),
-            device_=encoder.device_,
-            max_iter=self.max_iter,
-            n_iter_no_change=self.n_iter_no_change,
-            n_within_reach=encoder.n_features_in_ if encoder._has_floor() else 0,
+        targets = (learned.values - learned.zero) / learned.unit
+        task = _tasks.Head.of(
+            encoder, labelled, targets, learned.weight, self._kind, X, self.fine_tune == "all"
+        )
+        rows = task.rows(labelled, learned.weight)
+        pairs = None
+        if task.fine_tunes and len(rows) >= FEWEST_JUDGING:
+            pairs = _tasks.dealt(rows, targets, self.validation_fraction, rng)
+        return _training.fit_model(
+            task,
+            self._settings(encoder, len(rows)),
+            rows,
+            random_state=rng,
+            progress=_training.Progress(self.verbose, type(self).__name__),
+            pairs=pairs,
         )
 
-    def _fine_tuned(self, encoder, tuning, start, rows, rng):
-        """Return the `Fitted` of a training of encoder and head; the encoder itself stays."""
-        from skae._tasks.head import Predictor
+    def _settings(self, encoder, n_rows):
+        """Return the `Settings` of fine-tuning an encoder on so many rows."""
+        batch_size, max_iter = self.batch_size, self.max_iter
+        batch_size = encoder.task.batch_size(n_rows) if batch_size == "auto" else batch_size
+        if max_iter == "auto":
+            max_iter = encoder.task.max_iter(max(1, n_rows // batch_size))
+        return _training.Settings(
+            batch_size=batch_size,
+            learning_rate=float(self.learning_rate_init),
+            max_iter=max_iter,
+            alpha=self.alpha,
+            validation_fraction=self.validation_fraction,
+            n_iter_no_change=self.n_iter_no_change,
+            warns=self.max_iter != "auto",
+            device=encoder.device,
+        )
 
-        of_training = {name: getattr(self, name) for name in TRAINING} | {
-            "optimizer": "adam",
-            "callbacks": None,
-            "skorch_params": None,
-            "early_stopping": True,
-        }
-        vars(encoder).update(of_training)  # some are no parameters of every estimator
-        encoder.batch_size_ = encoder._batch_size(len(rows))
-        settings = encoder._settings(len(rows), cuts=None, warm_up=0)
-        pairs = _dealt(rows, tuning.targets, self.validation_fraction, rng)
-        with encoder._fitting(rng, Progress(self, rows.X), settings) as fitting:
-            fitting.estimator = tuning
-            module = Predictor(
-                encoder._trainable_module(fitting.generator),
-                encoder.n_features_in_,
-                encoder.n_components_,
-                tuning.targets.shape[1],
-            )
-            return fitting.above_floor(module, start, rows, pairs, final=True)
-
-    def _record(self, fitted):
-        self.best_iter_, self.n_iter_ = 0, 1
-        self.loss_curve_, self.validation_scores_ = [], None
-        if fitted is not None:
-            self.best_iter_, self.n_iter_ = fitted.best_iter, max(1, len(fitted.history))
-            self.loss_curve_ = [row["train_loss"] for row in fitted.history]
-            self.validation_scores_ = [-float(loss) for loss in fitted.held_out_curve]
+    def _set_fitted(self, autoencoder, fit, learned):
+        """Set what a fit returned."""
+        self.autoencoder_, self._encoder = autoencoder, fit.model.encoder
+        self.coef_ = fit.model.coef * learned.unit[:, None] / fit.model.encoder.code_scale
+        self.intercept_ = fit.model.intercept * learned.unit + learned.zero
+        self.best_iter_, self.n_iter_ = fit.best_iter, max(1, len(fit.history))
+        self.loss_curve_ = [row["train_loss"] for row in fit.history]
+        scores = [-float(loss) for loss in fit.held_out_curve]
+        self.validation_scores_ = scores or None
+        vars(self).update(learned.attributes)
 
     # use --------------------------------------------------------------------------------------
 
     def _outputs(self, X):
         check_is_fitted(self)
         X = validate_data(self, X, dtype=DTYPES, reset=False)
-        return self._encoder._encode(X) @ self.coef_.T + self.intercept_
+        return self._encoder.encode(X) @ self.coef_.T + self.intercept_
 
     def __sklearn_is_fitted__(self):
         """Return whether there is a head."""
         return "coef_" in self.__dict__
 
+    def __getstate__(self):
+        """Return the state, with an encoder that was fine-tuned as arrays and builtins."""
+        state = super().__getstate__().copy()
+        if "_encoder" in state:
+            same = state["_encoder"] is model_of(self.autoencoder_)
+            state["_encoder"] = None if same else state["_encoder"].state()
+        return state
 
-def _copy(autoencoder):
-    """Return a copy on the same device."""
-    copy = deepcopy(autoencoder)
-    copy.device_, copy.module_ = autoencoder.device_, copy.module_.to(autoencoder.device_)
-    return copy
-
-
-def _dealt(rows, targets, fraction, rng):
-    """Return pairs (training rows, held-out rows), dealt out in the order of the targets.
-
-    So folds have like shares of each class, or like distributions of a number.
-    """
-    order = np.lexsort((rng.permutation(len(rows)), targets @ np.arange(1, targets.shape[1] + 1)))
-    cross_fit = len(rows) <= CROSS_FITTED_ROWS
-    n_parts = FOLDS if cross_fit else max(2, round(1 / fraction))
-    parts = [np.sort(order[i::n_parts]) for i in range(n_parts if cross_fit else 1)]
-    return [(rows.subset(np.setdiff1d(order, part)), rows.subset(part)) for part in parts]
+    def __setstate__(self, state):
+        """Build the encoder anew."""
+        super().__setstate__(state)
+        if "_encoder" in state:
+            kept, autoencoder = state["_encoder"], self.autoencoder_
+            same = model_of(autoencoder)
+            self._encoder = same if kept is None else restored(autoencoder, kept)
 
 
 @parameters
@@ -378,31 +356,22 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
 
     _parameter_constraints = {"class_weight": [dict, StrOptions({"balanced"}), None]}
 
-    def _check_labels(self, y):
+    _kind = "classes"
+
+    def _learned(self, y, weight):
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
         check_classification_targets(y)
-        self.classes_ = np.unique(y)
-        if len(self.classes_) < 2:
+        classes = np.unique(y)
+        if len(classes) < 2:
             raise ValueError(
-                f"y has only one class, {self.classes_[0]!r}: a classifier needs at least two."
+                f"y has only one class, {classes[0]!r}: a classifier needs at least two."
             )
-        return y
-
-    def _targets(self, y, weight):
-        targets = (y[:, None] == self.classes_).astype(np.float64)
-        return targets, np.zeros(len(self.classes_)), np.ones(len(self.classes_))
-
-    def _label_weights(self, y, weight):
-        if self.class_weight is None:
-            return weight
-        by_class = compute_sample_weight(self.class_weight, y)
-        return by_class if weight is None else by_class * weight
-
-    def _head(self):
-        from skae._tasks.head import CrossEntropy, logistic_head
-
-        return logistic_head, CrossEntropy()
+        if self.class_weight is not None:
+            by_class = compute_sample_weight(self.class_weight, y)
+            weight = by_class if weight is None else by_class * weight
+        values, n = (y[:, None] == classes).astype(np.float64), len(classes)
+        return Targets(values, np.zeros(n), np.ones(n), weight, {"classes_": classes})
 
     def decision_function(self, X):
         """Return the head's outputs.
@@ -499,22 +468,16 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, Supervised):
     True
     """
 
-    def _check_labels(self, y):
+    _kind = "numbers"
+
+    def _learned(self, y, weight):
         y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-        self._several = y.ndim == 2
-        return y
-
-    def _targets(self, y, weight):
-        targets = y.reshape(len(y), -1)
-        zero = np.average(targets, axis=0, weights=weight)
-        unit = np.sqrt(np.average((targets - zero) ** 2, axis=0, weights=weight))
-        return targets, zero, np.where(unit > 0, unit, 1.0)
-
-    def _head(self):
-        from skae._tasks.head import TargetError, ridge_head
-
-        return ridge_head, TargetError()
+        values = y.reshape(len(y), -1)
+        zero = np.average(values, axis=0, weights=weight)
+        unit = np.sqrt(np.average((values - zero) ** 2, axis=0, weights=weight))
+        unit = np.where(unit > 0, unit, 1.0)
+        return Targets(values, zero, unit, weight, {"_several": y.ndim == 2})
 
     def predict(self, X):
         """Return the values that rows stand for.

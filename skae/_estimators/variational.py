@@ -1,21 +1,11 @@
 """The variational autoencoder."""
 
-import warnings
-
 import numpy as np
 from scipy import sparse
-from scipy.special import expit, logsumexp
 from sklearn.utils.validation import check_is_fitted
 
-from skae._estimators.base import BaseAutoencoder
-from skae._linear.probabilistic import (
-    LogisticStart,
-    ProbabilisticStart,
-    logistic_start,
-    noise_unit,
-    probabilistic_pca,
-    probabilistic_table,
-)
+from skae import _tasks
+from skae._estimators.base import BaseAutoencoder, task_of
 from skae._parameters import (
     DenseNetwork,
     FromPCA,
@@ -29,477 +19,10 @@ from skae._parameters import (
     private_random_state,
     real,
 )
-from skae._training.held_out import FEWEST_ROWS
-from skae.metrics import explained_share
-
-HELD_OUT_DRAWS = 4  # codes a held-out row in the judgement
-ACTIVE = 0.01  # variance of a unit's posterior means above which it says something
-DRAW_SEED = 0  # of score_samples: the same draws for every row, call and model
-FEWEST_DRAWS = 64
-CHUNK_CELLS = 2**20
-
-
-class BaseVariational(BaseAutoencoder):
-    """What the variational autoencoders share: all but their parameters."""
-
-    _architecture = (
-        *(name for name in BaseAutoencoder._architecture if name != "whiten"),
-        "likelihood",
-    )
-    _input_noise = 0.5
-    _table_start_kind = LogisticStart
-    _hidden = 0.0  # hidden cells would count as noise, and the divergence prevents copying anyway
-    _start_name = "linear start"
-    _told_of_units = ("_code_moments",)
-    _least_range = 3.0
-    whiten = False  # the code is in the prior's units
-
-    def transform_distribution(self, X):
-        """Return the distribution of the code of every row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        mean, std : ndarray of shape (n_samples, n_components_)
-            Of independent Gaussians, in the dtype of X; ``mean`` is what
-            ``transform`` returns.
-        """
-        return self._posterior(self._check_known(X))
-
-    def score_samples(self, X, n_draws=64):
-        r"""Return a lower bound of the log-likelihood of every row, in nats.
-
-        .. math:: \log \frac{1}{L} \sum_{l=1}^L
-            \frac{p(x | z_l) \, p(z_l)}{q(z_l | x)}, \quad z_l \sim q(z | x)
-
-        It rises with the number of draws L, in expectation, to
-        :math:`\log p(x)` (Burda et al., 2016). All rows share the draws, so
-        that neither their order nor their company matters; below 64 it is
-        the mean over several sets of ``n_draws``. Where PCA was kept, with
-        Gaussian noise above its floor and fewer components than the rank, it
-        is ``PCA.score_samples`` with any number of draws.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        n_draws : int, default=64
-            L, at least 1.
-
-        Returns
-        -------
-        bound : ndarray of shape (n_samples,)
-            float64; of densities in the units of X, or of probabilities for
-            the Bernoulli likelihood.
-
-        Raises
-        ------
-        ValueError
-            For ``n_draws`` below 1, values outside [0, 1] for the Bernoulli
-            likelihood, and rows so far out that float64 does not hold it.
-        """
-        n_draws = count(n_draws, "n_draws")
-        X = self._check_known(X)
-        self._check_holes(X)
-        self._check_likelihood(X, self._built["likelihood"])
-        return self._bounds(X, n_draws)
-
-    def _bounds(self, X, n_draws):
-        n_sets = -(-FEWEST_DRAWS // n_draws)
-        shape = (n_sets * n_draws, self.n_components_)
-        draws = np.random.RandomState(DRAW_SEED).standard_normal(shape)
-        width = max(X.shape[1], self.n_components_, *self.hidden_layer_sizes_)
-        n_rows = max(1, CHUNK_CELLS // (len(draws) * width))
-        bounds = []
-        for start in range(0, X.shape[0], n_rows):
-            nats = self._log_weights(X[start : start + n_rows], draws)
-            sets = nats.reshape(n_sets, n_draws, -1)
-            bounds.append((logsumexp(sets, axis=1) - np.log(n_draws)).mean(axis=0))
-        return self._finite(np.concatenate(bounds))
-
-    def _check_holes(self, X):
-        if self._blocks is None and not sparse.issparse(X) and np.isnan(X.sum()):
-            raise ValueError(
-                "X has missing cells, but the rows of the fit had none: their likelihood is not "
-                "known. Fit to rows with missing cells, or fill them first."
-            )
-
-    def sample(self, n_samples=1, random_state=None):
-        r"""Draw new rows: codes from the prior, decoded, with noise.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            At least 1.
-        random_state : int, RandomState instance or None, default=None
-            None never touches numpy's global generator.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features_in_)
-            float64; zeros and ones for the Bernoulli likelihood. The rows
-            without noise are ``inverse_transform`` of standard normal codes.
-        """
-        n_samples = count(n_samples, "n_samples")
-        check_is_fitted(self)
-        rng = private_random_state(random_state)
-        codes = rng.standard_normal((n_samples, self.n_components_))
-        if self._blocks is not None:
-            return self._give(self._drawn_cells(codes, rng))
-        X = self._decode(codes)
-        if self._built["likelihood"] == "bernoulli":
-            return (rng.random_sample(X.shape) < X).astype(np.float64)
-        return self._give(X + np.sqrt(self.noise_variance_) * rng.standard_normal(X.shape))
-
-    def impute(self, X, n_draws=None, random_state=None):
-        """Return rows with their missing cells filled: what was present stays as it is.
-
-        Parameters
-        ----------
-        X : frame or array-like of shape (n_samples, n_features)
-        n_draws : int or None, default=None
-            Number of plausible tables; None fills in the reconstruction.
-        random_state : int, RandomState instance or None, default=None
-            None never touches numpy's global generator.
-
-        Returns
-        -------
-        filled : frame or ndarray of shape (n_samples, n_features), or a list of them
-            Like ``X``. With ``n_draws`` a list of as many: for each, codes are
-            drawn from their distributions given the cells that are present,
-            and missing cells from theirs given the code (multiple imputation,
-            Rubin, 1987, DOI 10.1002/9780470316696).
-        """
-        if n_draws is None:
-            return super().impute(X)
-        check_is_fitted(self)
-        mean, std = self._posterior(self._check_known(X))
-        rng = private_random_state(random_state)
-        tables = []
-        for _ in range(count(n_draws, "n_draws")):
-            codes = mean + std * rng.standard_normal(mean.shape).astype(mean.dtype)
-            tables.append(self._filled(X, self._drawn_cells(codes, rng)))
-        return tables
-
-    def _drawn_cells(self, codes, rng):
-        """Return the coded table of codes, each cell drawn from its distribution."""
-        import torch
-
-        if self._blocks is None:
-            drawn, noise = self._decode(codes), rng.standard_normal((len(codes), self._width))
-            if self._built["likelihood"] == "bernoulli":
-                return (rng.random_sample(drawn.shape) < drawn).astype(drawn.dtype)
-            return drawn + (np.sqrt(self.noise_variance_) * noise).astype(drawn.dtype)
-
-        def draw(probabilities):
-            at = torch.from_numpy(rng.random_sample((*probabilities.shape[:-1], 1)))
-            below = probabilities.cumsum(-1) < at.to(probabilities)
-            return below.sum(-1).clamp(max=probabilities.shape[-1] - 1)
-
-        coded, numbers = self._decode_cells(codes, draw), self._blocks.numbers
-        deviation = np.sqrt(self.noise_variance_) / self._blocks.metric[: len(numbers)]
-        coded[:, numbers] += deviation * rng.standard_normal((len(codes), len(numbers)))
-        return coded
-
-    def _posterior(self, X):
-        import torch
-
-        posterior = self._module_for(X.dtype).posterior
-        both = self._apply_to_rows(
-            X, lambda x: torch.cat(posterior(x), dim=1), 2 * self.n_components_, lambda out: out
-        )
-        mean, log_variance = np.hsplit(both, 2)
-        return mean, np.exp(log_variance / 2)
-
-    @staticmethod
-    def _finite(bounds):
-        if not np.isfinite(bounds).all():
-            row = int(np.flatnonzero(~np.isfinite(bounds))[0])
-            raise ValueError(
-                f"The log-likelihood of row {row} is beyond the range of float64: it is too far "
-                "from the training rows. Leave it out, or check its units."
-            )
-        return bounds
-
-    def _log_weights(self, X, draws):
-        """Return log p(x|z)p(z)/q(z|x), of shape (n_draws, n_samples)."""
-        import torch
-
-        from skae.losses import DrawnDivergence
-
-        mean, scale = self._row_units()
-        x = torch.from_numpy((self._wide(X) - mean) / scale).to(self.device_)
-        draws = torch.from_numpy(draws).to(x).expand(len(x), -1, -1)
-        with torch.inference_mode():
-            outputs = self.module_((x, draws))
-            likelihood = self._likelihood(self._fitted_start(), torch.float64).to(x.device)
-            nats = -likelihood(outputs, x) - DrawnDivergence()(outputs, x)
-        return nats.cpu().numpy()
-
-    # hooks ------------------------------------------------------------------------------------
-
-    def _make_start(self, rows, n_components, rng):
-        if rows.blocks is not None:
-            return probabilistic_table(rows, n_components, rng)
-        if self.likelihood == "bernoulli":
-            return logistic_start(rows, n_components, rng)
-        return probabilistic_pca(rows, n_components, rng, self.beta)
-
-    @property
-    def _start_kind(self):
-        return LogisticStart if self._built["likelihood"] == "bernoulli" else ProbabilisticStart
-
-    def _kind(self):
-        from skae.nn import VariationalAutoencoder
-
-        return VariationalAutoencoder
-
-    def _new_module(self, generator, linear=False):
-        from skae.nn import OrderedVariationalAutoencoder
-
-        module = super()._new_module(generator, linear)
-        if not self._prefixes:
-            return module
-        return OrderedVariationalAutoencoder(module.encoder, module.decoder, self.n_components_)
-
-    def _has_offset(self):
-        return True
-
-    def _start_at(self, module, start):
-        from skae.nn.build import start_probabilistic
-
-        if self._has_floor():
-            start_probabilistic(module, start, noise_unit(start, self._blocks))
-
-    def _trainable_module(self, generator):
-        module = super()._trainable_module(generator)
-        if self._built["likelihood"] == "bernoulli" and self._has_floor():
-            # a one in a column of zeros is many deviations off: Adam would throw its row's code
-            beside = module.encoder.nonlinear is not None
-            module.encoder.linear.weight.requires_grad_(not beside)
-        return module
-
-    def _likelihood(self, start, dtype):
-        """Return the term of the objective that compares rows with their reconstruction."""
-        import torch
-
-        from skae.losses import BernoulliLikelihood, GaussianLikelihood
-
-        if self._blocks is not None:
-            return self._likelihood_of_table(start, dtype)
-        if self._built["likelihood"] == "bernoulli":
-            parts = start.mean, start.scale, start.level
-            return BernoulliLikelihood(*(torch.as_tensor(part, dtype=dtype) for part in parts))
-        unit = noise_unit(start)
-        weights = start.scale**2 / unit
-        if dtype == torch.float32:  # in training a constant column counts at most as a usual one
-            constant = start.column_weights == 0
-            weights[constant] = np.minimum(weights[constant], 1.0)
-        return GaussianLikelihood(torch.as_tensor(weights, dtype=dtype), unit, self._n_counted)
-
-    def _likelihood_of_table(self, start, dtype):
-        import torch
-
-        from skae.nn.cells import TableLikelihood
-
-        n, unit = len(self._blocks.numbers), noise_unit(start, self._blocks)
-        log_units = np.zeros(n)
-        if "table_encoder_" in self.__dict__:
-            units = self.table_encoder_.scale_[self._blocks.numbers]
-            log_units = np.log(units / self._blocks.metric[:n])
-        variances, log_units = (
-            torch.as_tensor(part, dtype=dtype) for part in (start.scale[:n] ** 2 / unit, log_units)
-        )
-        return TableLikelihood(self._cells(start, dtype), variances, unit, log_units)
-
-    def _make_objective(self, start):
-        import torch
-
-        from skae.losses import DrawnDivergence, Objective
-
-        share = 1 / self._n_counted  # nats a column: of the size that training is set up for
-        return Objective(
-            rising="divergence",
-            likelihood=(self._likelihood(start, torch.float32), share),
-            divergence=(DrawnDivergence(), self.beta * share),
-        )
-
-    def _make_corruption(self, start):
-        from skae.corruption import Draws
-
-        return Draws(len(start.deviations), noise=super()._make_corruption(start))
-
-    def _make_held_out_corruption(self, start):
-        from skae.corruption import Draws
-
-        holes = super()._make_held_out_corruption(start)
-        return Draws(len(start.deviations), HELD_OUT_DRAWS, holes)
-
-    def _can_turn(self):
-        own = self.encoder, self.decoder
-        return own == (None, None) and self.likelihood == "gaussian"
-
-    def _turn_out(self, span, rows):
-        inside = noise_unit(self._fitted_start())
-        super()._turn_out(span, rows)
-        if self._nonlinear:
-            for name in ("log_noise", "log_spread"):
-                if hasattr(self.module_, name):
-                    part = getattr(self.module_, name)
-                    part += np.log(inside / noise_unit(self._fitted_start()))
-
-    @property
-    def _n_counted(self):
-        """Number of columns that the likelihood counts; training may go along fewer axes."""
-        return self.__dict__.get("_n_columns", self._width)
-
-    def _n_within_reach(self):
-        # a one in a column of zeros is no number too large: the likelihood must feel it
-        return 0 if self._built["likelihood"] == "bernoulli" else super()._n_within_reach()
-
-    def _reconstruct_cut(self, module, start, inputs, mask):
-        import torch
-
-        x, draws = inputs
-        rows = module((x, torch.zeros_like(draws[:, 0])), mask).reconstruction  # of the means
-        if self._built["likelihood"] != "bernoulli":
-            return rows
-        level, mean, scale = (
-            torch.as_tensor(part, dtype=rows.dtype, device=rows.device)
-            for part in (start.level, start.mean, start.scale)
-        )
-        return (torch.addcmul(level, rows, scale).sigmoid() - mean) / scale
-
-    def _start_scores(self, X):
-        X, start = self._check_known(X), self._fitted_start()
-        if self._blocks is not None:
-            return self._table_start_scores(X, start)
-        X = self._wide(X)
-        bernoulli = self._built["likelihood"] == "bernoulli"
-        standardised, scores = (X - start.mean) / start.scale, []
-        for k in range(1, len(start.components) + 1):
-            first = start.first(k)
-            rows = standardised @ first.encoder.T @ first.components + first.level
-            scores.append(explained_share(X, expit(rows) if bernoulli else rows))
-        return np.array(scores)
-
-    def _held_out_score(self, loss):
-        return -loss * self._n_counted
-
-    def _tolerance(self, start_loss):
-        return self.tol
-
-    def _settings(self, n_rows, **changes):
-        return super()._settings(n_rows, **{"warm_up": self.kl_warmup, **changes})
-
-    def _start_is_best(self, start):
-        if self.likelihood == "bernoulli":  # its start is no optimum, even of a linear model
-            return not start.column_weights.any()
-        return super()._start_is_best(start)
-
-    def _check_domain(self, X):
-        if self.likelihood == "bernoulli" and self._blocks is not None:
-            raise ValueError(
-                "likelihood='bernoulli' takes complete numeric columns within [0, 1], but X has "
-                "missing cells, categories or dates: take likelihood='gaussian', which treats "
-                "categories as such."
-            )
-        self._check_likelihood(X, self.likelihood)
-        return X
-
-    def _check_likelihood(self, X, likelihood):
-        if likelihood == "bernoulli":
-            X = X.toarray() if sparse.issparse(X) else X
-            outside = np.flatnonzero((X < 0).any(axis=0) | (X > 1).any(axis=0))
-            if len(outside):
-                column = outside[0]
-                name = repr(getattr(self, "feature_names_in_", {column: int(column)})[column])
-                raise ValueError(
-                    f"likelihood='bernoulli' needs values within [0, 1], but column {name} has "
-                    f"values from {X[:, column].min():.9g} to {X[:, column].max():.9g}: scale it, "
-                    "for example with MinMaxScaler(clip=True), or take likelihood='gaussian'."
-                )
-
-    def _to_units_of_x(self, rows):
-        if self._built["likelihood"] != "bernoulli":
-            return super()._to_units_of_x(rows)
-        rows *= self.scale_.astype(rows.dtype)
-        rows += self._start["level"].astype(rows.dtype)
-        return expit(rows, out=rows)
-
-    def _take(self, fitted, rows=None):
-        if fitted.best_iter > 0 and rows is not None:
-            self._calibrate(fitted.module, fitted.start, rows)
-        self.__dict__.pop("_code_moments", None)
-        super()._take(fitted, rows)
-
-    def _calibrate(self, module, start, rows):
-        """Scale the code to a mean square of 1 over the rows, as the prior's.
-
-        The decoder undoes it, so the divergence falls and nothing else changes:
-        weight decay favours larger codes with a flatter decoder.
-        """
-        import torch
-
-        from skae.nn.build import divide_code
-
-        module, square = module.double().eval(), 0.0
-        unit = start.units
-        with torch.no_grad():
-            for chunk, weight in rows.chunks():
-                x = (chunk - unit[0]) / unit[1]
-                mean, log_variance = module.posterior(torch.from_numpy(x).to(self.device_))
-                square = square + torch.from_numpy(weight).to(mean) @ (mean**2 + log_variance.exp())
-            divide_code(module, (square / len(rows)).sqrt())
-        module.float()  # what training goes on with, to the bit
-
-    def _diagnose(self, rows):
-        total = squares = 0.0
-        for chunk, weight in rows.raw_chunks():
-            mean, std = self._posterior(chunk)
-            total = total + weight @ mean
-            squares = squares + np.stack([weight @ part for part in (mean**2, std**2, np.log(std))])
-        square, variance, logarithm = squares / len(rows)
-        spread = square - (total / len(rows)) ** 2
-        self._code_moments = np.column_stack([square, spread, variance, 2 * logarithm])
-        self._tell()
-        if len(rows) >= FEWEST_ROWS and not self.active_units_.any():
-            warnings.warn(
-                f"All {self.n_components_} units of the code are inactive: it says nothing about "
-                "the rows. Lower beta, set kl_warmup, or see whether the columns are correlated "
-                "at all.",
-                UserWarning,
-                stacklevel=2,
-            )
-
-    def _keep_first(self, k):
-        factor, log_factor = (f[:k].numpy(force=True) for f in self.module_.factors(k))
-        super()._keep_first(k)
-        if "components_" in self.__dict__:
-            self.components_ = factor[:, None] * self.components_
-        if "_code_moments" in self.__dict__:
-            square, spread, variance, logarithm = self._code_moments.T
-            moments = factor**2 * square, factor**2 * spread, np.exp(log_factor) * variance
-            self._code_moments = np.column_stack([*moments, logarithm + log_factor])
-            self._tell()
-
-    def _tell(self):
-        """Say what is known of the units, and the noise."""
-        square, spread, variance, logarithm = self._code_moments.T
-        self.kl_per_component_ = (square + variance - 1 - logarithm) / 2
-        self.active_units_ = spread > ACTIVE
-        self.__dict__.pop("noise_variance_", None)
-        if self._built["likelihood"] == "gaussian":
-            log_noise = float(self.module_.noise_of_whole())
-            log_noise = max(log_noise, self.module_.LEAST_LOG_NOISE)
-            unit = noise_unit(self._fitted_start(), self._blocks)
-            self.noise_variance_ = unit * np.exp(log_noise)
 
 
 @parameters
-class VAETransformer(DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, BaseVariational):
+class VAETransformer(DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder):
     r"""A variational autoencoder that starts at probabilistic PCA and is not kept below it.
 
     A generative model of rows: a code z from a standard normal prior is
@@ -677,3 +200,115 @@ class VAETransformer(DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, Ba
         "likelihood": [StrOptions({"gaussian", "bernoulli"})],
         "kl_warmup": [integer(0)],
     }
+
+    def _task(self, schema):
+        return task_of(_tasks.Variational, self, schema)
+
+    def transform_distribution(self, X):
+        """Return the distribution of the code of every row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        mean, std : ndarray of shape (n_samples, n_components_)
+            Of independent Gaussians, in the dtype of X; ``mean`` is what
+            ``transform`` returns.
+        """
+        model, X = self._known(X)
+        return model.posterior(X)
+
+    def score_samples(self, X, n_draws=64):
+        r"""Return a lower bound of the log-likelihood of every row, in nats.
+
+        .. math:: \log \frac{1}{L} \sum_{l=1}^L
+            \frac{p(x | z_l) \, p(z_l)}{q(z_l | x)}, \quad z_l \sim q(z | x)
+
+        It rises with the number of draws L, in expectation, to
+        :math:`\log p(x)` (Burda et al., 2016). All rows share the draws, so
+        that neither their order nor their company matters; below 64 it is
+        the mean over several sets of ``n_draws``. Where PCA was kept, with
+        Gaussian noise above its floor and fewer components than the rank, it
+        is ``PCA.score_samples`` with any number of draws.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+        n_draws : int, default=64
+            L, at least 1.
+
+        Returns
+        -------
+        bound : ndarray of shape (n_samples,)
+            float64; of densities in the units of X, or of probabilities for
+            the Bernoulli likelihood.
+
+        Raises
+        ------
+        ValueError
+            For ``n_draws`` below 1, values outside [0, 1] for the Bernoulli
+            likelihood, and rows so far out that float64 does not hold it.
+        """
+        n_draws = count(n_draws, "n_draws")
+        model, X = self._known(X)
+        if model.schema.blocks is None and not sparse.issparse(X) and np.isnan(X.sum()):
+            raise ValueError(
+                "X has missing cells, but the rows of the fit had none: their likelihood is not "
+                "known. Fit to rows with missing cells, or fill them first."
+            )
+        model.task.check_rows(X)
+        return model.log_likelihood(X, n_draws)
+
+    def sample(self, n_samples=1, random_state=None):
+        r"""Draw new rows: codes from the prior, decoded, with noise.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            At least 1.
+        random_state : int, RandomState instance or None, default=None
+            None never touches numpy's global generator.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features_in_)
+            float64; zeros and ones for the Bernoulli likelihood. The rows
+            without noise are ``inverse_transform`` of standard normal codes.
+        """
+        n_samples = count(n_samples, "n_samples")
+        check_is_fitted(self)
+        rng = private_random_state(random_state)
+        codes = rng.standard_normal((n_samples, self.n_components_))
+        return self._give(self._model.sample(codes, rng))
+
+    def impute(self, X, n_draws=None, random_state=None):
+        """Return rows with their missing cells filled: what was present stays as it is.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+        n_draws : int or None, default=None
+            Number of plausible tables; None fills in the reconstruction.
+        random_state : int, RandomState instance or None, default=None
+            None never touches numpy's global generator.
+
+        Returns
+        -------
+        filled : frame or ndarray of shape (n_samples, n_features), or a list of them
+            Like ``X``. With ``n_draws`` a list of as many: for each, codes are
+            drawn from their distributions given the cells that are present,
+            and missing cells from theirs given the code (multiple imputation,
+            Rubin, 1987, DOI 10.1002/9780470316696).
+        """
+        if n_draws is None:
+            return super().impute(X)
+        model, rows = self._known(X)
+        mean, std = model.posterior(rows)
+        rng = private_random_state(random_state)
+        tables = []
+        for _ in range(count(n_draws, "n_draws")):
+            codes = mean + std * rng.standard_normal(mean.shape).astype(mean.dtype)
+            tables.append(model.schema.fill(X, model.sample(codes, rng)))
+        return tables

@@ -7,14 +7,18 @@ from contextlib import contextmanager
 from importlib.metadata import version
 
 import sklearn
-from sklearn.base import BaseEstimator
 
+from skae import _model
 from skae._disk import replacing
+from skae._estimators.base import BaseEncoder
+from skae._io import safetensors
+from skae._io.json import CannotKeep, decode, encode
 
 FORMAT = 1
 PACKAGES = "skae", "numpy", "scikit-learn", "torch"  # whose versions a file tells
 METHODS = "fit", "partial_fit", "score"  # that metadata may be routed to
 SHADOWS = "_metadata_request", "_skl_callbacks", "_module_float32"  # attributes that act
+NETWORK = "_built", "encoder", "decoder", "activation", "noise"  # what a network is made of
 OWN_CODE = "encoder", "decoder", "noise", "callbacks", "_skl_callbacks"  # what may be a user's
 
 
@@ -68,8 +72,6 @@ def save(estimator, path):
     >>> bool((same.transform(X) == ae.transform(X)).all())
     True
     """
-    from skae._io import safetensors as _container
-
     arrays = {}
     metadata = {
         "format": f"skae {FORMAT}",
@@ -77,7 +79,7 @@ def save(estimator, path):
         "estimator": _json(_described(estimator, arrays)),
     }
     with replacing(path) as file:
-        _container.write(file, arrays, metadata)
+        safetensors.write(file, arrays, metadata)
 
 
 def load(path):
@@ -111,13 +113,12 @@ def load(path):
     """
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise LoadError(f"{path} is no file: pass the path of one that skae.save wrote.")
-    from skae._io import safetensors as _container
 
     with open(path, "rb") as file, _refused(path):
-        header = _container.read_header(file)
+        header = safetensors.read_header(file)
         _check_format(header.metadata)
-        arrays = _container.read_arrays(file, header)
-        return _made(_container.parse(header.metadata["estimator"].encode("ascii")), arrays)
+        arrays = safetensors.read_arrays(file, header)
+        return _made(safetensors.parse(header.metadata["estimator"].encode("ascii")), arrays)
 
 
 @contextmanager
@@ -164,16 +165,12 @@ def _classes():
     return {
         name: kind
         for name, kind in public.items()
-        if isinstance(kind, type)
-        and issubclass(kind, BaseEstimator)
-        and hasattr(kind, "_architecture")
+        if isinstance(kind, type) and issubclass(kind, BaseEncoder)
     }
 
 
 def _described(estimator, arrays):
     """Return class and state as JSON; the arrays are put into ``arrays``."""
-    from skae._io.json import CannotKeep, encode
-
     name = type(estimator).__name__
     if _classes().get(name) is not type(estimator):
         raise TypeError(
@@ -196,9 +193,6 @@ def _described(estimator, arrays):
 
 def _made(described, arrays):
     """Return the estimator of a description; nothing of ``arrays`` may be left."""
-    from skae._io.json import decode
-    from skae._model.state import check_output
-
     kind = _classes()[described["class"]]
     state = {key: decode(value, arrays) for key, value in described["state"].items()}
     if arrays:
@@ -206,7 +200,7 @@ def _made(described, arrays):
     _check_no_code(state)
     estimator = kind()  # parameters that its release did not have yet
     _check_names(estimator, state)
-    check_output(state)
+    _model.check_output(state)
     estimator.__setstate__(state)
     estimator._validate_params()
     _route(estimator, described["requests"])
@@ -232,7 +226,6 @@ def _unfitted(estimator):
 
 def _check_no_code(state):
     """Refuse what skae would call while it builds or trains a network, unless it is torch's."""
-    from skae._io.json import CannotKeep
     from skae.nn.build import has_own_code
 
     for place in (state, state.get("_built", {})):
@@ -246,7 +239,7 @@ def _check_no_code(state):
 
 def _way_out(estimator, path, value):
     name = path.split(".")[0].split("[")[0]
-    if name in ("_built", *estimator._architecture):
+    if name in NETWORK:
         way = (
             "The network needs it: take skae's own (hidden_layer_sizes, activation, noise), or "
             "save with joblib.dump, whose files can run code when they are loaded"

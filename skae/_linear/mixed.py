@@ -1,11 +1,13 @@
-"""Where training on a table starts: factor analysis of mixed data, and logistic regressions on it."""
+"""Factor analysis of mixed data, and logistic regressions on it."""
 
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from scipy import optimize
 
-from skae._linear.pca import WIDEST_COVARIANCE, LinearStart, linear_start, reduced_rank
+from skae._data.rows import Rows
+from skae._linear.denoiser import reduced_rank
+from skae._linear.pca import WIDEST_COVARIANCE, LinearModel, pca
 
 FEWEST_COMMON = 5.0  # rows: of fewer common cells a covariance is drawn to zero
 LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**19  # at most, that a regression is fitted to
@@ -13,7 +15,7 @@ MOST_ITERATIONS = 30
 
 
 @dataclass(frozen=True)
-class TableStart(LinearStart):
+class MixedModel(LinearModel):
     """A linear code of a table's wide matrix, with logits for its categories.
 
     Attributes
@@ -28,7 +30,7 @@ class TableStart(LinearStart):
     inertia: np.ndarray
 
     def first(self, k):
-        """Return the start with the first ``k`` components."""
+        """Return the model with the first ``k`` components."""
         return replace(super().first(k), inertia=self.inertia[:k])
 
     @property
@@ -37,131 +39,129 @@ class TableStart(LinearStart):
         return self.inertia
 
 
-class Filled:
+class Filled(Rows):
     """`Rows` with column means in place of missing cells."""
 
+    is_narrow = True
+
     def __init__(self, rows, mean):
-        self.rows, self.mean = rows, mean
-        self.width, self.n_repeated, self.is_narrow = rows.width, rows.n_repeated, True
+        super().__init__(rows.X, rows.index, rows.all_weight, rows.blocks)
+        self.mean = mean
 
-    def __len__(self):
-        return len(self.rows)
-
-    def chunks(self):
-        """Yield float64 rows and their weights, chunk by chunk."""
-        for chunk, weight in self.rows.chunks():
-            yield np.where(np.isnan(chunk), self.mean, chunk), weight
+    def take(self, index):
+        """Return the filled rows at places ``index``, in float64."""
+        rows = super().take(index).astype(np.float64, copy=False)
+        return np.where(np.isnan(rows), self.mean, rows)
 
 
-def table_start(rows, n_components, random_state, hidden=0.0):
-    r"""Return the `TableStart` of rows with `Blocks`.
+def mixed_pca(rows, n_components, random_state, hidden=0.0):
+    r"""Return the `MixedModel` of rows with `Blocks`.
 
     Complete rows: PCA of the wide matrix, which is factor analysis of mixed
     data. With missing cells, which count as column means, and with a share
     ``hidden`` of the others hidden as well, the reduced-rank regression of
-    the complete rows on those with holes (see `linear_denoiser`): it explains
+    the complete rows on those that lack cells (see `linear_denoiser`): it explains
     of the cells at least what PCA of the filled rows does. Above
     ``WIDEST_COVARIANCE`` columns it is that PCA. Categories are decoded by a
     ridge logistic regression on the code.
     """
-    start = linear_code(rows, n_components, random_state, hidden)
-    drawn = sample(rows, start, random_state, hidden)
-    inertia = start.shares
-    start, level = with_logits(start, rows.blocks, *drawn)
-    return TableStart(**asdict(start), level=level, inertia=inertia)
+    model = linear_code(rows, n_components, random_state, hidden)
+    drawn = sample(rows, model, random_state, hidden)
+    inertia = model.shares
+    model, level = with_logits(model, rows.blocks, *drawn)
+    return MixedModel(**asdict(model), level=level, inertia=inertia)
 
 
 def linear_code(rows, n_components, random_state, hidden):
-    """Return the `LinearStart` of a table's wide rows."""
+    """Return the `LinearModel` of a table's wide rows."""
     mean, variance = _present_moments(rows)
-    start = linear_start(Filled(rows, mean), n_components, random_state)
-    start = _in_units_of_present(start, variance)
+    model = pca(Filled(rows, mean), n_components, random_state)
+    model = _in_units_of_present(model, variance)
     if hidden and rows.width <= WIDEST_COVARIANCE:
-        start = reduced_rank(start, *_moments_with_holes(rows, start, hidden))
-    return start
+        model = reduced_rank(model, *_moments_with_missing(rows, model, hidden))
+    return model
 
 
-def with_logits(start, blocks, codes, coded, weight):
-    """Return a start whose decoder gives logits of the categories, and their level.
+def with_logits(model, blocks, codes, coded, weight):
+    """Return a model whose decoder gives logits of the categories, and their level.
 
     Parameters
     ----------
-    start : LinearStart
+    model : LinearModel
     blocks : Blocks
     codes : ndarray of shape (n_rows, n_components)
-        In units of ``start.deviations``.
+        In units of ``model.deviations``.
     coded : ndarray of shape (n_rows, n_columns)
         The coded table.
     weight : ndarray of shape (n_rows,)
     """
-    components, level = start.components.copy(), np.zeros(blocks.width)
+    components, level = model.components.copy(), np.zeros(blocks.width)
     if len(blocks.categories):
         n = len(blocks.numbers)
         weights, level[n:] = logistic_regressions(codes, coded, blocks, weight)
-        components[:, n:] = weights * start.scale[n:] / start.deviations[:, None]
-    return replace(start, components=components), level
+        components[:, n:] = weights * model.scale[n:] / model.deviations[:, None]
+    return replace(model, components=components), level
 
 
 def _present_moments(rows):
     """Return mean and variance of the cells that are present; 0 where none is."""
-    total = count = 0.0
-    for chunk, weight in rows.chunks():
-        total = total + weight @ np.nan_to_num(chunk, nan=0.0)
-        count = count + weight @ ~np.isnan(chunk)
+    total, count = rows.sum(
+        lambda x, weight: (weight @ np.nan_to_num(x, nan=0.0), weight @ ~np.isnan(x))
+    )
     count = np.maximum(count, np.finfo(np.float64).tiny)
-    mean, square = total / count, 0.0
-    for chunk, weight in rows.chunks():
-        square = square + weight @ np.nan_to_num(chunk - mean, nan=0.0) ** 2
+    mean = total / count
+    square = rows.sum(lambda x, weight: weight @ np.nan_to_num(x - mean, nan=0.0) ** 2)
     return mean, square / count
 
 
-def _in_units_of_present(start, variance):
-    """Return a start of filled rows with the deviations of the cells that are present."""
-    varies = start.column_weights > 0
+def _in_units_of_present(model, variance):
+    """Return a model of filled rows with the deviations of the cells that are present."""
+    varies = model.column_weights > 0
     weights = np.where(varies, variance, 0.0)
     scale = np.sqrt(np.where(varies, variance, 1.0))
     return replace(
-        start,
+        model,
         scale=scale,
         column_weights=weights / (weights.sum() or 1.0),
-        encoder=start.components * scale,
-        low=start.low * start.scale / scale,
-        high=start.high * start.scale / scale,
+        encoder=model.components * scale,
+        low=model.low * model.scale / scale,
+        high=model.high * model.scale / scale,
     )
 
 
-def _moments_with_holes(rows, start, hidden):
-    """Return covariances of standardised rows, complete with those with holes and of the latter."""
-    product = common = 0.0
-    for chunk, weight in rows.chunks():
-        x = (chunk - start.mean) / start.scale
-        there = (~np.isnan(x)).astype(np.float64)
+def _moments_with_missing(rows, model, hidden):
+    """Return covariances of standardised rows, complete with those that lack cells, and of these."""
+
+    def products(x, weight):
+        x = (x - model.mean) / model.scale
+        present = (~np.isnan(x)).astype(np.float64)
         x = np.nan_to_num(x, nan=0.0)
-        product = product + (x * weight[:, None]).T @ x
-        common = common + (there * weight[:, None]).T @ there
+        return (x * weight[:, None]).T @ x, (present * weight[:, None]).T @ present
+
+    product, common = rows.sum(products)
     share = np.diag(common) / len(rows)
     correlation = product / np.maximum(common, FEWEST_COMMON)
-    varies = start.column_weights > 0
+    varies = model.column_weights > 0
     np.fill_diagonal(correlation, varies.astype(np.float64))
     kept, owner = 1 - hidden, rows.blocks.owner
     together = np.where(owner[:, None] == owner, kept, kept**2)
     return kept * correlation * share, together * product / len(rows), np.zeros(rows.width)
 
 
-def sample(rows, start, random_state, hidden):
+def sample(rows, model, random_state, hidden):
     """Return whitened codes of some rows, a share of their cells hidden, these rows, and weights."""
     blocks = rows.blocks
     n_rows = max(min(LOGISTIC_ROWS, LOGISTIC_CELLS // blocks.width), 1)
     if len(rows) > n_rows:
         rows = rows.subset(np.sort(random_state.permutation(len(rows))[:n_rows]))
     coded = rows.raw(slice(None))
-    x = (blocks.widen(coded) - start.mean) / start.scale
+    x = (blocks.widen(coded) - model.mean) / model.scale
     if hidden:
         seen = random_state.random_sample(coded.shape) >= hidden
         x = np.where(seen[:, blocks.owner], x, 0.0)
-    code = np.nan_to_num(x, nan=0.0) @ start.encoder.T + start.offset
+    code = np.nan_to_num(x, nan=0.0) @ model.encoder.T + model.offset
     weight = np.ones(len(rows)) if rows.weight is None else rows.weight
-    return code / start.deviations, coded, weight
+    return code / model.deviations, coded, weight
 
 
 def logistic_regressions(Z, coded, blocks, weight):

@@ -1,4 +1,4 @@
-"""The linear starts: PCA with row weights, and the best linear denoiser, of rows read in chunks."""
+"""Linear models, and PCA of weighted rows that are read in chunks."""
 
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -7,17 +7,17 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils.extmath import randomized_svd, svd_flip
 
+from skae.metrics import explained_share
+
 SMALL_SVD = 2**21  # cells up to which the exact decomposition of the rows costs next to nothing
 WIDEST_COVARIANCE = 4096  # columns
-ROWS_A_COLUMN = 5  # below, moments of unknown noise cannot be estimated
 MOST_AXES = 256  # that are found by passes over the rows, where no number is given
 OVERSAMPLING, PASSES = 10, 7  # axes more than needed, and power iterations
-LEAST_EIGENVALUE = 1e-12  # of a covariance, relative to its largest
 
 
 @dataclass(frozen=True)
-class LinearStart:
-    """Where training starts.
+class LinearModel:
+    """A linear code: where training starts, and the baseline that it is judged by.
 
     Attributes
     ----------
@@ -33,7 +33,7 @@ class LinearStart:
         Standard deviation of each component (denominator ``n - 1``), 1 beyond
         the rank.
     unexplained : float
-        Share of the variance that the start leaves unexplained.
+        Share of the variance that the model leaves unexplained.
     low, high : ndarray of shape (n_features,)
         Least and largest value of each column, standardised.
     encoder : ndarray of shape (n_components, n_features)
@@ -69,7 +69,7 @@ class LinearStart:
         return self.encoder / deviations, self.components * deviations / self.scale
 
     def first(self, k):
-        """Return the start with the first ``k`` components: that of a smaller code."""
+        """Return the model of the first ``k`` components."""
         if k == len(self.deviations):
             return self
         of_code = ("components", "deviations", "encoder", "offset")
@@ -82,9 +82,19 @@ class LinearStart:
         variances = np.cumsum(np.sum(self.components**2, axis=1) * self.deviations**2)
         return (1 - self.unexplained) * variances / (variances[-1] or 1.0)
 
+    def scores(self, X):
+        """Return the share of the variance of rows that the first 1, 2, ... components explain."""
+        rest = np.subtract(X, self.mean, dtype=np.float64)
+        code = rest / self.scale @ self.encoder.T + self.offset
+        scores = np.empty(len(self.components))
+        for k, axis in enumerate(self.components):
+            rest -= np.outer(code[:, k], axis)
+            scores[k] = explained_share(X, X - rest)
+        return scores
 
-def linear_start(rows, n_components, random_state):
-    """Return the `LinearStart` of ``rows``; ``n_components`` is resolved as PCA resolves it."""
+
+def pca(rows, n_components, random_state):
+    """Return PCA of rows as a `LinearModel`; ``n_components`` is resolved as PCA resolves it."""
     mean, scale, weights, low, high, total = columns(rows)
     axes, singular_values = _principal_axes(rows, mean, n_components, random_state)
     k = _resolve(n_components, singular_values, rows.width, total * len(rows))
@@ -94,7 +104,7 @@ def linear_start(rows, n_components, random_state):
     unexplained = float(np.clip(1 - explained, 0, 1))
     n_left = min(rows.n_repeated, len(mean)) - k
     left = unexplained * total * _unbiased(rows)
-    return LinearStart(
+    return LinearModel(
         mean=mean,
         scale=scale,
         column_weights=weights,
@@ -125,110 +135,11 @@ def columns(rows):
     return mean, scale, weights / (weights.sum() or 1.0), low, high, total
 
 
-def linear_denoiser(rows, n_components, make_noise, random_state):
-    r"""Return the best linear denoiser of rank k as a `LinearStart`.
-
-    With S the covariance of the clean rows, C that of clean with noisy ones
-    and R that of noisy ones, the reduced-rank regression of the clean rows on
-    the noisy ones is :math:`U U^\top C R^{-1}`, with U the top eigenvectors
-    of :math:`C R^{-1} C^\top` (Izenman, Reduced-rank regression for the
-    multivariate linear model, 1975, DOI 10.1016/0047-259X(75)90042-1). For
-    noise of covariance N that is independent of the rows, C is S and R is
-    S + N. It is PCA above ``WIDEST_COVARIANCE`` columns, and for noise whose
-    moments are not known with fewer than ``ROWS_A_COLUMN`` rows a column.
-
-    Parameters
-    ----------
-    rows : Rows
-    n_components : int, float or None
-        Resolved as PCA resolves it on the clean rows.
-    make_noise : callable
-        Returns the noise, given the `LinearStart` of the clean rows.
-    random_state : RandomState
-    """
-    start = linear_start(rows, n_components, random_state)
-    noise, n_features = make_noise(start), rows.width
-    few = not hasattr(noise, "moments") and len(rows) < ROWS_A_COLUMN * n_features
-    if few or n_features > WIDEST_COVARIANCE:
-        return replace(start, unexplained=1.0 if start.column_weights.any() else 0.0)
-    return reduced_rank(start, *_noisy_moments(rows, start, noise, random_state))
-
-
-def reduced_rank(start, with_clean, noisy, mean):
-    """Return the reduced-rank regression of clean rows on noisy ones, in place of their PCA.
-
-    Parameters
-    ----------
-    start : LinearStart
-        PCA of the clean rows.
-    with_clean, noisy : ndarray of shape (n_features, n_features)
-        Covariance of clean with noisy rows and of noisy rows, standardised.
-    mean : ndarray of shape (n_features,)
-        Of the noisy rows.
-    """
-    n_features = len(start.mean)
-    regression = _divide(with_clean, noisy)
-    explained = regression @ with_clean.T * start.scale * start.scale[:, None]
-    values, vectors = linalg.eigh((explained + explained.T) / 2, check_finite=False)
-    k = len(start.deviations)
-    rank = min(k, int(np.sum(values > np.finfo(np.float64).eps * n_features * values.max())))
-    axes = svd_flip(None, vectors.T[::-1][:rank], u_based_decision=False)[1]
-    encoder, components = np.zeros((2, k, n_features))
-    encoder[:rank] = axes * start.scale @ regression
-    components[:rank] = axes * (start.column_weights > 0)  # not what rounding gives constants
-    deviations = np.sqrt(np.einsum("ij,jk,ik->i", encoder, noisy, encoder).clip(0))
-    total = np.sum(start.scale**2 * (start.column_weights > 0))
-    return replace(
-        start,
-        components=components,
-        encoder=encoder,
-        offset=-encoder @ mean,
-        deviations=np.where(deviations > 0, deviations, 1.0),
-        unexplained=float(1 - values[::-1][:rank].sum() / total) if total else 0.0,
-    )
-
-
-def _divide(a, covariance):
-    """Return ``a`` times the pseudo-inverse of a covariance."""
-    values, vectors = linalg.eigh(covariance, check_finite=False)
-    sure = values > LEAST_EIGENVALUE * values.max()
-    return a @ (vectors[:, sure] / values[sure]) @ vectors[:, sure].T
-
-
-def _noisy_moments(rows, start, noise, random_state):
-    """Return covariances of standardised rows, clean with noisy and noisy, and the noisy mean."""
-    if hasattr(noise, "moments"):
-        moments = noise.moments(start.low, start.high)
-        correlation = sum((c * w[:, None]).T @ c for c, w in _standardised(rows, start)) / len(rows)
-        noisy = moments.kept**2 * correlation + np.diag(moments.own)
-        return moments.kept * correlation, noisy, moments.mean
-    import torch
-
-    corrupt = noise.begin(torch.Generator().manual_seed(int(random_state.randint(2**31 - 1))))
-    with_clean = within = mean = 0.0
-    for clean, weight in _standardised(rows, start):
-        noisy = corrupt(torch.from_numpy(clean.astype(np.float32))).numpy().astype(np.float64)
-        mean += weight @ noisy
-        with_clean += (clean * weight[:, None]).T @ noisy
-        within += (noisy * weight[:, None]).T @ noisy
-    mean = mean / len(rows)
-    return with_clean / len(rows), within / len(rows) - np.outer(mean, mean), mean
-
-
-def _standardised(rows, start):
-    for chunk, weight in rows.chunks():
-        yield (chunk - start.mean) / start.scale, weight
-
-
 def _moments(rows):
     """Return weighted mean and variance (denominator n), minimum and maximum of the columns."""
-    mean = sum(weight @ chunk for chunk, weight in rows.chunks()) / len(rows)
-    total, low, high = 0.0, np.inf, -np.inf
-    for chunk, weight in rows.chunks():
-        total += weight @ (chunk - mean) ** 2
-        low = np.minimum(low, chunk.min(axis=0))
-        high = np.maximum(high, chunk.max(axis=0))
-    return mean, total / len(rows), low, high
+    mean = rows.sum(lambda x, weight: weight @ x) / len(rows)
+    variance = rows.sum(lambda x, weight: weight @ (x - mean) ** 2) / len(rows)
+    return mean, variance, *rows.range()
 
 
 def rounding(n_samples, mean, variance):
@@ -258,7 +169,7 @@ def _principal_axes(rows, mean, n_components, random_state):
 
 
 def _axes_of_covariance(rows, mean):
-    covariance = sum(((c - mean) * w[:, None]).T @ (c - mean) for c, w in rows.chunks())
+    covariance = rows.sum(lambda x, weight: ((x - mean) * weight[:, None]).T @ (x - mean))
     values, vectors = linalg.eigh(covariance, check_finite=False)
     axes = svd_flip(None, vectors.T[::-1], u_based_decision=False)[1]
     return axes, np.sqrt(np.clip(values[::-1], 0, None))
@@ -285,10 +196,7 @@ def _axes_by_passes(rows, mean, n_components, random_state):
 
 def _through(rows, mean, basis):
     """Return the scatter matrix of the rows times a basis."""
-    return sum(
-        (chunk - mean).T @ (weight[:, None] * ((chunk - mean) @ basis))
-        for chunk, weight in rows.chunks()
-    )
+    return rows.sum(lambda x, weight: (x - mean).T @ (weight[:, None] * ((x - mean) @ basis)))
 
 
 def _resolve(n_components, singular_values, n_features, total):

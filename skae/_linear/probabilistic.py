@@ -1,13 +1,14 @@
-"""Linear starts with a distribution over codes: probabilistic PCA, and a logistic regression on it."""
+"""Linear models with a distribution over codes: probabilistic PCA, and a logistic regression on it."""
 
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from scipy import optimize, special
 
-from skae._data.labels import UntoldRows
+from skae._data.labels import Residuals
 from skae._linear.mixed import linear_code, sample, with_logits
-from skae._linear.pca import LinearStart, linear_start, rounding
+from skae._linear.pca import LinearModel, pca, rounding
+from skae.metrics import explained_share
 
 LEAST_NOISE = 1e-8  # relative to the mean variance of a column
 LEAST_SHARE = 1e-10  # of the largest variance of coded labels: less is rounding
@@ -15,7 +16,7 @@ LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**20  # at most, that a regression is fit
 
 
 @dataclass(frozen=True)
-class ProbabilisticStart(LinearStart):
+class ProbabilisticModel(LinearModel):
     """A linear model with a standard normal prior over codes, in the prior's units.
 
     Attributes
@@ -39,7 +40,7 @@ class ProbabilisticStart(LinearStart):
     spread: np.ndarray
 
     def first(self, k):
-        """Return the start with the first ``k`` components: with more noise, and so smaller means."""
+        """Return the model with the first ``k`` components: with more noise, and so smaller means."""
         if k == len(self.deviations):
             return self
         share, whole = self._noise_share(k), np.exp(self.log_variance[:k])
@@ -65,14 +66,27 @@ class ProbabilisticStart(LinearStart):
         sizes = range(1, len(gains) + 1)
         return np.array([gains[:k] @ (1 - self._noise_share(k) ** 2) for k in sizes])
 
+    def scores(self, X):
+        """Return the share of the variance of rows that posterior means of 1, 2, ... explain."""
+        standardised, scores = (X - self.mean) / self.scale, []
+        for k in range(1, len(self.components) + 1):
+            first = self.first(k)
+            outputs = standardised @ first.encoder.T @ first.components + first.level
+            scores.append(explained_share(X, self._rows(outputs)))
+        return np.array(scores)
+
+    def _rows(self, outputs):
+        """Return the rows that outputs of the decoder stand for."""
+        return outputs
+
     def _noise_share(self, k):
         """Return the variance of the code of every row, of ``k`` components."""
         return np.clip(self.noises[k - 1] / self.spread[:k], LEAST_NOISE, 1.0)
 
 
 @dataclass(frozen=True)
-class ConditionalStart(ProbabilisticStart):
-    """A `ProbabilisticStart` of what a linear map of the labels leaves of the rows.
+class ConditionalModel(ProbabilisticModel):
+    """A `ProbabilisticModel` of what a linear map of the labels leaves of the rows.
 
     Attributes
     ----------
@@ -98,21 +112,24 @@ class ConditionalStart(ProbabilisticStart):
         return np.hstack([encoder, -encoder @ effects.T]), np.vstack([decoder, effects])
 
 
-class LogisticStart(ProbabilisticStart):
-    """The start of Bernoulli columns, and of tables: what it explains is known from rows only."""
+class LogisticModel(ProbabilisticModel):
+    """The model of Bernoulli columns, and of tables: what it explains is known from rows only."""
 
     shares = None
 
+    def _rows(self, outputs):
+        return special.expit(outputs)
 
-def noise_unit(start, blocks=None):
+
+def noise_unit(model, blocks=None):
     """Return the mean variance of a column (of numbers), 1 where none varies."""
-    n = len(start.mean) if blocks is None else len(blocks.numbers)
-    varies = start.column_weights[:n] > 0
-    return float(np.sum(start.scale[:n] ** 2 * varies) / max(n, 1)) or 1.0
+    n = len(model.mean) if blocks is None else len(blocks.numbers)
+    varies = model.column_weights[:n] > 0
+    return float(np.sum(model.scale[:n] ** 2 * varies) / max(n, 1)) or 1.0
 
 
 def probabilistic_pca(rows, n_components, random_state, beta=1.0):
-    r"""Return probabilistic PCA as a `ProbabilisticStart`.
+    r"""Return probabilistic PCA as a `ProbabilisticModel`.
 
     With V the principal axes, :math:`\lambda` their variances and
     :math:`\sigma^2` the noise variance,
@@ -127,18 +144,18 @@ def probabilistic_pca(rows, n_components, random_state, beta=1.0):
     linear model all the same. The noise is at least ``LEAST_NOISE`` of the
     mean variance of a column.
     """
-    start = linear_start(rows, n_components, random_state)
-    noises = np.maximum(_noises(start, rows, beta), LEAST_NOISE * noise_unit(start))
+    model = pca(rows, n_components, random_state)
+    noises = np.maximum(_noises(model, rows, beta), LEAST_NOISE * noise_unit(model))
     noise = noises[-1]
-    share = beta * noise / np.maximum(start.deviations**2, beta * noise)
+    share = beta * noise / np.maximum(model.deviations**2, beta * noise)
     share = np.maximum(share, LEAST_NOISE)
-    encoder, decoder = _maps(start, share)
-    spread = start.deviations**2 / max(beta, LEAST_NOISE)
-    return ProbabilisticStart(**_prior(start, share, encoder, decoder, start.mean, noises, spread))
+    encoder, decoder = _maps(model, share)
+    spread = model.deviations**2 / max(beta, LEAST_NOISE)
+    return ProbabilisticModel(**_prior(model, share, encoder, decoder, model.mean, noises, spread))
 
 
 def conditional_pca(rows, n_components, random_state, beta=1.0):
-    r"""Return probabilistic PCA of what the labels leave of the rows, as a `ConditionalStart`.
+    r"""Return probabilistic PCA of what the labels leave of the rows, as a `ConditionalModel`.
 
     With c the coded label of a row, and W from the least squares of x on c,
 
@@ -153,39 +170,41 @@ def conditional_pca(rows, n_components, random_state, beta=1.0):
         Resolved as PCA resolves it on what the labels leave.
     """
     effects, explained = _regression(rows)
-    start = probabilistic_pca(UntoldRows(rows, effects), n_components, random_state, beta)
-    left = np.where(start.column_weights > 0, start.scale**2, 0.0)
+    model = probabilistic_pca(Residuals(rows, effects), n_components, random_state, beta)
+    left = np.where(model.column_weights > 0, model.scale**2, 0.0)
     variance = left + explained
-    variance[variance <= rounding(len(rows), start.mean, variance)] = 0.0
+    variance[variance <= rounding(len(rows), model.mean, variance)] = 0.0
     total, scale = variance.sum() or 1.0, np.sqrt(np.where(variance > 0, variance, 1.0))
-    fields = asdict(start) | {
+    fields = asdict(model) | {
         "scale": scale,
         "column_weights": variance / total,
-        "encoder": start.encoder / start.scale * scale,
-        "unexplained": start.unexplained * left.sum() / total,
+        "encoder": model.encoder / model.scale * scale,
+        "unexplained": model.unexplained * left.sum() / total,
         "effects": effects,
     }
-    return ConditionalStart(**fields)
+    return ConditionalModel(**fields)
 
 
 def _regression(rows):
     """Return the least squares of rows on their labels, and the variance they explain by column."""
     n_features, n = rows.X.shape[1], len(rows)
-    mean = sum(weight @ chunk for chunk, weight in rows.chunks()) / n
-    labels = between = 0.0
-    for chunk, weight in rows.chunks():
-        x, c = np.hsplit(chunk - mean, [n_features])
-        labels = labels + (c * weight[:, None]).T @ c / n
-        between = between + (c * weight[:, None]).T @ x / n
+    mean = rows.sum(lambda x, weight: weight @ x) / n
+
+    def products(x, weight):
+        x, c = np.hsplit(x - mean, [n_features])
+        weighted = (c * weight[:, None]).T
+        return weighted @ c / n, weighted @ x / n
+
+    labels, between = rows.sum(products)
     effects = np.linalg.pinv(labels, rcond=LEAST_SHARE, hermitian=True) @ between
     return effects, np.einsum("ij,ij->j", effects, between)
 
 
-def _noises(start, rows, beta):
+def _noises(model, rows, beta):
     """Return the noise variances of linear models of 1, 2, ... components."""
-    variances = start.deviations**2 * start.components.any(axis=1)
-    k, n_axes = len(variances), min(rows.n_repeated, len(start.mean))
-    left = start.noise_variance * max(n_axes - k, 0)
+    variances = model.deviations**2 * model.components.any(axis=1)
+    k, n_axes = len(variances), min(rows.n_repeated, len(model.mean))
+    left = model.noise_variance * max(n_axes - k, 0)
     return [
         _optimal_noise(variances[:i], left + variances[i:].sum(), max(n_axes - i, 0), beta)
         for i in range(1, k + 1)
@@ -208,7 +227,7 @@ def _optimal_noise(variances, left, n_left, beta):
     return (left + variances.sum()) / max(n_left + len(variances), 1)
 
 
-def logistic_start(rows, n_components, random_state):
+def logistic_pca(rows, n_components, random_state):
     r"""Return PCA's codes with noise, and a ridge logistic regression of columns in [0, 1] on them.
 
     As in probabilistic PCA, but the noise is that of independent Bernoulli
@@ -217,67 +236,67 @@ def logistic_start(rows, n_components, random_state):
     :math:`\sigma^2 / (\lambda + \sigma^2)`. The regression is fitted to codes
     drawn from the posteriors, of some rows where there are very many.
     """
-    start = linear_start(rows, n_components, random_state)
-    noise = max(np.mean(start.mean * (1 - start.mean)), LEAST_NOISE * noise_unit(start))
-    share = noise / (noise + start.deviations**2)
-    encoder, _ = _maps(start, share)
-    most = min(LOGISTIC_ROWS, LOGISTIC_CELLS // len(start.mean))
+    model = pca(rows, n_components, random_state)
+    noise = max(np.mean(model.mean * (1 - model.mean)), LEAST_NOISE * noise_unit(model))
+    share = noise / (noise + model.deviations**2)
+    encoder, _ = _maps(model, share)
+    most = min(LOGISTIC_ROWS, LOGISTIC_CELLS // len(model.mean))
     if len(rows) > most:
         rows = rows.subset(np.sort(random_state.permutation(len(rows))[:most]))
     X = np.concatenate([chunk for chunk, _ in rows.chunks()])
     weight = np.ones(len(X)) if rows.weight is None else rows.weight
-    codes = (X - start.mean) / start.scale @ encoder.T
+    codes = (X - model.mean) / model.scale @ encoder.T
     codes += np.sqrt(share) * random_state.standard_normal(codes.shape)
     decoder, level = _logistic_regression(codes, X, weight)
-    noises, spread = np.full(len(share), noise), start.deviations**2 + noise
-    return LogisticStart(**_prior(start, share, encoder, decoder, level, noises, spread))
+    noises, spread = np.full(len(share), noise), model.deviations**2 + noise
+    return LogisticModel(**_prior(model, share, encoder, decoder, level, noises, spread))
 
 
-def probabilistic_table(rows, n_components, random_state):
+def probabilistic_mixed(rows, n_components, random_state):
     r"""Return the linear code of a table with noise, decoded to numbers and logits.
 
-    As in `logistic_start`: a unit of variance :math:`\lambda` has the
+    As in `logistic_pca`: a unit of variance :math:`\lambda` has the
     posterior variance :math:`\sigma^2 / (\lambda + \sigma^2)`, with
     :math:`\sigma^2` the mean variance of a column that the code leaves. The
     regressions, and the noise of the numbers, are fitted to drawn codes.
     """
-    blocks, start = rows.blocks, linear_code(rows, n_components, random_state, hidden=0.0)
-    noise = max(start.noise_variance, LEAST_NOISE * noise_unit(start))
-    share = noise / (noise + start.deviations**2)
-    encoder, decoder = _maps(start, share)
-    codes, coded, weight = sample(rows, start, random_state, hidden=0.0)
+    blocks, model = rows.blocks, linear_code(rows, n_components, random_state, hidden=0.0)
+    noise = max(model.noise_variance, LEAST_NOISE * noise_unit(model))
+    share = noise / (noise + model.deviations**2)
+    encoder, decoder = _maps(model, share)
+    codes, coded, weight = sample(rows, model, random_state, hidden=0.0)
     codes = np.sqrt(1 - share) * codes + np.sqrt(share) * random_state.standard_normal(codes.shape)
-    drawn = replace(start, components=decoder, deviations=np.ones(len(share)))
+    drawn = replace(model, components=decoder, deviations=np.ones(len(share)))
     drawn, level = with_logits(drawn, blocks, codes, coded, weight)
     n = len(blocks.numbers)
-    rest = blocks.widen(coded)[:, :n] - start.mean[:n] - codes @ drawn.components[:, :n]
+    rest = blocks.widen(coded)[:, :n] - model.mean[:n] - codes @ drawn.components[:, :n]
     present = ~np.isnan(rest)
     weight = (present * weight[:, None])[present]
     noise = np.average(rest[present] ** 2, weights=weight) if present.any() else 1.0
-    noises = np.full(len(share), max(noise, LEAST_NOISE * noise_unit(start, blocks)))
-    fields = _prior(start, share, encoder, drawn.components, level, noises, noises / share)
-    return LogisticStart(**fields)
+    noises = np.full(len(share), max(noise, LEAST_NOISE * noise_unit(model, blocks)))
+    fields = _prior(model, share, encoder, drawn.components, level, noises, noises / share)
+    return LogisticModel(**fields)
 
 
-def _maps(start, share):
+def _maps(model, share):
     """Return the linear maps to and from codes whose rows have a ``share`` of noise."""
-    share = np.where(start.components.any(axis=1), share, 1.0)
+    share = np.where(model.components.any(axis=1), share, 1.0)
     signal = np.sqrt(1 - share)[:, None]
-    deviations = start.deviations[:, None]
-    return signal / deviations * start.encoder, signal * deviations * start.components
+    deviations = model.deviations[:, None]
+    return signal / deviations * model.encoder, signal * deviations * model.components
 
 
-def _prior(start, share, encoder, decoder, level, noises, spread):
-    """Return the fields of a start in the units of the prior."""
-    real = start.components.any(axis=1)
-    return asdict(start) | {
+def _prior(model, share, encoder, decoder, level, noises, spread):
+    """Return the fields of a model in the units of the prior."""
+    real = model.components.any(axis=1)
+    return asdict(model) | {
         "encoder": encoder,
         "components": decoder,
         "deviations": np.ones(len(share)),
         "noise_variance": noises[-1],
         "log_variance": np.log(np.where(real, share, 1.0)),
         "level": level,
-        "explained": start.shares,
+        "explained": model.shares,
         "noises": noises,
         "spread": np.where(real, spread, noises[-1]),
     }

@@ -5,8 +5,7 @@ has the same PCA and the same errors, at a cost that no longer grows with the
 columns; in the end its maps are turned back into maps of the columns.
 """
 
-from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import linalg, sparse
@@ -21,7 +20,7 @@ MOST_CELLS = 2**26  # that are decomposed
 
 
 @dataclass(frozen=True)
-class Span:
+class RowSpace:
     """A space that holds rows.
 
     Attributes
@@ -30,7 +29,7 @@ class Span:
         Mean and standard deviation of the columns; the scale of a constant
         column is 1.
     weights, low, high : ndarray of shape (n_features,)
-        As ``column_weights``, ``low`` and ``high`` of a `LinearStart`.
+        As ``column_weights``, ``low`` and ``high`` of a `LinearModel`.
     axes : ndarray of shape (n_features, n_axes)
         A tight frame: ``axes @ axes.T`` projects on the space, so coordinates
         ``axes.T @ (x - mean)`` have the lengths of its vectors.
@@ -45,32 +44,30 @@ class Span:
 
     def inside(self, rows):
         """Return the coordinates of rows as `Rows`."""
-        coordinates = np.concatenate(
-            [(chunk - self.mean) @ self.axes for chunk, _ in rows.chunks()]
-        )
-        return rows.replaced(coordinates)
+        parts = [(chunk - self.mean) @ self.axes for chunk, _ in rows.chunks()]
+        return rows.replaced(np.concatenate(parts))
 
-    def outside(self, start):
-        """Return a start of coordinates as one of the columns, and the signs of its units.
+    def outside(self, model):
+        """Return a linear model of coordinates as one of the columns, and the signs of its units.
 
         Signs are chosen as PCA chooses them: by the largest entry of an axis.
         """
-        components = start.components @ self.axes.T
+        components = model.components @ self.axes.T
         largest = np.argmax(np.abs(components), axis=1)[:, None]
         signs = np.where(np.take_along_axis(components, largest, axis=1)[:, 0] < 0, -1.0, 1.0)
         components *= signs[:, None]
         components[:, self.weights == 0] = 0.0
         turned = replace(
-            start,
-            mean=self.mean + self.axes @ start.mean,
+            model,
+            mean=self.mean + self.axes @ model.mean,
             scale=self.scale,
             column_weights=self.weights,
             components=components,
             low=self.low,
             high=self.high,
-            encoder=signs[:, None] * (start.encoder / start.scale @ self.axes.T) * self.scale,
+            encoder=signs[:, None] * (model.encoder / model.scale @ self.axes.T) * self.scale,
         )
-        if hasattr(start, "level"):
+        if hasattr(model, "level"):
             turned = replace(turned, level=turned.mean)
         return turned, signs
 
@@ -103,8 +100,8 @@ class Span:
                 last.bias.data = out @ last.bias
 
 
-def span_of(rows, held_out=None):
-    """Return the `Span` of rows, or None where that is not much narrower than their columns."""
+def row_space(rows, held_out=None):
+    """Return the `RowSpace` of rows, or None where that is not much narrower than their columns."""
     parts = [rows] if held_out is None else [rows, held_out]
     n_rows, n_columns = sum(part.n_repeated for part in parts), rows.width
     dense = rows.blocks is None and not sparse.issparse(rows.X)
@@ -116,7 +113,7 @@ def span_of(rows, held_out=None):
     axes = axes[values > values[0] * n_columns * np.finfo(np.float64).eps]
     axes[:, weights == 0] = 0.0  # rounding, and nothing else
     low, high = (low - mean) / scale, (high - mean) / scale
-    return Span(mean, scale, weights, low, high, _frame(axes)) if len(axes) else None
+    return RowSpace(mean, scale, weights, low, high, _frame(axes)) if len(axes) else None
 
 
 def _frame(axes):
@@ -132,44 +129,3 @@ def _ends(half):
         yield half.linear, half.linear
     if half.nonlinear is not None:
         yield half.nonlinear[0], half.nonlinear[-1]
-
-
-class InOwnSpan:
-    """The part of `BaseEncoder` that trains in the space of rows far fewer than columns."""
-
-    def _can_turn(self):
-        """Return whether training may go along other axes than the columns."""
-        return False
-
-    def _own_span(self, rows, held_out):
-        """Return the `Span` to train in, or None."""
-        return span_of(rows, held_out) if self._can_turn() else None
-
-    def _learn_inside(self, span, rows, held_out, *about):
-        """Let a copy learn the coordinates of rows, and take over from it."""
-        inner, own = copy(self), ("n_components", "n_features_in_", "feature_names_in_")
-        inner._n_columns, inner.n_features_in_ = span.axes.shape
-        if self.n_components is None:
-            inner.n_components = min(len(rows), rows.width)
-        parts = [part and span.inside(part) for part in (rows, held_out)]
-        interrupted = inner._learn_rows(False, *parts, *about)
-        del inner._n_columns
-        own = {name: vars(self)[name] for name in own if name in vars(self)}
-        self.__dict__ = vars(inner) | own
-        self._built["n_components"] = self.n_components
-        self._turn_out(span, rows)
-        return interrupted
-
-    def _turn_out(self, span, rows):
-        """Make the fitted model of coordinates one of the columns."""
-        from skae.nn.build import released
-
-        module, inside = released(self.module_), self._fitted_start()
-        start, signs = span.outside(inside)
-        self._start, self._optimizer_state = asdict(start), None
-        self.mean_, self.scale_ = start.mean, start.scale
-        if self._nonlinear:
-            span.widen(module, inside.scale, signs[: self.n_components_])
-        else:
-            module = self._linear_module(self._present_start())
-        self._settle(module, self._present_start(), rows)

@@ -1,1 +1,14 @@
-"""Fitted models: they encode and decode, and need no estimator for it."""
+"""Fitted models: they encode and decode, and need no estimator for it.
+
+The names below are imported where they are first used, and torch with them.
+"""
+
+from skae._lazy import lazily
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "scores": "scores_of",
+        "state": "check_fit check_output check_parameters_of check_schema",
+    },
+)

@@ -56,7 +56,7 @@ def apply(module, X, n_outputs, device, before, after, n_inputs=None):
     return out
 
 
-def survey(module, rows, start, device):
+def survey(module, rows, baseline, device):
     """Look at all training rows once.
 
     Returns
@@ -66,16 +66,18 @@ def survey(module, rows, start, device):
     deviations : ndarray of shape (n_components,)
         Standard deviation of each unit of the code (1 where it is constant).
     """
-    inputs, codes, total = Range(), Range(), 0.0
-    mean, scale = start.units
+    inputs, codes = Range(), Range()
+    mean, scale = baseline.units
+
+    def moments(rows, weight):
+        x = torch.from_numpy((rows - mean) / scale).to(device)
+        z, w = module.encode(x), torch.from_numpy(weight).to(device)
+        inputs.add(module.inputs(x))
+        codes.add(module.decoder_inputs(z, x))
+        return torch.stack([w @ z, w @ z**2])
+
     with torch.inference_mode():
-        for chunk, weight in rows.chunks(SURVEYED):
-            x = torch.from_numpy((chunk - mean) / scale).to(device)
-            z = module.encode(x)
-            inputs.add(module.inputs(x))
-            codes.add(module.told(z, x))
-            w = torch.from_numpy(weight).to(device)
-            total = total + torch.stack([w @ z, w @ z**2])
+        total = rows.sum(moments, SURVEYED)
     mean, square = (total / len(rows)).cpu().numpy()
     variance = (square - mean**2) * len(rows) / max(len(rows) - 1, 1)
     return inputs, codes, np.sqrt(np.where(variance > 1e-12, variance, 1.0))

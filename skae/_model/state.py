@@ -1,8 +1,9 @@
 """What a fitted state must look like: checked before anything is made of it."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
+import torch
 
 from skae._parameters import check_parameters
 
@@ -43,10 +44,8 @@ START = {
 }
 POSITIVE = {"scale_", "_code_scale", "scale", "deviations", "noise_variance_"}  # are divided by
 UNLIKE_NUMBERS = {"explained_variance_ratio_"}  # that may say "not known"
-KINDS = {
-    "_nonlinear": bool,
-    "_confined": bool,
-    "_prefixes": bool,
+KINDS = {"_nonlinear": bool, "_confined": bool, "_prefixes": bool}
+KINDS_OF_FIT = {
     "history_": list,
     "loss_curve_": list,
     "validation_scores_": list | None,
@@ -54,7 +53,6 @@ KINDS = {
     "_optimizer_state": dict | None,
     "_skae_version": str,
 }
-COUNTS = {"n_features_in_", "n_components_", "batch_size_", "n_iter_"}
 OPTIONAL = {
     "components_",
     "explained_variance_ratio_",
@@ -68,37 +66,93 @@ OPTIONAL = {
 CONTAINERS = {"transform": ("default", "pandas", "polars", None)}  # of set_output
 
 
-def check_state(estimator, weights):
-    """Refuse a fitted state whose parts do not belong together.
+def check_schema(schema):
+    """Refuse, with a ValueError, what cannot have been learned of the columns of a table."""
+    n, names, known = schema.n_features, schema.names, schema.fields
+    _check(_is_count(n), "n_features_in_", n)
+    if names is not None:
+        good = isinstance(names, np.ndarray) and names.shape == (n,)
+        _check(good and all(isinstance(name, str) for name in names), "feature_names_in_", names)
+    _check(known is None or (isinstance(known, list) and len(known) == n), "_fields", known)
+    if known is not None:
+        _check(schema.library in ("pandas", "polars"), "_library", schema.library)
+    _check(schema.encoder is None or schema.blocks is not None, "table_encoder_", "without blocks")
+    if schema.blocks is None:
+        return
+    schema.blocks.check(n)
+    if schema.encoder is None:
+        _check(not any(schema.blocks.n_levels), "_blocks", "with categories")
+        return
+    schema.encoder.check_state(n, schema.blocks.n_levels)
+    _check_array("_column_weights", schema.column_weights, "n", {"n": n})
+
+
+def check_parameters_of(task, built, constraints):
+    """Refuse, with a ValueError, what a network cannot have been built from.
 
     Parameters
     ----------
-    estimator : BaseEncoder
-        With all of its state but the module.
-    weights : dict of ndarray
-        Of the module.
+    task : Task
+        Of the same class; its values stand for what is no parameter.
+    built : dict
+    constraints : dict
+        Those of the estimator's parameters.
+    """
+    good = isinstance(built, dict) and built.keys() == set(task.ARCHITECTURE)
+    _check(good, "_built", built)
+    chosen = {name: value for name, value in built.items() if name in constraints}
+    check_parameters({name: constraints[name] for name in chosen}, chosen, task.schema.owner)
+    for name in built.keys() - chosen.keys():  # what the class itself has settled
+        settled = getattr(task, name)
+        _check(type(built[name]) is type(settled) and built[name] == settled, name, built[name])
+
+
+def check_state(task, state):
+    """Refuse a fitted state whose parts do not belong together; return the task with its sizes.
+
+    Parameters
+    ----------
+    task : Task
+        Of the schema and the parameters that the network was built from.
+    state : dict
 
     Raises
     ------
     ValueError
         Or KeyError, where something is missing.
     """
-    state = vars(estimator)
-    for name in COUNTS:
-        _check(_is_count(state[name]), name, state[name])
-    for name, kind in KINDS.items():
-        if name in state or name not in OPTIONAL:
-            _check(isinstance(state[name], kind), name, state[name])
-    check_tables(state)
-    sizes = {"p": estimator._width, "k": state["n_components_"], "m": estimator._n_labels}
+    _check_kinds(state, KINDS)
+    _check(_is_count(state["n_components_"]), "n_components_", state["n_components_"])
+    hidden = state["hidden_layer_sizes_"]
+    _check(isinstance(hidden, tuple) and all(map(_is_count, hidden)), "hidden_layer_sizes_", hidden)
+    task = replace(task, size=state["n_components_"], hidden=hidden, prefixes=state["_prefixes"])
+    sizes = {"p": task.schema.width, "k": task.size, "m": task.n_labels}
     for name, letters in ARRAYS.items():
         if name in state or name not in OPTIONAL:
             _check_array(name, state[name], letters, sizes)
-    _check_start(estimator, state["_start"], sizes)
-    _check_network(estimator, state, weights)
-    _check_told(state, sizes)
+    _check_start(task, state["_start"], sizes)
+    _check_network(task, state)
+    if "noise_variance_" in state:
+        _check_array("noise_variance_", state["noise_variance_"], "", sizes)
+    return task
+
+
+def check_fit(state):
+    """Refuse what no fit tells of itself; raises as `check_state`."""
+    _check_kinds(state, KINDS_OF_FIT)
+    for name, least in (("batch_size_", 1), ("n_iter_", 1), ("best_iter_", 0)):
+        _check(_is_count(state[name], least), name, state[name])
+    _check(all(isinstance(row, dict) for row in state["history_"]), "history_", "of such rows")
+    for name in ("loss_curve_", "validation_scores_"):
+        _check(all(isinstance(x, float) for x in state[name] or ()), name, "of such values")
     check_output(state)
-    _check_optimizer(state.get("_optimizer_state"), weights)
+    _check_optimizer(state.get("_optimizer_state"), state["module_"])
+
+
+def _check_kinds(state, kinds):
+    for name, kind in kinds.items():
+        if name in state or name not in OPTIONAL:
+            _check(isinstance(state[name], kind), name, state[name])
 
 
 def _check(good, name, value):
@@ -122,8 +176,8 @@ def _check_array(name, value, letters, sizes):
         _check((array > 0).all(), name, "zero or less")
 
 
-def _check_start(estimator, start, sizes):
-    names = [field.name for field in fields(estimator._kind_of_start())]
+def _check_start(task, start, sizes):
+    names = [field.name for field in fields(task.linear_kind())]
     _check(isinstance(start, dict) and start.keys() == set(names), "_start", start)
     k = len(start["deviations"])
     _check(k >= sizes["k"], "_start", f"of {k} components")
@@ -131,56 +185,13 @@ def _check_start(estimator, start, sizes):
         _check_array(name, start[name], START[name], {**sizes, "k": k})
 
 
-def _check_network(estimator, state, weights):
+def _check_network(task, state):
     """Refuse a network that cannot be the one of these weights; only then is it made."""
-    built = state["_built"]
-    _check(
-        isinstance(built, dict) and built.keys() == set(estimator._architecture), "_built", built
-    )
-    known = estimator._parameter_constraints
-    chosen = {name: value for name, value in built.items() if name in known}
-    check_parameters({name: known[name] for name in chosen}, chosen, type(estimator).__name__)
-    for name in built.keys() - chosen.keys():  # what the class itself has settled
-        settled = getattr(estimator, name)
-        _check(type(built[name]) is type(settled) and built[name] == settled, name, built[name])
-    hidden = state["hidden_layer_sizes_"]
-    _check(isinstance(hidden, tuple) and all(map(_is_count, hidden)), "hidden_layer_sizes_", hidden)
-    if state["_nonlinear"] and built.get("encoder") is None:
-        _check(len(hidden) < len(weights), "hidden_layer_sizes_", hidden)
+    weights = state["module_"]
+    if state["_nonlinear"] and task.encoder is None:
+        _check(len(task.hidden) < len(weights), "hidden_layer_sizes_", task.hidden)
     for name, array in weights.items():
         _check(np.isfinite(array).all(), name, "infinite or NaN")
-
-
-def _check_told(state, sizes):
-    """Check what a fit tells of itself and of its columns."""
-    _check(_is_count(state["best_iter_"], least=0), "best_iter_", state["best_iter_"])
-    _check(all(isinstance(row, dict) for row in state["history_"]), "history_", "of such rows")
-    for name in ("loss_curve_", "validation_scores_"):
-        _check(all(isinstance(x, float) for x in state[name] or ()), name, "of such values")
-    if "noise_variance_" in state:
-        _check_array("noise_variance_", state["noise_variance_"], "", sizes)
-    names = state.get("feature_names_in_")
-    if names is not None:
-        good = isinstance(names, np.ndarray) and names.shape == (state["n_features_in_"],)
-        _check(good and all(isinstance(n, str) for n in names), "feature_names_in_", names)
-
-
-def check_tables(state):
-    """Refuse what is known of a table's columns where its parts do not belong together."""
-    n, blocks, encoder = state["n_features_in_"], state["_blocks"], state.get("table_encoder_")
-    known = state["_fields"]
-    _check(known is None or (isinstance(known, list) and len(known) == n), "_fields", known)
-    if known is not None:
-        _check(state["_library"] in ("pandas", "polars"), "_library", state["_library"])
-    _check(encoder is None or blocks is not None, "table_encoder_", "without blocks")
-    if blocks is None:
-        return
-    blocks.check(n)
-    if encoder is None:
-        _check(not any(blocks.n_levels), "_blocks", "with categories")
-        return
-    encoder.check_state(n, blocks.n_levels)
-    _check_array("_column_weights", state["_column_weights"], "n", {"n": n})
 
 
 def check_output(state):
@@ -212,8 +223,6 @@ def fill(module, weights, own):
     own : bool
         Whether the module is partly a user's; it has memory then, and gets copies.
     """
-    import torch
-
     if own:
         weights = {name: torch.tensor(array) for name, array in weights.items()}
     else:

@@ -1,1 +1,18 @@
-"""What an estimator asks of a training: one idea a file."""
+"""What an estimator asks of a training: one idea a file.
+
+A task is imported where it is first used, and torch with it.
+"""
+
+from skae._lazy import lazily
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "adversarial": "Adversarial BiGAN",
+        "contrastive": "Contrastive",
+        "head": "Head dealt",
+        "reconstruction": "Contractive Denoising Reconstruction Sparse",
+        "shaped": "Convolutional Recurrent",
+        "variational": "Conditional Variational",
+    },
+)

@@ -1,6 +1,7 @@
-"""A supervised head on an encoder: where it starts, its module and losses, and what `Fitting` asks."""
+"""The task of a supervised head on the encoder of a fitted model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -9,10 +10,14 @@ from scipy.special import log_softmax
 from sklearn.linear_model import Ridge
 from torch import nn
 
+from skae._data.rows import Rows
+from skae._model.model import Model
+from skae._training.held_out import CROSS_FITTED_ROWS, FOLDS
 from skae._training.net import AutoencoderNet
 from skae.corruption import Jitter
 from skae.losses import Objective
-from skae.nn import Linear, Outputs
+from skae.nn.autoencoders import Outputs
+from skae.nn.layers import Linear
 
 INTERCEPT_PENALTY = 1e-3  # that of the coefficients is 1
 NOISE = 0.5  # on standardised rows: with a tenth of it the network soon became too sure of itself
@@ -90,8 +95,11 @@ class TargetError(nn.Module):
         return (prediction - target[:, -prediction.shape[1] :]).square().mean(1)
 
 
+HEADS = {"classes": (logistic_head, CrossEntropy), "numbers": (ridge_head, TargetError)}
+
+
 @dataclass(frozen=True)
-class HeadStart:
+class LinearHead:
     """Where fine-tuning starts: rows and targets, side by side, in what units, and a solved head."""
 
     mean: np.ndarray
@@ -99,7 +107,7 @@ class HeadStart:
     deviations: np.ndarray
     coef: np.ndarray
     intercept: np.ndarray
-    shares = None  # no prefixes of the code are compared
+    shares: ClassVar = None  # no prefixes of the code are compared
 
     @property
     def units(self):
@@ -108,76 +116,211 @@ class HeadStart:
 
 
 @dataclass
-class FineTuning:
-    """The hooks that `Fitting` calls for its estimator, where that is an encoder and a head.
+class HeadModel:
+    """A linear head, and the encoder that it stands on.
 
     Attributes
     ----------
-    solve : callable
-        `logistic_head` or `ridge_head`.
-    loss : nn.Module
-    codes, targets, weight : ndarray
-        Whitened codes of all rows at the start, what the head shall give, and
-        weights, as they were given.
-    code_scale : ndarray of shape (n_components,)
-        Units in which the head is solved: over their root mean square, so that
-        units of the code that vary little count little.
-    mean, scale : ndarray
-        Of rows and targets, side by side; the targets are standardised already.
-    device_, max_iter, n_iter_no_change
-        As in estimators.
-    n_within_reach : int
-        Columns of the rows that are cut off at the reach: none, where the
-        encoder is not kept to one.
+    encoder : Model
+    coef : ndarray of shape (n_outputs, n_components)
+        In units of the encoder's code.
+    intercept : ndarray of shape (n_outputs,)
     """
 
-    solve: object
-    loss: nn.Module
-    codes: np.ndarray
+    encoder: Model
+    coef: np.ndarray
+    intercept: np.ndarray
+    attributes: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """Predict targets from the code of a fitted model; encoder and head are trained together.
+
+    Rows have their targets as last columns. What `fit_model` asks of a task
+    is here; sizes are known from the start.
+
+    Attributes
+    ----------
+    encoder : Model
+    targets : ndarray of shape (n_samples, n_outputs)
+        Standardised.
+    weight : ndarray of shape (n_samples,)
+    kind : {"classes", "numbers"}
+    codes : ndarray of shape (n_samples, n_components)
+        Whitened codes of the rows before training.
+    everything : ndarray of shape (n_all_samples, n_features)
+        All rows, those without targets too: where they lie, the trained
+        encoder is trusted.
+    fine_tunes : bool
+        Whether more than the head is trained.
+    """
+
+    encoder: Model
     targets: np.ndarray
     weight: np.ndarray
-    code_scale: np.ndarray
-    mean: np.ndarray
-    scale: np.ndarray
-    device_: str
-    max_iter: object
-    n_iter_no_change: int
-    n_within_reach: int
+    kind: str
+    codes: np.ndarray
+    everything: np.ndarray
+    fine_tunes: bool = True
 
-    def _make_start(self, rows, n_components, rng):
-        unit = self.code_scale / np.sqrt(np.mean(self.code_scale**2))
+    net: ClassVar = AutoencoderNet
+    has_baseline: ClassVar = True
+    can_turn: ClassVar = False
+    ordered: ClassVar = False
+    warm_up: ClassVar = 0
+
+    @classmethod
+    def of(cls, encoder, X, targets, weight, kind, everything, fine_tunes):
+        """Return the task of rows and their targets."""
+        codes = encoder.encode(X).astype(np.float64) / encoder.code_scale
+        weight = np.ones(len(targets)) if weight is None else weight
+        return cls(encoder, targets, weight, kind, codes, everything, fine_tunes)
+
+    def rows(self, X, weight=None):
+        """Return rows with their targets beside them."""
+        return Rows(np.column_stack([X, self.targets]).astype(X.dtype), None, weight)
+
+    @property
+    def n_components(self):
+        """Units of the code."""
+        return self.encoder.task.size
+
+    @property
+    def size(self):
+        """Units of the code."""
+        return self.encoder.task.size
+
+    @property
+    def model(self):
+        """What makes the fitted model."""
+        return self
+
+    def check(self):
+        """Refuse nothing."""
+
+    def sized(self, n_components, n_rows):
+        """Return the task itself: its sizes are known."""
+        return self
+
+    def chooses_size(self, early_stopping):
+        """Return False: the size is the encoder's."""
+        return False
+
+    @property
+    def n_within_range(self):
+        """Number of columns in which held-out rows are cut off far outside."""
+        task = self.encoder.task
+        return task.schema.n_features if task.has_baseline else 0
+
+    @property
+    def draws_from_global(self):
+        """Whether modules may draw from torch's global generators."""
+        return self.encoder.task.draws_from_global
+
+    def step_flops(self, batch_size):
+        """Return about how many floating-point operations a training step takes."""
+        return self.encoder.task.step_flops(batch_size)
+
+    # where training starts --------------------------------------------------------------------
+
+    def baseline(self, rows, n_components, rng):
+        """Return the head that is best on some of the rows, with the encoder as it is.
+
+        It is solved in units of the code over their root mean square, so that
+        units of the code that vary little count little.
+        """
+        encoder, n_outputs = self.encoder, self.targets.shape[1]
+        unit = encoder.code_scale / np.sqrt(np.mean(encoder.code_scale**2))
         codes, targets = self.codes[rows.index] * unit, self.targets[rows.index]
-        coef, intercept = self.solve(codes, targets, self.weight[rows.index])
-        return HeadStart(self.mean, self.scale, self.code_scale, coef * unit, intercept)
+        coef, intercept = HEADS[self.kind][0](codes, targets, self.weight[rows.index])
+        mean = np.append(encoder.baseline.mean, np.zeros(n_outputs))
+        scale = np.append(encoder.baseline.scale, np.ones(n_outputs))
+        return LinearHead(mean, scale, encoder.code_scale, coef * unit, intercept)
+
+    def baseline_is_best(self, baseline):
+        """Return whether only the head is wanted."""
+        return not self.fine_tunes
+
+    def network(self, generator):
+        """Return the encoder with a new head."""
+        encoder = self.encoder
+        module = encoder.trainable() if encoder.nonlinear else self._new_encoder(generator)
+        n_features = encoder.task.schema.n_features
+        return Predictor(module, n_features, self.size, self.targets.shape[1])
+
+    def _new_encoder(self, generator):
+        task = self.encoder.task
+        module = task.network(generator)
+        task.start_at(module, self.encoder.present_baseline)
+        task.freeze(module)
+        return module
 
     @torch.no_grad()
-    def _start_at(self, module, start):
-        module.head.weight.copy_(torch.from_numpy(start.coef))
-        module.head.bias.copy_(torch.from_numpy(start.intercept))
+    def start_at(self, module, baseline):
+        """Put a solved head into a module."""
+        module.head.weight.copy_(torch.from_numpy(baseline.coef))
+        module.head.bias.copy_(torch.from_numpy(baseline.intercept))
 
-    def _kind_of_net(self):
-        return AutoencoderNet
+    def freeze(self, module):
+        """Let all be trained but the decoder."""
 
-    def _pretrain(self, module, start, rows, train):
-        pass
+    def pretrain(self, module, baseline, rows, train, device):
+        """Train nothing before."""
 
-    def _make_objective(self, start):
-        return Objective(prediction=(self.loss, 1.0))
+    def calibrate(self, module, baseline, rows, device):
+        """Leave the units of the code."""
 
-    def _make_corruption(self, start):
+    # what is minimised ------------------------------------------------------------------------
+
+    def objective(self, baseline):
+        """Return the loss of predictions."""
+        return Objective(prediction=(HEADS[self.kind][1](), 1.0))
+
+    def corruption(self, baseline):
+        """Return noise on rows."""
         return Jitter(NOISE)
 
-    def _make_held_out_corruption(self, start):
-        return
+    def held_out_corruption(self, baseline):
+        """Return None: held-out rows are as they are."""
 
-    def _has_floor(self):
-        return True
+    def tolerance(self, tol, loss):
+        """Return the held-out improvement that counts as one."""
+        return TOLERANCE * loss
 
-    def _n_within_reach(self):
-        return self.n_within_reach
-
-    def _tolerance(self, start_loss):
-        return TOLERANCE * start_loss
-
-    def _held_out_score(self, loss):
+    def score(self, loss):
+        """Return minus the loss."""
         return -loss
+
+    # the fitted model -------------------------------------------------------------------------
+
+    def settled(self, task, module, baseline, device, rows):
+        """Return the `HeadModel` of a trained module; of the solved head, where it is None."""
+        if module is None:
+            return HeadModel(self.encoder, baseline.coef, baseline.intercept)
+        encoder = self.encoder.settled(
+            self.encoder.task,
+            module.autoencoder,
+            self.encoder.present_baseline,
+            device,
+            Rows(self.everything),
+            before=self.encoder,
+        )
+        coef, intercept = (p.detach().double().cpu().numpy() for p in module.head.parameters())
+        return HeadModel(replace(encoder, baseline=self.encoder.baseline), coef, intercept)
+
+    def describe(self, model, rows):
+        """Return nothing: the head says it all."""
+        return {}
+
+
+def dealt(rows, targets, fraction, rng):
+    """Return pairs (training rows, held-out rows), dealt out in the order of the targets.
+
+    So folds have like shares of each class, or like distributions of a number.
+    """
+    order = np.lexsort((rng.permutation(len(rows)), targets @ np.arange(1, targets.shape[1] + 1)))
+    cross_fit = len(rows) <= CROSS_FITTED_ROWS
+    n_parts = FOLDS if cross_fit else max(2, round(1 / fraction))
+    parts = [np.sort(order[i::n_parts]) for i in range(n_parts if cross_fit else 1)]
+    return [(rows.subset(np.setdiff1d(order, part)), rows.subset(part)) for part in parts]

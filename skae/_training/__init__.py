@@ -1,1 +1,16 @@
-"""Training: from a task and rows to a fitted model."""
+"""Training: from a task and rows to a fitted model.
+
+The names below are imported where they are first used, and torch with them.
+"""
+
+from skae._lazy import lazily
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "checkpoint": "Checkpoint NoCheckpoint key",
+        "fit": "fine_tuned fit_batch fit_model",
+        "progress": "Progress",
+        "settings": "Settings found_device",
+    },
+)

@@ -145,13 +145,12 @@ class Checkpoint(NoCheckpoint):
             warnings.warn(f"The state of the fit could not be removed: {error}", stacklevel=2)
 
 
-def key(estimator, *content):
-    """Return what stands for a fit: parameters, versions, and content such as rows."""
-    params = estimator.get_params(deep=False)
+def key(name, params, *content):
+    """Return what stands for a fit: estimator, parameters, versions, and content such as rows."""
     told = {name: params[name] for name in params if name not in ("checkpoint", "verbose")}
-    versions = [version(name) for name in ("skae", "torch", "scikit-learn")]
+    versions = [version(package) for package in ("skae", "torch", "scikit-learn")]
     try:
-        return joblib.hash([type(estimator).__name__, told, versions, *content])
+        return joblib.hash([name, told, versions, *content])
     except Exception as error:
         raise ValueError(
             f"checkpoint needs parameters that can be pickled: {error}. Define their functions and "

@@ -1,7 +1,7 @@
-"""What one fit does: start at PCA, train, let held-out rows judge, and finish on all rows."""
+"""What one fit does: start at a linear model, train, let held-out rows judge, and finish on all rows."""
 
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,34 +11,70 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skae._data.batches import StandardisedRows
+from skae._linear.row_space import row_space
+from skae._model.model import linear_network
+from skae._parameters import private_random_state
 from skae._training.checkpoint import NoCheckpoint
 from skae._training.folds import Folds, can_train
-from skae._training.held_out import HeldOutCurves
-from skae._training.net import AutoencoderNet, Diverged, Settings, StopTraining, plain, takes_part
+from skae._training.held_out import FEWEST_ROWS, HeldOutCurves, split
+from skae._training.net import AutoencoderNet, Diverged, StopTraining, plain, takes_part
 from skae._training.ordered import Cuts, PrefixShares
+from skae._training.progress import Progress
+from skae._training.settings import Settings, explained_memory
+from skae._training.threads import limited_threads
+from skae.nn.build import global_generator, global_generators
 
 SLOWER = 0.1  # factor of the learning rate after a divergence
 POLISH_EPOCHS, POLISH_RATE = 10, 0.3  # the last epochs of a large fit, on all rows
 ORDERED_POLISH_EPOCHS = 30  # the same of an ordered code
 MOST_POLISH_STEPS = 5000  # where these epochs would take more there are fewer
+TUNING_EPOCHS = 15  # on the rows that a code which was cut is fine-tuned on
 PRETRAINING, PRETRAINING_DECAY = 0.1, 0.5  # epochs of a phase, in max_iter; when the rate falls
 LONGER = 2  # times the patience, before folds improve at all: their epochs have few steps
 COMPARING_RATE = 0.5  # of the learning rate, where the prefixes of a code are to be compared
 COMPARING_EPOCHS = 15  # at a falling rate, before they are compared
 SAMPLE = 1000  # training rows that show what a prefix explains, where none are held out
+PARTIAL_RATE = 0.3  # share of the learning rate in an epoch over the batch of a stream
 
 
 @dataclass
-class Fitted:
+class Fit:
     """The result of a fit.
 
-    ``module`` is None where the floor holds: then the model is its start.
-    ``start`` is what the module's inputs were standardised with, and
-    ``prefix_shares`` what each prefix of an ordered code explains.
+    Attributes
+    ----------
+    model : Model
+    best_iter : int
+        The epoch that was kept; 0 for the baseline.
+    history : list of dict
+        What was recorded of each epoch, pretraining first.
+    held_out_curve : list of float
+        Objective of the held-out rows, at the start and after each epoch.
+    optimizer_state : dict or None
+        What a training that goes on needs.
+    interrupted : bool
+        Whether Ctrl-C ended the training.
+    """
+
+    model: object
+    best_iter: int
+    history: list
+    held_out_curve: list
+    optimizer_state: dict | None = None
+    interrupted: bool = False
+
+
+@dataclass
+class Trained:
+    """The result of the trainings of a fit.
+
+    ``module`` is None where the baseline holds. ``baseline`` is what the
+    module's inputs were standardised with, and ``prefix_shares`` what each
+    prefix of an ordered code explains.
     """
 
     module: torch.nn.Module | None
-    start: object
+    baseline: object
     best_iter: int
     history: list
     held_out_curve: list
@@ -46,41 +82,184 @@ class Fitted:
     prefix_shares: np.ndarray | None = None
 
 
+def fit_model(
+    task,
+    settings,
+    rows,
+    held_out=None,
+    *,
+    random_state=None,
+    progress=None,
+    checkpoint=None,
+    before=None,
+    pairs=None,
+):
+    """Fit a task to rows.
+
+    Parameters
+    ----------
+    task : Task
+        Its sizes are found here.
+    settings : Settings
+    rows : Rows
+    held_out : Rows or None
+        Rows that judge; by default some of ``rows``.
+    random_state : int, RandomState or None
+    progress : Progress or None
+    checkpoint : NoCheckpoint or None
+    before : Model or None
+        Where training goes on; its present weights are then the baseline.
+    pairs : list of (Rows, Rows) or None
+        Training and held-out rows of each training; by default `split` deals them.
+
+    Returns
+    -------
+    fit : Fit
+
+    Raises
+    ------
+    ValueError
+        If a training without a baseline diverges.
+    MemoryError
+        If a batch does not fit in memory.
+    """
+    about = {"random_state": random_state, "progress": progress, "checkpoint": checkpoint}
+    space = row_space(rows, held_out) if before is None and task.can_turn else None
+    if space is not None:
+        parts = [part and space.inside(part) for part in (rows, held_out)]
+        fit = fit_model(task.inside(space, len(rows)), settings, *parts, **about)
+        return replace(fit, model=fit.model.outside(space, rows, task), optimizer_state=None)
+    task.check()
+    checkpoint = checkpoint or NoCheckpoint()
+    rng = private_random_state(checkpoint.seed(random_state))
+    if before is None:
+        baseline = task.baseline(rows, task.n_components, rng)
+        task = task.sized(len(baseline.deviations), len(rows))
+    else:
+        baseline = before.present_baseline
+    with training(task, settings, rng, progress, checkpoint) as trainer:
+        chooses = before is None and task.chooses_size(settings.early_stopping)
+        if chooses:
+            trainer.compare_prefixes()
+        trained = trainer.train(baseline, rows, held_out, before, pairs)
+        model = trainer.settled(trained, rows)
+        if chooses:
+            model = trainer.choose_size(model, trained.prefix_shares, rows)
+        model.attributes |= trainer.task.describe(model, rows)
+    if not trainer.interrupted:
+        checkpoint.finish()
+    optimizer_state = None if chooses else trained.optimizer_state
+    told = trained.history, trained.held_out_curve, optimizer_state, trainer.interrupted
+    return Fit(model, trained.best_iter, *told)
+
+
+def fit_batch(task, settings, rows, *, random_state=None, progress=None, before=None, n_before=0):
+    """Fit a task to the batch of a stream, in one epoch; parameters as in `fit_model`.
+
+    ``n_before`` is the number of batches so far. The settings have the state
+    of the optimizer. No rows are held out.
+    """
+    task.check()
+    rng = private_random_state(random_state)
+    if before is None:
+        baseline = task.baseline(rows, task.n_components, rng)
+        task.check_first_batch(rows, baseline)
+        task = task.sized(len(baseline.deviations), np.inf)
+    else:
+        baseline = before.present_baseline
+    with training(task, settings, rng, progress, n_before=n_before) as trainer:
+        trainer.settings = replace(
+            trainer.settings,
+            max_iter=1,
+            learning_rate=PARTIAL_RATE * settings.learning_rate,
+            decay_from=1.0,
+            averaging=False,
+            warm_up=0,
+        )
+        trained = trainer.without_baseline(trainer.module(baseline, before), baseline, rows)
+    model = task.model.settled(task, trained.module, baseline, settings.device, before=before)
+    model.attributes.pop("explained_variance_ratio_", None)
+    model.attributes |= task.describe(model, rows)
+    return Fit(model, trained.best_iter, trained.history, [], trained.optimizer_state)
+
+
+def fine_tuned(model, settings, rows, *, random_state=None, progress=None):
+    """Return a model that was trained on rows for a few epochs more."""
+    if not model.nonlinear:
+        return model
+    rng = private_random_state(random_state)
+    with training(model.task, settings, rng, progress) as trainer:
+        model = trainer.fine_tune(model, rows)
+    model.attributes |= model.task.describe(model, rows)
+    return model
+
+
+@contextmanager
+def training(task, settings, rng, progress=None, checkpoint=None, n_before=0):
+    """Yield the `Trainer` of a fit, under its limits; turn its failures into errors."""
+    progress, checkpoint = progress or Progress(), checkpoint or NoCheckpoint()
+    seed = int(rng.randint(2**30)) + n_before  # a stream does not draw the same again
+    generator = torch.Generator().manual_seed(seed)
+    generators, aside = [generator], nullcontext()
+    if task.draws_from_global:
+        generators += global_generators(settings.device)
+        aside = global_generator(seed, settings.device)
+    checkpoint.watch(generators)
+    threads = limited_threads(task.step_flops(settings.batch_size))
+    try:
+        with threads, aside, torch.enable_grad(), explained_memory(settings.batch_size):
+            yield Trainer(task, settings, rng, generator, progress, checkpoint)
+    except Diverged as failure:
+        raise ValueError(
+            f"Training diverged: {failure}. Choose a smaller learning_rate_init, or scale the "
+            "columns of X, for example with StandardScaler."
+        ) from failure
+    finally:
+        progress.end()
+
+
 @dataclass
-class Fitting:
-    """One fit: what its trainings share.
+class Trainer:
+    """The trainings of one fit, and what they share.
 
     Attributes
     ----------
-    estimator : BaseEncoder
-        Its hooks make the objective and the corruption.
-    settings : Settings
+    task : Task
+        With its sizes.
+    given : Settings
+        Before the size of the code was known.
     rng : RandomState
     generator : torch.Generator
     progress : Progress
-    patience : int
-        Epochs without an improvement after which training stops.
+    checkpoint : NoCheckpoint
+        Keeps the trainings on disk, where it is asked to; then Ctrl-C ends
+        them, but leaves the best so far.
     compares : bool
         Whether the prefixes of the code are compared, to keep one of them.
     pretraining : list of dict
         History of the first pretraining.
-    checkpoint : NoCheckpoint
-        Keeps the trainings on disk, where it is asked to; then Ctrl-C ends
-        them, but leaves the best so far.
     interrupted : bool
-        Whether that has happened.
+        Whether Ctrl-C has ended the training.
+    settings : Settings
+        Of the present task.
+    patience : int
+        Epochs without an improvement after which training stops.
     """
 
-    estimator: object
-    settings: Settings
+    task: object
+    given: Settings
     rng: np.random.RandomState
     generator: torch.Generator
-    progress: object
-    patience: int
+    progress: Progress
+    checkpoint: NoCheckpoint = field(default_factory=NoCheckpoint)
     compares: bool = False
     pretraining: list = field(default_factory=list)
-    checkpoint: NoCheckpoint = field(default_factory=NoCheckpoint)
     interrupted: bool = False
+
+    def __post_init__(self):
+        """Resolve the settings."""
+        self.settings = self.given.of(self.task)
+        self.patience = self.given.n_iter_no_change
 
     @contextmanager
     def _interruptible(self):
@@ -92,33 +271,80 @@ class Fitting:
                 raise
             self.interrupted = True
 
-    def compare_prefixes(self, shortest):
+    # sizes ------------------------------------------------------------------------------------
+
+    def compare_prefixes(self):
         """Train for comparing the prefixes of the code: half the patience will do.
 
         So wide a code starts near its best: at the full rate it would first get worse.
         """
-        cuts = Cuts(self.estimator.n_components_, 0.0, shortest)
-        rate = COMPARING_RATE * self.settings.learning_rate
-        self.settings = replace(self.settings, cuts=cuts, learning_rate=rate)
+        k = self.task.size
+        shortest = 1 if self.task.ordered else (k + 1) // 2
+        self.task = replace(self.task, prefixes=True)
+        self.settings = replace(
+            self.settings,
+            cuts=Cuts(k, 0.0, shortest),
+            learning_rate=COMPARING_RATE * self.settings.learning_rate,
+        )
         self.patience = max(1, self.patience // 2)
         self.compares = True
 
-    def linear(self, start, rows):
-        """Leave it at the linear start."""
+    def choose_size(self, model, shares, rows):
+        """Keep the fewest components that explain the share asked for, or all; train them on."""
+        reached = np.flatnonzero(shares >= self.task.n_components)
+        enough = model.nonlinear and len(reached) > 0
+        model = model.truncated(int(reached[0]) + 1 if enough else model.task.size)
+        return self.fine_tune(model, rows) if model.nonlinear else model
+
+    def fine_tune(self, model, rows):
+        """Return a model that is trained for a few epochs more; its ranges do not shrink."""
+        self.task = model.task
+        self.settings = self.given.of(self.task)
+        baseline = model.present_baseline
+        rate = self.settings.learning_rate
+        module = self.polished(model.trainable(), baseline, rows, rate, TUNING_EPOCHS)
+        self.task.calibrate(module, baseline, rows, self.settings.device)
+        return model.tuned(module, rows)
+
+    # one way through --------------------------------------------------------------------------
+
+    def train(self, baseline, rows, held_out=None, before=None, pairs=None):
+        """Return the `Trained` of a fit: at the baseline, without one, or judged against it."""
+        few = held_out is None and len(rows) < FEWEST_ROWS
+        cold = before is None
+        if cold and self.task.has_baseline and (self.task.baseline_is_best(baseline) or few):
+            return self.linear(baseline, rows)
+        module = self.module(baseline, before)
+        if few or not self.settings.early_stopping:
+            module = self.started(module, baseline, rows) if cold else module
+            return self.without_baseline(module, baseline, rows)
+        if held_out is not None:
+            pairs = [(rows, held_out)]
+        elif pairs is None:
+            pairs = split(rows, self.settings.validation_fraction, self.rng, cross_fit=cold)
+        if not cold:
+            return self.go_on(module, baseline, pairs[0], before)
+        final = held_out is None and not self.compares  # else fine-tuning follows
+        return self.above_baseline(module, baseline, rows, pairs, final)
+
+    def module(self, baseline, before=None):
+        """Return what training goes on with: a fitted module, or a new one at the baseline."""
+        if before is not None and before.nonlinear:
+            return before.trainable()
+        module = self.task.network(self.generator)
+        self.task.start_at(module, baseline)
+        self.task.freeze(module)
+        return module
+
+    def linear(self, baseline, rows):
+        """Leave it at the baseline."""
         self.progress.begin(1)
-        return Fitted(None, start, 0, [], [], prefix_shares=self._shares_of_start(start, rows))
+        shares = self._shares_of_baseline(baseline, rows)
+        return Trained(None, baseline, 0, [], [], prefix_shares=shares)
 
-    def _shares_of_start(self, start, rows):
-        """Return what each prefix of the start explains: it knows, or rows tell."""
-        if self.settings.cuts is None or start.shares is not None:
-            return start.shares
-        module = self.estimator._linear_module(start).float().requires_grad_(True)
-        net = self._net(module, start, rows, self.settings).initialize()
-        return self._training_shares(net, start, rows)
-
-    def without_floor(self, module, start, rows):
+    def without_baseline(self, module, baseline, rows):
         """Train on all rows for the whole of ``max_iter``."""
-        net = self._net(module, start, rows, self.settings)
+        net = self._net(module, baseline, rows, self.settings)
         self.progress.begin(self.settings.max_iter)
         with self._interruptible():
             self._run(net, self.progress.epoch)
@@ -127,25 +353,19 @@ class Fitting:
         state = net.optimizer_.state_dict() if net.lean else None
         epochs = [row for row in plain(net.history) if "train_loss" in row]  # Ctrl-C leaves a part
         history = [*self.pretraining, *epochs]
-        fitted = Fitted(net.module_, start, len(epochs), history, [], state)
+        trained = Trained(net.module_, baseline, len(epochs), history, [], state)
         if self.settings.cuts is not None:
-            fitted.prefix_shares = self._training_shares(net, start, rows)
-        return fitted
+            trained.prefix_shares = self._training_shares(net, baseline, rows)
+        return trained
 
-    def _training_shares(self, net, start, rows):
-        """Return what each prefix of the code explains of some training rows."""
-        some = rows.subset(np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(int))
-        part = StandardisedRows(some, *start.units, self.estimator.device_)
-        return self._prefix_shares([net], [start], [part], [part.row_weights])
-
-    def above_floor(self, module, start, rows, pairs, final):
-        """Train from the linear start, judge and finish.
+    def above_baseline(self, module, baseline, rows, pairs, final):
+        """Train from the baseline, judge and finish.
 
         Parameters
         ----------
         module : nn.Module
             A copy of it is trained in every training.
-        start : LinearStart
+        baseline : LinearModel
             That of ``rows``.
         rows : Rows
             All rows.
@@ -154,97 +374,113 @@ class Fitting:
         final : bool
             Whether held-out rows may be trained on in the end.
         """
-        k = len(start.deviations)
-        starts = [self.estimator._make_start(part, k, self.rng) for part, _ in pairs]
+        k = len(baseline.deviations)
+        baselines = [self.task.baseline(part, k, self.rng) for part, _ in pairs]
         nets = [
-            self._net(self.started(module, s, part), s, part, self.settings, held_out)
-            for s, (part, held_out) in zip(starts, pairs, strict=True)
+            self._net(self.started(module, own, part), own, part, self.settings, held_out)
+            for own, (part, held_out) in zip(baselines, pairs, strict=True)
         ]
         curves, weights = self._train_together(nets)
         history = [*self.pretraining, *_judged(nets[0].history, curves)]
-        fitted = Fitted(None, start, 0, history, curves.curve)
-        rejected = self.estimator._has_floor() and not curves.accept()
+        trained = Trained(None, baseline, 0, history, curves.curve)
+        rejected = self.task.has_baseline and not curves.accept()
         if rejected:
-            weights = [self._at(module, s).state_dict() for s in starts]
+            weights = [self._at(module, own).state_dict() for own in baselines]
         for net, chosen in zip(nets, weights, strict=True):
             net.module_.load_state_dict(chosen)
         if self.compares and not rejected:
-            self._come_to_rest(nets, starts, pairs)
+            self._come_to_rest(nets, baselines, pairs)
         if self.settings.cuts is not None:
             parts = [net.held_out for net in nets]
-            fitted.prefix_shares = self._prefix_shares(nets, starts, parts, curves.row_weights())
+            weights = curves.row_weights()
+            trained.prefix_shares = self._prefix_shares(nets, baselines, parts, weights)
         if rejected:
-            return fitted
+            return trained
         if len(nets) > 1 and not self.interrupted:
+            n_epochs = max(1, curves.best)
             with self._interruptible():
-                fitted.module = self._again(module, start, rows, max(1, curves.best), nets[0].lr)
+                trained.module = self._again(module, baseline, rows, n_epochs, nets[0].lr)
         if len(nets) == 1 or self.interrupted:
-            self._finish(fitted, nets[0], starts[0], rows if final else None)
-        if fitted.module is None:
-            fitted.prefix_shares = self._shares_of_start(start, rows)
+            self._finish(trained, nets[0], baselines[0], rows if final else None)
+        if trained.module is None:
+            trained.prefix_shares = self._shares_of_baseline(baseline, rows)
         else:
-            fitted.best_iter = curves.best
-        return fitted
+            trained.best_iter = curves.best
+        return trained
 
-    def _come_to_rest(self, nets, starts, pairs):
-        """Train each net for a few epochs more on its own rows: prefixes gain most from it."""
-        for net, start, (part, _) in zip(nets, starts, pairs, strict=True):
-            module = self.polished(net.module_, start, part, net.lr, COMPARING_EPOCHS)
-            net.module_.load_state_dict(module.state_dict())
-
-    def _finish(self, fitted, net, start, rows):
-        """Take a trained net as it is, or let it take in all rows."""
-        fitted.module, fitted.start = net.module_, start
-        if rows is not None:
-            n_epochs = POLISH_EPOCHS if self.settings.cuts is None else ORDERED_POLISH_EPOCHS
-            steps = max(1, len(rows) // self.settings.batch_size)
-            n_epochs = min(n_epochs, max(1, MOST_POLISH_STEPS // steps))
-            fitted.module = self.polished(net.module_, start, rows, net.lr, n_epochs)
-
-    def go_on(self, module, start, pair):
-        """Train further; the present weights are the floor. ``module`` is left as it is."""
-        net = self._net(deepcopy(module), start, pair[0], self.settings, pair[1])
+    def go_on(self, module, baseline, pair, before):
+        """Train further; the present weights are the baseline. ``module`` is left as it is."""
+        net = self._net(deepcopy(module), baseline, pair[0], self.settings, pair[1])
         curves, (weights,) = self._train_together([net])
         accepted = curves.accept()
         net.module_.load_state_dict(weights if accepted else module.state_dict())
-        kept = net.module_ if accepted or self.estimator._nonlinear else None
-        fitted = Fitted(kept, start, curves.best if accepted else 0, [], curves.curve)
-        fitted.history = _judged(net.history, curves)
+        kept = net.module_ if accepted or before.nonlinear else None
+        best = curves.best if accepted else 0
+        trained = Trained(kept, baseline, best, _judged(net.history, curves), curves.curve)
         if self.settings.cuts is not None:
             weights = curves.row_weights()
-            fitted.prefix_shares = self._prefix_shares([net], [start], [net.held_out], weights)
-        return fitted
+            trained.prefix_shares = self._prefix_shares([net], [baseline], [net.held_out], weights)
+        return trained
 
-    def _prefix_shares(self, nets, starts, parts, weights):
+    def settled(self, trained, rows):
+        """Return the model of what was trained on rows."""
+        task, baseline, device = self.task, trained.baseline, self.settings.device
+        if trained.best_iter > 0:
+            task.calibrate(trained.module, baseline, rows, device)
+        model = task.model.settled(task, trained.module, baseline, device, rows)
+        if task.ordered:
+            shares = np.diff(trained.prefix_shares, prepend=0.0)
+            model.attributes["explained_variance_ratio_"] = shares
+        return model
+
+    # what prefixes of the code explain --------------------------------------------------------
+
+    def _shares_of_baseline(self, baseline, rows):
+        """Return what each prefix of the baseline explains: it knows, or rows tell."""
+        if self.settings.cuts is None or baseline.shares is not None:
+            return baseline.shares
+        module = linear_network(self.task, baseline).float().requires_grad_(True)
+        net = self._net(module, baseline, rows, self.settings).initialize()
+        return self._training_shares(net, baseline, rows)
+
+    def _training_shares(self, net, baseline, rows):
+        """Return what each prefix of the code explains of some training rows."""
+        some = rows.subset(np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(int))
+        part = StandardisedRows(some, *baseline.units, self.settings.device)
+        return self._prefix_shares([net], [baseline], [part], [part.row_weights])
+
+    def _prefix_shares(self, nets, baselines, parts, weights):
         """Return what each prefix of the code explains of one part of the rows for each net."""
-        prefixes = PrefixShares(len(starts[0].deviations))
-        for net, start, part, weight in zip(nets, starts, parts, weights, strict=True):
-            reconstruct = partial(self.estimator._reconstruct_cut, net.module_.eval(), start)
-            error = self.estimator._error_of_prefixes(start)
+        prefixes = PrefixShares(len(baselines[0].deviations))
+        for net, own, part, weight in zip(nets, baselines, parts, weights, strict=True):
+            reconstruct = partial(self.task.reconstruct_prefix, net.module_.eval(), own)
+            error = self.task.prefix_error(own, self.settings.device)
             prefixes.add(reconstruct, net.get_iterator(part), weight, error)
         return prefixes.shares
 
-    def _net(self, module, start, rows, settings, held_out=None):
-        noise = self.estimator._make_corruption(start)
-        judged_in = self.estimator._make_held_out_corruption(start)
-        settings = replace(settings, corruption=noise, held_out_corruption=judged_in)
-        device = self.estimator.device_
-        rows = StandardisedRows(rows, *start.units, device)
-        if held_out is not None:
-            n_columns = self.estimator._n_within_reach()
-            reach = rows.limits(n_columns) if n_columns else None
-            held_out = StandardisedRows(held_out, *start.units, device, reach)
-        objective = self.estimator._make_objective(start)
-        kind = self.estimator._kind_of_net()
-        return kind(module, objective, settings, rows, held_out, self.generator)
+    # single trainings -------------------------------------------------------------------------
 
-    def started(self, module, start, rows):
-        """Return a copy of the module at a start, pretrained where the estimator asks for it."""
+    def _net(self, module, baseline, rows, settings, held_out=None):
+        settings = replace(
+            settings,
+            corruption=self.task.corruption(baseline),
+            held_out_corruption=self.task.held_out_corruption(baseline),
+        )
+        rows = StandardisedRows(rows, *baseline.units, settings.device)
+        if held_out is not None:
+            n_columns = self.task.n_within_range
+            reach = rows.limits(n_columns) if n_columns else None
+            held_out = StandardisedRows(held_out, *baseline.units, settings.device, reach)
+        objective = self.task.objective(baseline)
+        return self.task.net(module, objective, settings, rows, held_out, self.generator)
+
+    def started(self, module, baseline, rows):
+        """Return a copy of the module at a baseline, pretrained where the task asks for it."""
         if self.interrupted:
-            return self._at(module, start)
+            return self._at(module, baseline)
         try:
             with self._interruptible():
-                return self._pretrained(self._at(module, start), start, rows)
+                return self._pretrained(self._at(module, baseline), baseline, rows)
         except Diverged as failure:
             warnings.warn(
                 f"Pretraining diverged ({failure}): training starts without it. "
@@ -252,19 +488,19 @@ class Fitting:
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        return self._at(module, start)
+        return self._at(module, baseline)
 
-    def _at(self, module, start):
+    def _at(self, module, baseline):
         module = deepcopy(module)
-        self.estimator._start_at(module, start)
+        self.task.start_at(module, baseline)
         return module
 
-    def _pretrained(self, module, start, rows):
+    def _pretrained(self, module, baseline, rows):
         settings = replace(
             self.settings,
             max_iter=max(1, round(PRETRAINING * self.settings.max_iter)),
             decay_from=PRETRAINING_DECAY,
-            corruption=self.estimator._make_corruption(start),
+            corruption=self.task.corruption(baseline),
             callbacks=(),
             cuts=None,
         )
@@ -275,20 +511,36 @@ class Fitting:
             self._run(net)
             history.extend({"phase": phase, **row} for row in plain(net.history))
 
-        self.estimator._pretrain(module, start, rows, train)
+        self.task.pretrain(module, baseline, rows, train, settings.device)
         self.pretraining = self.pretraining or history
         return module
 
-    def _again(self, module, start, rows, n_epochs, rate):
+    def _come_to_rest(self, nets, baselines, pairs):
+        """Train each net for a few epochs more on its own rows: prefixes gain most from it."""
+        for net, own, (part, _) in zip(nets, baselines, pairs, strict=True):
+            module = self.polished(net.module_, own, part, net.lr, COMPARING_EPOCHS)
+            net.module_.load_state_dict(module.state_dict())
+
+    def _finish(self, trained, net, baseline, rows):
+        """Take a trained net as it is, or let it take in all rows."""
+        trained.module, trained.baseline = net.module_, baseline
+        if rows is not None:
+            n_epochs = POLISH_EPOCHS if self.settings.cuts is None else ORDERED_POLISH_EPOCHS
+            steps = max(1, len(rows) // self.settings.batch_size)
+            n_epochs = min(n_epochs, max(1, MOST_POLISH_STEPS // steps))
+            trained.module = self.polished(net.module_, baseline, rows, net.lr, n_epochs)
+
+    def _again(self, module, baseline, rows, n_epochs, rate):
         """Train on all rows for as many epochs as the held-out rows chose; None if it diverges."""
         settings = replace(self._final_settings(), max_iter=n_epochs, learning_rate=rate)
         try:
-            return self._run(self._net(self.started(module, start, rows), start, rows, settings))
+            module = self.started(module, baseline, rows)
+            return self._run(self._net(module, baseline, rows, settings))
         except Diverged as failure:
             _warn_of_divergence(failure)
             return None
 
-    def polished(self, module, start, rows, rate, n_epochs):
+    def polished(self, module, baseline, rows, rate, n_epochs):
         """Train on all rows for a few epochs at a falling rate; or leave it, if it diverges.
 
         After Ctrl-C there is no time for it.
@@ -304,7 +556,7 @@ class Fitting:
             warm_up=0,
         )
         with suppress(Diverged), self._interruptible():
-            return self._run(self._net(deepcopy(module), start, rows, settings))
+            return self._run(self._net(deepcopy(module), baseline, rows, settings))
         return module
 
     def _final_settings(self):
@@ -319,7 +571,7 @@ class Fitting:
         net.initialize()
         if self.interrupted:
             return net.module_
-        with self.checkpoint.training(net), _told([net]):
+        with self.checkpoint.training(net), _notified([net]):
             for number in range(len(net.history) + 1, net.max_epochs + 1):
                 loss = net.epoch()
                 self.checkpoint.epoch()
@@ -336,27 +588,27 @@ class Fitting:
             net.initialize()
         curves = HeldOutCurves([n.held_out.row_weights for n in nets], [n.judge() for n in nets])
         first = [net.weights() for net in nets]
-        at_first = self.estimator.n_iter_no_change * (LONGER if len(nets) > 1 else 1)
-        tolerance = self.estimator._tolerance(curves.curve[0])
+        at_first = settings.n_iter_no_change * (LONGER if len(nets) > 1 else 1)
+        tolerance = self.task.tolerance(settings.tol, curves.curve[0])
         patience = _Patience(self.patience, at_first, tolerance, curves.curve[0], settings.warm_up)
         together = _Together(nets, curves, patience, first)
         folds = Folds(nets) if can_train(nets) else None
         if self.interrupted:
             return curves, first
         try:
-            with self._interruptible(), self.checkpoint.training(together), _told(nets):
+            with self._interruptible(), self.checkpoint.training(together), _notified(nets):
                 while not together.is_over(settings.max_iter):
                     back = together.best if len(nets) == 1 else first
                     loss, go_on = self._epoch(nets, back, curves, folds)
                     number, held_out = together.judge()
                     self.checkpoint.epoch()
-                    self.progress.epoch(number, loss, self.estimator._held_out_score(held_out))
+                    self.progress.epoch(number, loss, self.task.score(held_out))
                     if not go_on:
                         break
                 else:
                     self._warn_of_max_iter(patience)
         except Diverged as failure:
-            if not self.estimator._has_floor():
+            if not self.task.has_baseline:
                 raise
             _warn_of_divergence(failure)
             curves.best = 0
@@ -389,8 +641,8 @@ class Fitting:
             return self._epoch(nets, best, curves, folds)
 
     def _warn_of_max_iter(self, patience):
-        asked = self.estimator.max_iter
-        if asked != "auto" and patience.reference_iter > max(0, asked - patience.n_iter):
+        asked = self.given.max_iter
+        if self.given.warns and patience.reference_iter > max(0, asked - patience.n_iter):
             warnings.warn(
                 f"max_iter={asked} reached while the held-out loss was still falling: "
                 "increase max_iter.",
@@ -459,7 +711,7 @@ class _Patience:
 
 
 @contextmanager
-def _told(nets):
+def _notified(nets):
     """Tell the callbacks that training begins and ends; let them end it early."""
     try:
         for net in nets:

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 from torch.nn.utils.rnn import pad_sequence
 
+from skae._together import begin_together, joined
 from skae._training.adam import StackedAdam
-from skae._training.net import AverageWeights, check_finite
-from skae.corruption import begin_together, joined
+from skae._training.net import check_finite
+from skae._training.step import AverageWeights, Step
 
 # of all nets; more does not stay in the cache: one by one is as fast
 MOST_BYTES = 2**23  # of rows
@@ -90,7 +91,9 @@ class Folds:
             net.rise()
         if self.average is not None:
             self.average.n_steps = self.nets[0].average.n_steps
-        losses = torch.stack([self._step(*batch) for batch in self._batches()]).mean(0).tolist()
+        step = Step(self.gradient, self.adam, self.average)
+        losses = [step(self._next_rate(), *batch) for batch in self._batches()]
+        losses = torch.stack(losses).mean(0).tolist()
         row_losses = self.held_out.judge(self.judged)
         for net, loss, judged in zip(self.nets, losses, row_losses, strict=True):
             net.take_in(loss, judged)
@@ -118,13 +121,9 @@ class Folds:
         start = torch.rand(n_rows.shape, generator=self.generator)
         return inputs, cuts.drawn(inputs.shape[1], n_rows, start).to(inputs.device)
 
-    def _step(self, inputs, target, weight):
+    def _next_rate(self):
         rate, *_ = (net.next_rate() for net in self.nets)
-        losses = self.gradient(inputs, target, weight)
-        self.adam.step(rate)
-        if self.average is not None:
-            self.average.update()
-        return losses
+        return rate
 
 
 class HeldOut:

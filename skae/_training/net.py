@@ -1,8 +1,5 @@
 """The training loop: a skorch net with lean epochs."""
 
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-
 import numpy as np
 import torch
 from sklearn.base import clone
@@ -12,7 +9,7 @@ from skorch.callbacks import Callback, LRScheduler, ParamMapper
 from skae._data.batches import TensorBatches
 from skae._training.adam import BETAS, FlatAdam, rate_factor
 from skae._training.gradients import ReconstructionGradient
-from skae._training.ordered import Cuts
+from skae._training.step import AVERAGING, AverageWeights, Step
 from skae._training.variational_gradients import VariationalGradient
 from skae.nn import Residual
 
@@ -21,7 +18,6 @@ EVALUATION_ROWS = 4096
 HELD_OUT_SEED = 0  # the noise on held-out rows is the same in every epoch
 WARM_UP_STEPS = 20
 LARGEST_GRADIENT = 1.0  # losses are shares of variance or nats a column: of the size of 1
-AVERAGING = 0.98
 
 
 class StopTraining(Exception):
@@ -32,86 +28,11 @@ class Diverged(ArithmeticError):
     """The loss is no longer finite."""
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How to train: what the estimator's parameters were resolved to."""
-
-    batch_size: int
-    learning_rate: float
-    max_iter: int
-    alpha: float = 0.0
-    optimizer: object = "adam"
-    callbacks: tuple = ()
-    skorch_params: dict = field(default_factory=dict)
-    corruption: object = None
-    held_out_corruption: object = None
-    cuts: Cuts | None = None  # of an ordered code
-    decay_from: float = 1.0  # share of the steps after which the rate falls linearly to zero
-    averaging: bool = True
-    warm_up: int = 0  # epochs over which the objective's rising terms reach their weight
-    optimizer_state: dict | None = None
-
-
 def check_finite(epoch, loss, *weights):
     """Raise `Diverged` where a loss or a weight is not finite any more."""
     # one number that is not finite makes the sum so, in a tenth of the time
     if not (np.isfinite(loss) and all(t.sum().isfinite() for t in weights)):
         raise Diverged(f"in epoch {epoch}, with loss {loss} or weights not finite")
-
-
-@contextmanager
-def explained_memory(batch_size):
-    """Turn every kind of running out of memory into a `MemoryError` with the remedy."""
-    try:
-        yield
-    except (MemoryError, RuntimeError) as error:
-        words = ("out of memory", "can't allocate memory", "not enough memory")
-        if isinstance(error, RuntimeError) and not any(w in str(error).lower() for w in words):
-            raise
-        raise MemoryError(
-            f"Training ran out of memory with batch_size={batch_size}: choose a smaller batch_size "
-            f"or fewer hidden units. The error was: {error}"
-        ) from error
-
-
-class AverageWeights:
-    """The running average of some tensors (Polyak & Juditsky, 1992, DOI 10.1137/0330046)."""
-
-    def __init__(self, tensors, memory=AVERAGING):
-        self.memory = memory
-        self.tensors = [t.detach() for t in tensors]
-        self.average = [t.clone() for t in self.tensors]
-        self.n_steps = 0
-
-    def update(self):
-        """Take in the present values."""
-        self.n_steps += 1
-        decay = min(self.memory, (1 + self.n_steps) / (10 + self.n_steps))
-        for average, tensor in zip(self.average, self.tensors, strict=True):
-            average.lerp_(tensor, 1 - decay)
-
-    def move(self, tensors, average):
-        """Go on in other tensors, which have the values of the present ones, and averages."""
-        for new, old in zip(average, self.average, strict=True):
-            new.copy_(old)
-        self.tensors, self.average = tensors, average
-
-    def state_dict(self):
-        """Return the average and the number of steps in it."""
-        return {"average": self.average, "n_steps": self.n_steps}
-
-    def load_state_dict(self, state):
-        """Go on from a `state_dict`."""
-        self.n_steps = state["n_steps"]
-        for average, value in zip(self.average, state["average"], strict=True):
-            average.copy_(value)
-
-    def swap(self):
-        """Exchange the tensors' values with their averages."""
-        for average, tensor in zip(self.average, self.tensors, strict=True):
-            present = tensor.clone()
-            tensor.copy_(average)
-            average.copy_(present)
 
 
 class AutoencoderNet(NeuralNet):
@@ -301,13 +222,10 @@ class AutoencoderNet(NeuralNet):
 
     def _lean_epoch(self, iterator):
         self._set_training(True)
-        losses = []
-        for inputs, (target, weight) in iterator:
-            rate = self.next_rate()  # first, as in skorch: a loss may ask for it, too
-            losses.append(self.gradient(inputs, target, weight))
-            self.optimizer_.step(rate)
-            if self.average is not None:
-                self.average.update()
+        step = Step(self.gradient, self.optimizer_, self.average)
+        losses = [  # the rate comes first, as in skorch: a loss may ask for it, too
+            step(self.next_rate(), inputs, target, weight) for inputs, (target, weight) in iterator
+        ]
         return torch.stack(losses).mean().item()
 
     def next_rate(self):

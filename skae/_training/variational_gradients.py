@@ -33,7 +33,8 @@ class VariationalGradient:
     def __init__(self, module, *objectives, place=Alone):
         self.encoder = ResidualGradient(module.encoder, place)
         self.decoder = ResidualGradient(module.decoder, place)
-        self.objective, self.filled, self.told = objectives[0], module.inputs, module.told
+        self.objective, self.filled = objectives[0], module.inputs
+        self.decoder_inputs = module.decoder_inputs
         self.limits = module.LOG_VARIANCES
         likelihoods = [objective.terms["likelihood"] for objective in objectives]
         noise = Noise(module, place)
@@ -73,7 +74,7 @@ class VariationalGradient:
         log_variance = raw.clamp(*self.limits)
         spread = (0.5 * log_variance).exp_().mul_(draws)
         code = mean + spread
-        rows = self.decoder.forward(self.told(code, x))
+        rows = self.decoder.forward(self.decoder_inputs(code, x))
         loss, delta = self.slope(rows, target, share * weights["likelihood"])
         nats = (code.square() - draws.square()).sub_(log_variance)
         loss = loss + 0.5 * torch.sum(nats * divergence, (-2, -1))
@@ -91,7 +92,7 @@ class VariationalGradient:
         log_variance = log_variance.clamp(*self.limits)
         code = mean + (0.5 * log_variance).exp_() * draws
         divergence = (code.square() - draws.square()).sub_(log_variance).sum(-1)
-        rows = self.decoder.forward(self.told(code, x.unsqueeze(-3)).flatten(-3, -2))
+        rows = self.decoder.forward(self.decoder_inputs(code, x.unsqueeze(-3)).flatten(-3, -2))
         nats = self.slope.judge(rows, target.repeat(1, draws.shape[-3], 1)).view(divergence.shape)
         weights = self.objective.weights
         losses = weights["likelihood"] * nats + 0.5 * weights["divergence"] * divergence

@@ -83,11 +83,12 @@ class ComponentCurveDisplay:
             )
         sizes = range(1, estimator.n_components_ + 1)
         asked = estimator.n_components
+        start_name, start_scores = estimator._baseline_scores(X)
         display = cls(
             scores=np.array([estimator.truncate(k).score(X) for k in sizes]),
-            start_scores=estimator._start_scores(X),
+            start_scores=start_scores,
             share=None if asked is None or isinstance(asked, Integral) else asked,
-            start_name=estimator._start_name,
+            start_name=start_name,
         )
         return display.plot(ax, **kwargs)
 

@@ -36,7 +36,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
-        self.holes = None  # what fills missing cells, of tables
+        self.missing = None  # what fills missing cells, of tables
 
     @property
     def halves(self):
@@ -45,13 +45,13 @@ class Autoencoder(nn.Module):
 
     def inputs(self, x):
         """Return what the encoder gets for ``x``."""
-        return x if self.holes is None else self.holes(x)
+        return x if self.missing is None else self.missing(x)
 
     def encode(self, x):
         """Return the code of ``x``."""
         return self.encoder(self.inputs(x))
 
-    def told(self, code, x):
+    def decoder_inputs(self, code, x):
         """Return what the decoder gets for codes of ``x``."""
         return code
 
@@ -135,8 +135,8 @@ class VariationalAutoencoder(Autoencoder):
             draws = draws.transpose(0, 1)
         mean, log_variance = self.posterior(x)
         code = torch.addcmul(mean, (0.5 * log_variance).exp(), draws)
-        told = self.told(code, x).flatten(0, -2)
-        reconstruction = self.decoder(told).unflatten(0, code.shape[:-1])
+        decoded = self.decoder(self.decoder_inputs(code, x).flatten(0, -2))
+        reconstruction = decoded.unflatten(0, code.shape[:-1])
         log_noise = self.noise_of_whole().clamp(min=self.LEAST_LOG_NOISE)
         return VariationalOutputs(reconstruction, code, mean, log_variance, draws, log_noise)
 
@@ -146,7 +146,7 @@ class VariationalAutoencoder(Autoencoder):
 
 
 class ConditionalAutoencoder(VariationalAutoencoder):
-    """A variational autoencoder of rows whose last columns are labels that both halves are told.
+    """A variational autoencoder of rows whose last columns are labels that both halves see.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ class ConditionalAutoencoder(VariationalAutoencoder):
         super().__init__(encoder, decoder)
         self.n_labels = n_labels
 
-    def told(self, code, x):
+    def decoder_inputs(self, code, x):
         """Return codes with the labels of ``x`` beside them."""
         labels = x[..., x.shape[-1] - self.n_labels :]
         return torch.cat([code, labels.expand(*code.shape[:-1], -1)], dim=-1)
@@ -229,8 +229,8 @@ class OrderedVariationalAutoencoder(VariationalAutoencoder):
         mean, log_variance = mask * factor * mean, mask * (log_variance + log_factor)
         draws = mask * draws
         code = torch.addcmul(mean, (0.5 * log_variance).exp(), draws)
-        told = mask.expand_as(code).flatten(0, -2)
-        rows = self.decoder((factor * code).flatten(0, -2), told)
+        masks = mask.expand_as(code).flatten(0, -2)
+        rows = self.decoder((factor * code).flatten(0, -2), masks)
         log_noise = self.log_noise[lengths - 1].clamp(min=self.LEAST_LOG_NOISE)
         rows = rows.unflatten(0, code.shape[:-1])
         return VariationalOutputs(rows, code, mean, log_variance, draws, log_noise)

@@ -1,4 +1,4 @@
-"""From parameters to modules: sizes, activations, the two halves, and the PCA start."""
+"""From parameters to modules: sizes, activations, the two halves, and the linear maps that training starts at."""
 
 import math
 import threading
@@ -100,7 +100,7 @@ def new_autoencoder(
         Whether the decoder gets codes that were cut; with hidden layers of
         skae's own it is then a `PrefixDecoder`.
     n_labels : int
-        Columns beside the code that the decoder is told.
+        Columns beside the code that the decoder gets.
     """
     activation = activation_class(activation)
 
@@ -141,36 +141,36 @@ def _custom(make, n_inputs, n_outputs):
 
 
 @torch.no_grad()
-def start_at(module, start):
-    """Set the linear maps to a `LinearStart`, in the units of standardised rows and whitened code."""
-    start_encoder_at(module, start)
-    module.decoder.linear.weight.copy_(linear_maps(start)[1])
+def start_at(module, baseline):
+    """Set the linear maps to a `LinearModel`, in the units of standardised rows and whitened code."""
+    start_encoder_at(module, baseline)
+    module.decoder.linear.weight.copy_(linear_maps(baseline)[1])
 
 
 @torch.no_grad()
-def start_encoder_at(module, start):
-    """Set the encoder's linear map to a `LinearStart`."""
-    _set_encoder(module.encoder.linear.weight, linear_maps(start)[0])
+def start_encoder_at(module, baseline):
+    """Set the encoder's linear map to a `LinearModel`."""
+    _set_encoder(module.encoder.linear.weight, linear_maps(baseline)[0])
     if module.encoder.linear.bias is not None:
-        module.encoder.linear.bias.copy_(torch.from_numpy(start.offset / start.deviations))
+        module.encoder.linear.bias.copy_(torch.from_numpy(baseline.offset / baseline.deviations))
 
 
 @torch.no_grad()
-def start_probabilistic(module, start, unit):
-    """Set a variational autoencoder to a `ProbabilisticStart`; ``unit`` is what its noise is in."""
-    encoder, decoder = linear_maps(start)
+def start_probabilistic(module, baseline, unit):
+    """Set a variational autoencoder to a `ProbabilisticModel`; ``unit`` is what its noise is in."""
+    encoder, decoder = linear_maps(baseline)
     k, linear = len(encoder), module.encoder.linear
     linear.weight.zero_()
     linear.weight[:k, : encoder.shape[1]].copy_(encoder)
     linear.bias[:k].zero_()
-    linear.bias[k:].copy_(torch.from_numpy(start.log_variance))
+    linear.bias[k:].copy_(torch.from_numpy(baseline.log_variance))
     module.decoder.linear.weight.copy_(decoder)
     if not isinstance(module, OrderedVariationalAutoencoder):
-        module.log_noise.fill_(math.log(start.noise_variance / unit))
+        module.log_noise.fill_(math.log(baseline.noise_variance / unit))
         return
-    module.log_noise.copy_(torch.from_numpy(np.log(start.noises / unit)))
+    module.log_noise.copy_(torch.from_numpy(np.log(baseline.noises / unit)))
     if _is_our_own(module):
-        module.log_spread.copy_(torch.from_numpy(np.log(start.spread / unit)))
+        module.log_spread.copy_(torch.from_numpy(np.log(baseline.spread / unit)))
 
 
 def _is_our_own(module):
@@ -212,9 +212,9 @@ def _set_encoder(weight, encoder):
     weight[:, : encoder.shape[1]].copy_(encoder)
 
 
-def linear_maps(start):
-    """Return the weights of the start's encoder and decoder, between standardised rows and whitened code."""
-    encoder, decoder = start.maps
+def linear_maps(baseline):
+    """Return the weights of a linear model's encoder and decoder, between standardised rows and whitened code."""
+    encoder, decoder = baseline.maps
     return torch.from_numpy(encoder), torch.from_numpy(decoder.T.copy())
 
 

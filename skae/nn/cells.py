@@ -1,4 +1,4 @@
-"""Cells of a coded table in torch: holes on the way in, errors and values on the way out."""
+"""Cells of a coded table in torch: missing cells on the way in, errors and values on the way out."""
 
 import math
 from copy import deepcopy
@@ -10,7 +10,7 @@ from torch import nn
 BUCKET = 4  # categories whose numbers of levels differ by less than this factor go together
 
 
-class Holes(nn.Module):
+class Missing(nn.Module):
     """Put zeros, the columns' means, in place of missing cells, and tell where they are.
 
     Parameters

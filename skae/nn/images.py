@@ -129,9 +129,9 @@ def checked_channels(channels):
     return tuple(map(int, sizes))
 
 
-def set_unit(module, start):
-    """Give the images in a module the common unit of the pixels of a `LinearStart`."""
-    unit = np.sqrt(start.column_weights * len(start.column_weights))
+def set_unit(module, baseline):
+    """Give the images in a module the common unit of the pixels of a `LinearModel`."""
+    unit = np.sqrt(baseline.column_weights * len(baseline.column_weights))
     for part in module.modules():
         if isinstance(part, Images):
             part.unit.copy_(part.unit.new_tensor(unit))

@@ -1,12 +1,10 @@
-"""Stacked autoencoders: one set of weights for both ways; layers trained one after the other."""
+"""Autoencoders with one set of weights for both ways."""
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.utils.data import Dataset
 
-from skae.losses import Objective, SquaredError
 from skae.nn.autoencoders import Autoencoder
 from skae.nn.layers import Gate, Residual
 
@@ -39,13 +37,13 @@ class Axes(nn.Module):
         self.register_buffer("deviations", torch.ones(n_components, dtype=torch.float32))
 
     @torch.no_grad()
-    def start_at(self, start):
-        """Take axes and units from a `LinearStart`; constant columns and empty axes have unit 1."""
-        varies, used = start.column_weights > 0, start.components.any(axis=1)
-        unit = start.scale.max(where=varies, initial=0) or 1.0
-        self.axes.copy_(torch.from_numpy(start.components))
-        self.scale.copy_(torch.from_numpy(np.where(varies, start.scale / unit, 1.0)))
-        self.deviations.copy_(torch.from_numpy(np.where(used, start.deviations / unit, 1.0)))
+    def start_at(self, baseline):
+        """Take axes and units from a `LinearModel`; constant columns and empty axes have unit 1."""
+        varies, used = baseline.column_weights > 0, baseline.components.any(axis=1)
+        unit = baseline.scale.max(where=varies, initial=0) or 1.0
+        self.axes.copy_(torch.from_numpy(baseline.components))
+        self.scale.copy_(torch.from_numpy(np.where(varies, baseline.scale / unit, 1.0)))
+        self.deviations.copy_(torch.from_numpy(np.where(used, baseline.deviations / unit, 1.0)))
 
     @property
     def weight(self):
@@ -127,59 +125,3 @@ def tied(module, generator):
         f.draw(generator)
         f, g = Gate(f, linear.out_features), Gate(g, linear.in_features)
     return Autoencoder(Residual(axes, f), Residual(AxesBack(axes), g))
-
-
-class LayerRows(Dataset):
-    """What some layers make of standardised rows.
-
-    Parameters
-    ----------
-    rows : StandardisedRows
-    layers : nn.Sequential
-        May be empty.
-    n_features : int
-        Number of outputs.
-    """
-
-    def __init__(self, rows, layers, n_features):
-        self.rows, self.layers, self.n_features = rows, layers, n_features
-        self.weight, self.device = rows.weight, rows.device
-
-    def __len__(self):
-        return len(self.rows)
-
-    @torch.no_grad()
-    def take(self, index):
-        """Return the layers' outputs for some rows."""
-        return self.layers(self.rows.take(index))
-
-
-def layers(module, rows, column_weights):
-    """Yield each layer of f with its mirror in g as an autoencoder, what it is trained on, and how.
-
-    Their squared errors are shares of the variance of the rows, then means
-    over the hidden units. The layers are the module's own.
-    """
-    f, g = (list(_mlp(half)) for half in (module.encoder, module.decoder))
-    for i in range(0, len(f), 2):
-        there, back = nn.Sequential(*f[i : i + 2]), nn.Sequential(*g[len(f) - 1 - i :][:2])
-        width = f[i].in_features
-        weights = np.full(width, 1 / width) if i else column_weights
-        error = SquaredError(torch.as_tensor(weights, dtype=torch.float32))
-        below = LayerRows(rows, nn.Sequential(*f[:i]), width)
-        yield Autoencoder(there, back), below, Objective(reconstruction=(error, 1.0))
-
-
-@torch.no_grad()
-def silence(module):
-    """Let f and g start at zero again, their hidden layers as they are."""
-    for half in (module.encoder, module.decoder):
-        if isinstance(half.nonlinear, Gate):
-            half.nonlinear.gain.zero_()
-        else:
-            nn.init.zeros_(half.nonlinear[-1].weight)
-            nn.init.zeros_(half.nonlinear[-1].bias)
-
-
-def _mlp(half):
-    return half.nonlinear.module if isinstance(half.nonlinear, Gate) else half.nonlinear

@@ -1,0 +1,451 @@
+"""What a fit learns of the columns of X: how later rows are read, and given back."""
+
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+from scipy import sparse
+
+from skae._data.blocks import Blocks
+from skae._data.frames import (
+    NUMBER,
+    Field,
+    as_frame,
+    build,
+    fields,
+    fill,
+    is_missing,
+    library,
+    numbers,
+)
+from skae._data.rows import Rows
+from skae._data.table_encoder import TableEncoder, refuse_other_kinds
+from skae._parameters import feature_names, validated
+
+DTYPES = (np.float64, np.float32)
+LEAST_WEIGHT = 1e-6  # of a column in the linear model, which decodes those of weight zero too
+HIDDEN = 0.2  # share of the cells that are hidden in training, where some are missing
+
+
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """What an estimator takes for columns, and how: its parameters, and what it can do.
+
+    Attributes
+    ----------
+    owner : str
+        The estimator's name, for messages.
+    categorical_features, min_frequency, column_weights : object
+        Its parameters; None where it has none.
+    takes_categories : bool
+        Whether it has the parameter ``categorical_features``.
+    complete : str or None
+        What is said of missing cells, where they are refused.
+    """
+
+    owner: str
+    categorical_features: object = None
+    min_frequency: object = None
+    column_weights: object = None
+    takes_categories: bool = True
+    complete: str | None = None
+
+    def learn(self, X, sample_weight=None):
+        """Return the `Schema` of a table, and the table as a matrix of numbers."""
+        if self._is_coded(X):
+            return self._learn_table(X, sample_weight)
+        schema = Schema(self.owner, complete=self.complete)
+        frame = as_frame(X)
+        if frame is not None:
+            found = fields(frame)
+            self._refuse_others(found)
+            schema = replace(schema, fields=found, library=library(frame))
+        matrix, names = schema.read_numbers(X, feature_names(X))
+        schema = replace(schema, n_features=matrix.shape[1], names=names)
+        return schema._with_missing(_counted(matrix, sample_weight)), matrix
+
+    def _is_coded(self, X):
+        """Return whether X is more than a table of numbers in their own units."""
+        asked = self.categorical_features
+        if self.column_weights is not None or not (asked is None or isinstance(asked, str)):
+            return True
+        frame = None if asked is None else as_frame(X)
+        return frame is not None and any(field.kind != NUMBER for field in fields(frame))
+
+    def _refuse_others(self, found):
+        """Refuse columns that are no numbers."""
+        other = [field.name for field in found if field.kind != NUMBER]
+        if other:
+            reason = "categorical_features=None takes none for categories: take 'from_dtype', or"
+            reason = reason if self.takes_categories else f"{self.owner} takes numbers only:"
+            raise ValueError(f"The columns {other[:3]} are no numbers, and {reason} convert them.")
+
+    def _learn_table(self, X, sample_weight):
+        asked = {"categorical_features": self.categorical_features}
+        encoder = TableEncoder(**asked, min_frequency=self.min_frequency)
+        encoder.fit(X, sample_weight=sample_weight)
+        coded, _ = encoder.code(X)
+        weights = self._weights(encoder)
+        shares, known = encoder.level_shares_, ~np.isnan(encoder.mean_)
+        n_levels = tuple(
+            len(share) if share is not None else (None if is_known else 0)
+            for share, is_known in zip(shares, known, strict=True)
+        )
+        root = np.sqrt(np.maximum(weights, LEAST_WEIGHT))
+        of_numbers = [root[i] for i, n in enumerate(n_levels) if n is None]
+        of_levels = [root[i] / np.sqrt(shares[i]) for i, n in enumerate(n_levels) if n]
+        used = np.array([n != 0 for n in n_levels])
+        _refuse_nothing(used)
+        lacks_cells = bool(np.isnan(_counted(coded, sample_weight)[:, used]).any())
+        blocks = Blocks(n_levels, np.concatenate([of_numbers, *of_levels]), lacks_cells)
+        of_encoder = encoder.n_features_in_, getattr(encoder, "feature_names_in_", None)
+        return Schema(
+            self.owner, *of_encoder, blocks=blocks, encoder=encoder, column_weights=weights
+        ), coded
+
+    def _weights(self, encoder):
+        """Return the weight of each column, with a mean of 1."""
+        asked, n = self.column_weights, encoder.n_features_in_
+        asked = asked.to_dict() if hasattr(asked, "to_dict") else asked
+        if isinstance(asked, dict):
+            names = encoder.names
+            unknown = [name for name in asked if name not in names]
+            if unknown:
+                raise ValueError(
+                    f"column_weights names {unknown[:3]}, but X has no such columns: its columns "
+                    f"are {names[:3]}, ..."
+                )
+            asked = [asked.get(name, 1.0) for name in names]
+        weights = np.ones(n) if asked is None else np.asarray(asked, dtype=np.float64)
+        if weights.shape != (n,) or not (weights >= 0).all() or not np.isfinite(weights).all():
+            raise ValueError(
+                f"column_weights={self.column_weights!r}: expected {n} numbers of at least 0, one "
+                "a column, or a dict from column names to such numbers."
+            )
+        if not weights.any():
+            raise ValueError("column_weights are zero for every column: one must be positive.")
+        return weights / weights.mean()
+
+
+@dataclass(frozen=True, eq=False)
+class Schema:
+    """What a fit learned of the columns of X.
+
+    A table of numbers alone is a matrix in its own units; one with missing
+    cells has `Blocks` too; any other is coded by a `TableEncoder`.
+
+    Attributes
+    ----------
+    owner : str
+        The estimator's name, for messages.
+    n_features : int
+    names : ndarray of str or None
+        As ``feature_names_in_``.
+    fields : list of Field or None
+        Of a frame of numbers.
+    library : str or None
+        Whose frame it was.
+    blocks : Blocks or None
+        The columns, where the table is coded or has missing cells.
+    encoder : TableEncoder or None
+        Codes a table.
+    column_weights : ndarray of shape (n_features,) or None
+        What each column of a coded table counts, with a mean of 1.
+    complete : str or None
+        What is said of missing cells, where they are refused.
+    """
+
+    owner: str
+    n_features: int | None = None
+    names: np.ndarray | None = None
+    fields: list | None = None
+    library: str | None = None
+    blocks: Blocks | None = None
+    encoder: TableEncoder | None = None
+    column_weights: np.ndarray | None = None
+    complete: str | None = None
+
+    # reading ----------------------------------------------------------------------------------
+
+    def read(self, X, judged=False):
+        """Return later rows as a matrix of numbers: as they are, or coded.
+
+        Where the rows of the fit were complete, rows that are ``judged`` in
+        that very fit must be so, too.
+        """
+        if self.encoder is not None:
+            return self.encoder.transform(X)
+        frame = as_frame(X)
+        if frame is not None and self.fields is not None:
+            found = fields(frame)
+            if len(found) == len(self.fields):
+                refuse_other_kinds(self.fields, found, frame)
+        matrix, _ = self.read_numbers(X, self.names)
+        if self.blocks is None and (judged or self.complete) and _lacks_cells(matrix):
+            raise ValueError(
+                self.complete
+                or "X_val has missing cells, but X has none: training would not learn to fill "
+                "them. Leave such rows out of X_val."
+            )
+        return matrix
+
+    def read_numbers(self, X, names):
+        """Return a matrix of numbers, NaN where a cell is missing, and the names of its columns."""
+        checks = {"dtype": DTYPES, "accept_sparse": "csr"}
+        known = self.owner, self.n_features, names
+        X = _plain_numbers(X)
+        # complete rows, the usual ones, are looked at once, by a sum that may overflow
+        with suppress(ValueError), np.errstate(invalid="ignore"):
+            return validated(X, *known, **checks), names
+        return validated(X, *known, ensure_all_finite="allow-nan", **checks), names
+
+    def _with_missing(self, X):
+        """Return a schema with `Blocks` where cells are missing."""
+        if not _lacks_cells(X):
+            return self
+        if self.complete:
+            raise ValueError(self.complete)
+        missing = np.isnan(X.data if sparse.issparse(X) else X)
+        n_missing = missing.sum(axis=0)
+        if sparse.issparse(X):
+            n_missing = np.bincount(X.indices[missing], minlength=X.shape[1])
+        known = n_missing < X.shape[0]
+        _refuse_nothing(known)
+        n_levels = tuple(None if is_known else 0 for is_known in known)
+        return replace(self, blocks=Blocks(n_levels, np.ones(int(known.sum())), flagged=True))
+
+    def rows(self, X, index=None, weight=None, mean=None):
+        """Return `Rows` of a matrix; ``mean`` stands in for cells that no row of the fit lacked."""
+        if self.blocks is None and mean is not None:
+            X = self.filled(X, mean)
+        return Rows(X, index, weight, self.blocks)
+
+    def wide(self, X, mean):
+        """Return dense rows as a network's columns, not yet standardised."""
+        X = X.toarray() if sparse.issparse(X) else X
+        return self.filled(X, mean) if self.blocks is None else self.blocks.widen(X)
+
+    def filled(self, X, mean):
+        """Return rows with column means in missing cells."""
+        if not np.isnan(X.sum()):
+            return X
+        if sparse.issparse(X):
+            X, missing = X.copy(), np.isnan(X.data)
+            X.data[missing] = mean[X.indices[missing]]
+            return X
+        return np.where(np.isnan(X), mean.astype(X.dtype), X)
+
+    # what a network sees ----------------------------------------------------------------------
+
+    @property
+    def width(self):
+        """Number of outputs of the decoder."""
+        return self.n_features if self.blocks is None else self.blocks.width
+
+    @property
+    def n_inputs(self):
+        """Number of inputs of the encoder."""
+        return self.n_features if self.blocks is None else self.blocks.n_inputs
+
+    @property
+    def n_numbers(self):
+        """Number of the decoder's outputs that are numbers: they come first."""
+        return self.width if self.blocks is None else len(self.blocks.numbers)
+
+    @property
+    def hidden(self):
+        """Share of the cells that are hidden in training."""
+        return HIDDEN if self.blocks is not None and self.blocks.flagged else 0.0
+
+    # giving back ------------------------------------------------------------------------------
+
+    def coded(self, values, mean, scale):
+        """Return standardised numbers and codes as columns of the coded table."""
+        blocks, n = self.blocks, self.n_numbers
+        table = np.full((len(values), blocks.n_columns), np.nan, dtype=values.dtype)
+        table[:, blocks.numbers] = (values[:, :n] * scale[:n] + mean[:n]) / blocks.metric[:n]
+        table[:, blocks.categories] = values[:, n:]
+        return table
+
+    def give_back(self, coded, container, like=None):
+        """Return a coded table in the form of the fit, or numbers in the one of `set_output`."""
+        if self.encoder is not None:
+            return self.encoder.decode(coded.astype(np.float64), like)
+        if container not in ("pandas", "polars"):
+            return coded
+        known = self.fields
+        if known is None:
+            names = self.names if self.names is not None else self._made_up_names()
+            plain = str(coded.dtype)
+            plain = plain if container == "pandas" else coded.dtype.name.capitalize()
+            known = [Field(name, plain, NUMBER) for name in names]
+        elif self.library != container:
+            known = [Field(field.name, "Float64", NUMBER) for field in known]
+        index = like.index if container == "pandas" and hasattr(like, "iloc") else None
+        return build(known, list(coded.T.astype(np.float64)), container, index)
+
+    def _made_up_names(self):
+        return [f"x{i}" for i in range(self.n_features)]
+
+    def fill(self, X, coded):
+        """Return the table X with the cells of a coded one where it has none."""
+        frame = as_frame(X)
+        if frame is None:
+            return self._fill_array(X, coded)
+        coded, index = coded.astype(np.float64), getattr(X, "index", None)
+        if self.encoder is not None and library(frame) == self.encoder.library:
+            return fill(X, self.encoder.decode(coded, X))
+        columns = list(coded.T) if self.encoder is None else self.encoder.columns(coded)
+        like = fields(frame)
+        if self.encoder is None and library(frame) == "pandas":
+            like = [Field(name, "float64", NUMBER) for name in frame.columns]
+        return fill(X, build(like, columns, library(frame), index))
+
+    def _fill_array(self, X, coded):
+        if self.encoder is not None:
+            X, made = np.asarray(X), self.encoder.decode(coded.astype(np.float64))
+            return np.where(_missing(X), made, X)
+        X = X.toarray() if sparse.issparse(X) else np.asarray(X)
+        X = X if X.dtype in DTYPES else X.astype(np.float64)
+        return np.where(np.isnan(X), coded, X)
+
+    # errors and scores ------------------------------------------------------------------------
+
+    def baselines(self, X):
+        """Return summed errors of each cell's column mean, or level shares, in the rows of X."""
+        found = []
+        for column in self.blocks.numbers:
+            x = X[:, column][~np.isnan(X[:, column])].astype(np.float64)
+            found.append(np.sum((x - x.mean()) ** 2) if len(x) else 0.0)
+        for column in self.blocks.categories:
+            codes = X[:, column][~np.isnan(X[:, column])].astype(int)
+            found.append(len(codes) * entropy(np.bincount(codes) / max(len(codes), 1)))
+        return np.array(found)
+
+    def score(self, X, errors):
+        """Return the explained share of a coded table, given the errors of its cells."""
+        if self.encoder is None:
+            total, error = self.baselines(X).sum(), np.nansum(errors)
+            return float(1 - error / total) if total > 0 else float(error == 0)
+        scores = self.score_by_column(X, errors)
+        known = ~np.isnan(scores) & (self.column_weights > 0)
+        known[self.blocks.categories] &= self.blocks.sizes > 1
+        if not known.any():
+            return 0.0
+        return float(np.average(scores[known], weights=self.column_weights[known]))
+
+    def score_by_column(self, X, errors):
+        """Return the explained share of every column, NaN where nothing is known of it."""
+        sums, baselines = np.nansum(errors, axis=0), self.baselines(X)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shares = np.where(baselines > 0, 1 - sums / baselines, (sums == 0).astype(np.float64))
+        shares[np.isnan(errors).all(axis=0) | self._says_nothing()] = np.nan
+        return self.in_columns(shares[None])[0]
+
+    def in_columns(self, cells):
+        """Return values of cells, numbers first, in the places of their columns; NaN elsewhere."""
+        table = np.full((len(cells), self.blocks.n_columns), np.nan)
+        table[:, np.concatenate([self.blocks.numbers, self.blocks.categories])] = cells
+        return table
+
+    def _says_nothing(self):
+        """Return which cells are of categories all of whose levels share one code."""
+        blocks, nothing = self.blocks, np.zeros(len(self.blocks.first), dtype=bool)
+        if self.encoder is not None:
+            pooled = self.encoder.infrequent_categories_
+            several = [len(pooled[place] or ()) > 1 for place in blocks.categories]
+            nothing[self.n_numbers :] = np.array(several, bool) & (blocks.sizes == 1)
+        return nothing
+
+    def level_shares(self, baseline):
+        """Yield the shares of the levels of each category in the rows of a linear model."""
+        for first, size in zip(self.blocks.starts, self.blocks.sizes, strict=True):
+            block = slice(first, first + size)
+            yield baseline.mean[block] / self.blocks.metric[block]
+
+    # state ------------------------------------------------------------------------------------
+
+    def state(self):
+        """Return arrays and builtins."""
+        blocks = self.blocks
+        state = {
+            "n_features_in_": self.n_features,
+            "_blocks": None if blocks is None else blocks.state(),
+            "_fields": self.fields and [asdict(field) for field in self.fields],
+        }
+        more = {
+            "feature_names_in_": self.names,
+            "_library": self.library,
+            "_column_weights": self.column_weights,
+            "table_encoder_": self.encoder and self.encoder.__getstate__(),
+        }
+        return state | {name: value for name, value in more.items() if value is not None}
+
+    @classmethod
+    def from_state(cls, owner, complete, state):
+        """Return the schema of a state, whose entries are removed."""
+        encoder, blocks, found = (
+            state.pop(name, None) for name in ("table_encoder_", "_blocks", "_fields")
+        )
+        return cls(
+            owner,
+            state.pop("n_features_in_"),
+            state.pop("feature_names_in_", None),
+            found and [Field(**field) for field in found],
+            state.pop("_library", None),
+            None if blocks is None else Blocks(**blocks),
+            _table_encoder(encoder),
+            state.pop("_column_weights", None),
+            complete,
+        )
+
+
+def _table_encoder(state):
+    """Return the encoder of a state, or None."""
+    if state is None:
+        return None
+    encoder = TableEncoder()
+    encoder.__setstate__(state)
+    return encoder
+
+
+def entropy(shares):
+    """Return the entropy of some shares, in nats."""
+    shares = shares[shares > 0]
+    return float(-np.sum(shares * np.log(shares)))
+
+
+def _plain_numbers(X):
+    """Return what `validate_data` can read of a frame of numbers; other tables as they are."""
+    frame = as_frame(X)
+    if frame is None or all(column.dtype.is_numeric() for column in frame.iter_columns()):
+        return X
+    columns = {name: numbers(frame.get_column(name), NUMBER) for name in frame.columns}
+    return build(
+        [Field(name, "Float64", NUMBER) for name in columns],
+        columns.values(),
+        library(frame),
+        getattr(X, "index", None),
+    )
+
+
+def _counted(X, sample_weight):
+    """Return the rows of positive weight."""
+    return X if sample_weight is None else X[np.flatnonzero(np.asarray(sample_weight) > 0)]
+
+
+def _lacks_cells(X):
+    return bool(np.isnan(X.data if sparse.issparse(X) else X).any())
+
+
+def _refuse_nothing(known):
+    """Refuse a table all of whose columns are empty."""
+    if not known.any():
+        raise ValueError("X has no cell that is present: every column is all missing (NaN).")
+
+
+def _missing(X):
+    """Return which cells of an array hold nothing."""
+    if X.dtype.kind in "fc":
+        return np.isnan(X)
+    return np.array([[is_missing(cell) for cell in row] for row in X.tolist()], dtype=bool)

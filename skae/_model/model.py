@@ -1,0 +1,311 @@
+"""A fitted model: it encodes and decodes, and needs no estimator for it."""
+
+from contextlib import nullcontext
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import nn
+
+from skae._linear.pca import LinearModel
+from skae._model.inference import apply, survey
+from skae._model.scores import cells_of, most_probable, torch_type
+from skae._model.state import check_state, fill
+from skae.nn.build import (
+    confined,
+    global_generator,
+    has_own_code,
+    released,
+    take_prefix,
+    widen,
+)
+
+OF_UNITS = "components_", "explained_variance_ratio_", "activation_rate_"
+
+
+def unchanged(values):
+    """Leave values as they are."""
+
+
+@dataclass(eq=False)
+class Model:
+    """A fitted network, and what is needed to use it.
+
+    Attributes
+    ----------
+    task : Task
+        With its sizes.
+    module : nn.Module
+        float64, of standardised rows and codes.
+    baseline : LinearModel
+        Its mean and scale are those of the standardisation. It may have more
+        components than the code, which was cut then.
+    nonlinear : bool
+        Whether more than the baseline was kept.
+    code_scale : ndarray of shape (n_components,)
+        What the module's codes are multiplied by.
+    extrapolates : bool
+        Whether linear maps take over from the module beyond the training range.
+    device : str
+    attributes : dict
+        What a fit tells of the model, by the names of fitted attributes.
+    """
+
+    task: object
+    module: nn.Module
+    baseline: LinearModel
+    nonlinear: bool
+    code_scale: np.ndarray
+    extrapolates: bool = False
+    device: str = "cpu"
+    attributes: dict = field(default_factory=dict)
+
+    @classmethod
+    def settled(cls, task, module, baseline, device, rows=None, before=None):
+        """Return the model of a trained module; of the baseline, where it is None.
+
+        Parameters
+        ----------
+        task : Task
+        module : nn.Module or None
+            Taken over, not copied.
+        baseline : LinearModel
+        device : str
+        rows : Rows or None
+            All training rows: a range to trust the module in, and units of a
+            whitened code, are learned of them.
+        before : Model or None
+            Where the module went on from; without rows its units stay.
+        """
+        nonlinear = module is not None
+        module = module if nonlinear else linear_network(task, baseline)
+        module.zero_grad()  # or it would keep its gradients for good
+        module = module.to(device).double().eval().requires_grad_(False)
+        attributes = {} if before is None else dict(before.attributes)
+        if task.decodes and task.has_baseline:
+            attributes["components_"] = _components(module, baseline, task.size)
+        extrapolates = rows is not None and task.has_baseline and nonlinear
+        spread = np.ones(task.size)
+        if extrapolates or (rows is not None and task.whiten):
+            inputs, codes, spread = survey(module, rows, baseline, device)
+            if extrapolates:
+                module = _extrapolating(task, module, baseline, inputs, codes, device)
+        if rows is None and before is not None:
+            code_scale = before.code_scale
+        elif task.whiten:
+            code_scale = 1 / spread
+        else:
+            code_scale = baseline.deviations if task.has_baseline else np.ones(task.size)
+        return cls(task, module, baseline, nonlinear, code_scale, extrapolates, device, attributes)
+
+    @property
+    def schema(self):
+        """What the fit learned of the columns."""
+        return self.task.schema
+
+    @property
+    def present_baseline(self):
+        """The baseline of the present code, which may have been cut since."""
+        return self.baseline.first(self.task.size)
+
+    # use --------------------------------------------------------------------------------------
+
+    def encode(self, X):
+        """Return the code of rows that the schema read, in their dtype."""
+        scale = self.code_scale.astype(X.dtype)
+        return self.apply_to_rows(
+            X,
+            self.module_in(X.dtype).encode,
+            self.task.size,
+            lambda code: np.multiply(code, scale, out=code),
+        )
+
+    def decode(self, Z):
+        """Return the rows of numbers that codes stand for, in units of X."""
+        decoder = self.module_in(Z.dtype).decoder
+        return self._apply_to_codes(Z, decoder, self.schema.n_features, self._to_units_of_x)
+
+    def decode_cells(self, Z, choose=most_probable):
+        """Return the coded table that codes stand for; ``choose`` picks levels by probability."""
+        if self.schema.blocks is None:
+            return self.decode(Z)
+        cells = cells_of(self.schema, self.baseline, torch_type(Z.dtype)).to(self.device)
+        decoder = self.module_in(Z.dtype).decoder
+        values = self._apply_to_codes(Z, lambda z: cells.values(decoder(z), choose), cells.n_cells)
+        return self.schema.coded(values, self.baseline.mean, self.baseline.scale)
+
+    def reconstruct(self, X):
+        """Return rows of numbers, dense, and their reconstruction."""
+        X = X.toarray() if sparse.issparse(X) else X
+        return X, self.decode(self.encode(X))
+
+    def apply_to_rows(self, X, function, n_outputs, after=unchanged):
+        """Return a function of the module at standardised rows."""
+        exact, scale = self.baseline.units
+        mean, scale = exact.astype(X.dtype), scale.astype(X.dtype)
+        rest = (exact - mean).astype(X.dtype)  # what float32 cannot hold of the mean
+
+        def standardise(rows, out):
+            np.subtract(self.schema.wide(rows, self.baseline.mean), mean, out=out)
+            if X.dtype == np.float32:
+                out -= rest
+            out /= scale
+
+        return apply(function, X, n_outputs, self.device, standardise, after, len(mean))
+
+    def _apply_to_codes(self, Z, function, n_outputs, after=unchanged):
+        """Return a function at codes, with labels beside them where the task has some."""
+        unit = np.append(self.code_scale, np.ones(self.task.n_labels)).astype(Z.dtype)
+
+        def to_module(code, out):
+            np.divide(code, unit, out=out)
+
+        return apply(function, Z, n_outputs, self.device, to_module, after)
+
+    def _to_units_of_x(self, rows):
+        """Turn the decoder's outputs into rows, in place."""
+        rows *= self.baseline.scale.astype(rows.dtype)
+        rows += self.baseline.mean.astype(rows.dtype)
+
+    def module_in(self, dtype):
+        """Return the module in the dtype of the data; the float32 copy is made once."""
+        if dtype == np.float64:
+            return self.module
+        if "_module_float32" not in self.__dict__:
+            self._module_float32 = deepcopy(self.module).float()
+        return self._module_float32
+
+    def weights(self):
+        """Return the module's weights as arrays, by name."""
+        return {name: value.cpu().numpy() for name, value in self.module.state_dict().items()}
+
+    # change -----------------------------------------------------------------------------------
+
+    def trainable(self):
+        """Return a copy of the module that training goes on with."""
+        module = released(deepcopy(self.module)).float().requires_grad_(True)
+        self.task.freeze(module)
+        return module
+
+    def truncated(self, k):
+        """Return the model of the first ``k`` components."""
+        task = replace(self.task, size=k, prefixes=self.task.ordered)
+        module = empty_network(task, self.nonlinear, self.extrapolates)
+        module = module.to(self.device).eval().requires_grad_(False)
+        take_prefix(module, self.module, task.n_inputs, k)
+        attributes = {
+            name: value[:k] if name in OF_UNITS else value
+            for name, value in self.attributes.items()
+        }
+        scale = self.code_scale[:k]
+        return replace(self, task=task, module=module, code_scale=scale, attributes=attributes)
+
+    def tuned(self, module, rows):
+        """Return the model with a module that was trained a little further on rows."""
+        rows = rows if self.extrapolates else None
+        now = self.settled(self.task, module, self.present_baseline, self.device, rows, before=self)
+        widen(now.module, self.module)
+        now.baseline = self.baseline
+        return now
+
+    def outside(self, space, rows, task):
+        """Return the model of coordinates as one of the columns, for their task and rows."""
+        inside, k = self.baseline, self.task.size
+        baseline, signs = space.outside(inside)
+        task = task.going_on(self.task)
+        module = None
+        if self.nonlinear:
+            module = released(self.module)
+            space.widen(module, inside.scale, signs[:k])
+        present = baseline.first(k)
+        now = self.settled(task, module, present, self.device, rows, before=self)
+        now.baseline = baseline
+        return now
+
+    # state ------------------------------------------------------------------------------------
+
+    def state(self):
+        """Return arrays and builtins that `from_state` makes the model of."""
+        return {
+            **self.schema.state(),
+            **self.attributes,
+            "n_components_": self.task.size,
+            "hidden_layer_sizes_": self.task.hidden,
+            "mean_": self.baseline.mean,
+            "scale_": self.baseline.scale,
+            "_built": self.task.asked(),
+            "_prefixes": self.task.prefixes,
+            "_start": asdict(self.baseline),
+            "_nonlinear": self.nonlinear,
+            "_confined": self.extrapolates,
+            "_code_scale": self.code_scale,
+            "module_": self.weights(),
+        }
+
+    @classmethod
+    def from_state(cls, task, state):
+        """Return the model of a state, on the CPU; its entries are removed.
+
+        Before it is filled, a module of skae's own has shapes but no memory.
+
+        Parameters
+        ----------
+        task : Task
+            With the columns of the state.
+        state : dict
+
+        Raises
+        ------
+        ValueError
+            Or KeyError, if the parts do not belong together.
+        """
+        task = check_state(task, state)
+        weights = state.pop("module_")
+        nonlinear, extrapolates = state.pop("_nonlinear"), state.pop("_confined")
+        own = has_own_code(task.activation, (task.encoder, task.decoder))
+        with nullcontext() if own else torch.device("meta"):
+            module = empty_network(task, nonlinear, extrapolates)
+        fill(module, weights, own)
+        baseline = task.linear_kind()(**state.pop("_start"))
+        module = module.eval().requires_grad_(False)
+        model = cls(task, module, baseline, nonlinear, state.pop("_code_scale"), extrapolates)
+        names = [name for name in cls.ATTRIBUTES if name in state]
+        model.attributes = {name: state.pop(name) for name in names}
+        for name in ("_built", "_prefixes", "n_components_", "hidden_layer_sizes_"):
+            del state[name]
+        return model
+
+    ATTRIBUTES = (*OF_UNITS,)
+
+
+def linear_network(task, baseline):
+    """Return the module of a linear model alone."""
+    module = task.network(None, linear=True).double()
+    task.start_at(module, baseline)
+    return module.requires_grad_(False)
+
+
+def empty_network(task, nonlinear, extrapolates):
+    """Return a module like that of a fitted model, its values not yet set."""
+    with global_generator(0) if task.draws_from_global else nullcontext():
+        module = task.network(torch.Generator(), linear=not nonlinear)
+    return (confined(module) if extrapolates else module).double()
+
+
+def _components(module, baseline, k):
+    """Return the linear part of the decoder in units of X, one row a component."""
+    loadings = module.decoder.linear.weight.T.cpu().numpy()[:k]
+    return loadings * baseline.scale / baseline.deviations[:, None]
+
+
+def _extrapolating(task, module, baseline, inputs, codes, device):
+    """Let linear maps take over from a module far from all rows, whose ranges are known."""
+    beyond = linear_network(task, baseline)
+    module = confined(module).to(device).double().eval()
+    inputs.give_to(module.encoder, beyond.encoder.linear.weight)
+    codes.widen(task.least_range).give_to(module.decoder, beyond.decoder.linear.weight)
+    if not task.encoder_extrapolates:
+        module.encoder.beyond.zero_()
+    return module

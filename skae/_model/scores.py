@@ -1,0 +1,142 @@
+"""Errors and scores of a fitted model: of rows of numbers, and of the cells of a table."""
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from skae._data.schema import entropy
+from skae.metrics import explained_share
+from skae.nn.build import linear_maps
+from skae.nn.cells import Cells
+
+
+def cells_of(schema, baseline, dtype=torch.float32):
+    """Return the `Cells` of a table."""
+    return Cells(schema.blocks, baseline.level, dtype)
+
+
+def shares_of_levels(schema, baseline):
+    """Return the shares of the levels of each category, in the rows of a linear model."""
+    return list(schema.level_shares(baseline))
+
+
+def level_entropies(schema, baseline):
+    """Return the entropy of each category, in nats."""
+    return np.array([entropy(share) for share in schema.level_shares(baseline)])
+
+
+def most_probable(probabilities):
+    """Return the code of the most probable level."""
+    return probabilities.argmax(-1)
+
+
+def torch_type(dtype):
+    """Return torch's type of numpy's floats."""
+    return torch.float64 if dtype == np.float64 else torch.float32
+
+
+class RowScores:
+    """What of rows of numbers a model explains, in their own units.
+
+    Parameters
+    ----------
+    model : Model
+    """
+
+    def __init__(self, model):
+        self.model = model
+
+    def error(self, X, per_feature=False):
+        """Return the squared error of rows, or of their cells."""
+        error = np.subtract(*self.model.reconstruct(X), dtype=np.float64)
+        error *= error
+        return error if per_feature else np.nansum(error, axis=1)
+
+    def score(self, X):
+        """Return the explained share of the variance."""
+        return explained_share(*self.model.reconstruct(X))
+
+    def score_by_column(self, X):
+        """Return the explained share of each column, NaN for one without any cell."""
+        X, made = self.model.reconstruct(X)
+        shares = [explained_share(X[:, [j]], made[:, [j]]) for j in range(X.shape[1])]
+        return np.where(np.isnan(X).all(axis=0), np.nan, shares)
+
+    def baseline_scores(self, X):
+        """Return the `score` of 1, 2, ... components of the baseline."""
+        baseline = self.model.baseline
+        return baseline.scores(self.model.schema.wide(X, baseline.mean))
+
+
+class CellScores:
+    """What of the cells of a table a model explains, each in units of its column's baseline.
+
+    Parameters
+    ----------
+    model : Model
+    """
+
+    def __init__(self, model):
+        self.model, self.schema = model, model.schema
+
+    def error(self, X, per_feature=False):
+        """Return the error of rows, or of their cells."""
+        errors = self._errors(X)
+        if self.schema.encoder is not None:
+            unit = np.ones(errors.shape[1])
+            unit[self.schema.n_numbers :] = [
+                nats or 1.0 for nats in level_entropies(self.schema, self.model.baseline)
+            ]
+            errors = errors / unit
+        return self.schema.in_columns(errors) if per_feature else np.nansum(errors, axis=1)
+
+    def score(self, X, reconstruct=None):
+        """Return the explained share of the table."""
+        X = _dense(X)
+        return self.schema.score(X, self._errors(X, reconstruct))
+
+    def score_by_column(self, X):
+        """Return the explained share of each column, NaN for one without any cell."""
+        X = _dense(X)
+        return self.schema.score_by_column(X, self._errors(X))
+
+    def baseline_scores(self, X):
+        """Return the `score` of 1, 2, ... components of the baseline."""
+        device, baseline = self.model.device, self.model.baseline
+
+        def first(k):
+            encoder, decoder = (part.to(device) for part in linear_maps(baseline))
+            return lambda x: x.nan_to_num(nan=0.0) @ encoder.to(x)[:k].T @ decoder.to(x)[:, :k].T
+
+        sizes = range(1, len(baseline.deviations) + 1)
+        return np.array([self.score(X, first(k)) for k in sizes])
+
+    def _errors(self, X, reconstruct=None):
+        """Return errors of cells, (n_samples, n_cells): NaN where missing.
+
+        Numbers: squared, in squared units of the coded table. Categories: nats.
+        ``reconstruct`` is a function of standardised wide rows.
+        """
+        X, model = _dense(X), self.model
+        module = model.module_in(X.dtype)
+        made = reconstruct or (lambda x: module.decoder(module.encode(x)))
+        cells = cells_of(self.schema, model.baseline, torch_type(X.dtype)).to(model.device)
+
+        def errors(x):
+            found = cells.errors(made(x), x)
+            return torch.where(cells.present(x), found, -1.0)
+
+        found = model.apply_to_rows(X, errors, cells.n_cells)
+        found = np.where(found < 0, np.nan, found.astype(np.float64))
+        n = cells.n_numbers
+        found[:, :n] *= (model.baseline.scale[:n] / self.schema.blocks.metric[:n]) ** 2
+        return found
+
+
+def scores_of(model):
+    """Return what scores a model."""
+    return RowScores(model) if model.schema.blocks is None else CellScores(model)
+
+
+def _dense(X):
+    return X.toarray() if sparse.issparse(X) else X

@@ -1,0 +1,171 @@
+"""Fitted models with a distribution over codes."""
+
+import numpy as np
+import torch
+from scipy.special import expit, logsumexp
+
+from skae._model.model import OF_UNITS, Model
+from skae.losses import DrawnDivergence
+
+ACTIVE = 0.01  # variance of a unit's posterior means above which it says something
+DRAW_SEED = 0  # of log-likelihoods: the same draws for every row, call and model
+FEWEST_DRAWS = 64
+CHUNK_CELLS = 2**20
+
+
+class VariationalModel(Model):
+    """A model whose codes are Gaussian, given a row."""
+
+    ATTRIBUTES = (
+        *OF_UNITS,
+        "_code_moments",
+        "kl_per_component_",
+        "active_units_",
+        "noise_variance_",
+    )
+
+    @property
+    def noise_variance(self):
+        """Of the Gaussian likelihood, in the squared units of X."""
+        return self.attributes["noise_variance_"]
+
+    def posterior(self, X):
+        """Return mean and standard deviation of the code of rows."""
+        posterior, k = self.module_in(X.dtype).posterior, self.task.size
+        both = self.apply_to_rows(X, lambda x: torch.cat(posterior(x), dim=1), 2 * k)
+        mean, log_variance = np.hsplit(both, 2)
+        return mean, np.exp(log_variance / 2)
+
+    def log_likelihood(self, X, n_draws):
+        """Return a lower bound of every row's log-likelihood, in nats."""
+        n_sets = -(-FEWEST_DRAWS // n_draws)
+        shape = n_sets * n_draws, self.task.size
+        draws = np.random.RandomState(DRAW_SEED).standard_normal(shape)
+        width = max(X.shape[1], self.task.size, *self.task.hidden)
+        n_rows = max(1, CHUNK_CELLS // (len(draws) * width))
+        bounds = []
+        for first in range(0, X.shape[0], n_rows):
+            nats = self._log_weights(X[first : first + n_rows], draws)
+            sets = nats.reshape(n_sets, n_draws, -1)
+            bounds.append((logsumexp(sets, axis=1) - np.log(n_draws)).mean(axis=0))
+        return _finite(np.concatenate(bounds))
+
+    def _log_weights(self, X, draws):
+        """Return log p(x|z)p(z)/q(z|x), of shape (n_draws, n_samples)."""
+        mean, scale = self.baseline.units
+        X = self.schema.wide(X, self.baseline.mean)
+        x = torch.from_numpy((X - mean) / scale).to(self.device)
+        draws = torch.from_numpy(draws).to(x).expand(len(x), -1, -1)
+        with torch.inference_mode():
+            outputs = self.module((x, draws))
+            likelihood = self.task.likelihood_term(self.baseline, torch.float64).to(x.device)
+            nats = -likelihood(outputs, x) - DrawnDivergence()(outputs, x)
+        return nats.cpu().numpy()
+
+    def sample(self, codes, rng):
+        """Return the coded table of codes, each cell drawn from its distribution."""
+        if self.schema.blocks is not None:
+            return self._sample_cells(codes, rng)
+        drawn = self.decode(codes)
+        if self.task.is_bernoulli:
+            return (rng.random_sample(drawn.shape) < drawn).astype(drawn.dtype)
+        noise = rng.standard_normal(drawn.shape)
+        return drawn + (np.sqrt(self.noise_variance) * noise).astype(drawn.dtype)
+
+    def _sample_cells(self, codes, rng):
+        def draw(probabilities):
+            at = torch.from_numpy(rng.random_sample((*probabilities.shape[:-1], 1)))
+            below = probabilities.cumsum(-1) < at.to(probabilities)
+            return below.sum(-1).clamp(max=probabilities.shape[-1] - 1)
+
+        coded, numbers = self.decode_cells(codes, draw), self.schema.blocks.numbers
+        metric = self.schema.blocks.metric[: len(numbers)]
+        deviation = np.sqrt(self.noise_variance) / metric
+        coded[:, numbers] += deviation * rng.standard_normal((len(codes), len(numbers)))
+        return coded
+
+    def _to_units_of_x(self, rows):
+        if not self.task.is_bernoulli:
+            return super()._to_units_of_x(rows)
+        rows *= self.baseline.scale.astype(rows.dtype)
+        rows += self.baseline.level.astype(rows.dtype)
+        return expit(rows, out=rows)
+
+    # change -----------------------------------------------------------------------------------
+
+    def truncated(self, k):
+        """Return the model of the first ``k`` components: with more noise, and so smaller means."""
+        factor, log_factor = (f[:k].numpy(force=True) for f in self.module.factors(k))
+        now = super().truncated(k)
+        if "components_" in now.attributes:
+            now.attributes["components_"] = factor[:, None] * now.attributes["components_"]
+        if "_code_moments" in now.attributes:
+            square, spread, variance, logarithm = now.attributes["_code_moments"][:k].T
+            moments = factor**2 * square, factor**2 * spread, np.exp(log_factor) * variance
+            moments = np.column_stack([*moments, logarithm + log_factor])
+            now.attributes |= now.unit_statistics(moments)
+        return now
+
+    def outside(self, space, rows, task):
+        """Return the model of coordinates as one of the columns, for their task and rows."""
+        inside = self.task.noise_unit(self.baseline)
+        now = super().outside(space, rows, task)
+        if now.nonlinear:
+            for name in ("log_noise", "log_spread"):
+                if hasattr(now.module, name):
+                    part = getattr(now.module, name)
+                    part += np.log(inside / task.noise_unit(now.baseline))
+        return now
+
+    def unit_statistics(self, moments):
+        """Return what moments of the posteriors say of the units, and the noise.
+
+        Parameters
+        ----------
+        moments : ndarray of shape (n_components, 4)
+            Mean square and variance of the posterior means, mean of the
+            posterior variances, and of their logarithms.
+        """
+        square, spread, variance, logarithm = moments.T
+        known = {
+            "_code_moments": moments,
+            "kl_per_component_": (square + variance - 1 - logarithm) / 2,
+            "active_units_": spread > ACTIVE,
+        }
+        if not self.task.is_bernoulli:
+            log_noise = float(self.module.noise_of_whole())
+            log_noise = max(log_noise, self.module.LEAST_LOG_NOISE)
+            known["noise_variance_"] = self.task.noise_unit(self.baseline) * np.exp(log_noise)
+        return known
+
+
+class ConditionalVAEModel(VariationalModel):
+    """A variational model of rows that have their coded labels beside them."""
+
+    ATTRIBUTES = (*VariationalModel.ATTRIBUTES, "label_coef_", "label_intercept_")
+
+    def reconstruct(self, X):
+        """Return rows of numbers, dense, and their reconstruction, given their labels."""
+        wide = self.schema.wide(X, self.baseline.mean)
+        rows, labels = np.hsplit(wide, [self.schema.n_features])
+        return rows, self.decode(np.hstack([self.encode(X), labels]))
+
+    def sample(self, codes, rng):
+        """Return rows of codes that have their labels beside them, with noise."""
+        X = self.decode(codes)
+        return X + np.sqrt(self.noise_variance) * rng.standard_normal(X.shape)
+
+    def state(self):
+        """Return arrays and builtins."""
+        return super().state() | {"_labels": vars(self.task.labels).copy()}
+
+
+def _finite(bounds):
+    """Refuse bounds that are not finite."""
+    if not np.isfinite(bounds).all():
+        row = int(np.flatnonzero(~np.isfinite(bounds))[0])
+        raise ValueError(
+            f"The log-likelihood of row {row} is beyond the range of float64: it is too far "
+            "from the training rows. Leave it out, or check its units."
+        )
+    return bounds

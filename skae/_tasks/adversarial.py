@@ -1,0 +1,139 @@
+"""Tasks with a discriminator: the adversarial autoencoder, and the bidirectional GAN."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+from torch import nn
+
+from skae._tasks.base import FEWEST_EPOCHS, MOST_EPOCHS, Task
+from skae._tasks.shaped import LARGEST_BATCH_OF_IMAGES, ImageShape
+from skae._training.adversarial import AdversarialNet
+from skae._training.bigan import AdversarialLoss, Bigan, BiganNet, PairDiscriminator
+from skae.losses import Deception, Objective
+from skae.nn.autoencoders import AdversarialAutoencoder
+from skae.nn.build import activation_class
+from skae.nn.images import draw, image_decoder, image_encoder, products, set_unit
+from skae.nn.layers import ACTIVATIONS, MLP
+
+DISCRIMINATOR = (64, 64)  # hidden units
+BIGAN_STEPS = 2500  # of a training, where max_iter is "auto"
+BIGAN_FEATURES = 64  # that a discriminator's convolutions give beside the code
+BIGAN_BATCH = 128  # at most, where batch_size is "auto"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Adversarial(Task):
+    """Reconstruction by codes that a discriminator cannot tell from draws of the prior."""
+
+    adversarial_weight: float = 0.1
+
+    ARCHITECTURE: ClassVar = tuple(name for name in Task.ARCHITECTURE if name != "whiten")
+    net: ClassVar = AdversarialNet
+
+    def baseline(self, rows, n_components, rng):
+        """Return PCA with a whitened code: the prior's mean and variances."""
+        model = super().baseline(rows, n_components, rng)
+        deviations = model.deviations[:, None]
+        return replace(
+            model,
+            encoder=model.encoder / deviations,
+            components=model.components * deviations,
+            offset=model.offset / model.deviations,
+            deviations=np.ones_like(model.deviations),
+        )
+
+    def build(self, generator, linear=False):
+        """Return an autoencoder with a discriminator."""
+        module = super().build(generator, linear)
+        discriminator = None
+        if not linear:
+            discriminator = MLP([self.size, *DISCRIMINATOR, 1], ACTIVATIONS["gelu"], generator)
+        return AdversarialAutoencoder(module.encoder, module.decoder, discriminator)
+
+    def objective(self, baseline):
+        """Return reconstruction and deception."""
+        return Objective(
+            reconstruction=(self.reconstruction(baseline), 1.0),
+            deception=(Deception(), self.adversarial_weight),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BiGAN(ImageShape, Task):
+    """Pairs of rows and codes that a discriminator cannot tell from made ones."""
+
+    image_shape: object = None
+    channels: object = (16, 32)
+    gradient_penalty: float = 0.01
+    reconstruction_weight: float = 1.0
+    linear_path: str | None = None
+
+    ARCHITECTURE: ClassVar = (
+        *(name for name in Task.ARCHITECTURE if name not in ("whiten", "ordered")),
+        "image_shape",
+        "channels",
+    )
+    net: ClassVar = BiganNet
+
+    @property
+    def of_images(self):
+        """Whether rows are flattened images."""
+        return self.image_shape is not None
+
+    @property
+    def shapes(self):
+        """Nothing: ``image_shape`` says it all."""
+        return {}
+
+    def check_first_batch(self, rows, baseline):
+        """Refuse none: only mean and scale of the baseline are used."""
+
+    def hidden_units(self, n_rows):
+        """Return the hidden units, or the channels of images."""
+        return super().hidden_units(n_rows) if self.of_images else Task.hidden_units(self, np.inf)
+
+    def batch_size(self, n_rows):
+        """Return the rows a step."""
+        most = LARGEST_BATCH_OF_IMAGES if self.of_images else BIGAN_BATCH
+        return min(super().batch_size(n_rows), most)
+
+    def max_iter(self, steps):
+        """Return the epochs of so many steps."""
+        return int(np.clip(BIGAN_STEPS // steps, FEWEST_EPOCHS, MOST_EPOCHS))
+
+    def build(self, generator, linear=False):
+        """Return encoder, generator and discriminator."""
+        activation, k = activation_class(self.activation), self.size
+        if self.of_images:
+            shape, channels = self.shape, self.hidden
+            encoder = image_encoder(shape, channels, k, activation)
+            decoder = image_decoder(shape, channels, k, activation)
+            features = image_encoder(shape, channels, BIGAN_FEATURES, activation)
+            features.append(activation())
+            for part in (encoder, decoder, features):
+                draw(part, generator, zero_output=False)
+            head = [BIGAN_FEATURES + k, BIGAN_FEATURES, 1]
+        else:
+            p, hidden = self.schema.n_features, self.hidden
+            encoder = MLP([p, *hidden, k], activation, generator)
+            decoder = MLP([k, *hidden[::-1], p], activation, generator)
+            features, head = nn.Identity(), [p + k, *hidden, 1]
+        discriminator = PairDiscriminator(features, MLP(head, activation, generator))
+        return Bigan(encoder, decoder, discriminator, k)
+
+    def start_at(self, module, baseline):
+        """Give images the common unit of their pixels; there is no linear model to start at."""
+        set_unit(module, baseline)
+
+    def objective(self, baseline):
+        """Return what joins the adversarial losses."""
+        error = super().objective(baseline)
+        penalty = self.gradient_penalty * self.schema.n_features
+        return AdversarialLoss(error, self.reconstruction_weight, penalty)
+
+    def step_flops(self, batch_size):
+        """Return about how many floating-point operations a training step takes."""
+        if not self.of_images:
+            return 3 * Task.step_flops(self, batch_size)
+        return 36 * batch_size * products(self.shape, self.hidden, self.size)

@@ -1,0 +1,340 @@
+"""What a training asks of an estimator: its parameters as values, and pure functions of them."""
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from numbers import Integral
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from skae._data.schema import Schema
+from skae._linear.mixed import MixedModel, mixed_pca
+from skae._linear.pca import LinearModel, pca
+from skae._model.model import Model
+from skae._model.scores import cells_of, level_entropies, shares_of_levels
+from skae._training.net import AutoencoderNet
+from skae._training.ordered import ErrorOfCells, ErrorOfNumbers
+from skae.corruption import Hiding, Jitter
+from skae.losses import Objective, SquaredError
+from skae.nn.autoencoders import Autoencoder
+from skae.nn.build import draws_from_global, new_autoencoder, start_at
+from skae.nn.cells import CellError, Missing
+
+AUTO_HIDDEN, AUTO_HIDDEN_SMALL, SMALL = (128, 128), (64,), 500  # up to SMALL rows
+LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to learn
+STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"
+MOST_STEPS, LEAST_EPOCHS = 20_000, 3  # of one on so many rows that 20 epochs are more
+SMALLEST_BATCH, LARGEST_BATCH = 32, 256  # where batch_size is "auto"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Task:
+    """What is learned of rows: the plain autoencoder's task, and the base of all others.
+
+    A task holds no estimator and writes nothing. `fit_model` calls its methods.
+
+    Attributes
+    ----------
+    schema : Schema
+    n_components, hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, \
+    ordered, categorical_features, min_frequency, column_weights
+        Parameters of the estimator, as they were given.
+    size : int or None
+        Units of the code, once they are known.
+    hidden : tuple of int or None
+        Hidden units, once they are known.
+    prefixes : bool
+        Whether the decoder gets codes that were cut.
+    """
+
+    schema: Schema
+    n_components: object
+    hidden_layer_sizes: object = "auto"
+    activation: object = "gelu"
+    linear_path: str | None = "pca"
+    whiten: bool = False
+    encoder: object = None
+    decoder: object = None
+    ordered: bool = False
+    categorical_features: object = None
+    min_frequency: object = None
+    column_weights: object = None
+    size: int | None = None
+    hidden: tuple | None = None
+    prefixes: bool = False
+
+    # the parameters that a fitted network was built from
+    ARCHITECTURE: ClassVar = (
+        "n_components",
+        "hidden_layer_sizes",
+        "activation",
+        "linear_path",
+        "whiten",
+        "encoder",
+        "decoder",
+        "ordered",
+        "categorical_features",
+        "min_frequency",
+        "column_weights",
+    )
+    model: ClassVar = Model  # of the fitted task
+    module: ClassVar = Autoencoder
+    net: ClassVar = AutoencoderNet  # that trains the module
+    linear_model: ClassVar = LinearModel  # of a matrix
+    linear_model_of_table: ClassVar = MixedModel
+    baseline_name: ClassVar = "PCA"
+    decodes: ClassVar = True  # whether there is a way back to rows
+    encoder_extrapolates: ClassVar = True  # along the linear map, beyond the training range
+    least_range: ClassVar = -np.inf  # codes from minus to plus this are the decoder's in any case
+    input_noise: ClassVar = 0.25  # in units of the root of the share that PCA leaves unexplained
+    offset: ClassVar = False  # whether the encoder's linear map adds a constant
+    warm_up: ClassVar = 0  # epochs in which a term of the objective rises
+
+    # sizes ------------------------------------------------------------------------------------
+
+    def check(self):
+        """Refuse parameters that do not go together, or not with the columns."""
+
+    def check_rows(self, X):
+        """Refuse rows that the task has no place for."""
+
+    def check_first_batch(self, rows, baseline):
+        """Refuse the first batch of a stream, where it has fewer rows than components."""
+        k = len(baseline.deviations)
+        if len(rows) < k:
+            raise ValueError(
+                f"The first batch has {len(rows)} rows, fewer than n_components={k}: pass more "
+                "rows, or ask for fewer components."
+            )
+
+    def sized(self, n_components, n_rows):
+        """Return the task with its sizes, given those of its baseline and of the training."""
+        hidden = self.hidden_units(n_rows)
+        return replace(self, size=n_components, hidden=hidden, prefixes=self.ordered)
+
+    def going_on(self, fitted):
+        """Return the task with the sizes of a fitted one."""
+        sizes = ("size", "hidden", "prefixes")
+        return replace(self, **{name: getattr(fitted, name) for name in sizes})
+
+    def restored(self, state):
+        """Return the task with the parameters that a network of a saved state was built from."""
+        return replace(self, **state["_built"])
+
+    def asked(self):
+        """Return the parameters that the network was built from."""
+        return {name: getattr(self, name) for name in self.ARCHITECTURE}
+
+    def hidden_units(self, n_rows):
+        """Return the hidden units of the encoder."""
+        if isinstance(self.hidden_layer_sizes, str):
+            return AUTO_HIDDEN_SMALL if n_rows <= SMALL else AUTO_HIDDEN
+        sizes = tuple(np.ravel(self.hidden_layer_sizes).tolist())
+        if any(size <= 0 or size != int(size) for size in sizes):
+            raise ValueError(
+                f"hidden_layer_sizes must be > 0 and integers, got {self.hidden_layer_sizes}."
+            )
+        return tuple(map(int, sizes))
+
+    def batch_size(self, n_rows):
+        """Return the rows a step, where ``batch_size`` is "auto"."""
+        size = 2 ** np.round(np.log2(n_rows / 20))
+        return int(np.clip(size, SMALLEST_BATCH, LARGEST_BATCH))
+
+    def max_iter(self, steps):
+        """Return the most epochs of so many steps, where ``max_iter`` is "auto"."""
+        epochs = int(np.clip(STEPS // steps, FEWEST_EPOCHS, MOST_EPOCHS))
+        return min(epochs, max(MOST_STEPS // steps, LEAST_EPOCHS))
+
+    @property
+    def shapes(self):
+        """What a fit tells of the shape of rows: attributes by name."""
+        return {}
+
+    @property
+    def n_inputs(self):
+        """Number of inputs of the encoder."""
+        return self.schema.n_inputs
+
+    @property
+    def n_labels(self):
+        """Number of columns that encoder and decoder get beside row and code."""
+        return 0
+
+    @property
+    def has_own_modules(self):
+        """Whether encoder or decoder are the user's."""
+        return self.encoder is not None or self.decoder is not None
+
+    @property
+    def has_baseline(self):
+        """Whether training starts at a linear model to fall back on."""
+        return self.linear_path == "pca"
+
+    @property
+    def n_within_range(self):
+        """Number of columns, the first ones, in which held-out rows are cut off far outside.
+
+        Levels and labels are not: they are what they are, and no number too large.
+        """
+        return self.schema.n_numbers if self.has_baseline else 0
+
+    @property
+    def can_turn(self):
+        """Whether training may go along other axes than the columns."""
+        return False
+
+    def inside(self, space, n_rows):
+        """Return the task in coordinates of a `RowSpace`."""
+        schema = Schema(self.schema.owner, space.axes.shape[1])
+        whole = min(n_rows, self.schema.width)
+        asked = whole if self.n_components is None else self.n_components
+        return replace(self, schema=schema, n_components=asked)
+
+    def chooses_size(self, early_stopping):
+        """Return whether held-out rows choose the number of components."""
+        asked = self.n_components
+        is_share = asked is not None and not isinstance(asked, Integral)
+        can_compare = "ordered" in self.ARCHITECTURE and early_stopping and self.has_baseline
+        return is_share and can_compare and not self.has_own_modules
+
+    def step_flops(self, batch_size):
+        """Return about how many floating-point operations a training step takes."""
+        widths = [self.n_inputs, *self.hidden, self.size]
+        products = sum(a * b for a, b in pairwise(widths)) + widths[0] * widths[-1]
+        return 12 * batch_size * products
+
+    @property
+    def draws_from_global(self):
+        """Whether modules or noise may draw from torch's global generators."""
+        return draws_from_global(self.activation, (self.encoder, self.decoder))
+
+    # where training starts --------------------------------------------------------------------
+
+    def baseline(self, rows, n_components, rng):
+        """Return the best linear model of the task's own objective."""
+        if rows.blocks is None:
+            return pca(rows, n_components, rng)
+        return mixed_pca(rows, n_components, rng, self.schema.hidden)
+
+    def linear_kind(self):
+        """Return the class of the baseline."""
+        return self.linear_model if self.schema.blocks is None else self.linear_model_of_table
+
+    def baseline_is_best(self, baseline):
+        """Return whether training cannot improve on the baseline."""
+        linear = not (self.hidden or self.has_own_modules)
+        return baseline.unexplained < LEAST_UNEXPLAINED or linear
+
+    # the network ------------------------------------------------------------------------------
+
+    def network(self, generator, linear=False):
+        """Return a module with new weights; with ``linear``, its linear maps alone."""
+        module = self.build(generator, linear)
+        if self.schema.blocks is not None:
+            module.missing = Missing(self.schema.blocks)
+        return module
+
+    def build(self, generator, linear=False):
+        """Return the same, that knows nothing of missing cells yet."""
+        return new_autoencoder(
+            (self.n_inputs, self.schema.width),
+            self.size,
+            self.hidden,
+            self.activation,
+            None if linear else generator,
+            self.has_baseline,
+            (self.encoder, self.decoder),
+            self.offset,
+            self.module,
+            self.prefixes,
+            self.n_labels,
+        )
+
+    def start_at(self, module, baseline):
+        """Put a linear model into a new module."""
+        if self.has_baseline:
+            start_at(module, baseline)
+
+    def freeze(self, module):
+        """Take from training what of a module must not change."""
+
+    def pretrain(self, module, baseline, rows, train, device):
+        """Train parts of a new module on rows: ``train(phase, part, rows, objective)``."""
+
+    def calibrate(self, module, baseline, rows, device):
+        """Put a trained module's code into the units that it is given in."""
+
+    # what is minimised ------------------------------------------------------------------------
+
+    def objective(self, baseline):
+        """Return the `Objective` of a training."""
+        return Objective(reconstruction=(self.reconstruction(baseline), 1.0))
+
+    def reconstruction(self, baseline):
+        """Return the error of a row as a share of the baseline of its columns."""
+        if self.schema.blocks is not None:
+            return self.cell_error(baseline)
+        return SquaredError(torch.as_tensor(baseline.column_weights, dtype=torch.float32))
+
+    def cell_error(self, baseline):
+        """Return the `CellError` of a table."""
+        shares = shares_of_levels(self.schema, baseline)
+        weights, shares = (
+            torch.as_tensor(part, dtype=torch.float32)
+            for part in (self._cell_weights(baseline), np.concatenate([*shares, np.empty(0)]))
+        )
+        return CellError(cells_of(self.schema, baseline), weights, shares)
+
+    def _cell_weights(self, baseline):
+        """Return what each cell counts, over the baseline of its column: (n_cells,)."""
+        schema, blocks = self.schema, self.schema.blocks
+        if schema.encoder is None:
+            return baseline.column_weights
+        varies = baseline.column_weights[: len(blocks.numbers)] > 0
+        entropies = level_entropies(schema, baseline)
+        inverse = np.divide(1, entropies, where=entropies > 0, out=np.zeros(len(entropies)))
+        numbers = schema.column_weights[blocks.numbers] * varies
+        categories = schema.column_weights[blocks.categories]
+        counted = np.sum(numbers) + np.sum(categories * (entropies > 0))
+        return np.concatenate([numbers, categories * inverse]) / (counted or 1.0)
+
+    def corruption(self, baseline):
+        """Return what is done to the inputs of a training, or None."""
+        level = self.input_noise * np.sqrt(baseline.unexplained)
+        return self.hiding(Jitter(level) if self.has_baseline else None)
+
+    def held_out_corruption(self, baseline):
+        """Return what is done to the inputs of held-out rows, or None."""
+        return self.hiding(None)
+
+    def hiding(self, noise):
+        """Return a noise that hides cells as well, where the table lacks some."""
+        if not self.schema.hidden:
+            return noise
+        return Hiding(self.schema.hidden, self.schema.blocks.owner, noise)
+
+    # judging ----------------------------------------------------------------------------------
+
+    def score(self, loss):
+        """Return the score, larger is better, that a mean objective of held-out rows stands for."""
+        return 1 - loss
+
+    def tolerance(self, tol, loss):
+        """Return the held-out improvement that counts as one, given the baseline's loss."""
+        return tol * abs(loss)
+
+    def prefix_error(self, baseline, device):
+        """Return by what the prefixes of a code are compared."""
+        if self.schema.blocks is None:
+            return ErrorOfNumbers(baseline.column_weights)
+        return ErrorOfCells(self.cell_error(baseline).to(device))
+
+    def reconstruct_prefix(self, module, baseline, inputs, mask):
+        """Return standardised rows, made from what a mask leaves of the code."""
+        return module(inputs, mask).reconstruction
+
+    def describe(self, model, rows):
+        """Return what a fit tells of a model and its training rows: attributes by name."""
+        return {}

@@ -1,0 +1,364 @@
+"""Tasks with a distribution over codes: the variational autoencoder, and the conditional one."""
+
+import warnings
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import torch
+from scipy import sparse
+
+from skae._data.labels import Labels
+from skae._linear.probabilistic import (
+    ConditionalModel,
+    LogisticModel,
+    ProbabilisticModel,
+    conditional_pca,
+    logistic_pca,
+    noise_unit,
+    probabilistic_mixed,
+    probabilistic_pca,
+)
+from skae._model.scores import cells_of
+from skae._model.variational import ConditionalVAEModel, VariationalModel
+from skae._tasks.base import Task
+from skae._tasks.head import logistic_head, ridge_head
+from skae._training.held_out import FEWEST_ROWS
+from skae.corruption import Draws, Sparing
+from skae.losses import BernoulliLikelihood, DrawnDivergence, GaussianLikelihood, Objective
+from skae.nn.autoencoders import (
+    ConditionalAutoencoder,
+    OrderedVariationalAutoencoder,
+    VariationalAutoencoder,
+)
+from skae.nn.build import divide_code, start_probabilistic
+from skae.nn.cells import TableLikelihood
+
+HELD_OUT_DRAWS = 4  # codes a held-out row in the judgement
+HEAD_CELLS = 2**22  # at most, that the head of the labels is solved on
+HEAD_SOLVER = {"maxiter": 200}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Variational(Task):
+    """The evidence lower bound of the rows' log-likelihood.
+
+    Attributes
+    ----------
+    beta, likelihood, kl_warmup
+        Parameters of the estimator.
+    n_counted : int or None
+        Columns that the likelihood counts; None for the decoder's outputs.
+        Training may go along fewer axes.
+    """
+
+    beta: float = 1.0
+    likelihood: str = "gaussian"
+    kl_warmup: int = 0
+    n_counted: int | None = None
+
+    ARCHITECTURE: ClassVar = (
+        *(name for name in Task.ARCHITECTURE if name != "whiten"),
+        "likelihood",
+    )
+    model: ClassVar = VariationalModel
+    module: ClassVar = VariationalAutoencoder
+    linear_model_of_table: ClassVar = LogisticModel
+    baseline_name: ClassVar = "linear start"
+    least_range: ClassVar = 3.0
+    input_noise: ClassVar = 0.5
+    offset: ClassVar = True
+
+    @property
+    def is_bernoulli(self):
+        """Whether columns are Bernoulli's."""
+        return self.likelihood == "bernoulli"
+
+    def check(self):
+        """Refuse tables, for the Bernoulli likelihood."""
+        if self.is_bernoulli and self.schema.blocks is not None:
+            raise ValueError(
+                "likelihood='bernoulli' takes complete numeric columns within [0, 1], but X has "
+                "missing cells, categories or dates: take likelihood='gaussian', which treats "
+                "categories as such."
+            )
+
+    def check_rows(self, X):
+        """Refuse values outside [0, 1], for the Bernoulli likelihood."""
+        if not self.is_bernoulli or self.schema.blocks is not None:
+            return
+        X = X.toarray() if sparse.issparse(X) else X
+        outside = np.flatnonzero((X < 0).any(axis=0) | (X > 1).any(axis=0))
+        if len(outside):
+            column = outside[0]
+            names = self.schema.names
+            name = repr(int(column) if names is None else names[column])
+            raise ValueError(
+                f"likelihood='bernoulli' needs values within [0, 1], but column {name} has "
+                f"values from {X[:, column].min():.9g} to {X[:, column].max():.9g}: scale it, "
+                "for example with MinMaxScaler(clip=True), or take likelihood='gaussian'."
+            )
+
+    @property
+    def warm_up(self):
+        """Epochs in which the weight of the divergence rises."""
+        return self.kl_warmup
+
+    @property
+    def n_columns(self):
+        """Number of columns that the likelihood counts."""
+        return self.n_counted or self.schema.width
+
+    @property
+    def n_within_range(self):
+        """Number of columns in which held-out rows are cut off far outside."""
+        # a one in a column of zeros is no number too large: the likelihood must feel it
+        return 0 if self.is_bernoulli else super().n_within_range
+
+    @property
+    def can_turn(self):
+        """Whether training may go along other axes than the columns."""
+        return not (self.has_own_modules or self.is_bernoulli)
+
+    def inside(self, space, n_rows):
+        """Return the task in coordinates of a `RowSpace`."""
+        return replace(super().inside(space, n_rows), n_counted=self.schema.width)
+
+    # where training starts --------------------------------------------------------------------
+
+    @property
+    def linear_model(self):
+        """The class of the baseline of a matrix."""
+        return LogisticModel if self.is_bernoulli else ProbabilisticModel
+
+    def baseline(self, rows, n_components, rng):
+        """Return probabilistic PCA, or its relative for Bernoulli columns or tables."""
+        if rows.blocks is not None:
+            return probabilistic_mixed(rows, n_components, rng)
+        if self.is_bernoulli:
+            return logistic_pca(rows, n_components, rng)
+        return probabilistic_pca(rows, n_components, rng, self.beta)
+
+    def baseline_is_best(self, baseline):
+        """Return whether training cannot improve on the baseline."""
+        if self.is_bernoulli:  # its baseline is no optimum, even of a linear model
+            return not baseline.column_weights.any()
+        return super().baseline_is_best(baseline)
+
+    def noise_unit(self, baseline):
+        """Return what the noise variance is in."""
+        return noise_unit(baseline, self.schema.blocks)
+
+    # the network ------------------------------------------------------------------------------
+
+    def build(self, generator, linear=False):
+        """Return a module; one whose code may be cut has a noise for each length."""
+        module = super().build(generator, linear)
+        if not self.prefixes:
+            return module
+        return OrderedVariationalAutoencoder(module.encoder, module.decoder, self.size)
+
+    def start_at(self, module, baseline):
+        """Put a linear model into a new module."""
+        if self.has_baseline:
+            start_probabilistic(module, baseline, self.noise_unit(baseline))
+
+    def freeze(self, module):
+        """Take a Bernoulli encoder's linear map from training, where it has more than that."""
+        if self.is_bernoulli and self.has_baseline:
+            # a one in a column of zeros is many deviations off: Adam would throw its row's code
+            beside = module.encoder.nonlinear is not None
+            module.encoder.linear.weight.requires_grad_(not beside)
+
+    def calibrate(self, module, baseline, rows, device):
+        """Scale the code to a mean square of 1 over the rows, as the prior's.
+
+        The decoder undoes it, so the divergence falls and nothing else changes:
+        weight decay favours larger codes with a flatter decoder.
+        """
+        module = module.double().eval()
+        mean, scale = baseline.units
+
+        def squares(x, weight):
+            code, log_variance = module.posterior(torch.from_numpy((x - mean) / scale).to(device))
+            return torch.from_numpy(weight).to(code) @ (code**2 + log_variance.exp())
+
+        with torch.no_grad():
+            divide_code(module, (rows.sum(squares) / len(rows)).sqrt())
+        module.float()  # what training goes on with, to the bit
+
+    # what is minimised ------------------------------------------------------------------------
+
+    def objective(self, baseline):
+        """Return minus the bound, in nats a column: of the size that training is set up for."""
+        share = 1 / self.n_columns
+        return Objective(
+            rising="divergence",
+            likelihood=(self.likelihood_term(baseline, torch.float32), share),
+            divergence=(DrawnDivergence(), self.beta * share),
+        )
+
+    def likelihood_term(self, baseline, dtype):
+        """Return the term of the objective that compares rows with their reconstruction."""
+        if self.schema.blocks is not None:
+            return self._likelihood_of_table(baseline, dtype)
+        if self.is_bernoulli:
+            parts = baseline.mean, baseline.scale, baseline.level
+            return BernoulliLikelihood(*(torch.as_tensor(part, dtype=dtype) for part in parts))
+        unit = self.noise_unit(baseline)
+        weights = baseline.scale**2 / unit
+        if dtype == torch.float32:  # in training a constant column counts at most as a usual one
+            constant = baseline.column_weights == 0
+            weights[constant] = np.minimum(weights[constant], 1.0)
+        return GaussianLikelihood(torch.as_tensor(weights, dtype=dtype), unit, self.n_columns)
+
+    def _likelihood_of_table(self, baseline, dtype):
+        blocks, encoder = self.schema.blocks, self.schema.encoder
+        n, unit = len(blocks.numbers), self.noise_unit(baseline)
+        log_units = np.zeros(n)
+        if encoder is not None:
+            log_units = np.log(encoder.scale_[blocks.numbers] / blocks.metric[:n])
+        variances, log_units = (
+            torch.as_tensor(part, dtype=dtype)
+            for part in (baseline.scale[:n] ** 2 / unit, log_units)
+        )
+        cells = cells_of(self.schema, baseline, dtype)
+        return TableLikelihood(cells, variances, unit, log_units)
+
+    def hiding(self, noise):
+        """Return the noise: hidden cells would count as noise, and nothing is copied anyway."""
+        return noise
+
+    def corruption(self, baseline):
+        """Return draws for the code, beside noise on the rows."""
+        return Draws(len(baseline.deviations), noise=super().corruption(baseline))
+
+    def held_out_corruption(self, baseline):
+        """Return draws for the code of held-out rows."""
+        return Draws(len(baseline.deviations), HELD_OUT_DRAWS)
+
+    # judging ----------------------------------------------------------------------------------
+
+    def score(self, loss):
+        """Return the bound in nats a row."""
+        return -loss * self.n_columns
+
+    def tolerance(self, tol, loss):
+        """Return the held-out improvement that counts as one."""
+        return tol
+
+    def reconstruct_prefix(self, module, baseline, inputs, mask):
+        """Return standardised rows, made from a part of the posterior means."""
+        x, draws = inputs
+        rows = module((x, torch.zeros_like(draws[:, 0])), mask).reconstruction
+        if not self.is_bernoulli:
+            return rows
+        level, mean, scale = (
+            torch.as_tensor(part, dtype=rows.dtype, device=rows.device)
+            for part in (baseline.level, baseline.mean, baseline.scale)
+        )
+        return (torch.addcmul(level, rows, scale).sigmoid() - mean) / scale
+
+    def describe(self, model, rows):
+        """Return what the posteriors of the training rows say of the units, and the noise."""
+
+        def squares(x, weight):
+            mean, std = model.posterior(x)
+            parts = [weight @ part for part in (mean**2, std**2, np.log(std))]
+            return weight @ mean, np.stack(parts)
+
+        total, squares = rows.raw_sum(squares)
+        square, variance, logarithm = squares / len(rows)
+        spread = square - (total / len(rows)) ** 2
+        moments = np.column_stack([square, spread, variance, 2 * logarithm])
+        known = model.unit_statistics(moments)
+        if len(rows) >= FEWEST_ROWS and not known["active_units_"].any():
+            warnings.warn(
+                f"All {self.size} units of the code are inactive: it says nothing about the rows. "
+                "Lower beta, set kl_warmup, or see whether the columns are correlated at all.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return known
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Conditional(Variational):
+    """The bound of the rows' log-likelihood given their labels.
+
+    Attributes
+    ----------
+    labels : Labels
+    """
+
+    labels: Labels | None = None
+
+    ARCHITECTURE: ClassVar = tuple(name for name in Variational.ARCHITECTURE if name != "ordered")
+    model: ClassVar = ConditionalVAEModel
+    linear_model: ClassVar = ConditionalModel
+
+    @property
+    def n_inputs(self):
+        """Number of inputs of the encoder."""
+        return self.schema.n_features + self.n_labels
+
+    @property
+    def n_labels(self):
+        """Number of columns that encoder and decoder get beside row and code."""
+        return self.labels.width
+
+    @property
+    def can_turn(self):
+        """Labels are columns of their own: training goes along the columns."""
+        return False
+
+    def going_on(self, fitted):
+        """Return the task with the sizes and the labels of a fitted one."""
+        return replace(super().going_on(fitted), labels=fitted.labels)
+
+    def restored(self, state):
+        """Return the task with the parameters and the labels of a saved state."""
+        labels = Labels(**state.pop("_labels"))
+        labels.check()
+        for name in ("label_coef_", "label_intercept_"):
+            state[name]  # KeyError: a model that cannot infer labels
+        return replace(super().restored(state), labels=labels)
+
+    def baseline(self, rows, n_components, rng):
+        """Return probabilistic PCA of what the labels leave of the rows."""
+        return conditional_pca(rows, n_components, rng, self.beta)
+
+    def build(self, generator, linear=False):
+        """Return a module whose halves see the labels."""
+        module = super().build(generator, linear)
+        return ConditionalAutoencoder(module.encoder, module.decoder, self.n_labels)
+
+    def corruption(self, baseline):
+        """Return draws for the code, beside noise on the rows that spares the labels."""
+        draws = super().corruption(baseline)
+        if draws.noise is None:
+            return draws
+        return replace(draws, noise=Sparing(draws.noise, self.n_labels))
+
+    def describe(self, model, rows):
+        """Return the same as without labels, and the head that infers them."""
+        return super().describe(model, rows) | self._head(model.baseline, rows)
+
+    def _head(self, baseline, rows):
+        """Solve what infers labels, on standardised rows, or some of them where there are many."""
+        n, most = len(rows), max(1, HEAD_CELLS // rows.width)
+        part = rows.subset(np.linspace(0, n - 1, min(n, most)).astype(int))
+        both = part.take(slice(None)).astype(np.float64)
+        x, coded = np.hsplit(both, [self.schema.n_features])
+        x = (x - baseline.mean) / baseline.scale
+        weight = np.ones(len(x)) if part.weight is None else part.weight
+        solved = []
+        for block, known in zip(self.labels.slices, self.labels.classes, strict=True):
+            if known is None:
+                solved.append(ridge_head(x, coded[:, block], weight))
+            else:
+                shares = coded[:, block] + self.labels.mean[block]
+                solved.append(logistic_head(x, shares, weight, HEAD_SOLVER))
+        coef, intercept = (np.concatenate(parts) for parts in zip(*solved, strict=True))
+        coef = coef / baseline.scale
+        return {"label_coef_": coef, "label_intercept_": intercept - coef @ baseline.mean}

@@ -1,0 +1,71 @@
+"""One step of training, of one net or of several side by side."""
+
+from dataclasses import dataclass
+
+AVERAGING = 0.98
+
+
+@dataclass
+class Step:
+    """Gradient, optimizer and the running average of the weights, in this order.
+
+    Attributes
+    ----------
+    gradient : callable
+        ``gradient(inputs, target, weight)`` returns the loss and leaves its
+        gradient where the optimizer looks for it.
+    optimizer : FlatAdam
+    average : AverageWeights or None
+    """
+
+    gradient: object
+    optimizer: object
+    average: object
+
+    def __call__(self, rate, inputs, target, weight):
+        """Take a step at a learning rate; return the loss before it."""
+        loss = self.gradient(inputs, target, weight)
+        self.optimizer.step(rate)
+        if self.average is not None:
+            self.average.update()
+        return loss
+
+
+class AverageWeights:
+    """The running average of some tensors (Polyak & Juditsky, 1992, DOI 10.1137/0330046)."""
+
+    def __init__(self, tensors, memory=AVERAGING):
+        self.memory = memory
+        self.tensors = [t.detach() for t in tensors]
+        self.average = [t.clone() for t in self.tensors]
+        self.n_steps = 0
+
+    def update(self):
+        """Take in the present values."""
+        self.n_steps += 1
+        decay = min(self.memory, (1 + self.n_steps) / (10 + self.n_steps))
+        for average, tensor in zip(self.average, self.tensors, strict=True):
+            average.lerp_(tensor, 1 - decay)
+
+    def move(self, tensors, average):
+        """Go on in other tensors, which have the values of the present ones, and averages."""
+        for new, old in zip(average, self.average, strict=True):
+            new.copy_(old)
+        self.tensors, self.average = tensors, average
+
+    def state_dict(self):
+        """Return the average and the number of steps in it."""
+        return {"average": self.average, "n_steps": self.n_steps}
+
+    def load_state_dict(self, state):
+        """Go on from a `state_dict`."""
+        self.n_steps = state["n_steps"]
+        for average, value in zip(self.average, state["average"], strict=True):
+            average.copy_(value)
+
+    def swap(self):
+        """Exchange the tensors' values with their averages."""
+        for average, tensor in zip(self.average, self.tensors, strict=True):
+            present = tensor.clone()
+            tensor.copy_(average)
+            average.copy_(present)
