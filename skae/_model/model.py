@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -61,6 +62,8 @@ class Model:
     extrapolates: bool = False
     device: str = "cpu"
     attributes: dict = field(default_factory=dict)
+
+    ATTRIBUTES: ClassVar = (*OF_UNITS,)
 
     @classmethod
     def settled(cls, task, module, baseline, device, rows=None, before=None):
@@ -248,8 +251,6 @@ class Model:
     def from_state(cls, task, state):
         """Return the model of a state, on the CPU; its entries are removed.
 
-        Before it is filled, a module of skae's own has shapes but no memory.
-
         Parameters
         ----------
         task : Task
@@ -264,12 +265,8 @@ class Model:
         task = check_state(task, state)
         weights = state.pop("module_")
         nonlinear, extrapolates = state.pop("_nonlinear"), state.pop("_confined")
-        own = has_own_code(task.activation, (task.encoder, task.decoder))
-        with nullcontext() if own else torch.device("meta"):
-            module = empty_network(task, nonlinear, extrapolates)
-        fill(module, weights, own)
+        module = filled_network(task, nonlinear, extrapolates, weights)
         baseline = task.linear_kind()(**state.pop("_start"))
-        module = module.eval().requires_grad_(False)
         model = cls(task, module, baseline, nonlinear, state.pop("_code_scale"), extrapolates)
         names = [name for name in cls.ATTRIBUTES if name in state]
         model.attributes = {name: state.pop(name) for name in names}
@@ -277,7 +274,15 @@ class Model:
             del state[name]
         return model
 
-    ATTRIBUTES = (*OF_UNITS,)
+    def __getstate__(self):
+        """Return what a model is pickled as: its module as arrays."""
+        known = {name: value for name, value in vars(self).items() if name[0] != "_"}
+        return known | {"module": self.weights(), "device": "cpu"}
+
+    def __setstate__(self, state):
+        """Build the module anew."""
+        network = state["task"], state["nonlinear"], state["extrapolates"], state["module"]
+        vars(self).update(state | {"module": filled_network(*network)})
 
 
 def linear_network(task, baseline):
@@ -292,6 +297,15 @@ def empty_network(task, nonlinear, extrapolates):
     with global_generator(0) if task.draws_from_global else nullcontext():
         module = task.network(torch.Generator(), linear=not nonlinear)
     return (confined(module) if extrapolates else module).double()
+
+
+def filled_network(task, nonlinear, extrapolates, weights):
+    """Return the module of some weights; before it has them, skae's own takes no memory."""
+    own = has_own_code(task.activation, (task.encoder, task.decoder))
+    with nullcontext() if own else torch.device("meta"):
+        module = empty_network(task, nonlinear, extrapolates)
+    fill(module, weights, own)
+    return module.eval().requires_grad_(False)
 
 
 def _components(module, baseline, k):

@@ -44,7 +44,6 @@ class Adversarial(Task):
         )
 
     def build(self, generator, linear=False):
-        """Return an autoencoder with a discriminator."""
         module = super().build(generator, linear)
         discriminator = None
         if not linear:
@@ -52,7 +51,6 @@ class Adversarial(Task):
         return AdversarialAutoencoder(module.encoder, module.decoder, discriminator)
 
     def objective(self, baseline):
-        """Return reconstruction and deception."""
         return Objective(
             reconstruction=(self.reconstruction(baseline), 1.0),
             deception=(Deception(), self.adversarial_weight),
@@ -90,20 +88,16 @@ class BiGAN(ImageShape, Task):
         """Refuse none: only mean and scale of the baseline are used."""
 
     def hidden_units(self, n_rows):
-        """Return the hidden units, or the channels of images."""
         return super().hidden_units(n_rows) if self.of_images else Task.hidden_units(self, np.inf)
 
     def batch_size(self, n_rows):
-        """Return the rows a step."""
         most = LARGEST_BATCH_OF_IMAGES if self.of_images else BIGAN_BATCH
         return min(super().batch_size(n_rows), most)
 
     def max_iter(self, steps):
-        """Return the epochs of so many steps."""
         return int(np.clip(BIGAN_STEPS // steps, FEWEST_EPOCHS, MOST_EPOCHS))
 
     def build(self, generator, linear=False):
-        """Return encoder, generator and discriminator."""
         activation, k = activation_class(self.activation), self.size
         if self.of_images:
             shape, channels = self.shape, self.hidden
@@ -127,13 +121,11 @@ class BiGAN(ImageShape, Task):
         set_unit(module, baseline)
 
     def objective(self, baseline):
-        """Return what joins the adversarial losses."""
         error = super().objective(baseline)
         penalty = self.gradient_penalty * self.schema.n_features
         return AdversarialLoss(error, self.reconstruction_weight, penalty)
 
     def step_flops(self, batch_size):
-        """Return about how many floating-point operations a training step takes."""
         if not self.of_images:
             return 3 * Task.step_flops(self, batch_size)
         return 36 * batch_size * products(self.shape, self.hidden, self.size)

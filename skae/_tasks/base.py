@@ -1,5 +1,6 @@
 """What a training asks of an estimator: its parameters as values, and pure functions of them."""
 
+import pickle
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from numbers import Integral
@@ -21,6 +22,7 @@ from skae.nn.autoencoders import Autoencoder
 from skae.nn.build import draws_from_global, new_autoencoder, start_at
 from skae.nn.cells import CellError, Missing
 
+OWN_CODE = "encoder", "decoder", "activation", "noise"  # what may be a user's
 AUTO_HIDDEN, AUTO_HIDDEN_SMALL, SMALL = (128, 128), (64,), 500  # up to SMALL rows
 LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to learn
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"
@@ -90,6 +92,19 @@ class Task:
     input_noise: ClassVar = 0.25  # in units of the root of the share that PCA leaves unexplained
     offset: ClassVar = False  # whether the encoder's linear map adds a constant
     warm_up: ClassVar = 0  # epochs in which a term of the objective rises
+
+    def __getstate__(self):
+        """Return what a task is pickled as; refuse what of it is code that does not pickle."""
+        for name in OWN_CODE:
+            value = getattr(self, name, None)
+            try:
+                pickle.dumps(value)
+            except Exception as error:
+                raise pickle.PicklingError(
+                    f"{name}={value!r} cannot be pickled, and so not go to another process: define "
+                    "it at the top of a module."
+                ) from error
+        return vars(self)
 
     # sizes ------------------------------------------------------------------------------------
 

@@ -32,7 +32,6 @@ class Contrastive(Task):
         return int(np.clip(size, SMALLEST_BATCH, LARGEST_BATCH))
 
     def build(self, generator, linear=False):
-        """Return an encoder, and in the decoder's place a head."""
         return new_autoencoder(
             (self.n_inputs, self.size),
             self.size,
@@ -44,29 +43,23 @@ class Contrastive(Task):
         )
 
     def start_at(self, module, baseline):
-        """Put PCA into the encoder, and the identity into the head."""
         if self.has_baseline:
             start_encoder_at(module, baseline)
             eye_(module.decoder.linear.weight)
 
     def objective(self, baseline):
-        """Return how hard the views are to tell from those of other rows."""
         return Objective(contrast=(ContrastiveError(self.temperature), 1.0))
 
     def corruption(self, baseline):
-        """Return what makes two views of every row."""
         blocks = self.schema.blocks
         owner = None if blocks is None else blocks.owner
         return Views(self.hiding(SwapNoise(self.noise_level, owner)))
 
     def held_out_corruption(self, baseline):
-        """Return what makes two views of every held-out row."""
         return self.corruption(baseline)
 
     def score(self, loss):
-        """Return minus the nats a row."""
         return -loss
 
     def baseline_is_best(self, baseline):
-        """Return whether the rows do not vary, or the encoder is linear."""
         return not (baseline.column_weights.any() and self.hidden)

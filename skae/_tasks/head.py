@@ -12,8 +12,8 @@ from torch import nn
 
 from skae._data.rows import Rows
 from skae._model.model import Model
+from skae._tasks.base import Task
 from skae._training.held_out import CROSS_FITTED_ROWS, FOLDS
-from skae._training.net import AutoencoderNet
 from skae.corruption import Jitter
 from skae.losses import Objective
 from skae.nn.autoencoders import Outputs
@@ -133,16 +133,15 @@ class HeadModel:
     attributes: dict = field(default_factory=dict)
 
 
-@dataclass(frozen=True, eq=False)
-class Head:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Head(Task):
     """Predict targets from the code of a fitted model; encoder and head are trained together.
 
-    Rows have their targets as last columns. What `fit_model` asks of a task
-    is here; sizes are known from the start.
+    Rows have their targets as last columns.
 
     Attributes
     ----------
-    encoder : Model
+    encoder_model : Model
     targets : ndarray of shape (n_samples, n_outputs)
         Standardised.
     weight : ndarray of shape (n_samples,)
@@ -156,7 +155,7 @@ class Head:
         Whether more than the head is trained.
     """
 
-    encoder: Model
+    encoder_model: Model
     targets: np.ndarray
     weight: np.ndarray
     kind: str
@@ -164,63 +163,43 @@ class Head:
     everything: np.ndarray
     fine_tunes: bool = True
 
-    net: ClassVar = AutoencoderNet
-    has_baseline: ClassVar = True
-    can_turn: ClassVar = False
-    ordered: ClassVar = False
-    warm_up: ClassVar = 0
-
     @classmethod
-    def of(cls, encoder, X, targets, weight, kind, everything, fine_tunes):
+    def of(cls, model, X, targets, weight, kind, everything, fine_tunes):
         """Return the task of rows and their targets."""
-        codes = encoder.encode(X).astype(np.float64) / encoder.code_scale
-        weight = np.ones(len(targets)) if weight is None else weight
-        return cls(encoder, targets, weight, kind, codes, everything, fine_tunes)
+        return cls(
+            schema=model.schema,
+            n_components=model.task.size,
+            encoder_model=model,
+            targets=targets,
+            weight=np.ones(len(targets)) if weight is None else weight,
+            kind=kind,
+            codes=model.encode(X).astype(np.float64) / model.code_scale,
+            everything=everything,
+            fine_tunes=fine_tunes,
+        )
 
     def rows(self, X, weight=None):
         """Return rows with their targets beside them."""
         return Rows(np.column_stack([X, self.targets]).astype(X.dtype), None, weight)
 
     @property
-    def n_components(self):
-        """Units of the code."""
-        return self.encoder.task.size
-
-    @property
-    def size(self):
-        """Units of the code."""
-        return self.encoder.task.size
-
-    @property
     def model(self):
-        """What makes the fitted model."""
+        """What makes the fitted model: the task itself."""
         return self
-
-    def check(self):
-        """Refuse nothing."""
 
     def sized(self, n_components, n_rows):
-        """Return the task itself: its sizes are known."""
-        return self
-
-    def chooses_size(self, early_stopping):
-        """Return False: the size is the encoder's."""
-        return False
+        return replace(self, size=n_components, hidden=self.encoder_model.task.hidden)
 
     @property
     def n_within_range(self):
-        """Number of columns in which held-out rows are cut off far outside."""
-        task = self.encoder.task
-        return task.schema.n_features if task.has_baseline else 0
+        return self.schema.n_features if self.encoder_model.task.has_baseline else 0
 
     @property
     def draws_from_global(self):
-        """Whether modules may draw from torch's global generators."""
-        return self.encoder.task.draws_from_global
+        return self.encoder_model.task.draws_from_global
 
     def step_flops(self, batch_size):
-        """Return about how many floating-point operations a training step takes."""
-        return self.encoder.task.step_flops(batch_size)
+        return self.encoder_model.task.step_flops(batch_size)
 
     # where training starts --------------------------------------------------------------------
 
@@ -230,7 +209,7 @@ class Head:
         It is solved in units of the code over their root mean square, so that
         units of the code that vary little count little.
         """
-        encoder, n_outputs = self.encoder, self.targets.shape[1]
+        encoder, n_outputs = self.encoder_model, self.targets.shape[1]
         unit = encoder.code_scale / np.sqrt(np.mean(encoder.code_scale**2))
         codes, targets = self.codes[rows.index] * unit, self.targets[rows.index]
         coef, intercept = HEADS[self.kind][0](codes, targets, self.weight[rows.index])
@@ -239,79 +218,58 @@ class Head:
         return LinearHead(mean, scale, encoder.code_scale, coef * unit, intercept)
 
     def baseline_is_best(self, baseline):
-        """Return whether only the head is wanted."""
         return not self.fine_tunes
 
-    def network(self, generator):
-        """Return the encoder with a new head."""
-        encoder = self.encoder
-        module = encoder.trainable() if encoder.nonlinear else self._new_encoder(generator)
-        n_features = encoder.task.schema.n_features
-        return Predictor(module, n_features, self.size, self.targets.shape[1])
-
-    def _new_encoder(self, generator):
-        task = self.encoder.task
-        module = task.network(generator)
-        task.start_at(module, self.encoder.present_baseline)
-        task.freeze(module)
-        return module
+    def network(self, generator, linear=False):
+        encoder = self.encoder_model
+        if encoder.nonlinear:
+            module = encoder.trainable()
+        else:
+            module = encoder.task.network(generator)
+            encoder.task.start_at(module, encoder.present_baseline)
+            encoder.task.freeze(module)
+        return Predictor(module, self.schema.n_features, self.size, self.targets.shape[1])
 
     @torch.no_grad()
     def start_at(self, module, baseline):
-        """Put a solved head into a module."""
         module.head.weight.copy_(torch.from_numpy(baseline.coef))
         module.head.bias.copy_(torch.from_numpy(baseline.intercept))
-
-    def freeze(self, module):
-        """Let all be trained but the decoder."""
-
-    def pretrain(self, module, baseline, rows, train, device):
-        """Train nothing before."""
-
-    def calibrate(self, module, baseline, rows, device):
-        """Leave the units of the code."""
 
     # what is minimised ------------------------------------------------------------------------
 
     def objective(self, baseline):
-        """Return the loss of predictions."""
         return Objective(prediction=(HEADS[self.kind][1](), 1.0))
 
     def corruption(self, baseline):
-        """Return noise on rows."""
         return Jitter(NOISE)
 
     def held_out_corruption(self, baseline):
         """Return None: held-out rows are as they are."""
 
     def tolerance(self, tol, loss):
-        """Return the held-out improvement that counts as one."""
         return TOLERANCE * loss
 
     def score(self, loss):
-        """Return minus the loss."""
         return -loss
 
     # the fitted model -------------------------------------------------------------------------
 
     def settled(self, task, module, baseline, device, rows):
         """Return the `HeadModel` of a trained module; of the solved head, where it is None."""
+        model = self.encoder_model
         if module is None:
-            return HeadModel(self.encoder, baseline.coef, baseline.intercept)
-        encoder = self.encoder.settled(
-            self.encoder.task,
+            return HeadModel(model, baseline.coef, baseline.intercept)
+        encoder = model.settled(
+            model.task,
             module.autoencoder,
-            self.encoder.present_baseline,
+            model.present_baseline,
             device,
             Rows(self.everything),
-            before=self.encoder,
+            before=model,
         )
+        encoder.baseline = model.baseline
         coef, intercept = (p.detach().double().cpu().numpy() for p in module.head.parameters())
-        return HeadModel(replace(encoder, baseline=self.encoder.baseline), coef, intercept)
-
-    def describe(self, model, rows):
-        """Return nothing: the head says it all."""
-        return {}
+        return HeadModel(encoder, coef, intercept)
 
 
 def dealt(rows, targets, fraction, rng):

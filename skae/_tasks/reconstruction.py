@@ -30,7 +30,6 @@ class Reconstruction(Task):
     ARCHITECTURE: ClassVar = (*Task.ARCHITECTURE, "tied_weights")
 
     def check(self):
-        """Refuse tied weights and pretraining of tables and of own modules."""
         for name, off in (("tied_weights", False), ("pretraining", None)):
             asked = getattr(self, name)
             if asked and self.schema.blocks is not None:
@@ -47,23 +46,19 @@ class Reconstruction(Task):
 
     @property
     def can_turn(self):
-        """Whether training may go along other axes than the columns."""
         return not (self.has_own_modules or self.tied_weights or self.pretraining)
 
     def build(self, generator, linear=False):
-        """Return a module, its weights tied where that is asked for."""
         module = super().build(generator, linear)
         return tied(module, generator) if self.tied_weights else module
 
     def start_at(self, module, baseline):
-        """Put a linear model into a new module."""
         if self.tied_weights and self.has_baseline:
             module.encoder.linear.start_at(baseline)
         else:
             super().start_at(module, baseline)
 
     def pretrain(self, module, baseline, rows, train, device):
-        """Train one layer after the other."""
         if self.pretraining is None:
             return
         rows = StandardisedRows(rows, baseline.mean, baseline.scale, device)
@@ -92,7 +87,6 @@ class Denoising(Task):
             return linear_denoiser(rows, n_components, self.corruption, rng)
 
     def check(self):
-        """Refuse noise that the cells cannot have."""
         if self.noise != "gaussian" and not callable(self.noise) and self.noise_level >= 1:
             raise ValueError(
                 f"noise_level={self.noise_level} is the share of the cells that "
@@ -106,7 +100,6 @@ class Denoising(Task):
             )
 
     def corruption(self, baseline):
-        """Return the noise of rows."""
         if callable(self.noise):
             return self.hiding(OwnNoise(self.noise))
         further = (baseline.low, baseline.high) if self.noise == "salt_and_pepper" else ()
@@ -115,12 +108,10 @@ class Denoising(Task):
         return self.hiding(NOISES[self.noise](self.noise_level, *further))
 
     def held_out_corruption(self, baseline):
-        """Return the noise of held-out rows."""
         return self.corruption(baseline)
 
     @property
     def draws_from_global(self):
-        """Whether modules or noise may draw from torch's global generators."""
         return callable(self.noise) or super().draws_from_global
 
     @property
@@ -129,7 +120,6 @@ class Denoising(Task):
         return self.noise == "salt_and_pepper" or callable(self.noise)
 
     def baseline_is_best(self, baseline):
-        """Return whether training cannot improve on the baseline."""
         # noise leaves something to learn even where PCA would lose nothing
         return not baseline.column_weights.any() or super().baseline_is_best(baseline)
 
@@ -156,14 +146,12 @@ class Sparse(Task):
         return replace(model, encoder=encoder)
 
     def build(self, generator, linear=False):
-        """Return a module whose code is drawn towards zero."""
         module = super().build(generator, linear)
         dense = module.encoder
         module.encoder = ShrunkResidual(dense.linear, dense.nonlinear, self.size)
         return module
 
     def objective(self, baseline):
-        """Return reconstruction and penalty."""
         auto = PENALTY_WEIGHTS[self.penalty]
         weight = auto if self.penalty_weight == "auto" else self.penalty_weight
         term = RelativeSize() if self.penalty == "l1" else ActivationRate(self.sparsity)
@@ -176,16 +164,13 @@ class Sparse(Task):
         return not baseline.column_weights.any()
 
     def chooses_size(self, early_stopping):
-        """Return whether held-out rows choose the number of components."""
         # a code that is cut and trained for a few epochs more misses its rate
         return self.penalty != "kl" and super().chooses_size(early_stopping)
 
     def tolerance(self, tol, loss):
-        """Return the held-out improvement that counts as one."""
         return tol * min(loss, 1.0)  # the baseline's divergence may exceed all variance
 
     def describe(self, model, rows):
-        """Return the share of the rows in which each unit is not zero."""
         active = rows.raw_sum(lambda x, weight: weight @ (model.encode(x) != 0))
         return {"activation_rate_": active / len(rows)}
 
@@ -197,12 +182,10 @@ class Contractive(Task):
     penalty_weight: float = 0.01
 
     def build(self, generator, linear=False):
-        """Return a module that knows its slopes."""
         module = super().build(generator, linear)
         return SlopedAutoencoder(module.encoder, module.decoder, self.size)
 
     def objective(self, baseline):
-        """Return reconstruction and penalty."""
         return Objective(
             reconstruction=(self.reconstruction(baseline), 1.0),
             contraction=(Contraction(), self.penalty_weight),

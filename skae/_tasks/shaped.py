@@ -36,11 +36,9 @@ class ImageShape:
 
     @property
     def shapes(self):
-        """What a fit tells of the shape of rows."""
         return {"image_shape_": self.shape}
 
     def hidden_units(self, n_rows):
-        """Return the channels after each convolution."""
         return checked_channels(self.channels)
 
 
@@ -62,11 +60,9 @@ class Convolutional(ImageShape, Task):
         return min(super().batch_size(n_rows), LARGEST_BATCH_OF_IMAGES)
 
     def check(self):
-        """Refuse columns that are no image."""
         self.shape  # noqa: B018
 
     def build(self, generator, linear=False):
-        """Return a module with convolutions beside its linear maps."""
         module = super().build(None, linear=True)
         if linear:
             return module
@@ -79,12 +75,10 @@ class Convolutional(ImageShape, Task):
         return module
 
     def start_at(self, module, baseline):
-        """Put a linear model into a new module, and the pixels' common unit."""
         super().start_at(module, baseline)
         set_unit(module, baseline)
 
     def step_flops(self, batch_size):
-        """Return about how many floating-point operations a training step takes."""
         straight = self.schema.n_features * self.size
         return 12 * batch_size * (products(self.shape, self.hidden, self.size) + straight)
 
@@ -114,11 +108,9 @@ class Recurrent(Task):
 
     @property
     def shapes(self):
-        """What a fit tells of the shape of rows."""
         return {"sequence_shape_": self.shape}
 
     def check(self):
-        """Refuse columns that are no sequence, and sequences all of which lack a cell."""
         _, n_channels = self.shape
         empty = [column for column, n in enumerate(self.schema.blocks.n_levels) if n == 0]
         if empty:
@@ -130,7 +122,6 @@ class Recurrent(Task):
             )
 
     def hidden_units(self, n_rows):
-        """Return the units of each recurrent layer."""
         sizes = super().hidden_units(n_rows)
         if sizes or self.has_baseline:
             return sizes
@@ -141,7 +132,6 @@ class Recurrent(Task):
 
     @property
     def n_inputs(self):
-        """Number of inputs of the encoder: cells, and which of them are missing."""
         return 2 * self.schema.width
 
     def network(self, generator, linear=False):
@@ -151,7 +141,6 @@ class Recurrent(Task):
         return module
 
     def build(self, generator, linear=False):
-        """Return a module with recurrent layers beside its linear maps."""
         module = super().build(None, linear=True)
         if linear or not self.hidden:
             return module
@@ -163,7 +152,6 @@ class Recurrent(Task):
         return module
 
     def start_at(self, module, baseline):
-        """Put a linear model into a new module, and each channel's unit."""
         super().start_at(module, baseline)
         variance = baseline.column_weights.reshape(self.shape)
         of_channel = variance.mean(axis=0)

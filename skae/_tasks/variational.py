@@ -75,7 +75,6 @@ class Variational(Task):
         return self.likelihood == "bernoulli"
 
     def check(self):
-        """Refuse tables, for the Bernoulli likelihood."""
         if self.is_bernoulli and self.schema.blocks is not None:
             raise ValueError(
                 "likelihood='bernoulli' takes complete numeric columns within [0, 1], but X has "
@@ -84,7 +83,6 @@ class Variational(Task):
             )
 
     def check_rows(self, X):
-        """Refuse values outside [0, 1], for the Bernoulli likelihood."""
         if not self.is_bernoulli or self.schema.blocks is not None:
             return
         X = X.toarray() if sparse.issparse(X) else X
@@ -111,17 +109,14 @@ class Variational(Task):
 
     @property
     def n_within_range(self):
-        """Number of columns in which held-out rows are cut off far outside."""
         # a one in a column of zeros is no number too large: the likelihood must feel it
         return 0 if self.is_bernoulli else super().n_within_range
 
     @property
     def can_turn(self):
-        """Whether training may go along other axes than the columns."""
         return not (self.has_own_modules or self.is_bernoulli)
 
     def inside(self, space, n_rows):
-        """Return the task in coordinates of a `RowSpace`."""
         return replace(super().inside(space, n_rows), n_counted=self.schema.width)
 
     # where training starts --------------------------------------------------------------------
@@ -132,7 +127,6 @@ class Variational(Task):
         return LogisticModel if self.is_bernoulli else ProbabilisticModel
 
     def baseline(self, rows, n_components, rng):
-        """Return probabilistic PCA, or its relative for Bernoulli columns or tables."""
         if rows.blocks is not None:
             return probabilistic_mixed(rows, n_components, rng)
         if self.is_bernoulli:
@@ -140,7 +134,6 @@ class Variational(Task):
         return probabilistic_pca(rows, n_components, rng, self.beta)
 
     def baseline_is_best(self, baseline):
-        """Return whether training cannot improve on the baseline."""
         if self.is_bernoulli:  # its baseline is no optimum, even of a linear model
             return not baseline.column_weights.any()
         return super().baseline_is_best(baseline)
@@ -159,7 +152,6 @@ class Variational(Task):
         return OrderedVariationalAutoencoder(module.encoder, module.decoder, self.size)
 
     def start_at(self, module, baseline):
-        """Put a linear model into a new module."""
         if self.has_baseline:
             start_probabilistic(module, baseline, self.noise_unit(baseline))
 
@@ -230,25 +222,20 @@ class Variational(Task):
         return noise
 
     def corruption(self, baseline):
-        """Return draws for the code, beside noise on the rows."""
         return Draws(len(baseline.deviations), noise=super().corruption(baseline))
 
     def held_out_corruption(self, baseline):
-        """Return draws for the code of held-out rows."""
         return Draws(len(baseline.deviations), HELD_OUT_DRAWS)
 
     # judging ----------------------------------------------------------------------------------
 
     def score(self, loss):
-        """Return the bound in nats a row."""
         return -loss * self.n_columns
 
     def tolerance(self, tol, loss):
-        """Return the held-out improvement that counts as one."""
         return tol
 
     def reconstruct_prefix(self, module, baseline, inputs, mask):
-        """Return standardised rows, made from a part of the posterior means."""
         x, draws = inputs
         rows = module((x, torch.zeros_like(draws[:, 0])), mask).reconstruction
         if not self.is_bernoulli:
@@ -260,7 +247,6 @@ class Variational(Task):
         return (torch.addcmul(level, rows, scale).sigmoid() - mean) / scale
 
     def describe(self, model, rows):
-        """Return what the posteriors of the training rows say of the units, and the noise."""
 
         def squares(x, weight):
             mean, std = model.posterior(x)
@@ -299,12 +285,10 @@ class Conditional(Variational):
 
     @property
     def n_inputs(self):
-        """Number of inputs of the encoder."""
         return self.schema.n_features + self.n_labels
 
     @property
     def n_labels(self):
-        """Number of columns that encoder and decoder get beside row and code."""
         return self.labels.width
 
     @property
@@ -313,11 +297,9 @@ class Conditional(Variational):
         return False
 
     def going_on(self, fitted):
-        """Return the task with the sizes and the labels of a fitted one."""
         return replace(super().going_on(fitted), labels=fitted.labels)
 
     def restored(self, state):
-        """Return the task with the parameters and the labels of a saved state."""
         labels = Labels(**state.pop("_labels"))
         labels.check()
         for name in ("label_coef_", "label_intercept_"):
@@ -325,23 +307,19 @@ class Conditional(Variational):
         return replace(super().restored(state), labels=labels)
 
     def baseline(self, rows, n_components, rng):
-        """Return probabilistic PCA of what the labels leave of the rows."""
         return conditional_pca(rows, n_components, rng, self.beta)
 
     def build(self, generator, linear=False):
-        """Return a module whose halves see the labels."""
         module = super().build(generator, linear)
         return ConditionalAutoencoder(module.encoder, module.decoder, self.n_labels)
 
     def corruption(self, baseline):
-        """Return draws for the code, beside noise on the rows that spares the labels."""
         draws = super().corruption(baseline)
         if draws.noise is None:
             return draws
         return replace(draws, noise=Sparing(draws.noise, self.n_labels))
 
     def describe(self, model, rows):
-        """Return the same as without labels, and the head that infers them."""
         return super().describe(model, rows) | self._head(model.baseline, rows)
 
     def _head(self, baseline, rows):
