@@ -25,7 +25,6 @@ from skae._parameters import (
     with_callbacks,
 )
 
-FEWEST_JUDGING = 30  # rows: of fewer no help can be told from chance
 DECAY_FROM = 0.5  # without held-out rows the learning rate falls from here on
 FINE_TUNING = "fine-tuning"  # the phase after a pretraining
 LEAST_SINE = 1e-6  # of the angle between two codes that gives an arc
@@ -93,9 +92,9 @@ class BaseEncoder(
         if X_val is not None:
             mean = None if before is None else before.baseline.mean
             held_out = self._later_rows(task, X_val, y_val, mean=mean)
-            if len(held_out) < FEWEST_JUDGING:
+            if len(held_out) < _training.FEWEST_ROWS:
                 raise ValueError(
-                    f"X_val has {len(held_out)} rows: at least {FEWEST_JUDGING} are needed to "
+                    f"X_val has {len(held_out)} rows: at least {_training.FEWEST_ROWS} are needed to "
                     "judge."
                 )
         settings = self._settings(task, len(rows), before)

@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d,
 from skae import _tasks, _training
 from skae._data.schema import DTYPES
 from skae._estimators.autoencoder import AutoencoderTransformer
-from skae._estimators.base import FEWEST_JUDGING, BaseEncoder, copied, model_of, restored
+from skae._estimators.base import BaseEncoder, copied, model_of, restored
 from skae._parameters import (
     FromPCA,
     StrOptions,
@@ -182,7 +182,7 @@ class Supervised(BaseEstimator):
         )
         rows = task.rows(labelled, learned.weight)
         pairs = None
-        if task.fine_tunes and len(rows) >= FEWEST_JUDGING:
+        if task.fine_tunes and len(rows) >= _training.FEWEST_ROWS:
             pairs = _tasks.dealt(rows, targets, self.validation_fraction, rng)
         return _training.fit_model(
             task,

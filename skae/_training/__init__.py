@@ -10,6 +10,7 @@ __getattr__ = lazily(
     {
         "checkpoint": "Checkpoint NoCheckpoint key",
         "fit": "fine_tuned fit_batch fit_model",
+        "held_out": "FEWEST_ROWS",
         "progress": "Progress",
         "settings": "Settings found_device",
     },
