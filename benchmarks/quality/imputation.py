@@ -1,4 +1,4 @@
-"""Filling holes in real tables, against the imputers of scikit-learn.
+"""Filling missing cells in real tables, against the imputers of scikit-learn.
 
 A tenth of the cells is hidden, at random or, in the block pattern, a random
 third of the rows loses a random third of the columns together. Every method
@@ -110,7 +110,7 @@ def main():
     asked = parser.parse_args()
     warnings.simplefilter("ignore")
     AutoencoderTransformer(1, max_iter=1).fit(np.eye(40))  # torch is imported by the first fit
-    print("| table | holes | method | numbers | categories | all | seconds |")
+    print("| table | missing | method | numbers | categories | all | seconds |")
     print("|---|---|---|---|---|---|---|")
     for table in asked.tables:
         X = some_rows(TABLES[table]()[0], np.random.default_rng(0))

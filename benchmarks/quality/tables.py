@@ -2,7 +2,7 @@
 
 The linear rivals are factor analysis of mixed data, which is where training
 starts, and PCA of the table with one-hot categories, columns standardised and
-holes filled with means. Half of at most 6,000 rows is held out.
+missing cells filled with means. Half of at most 6,000 rows is held out.
 """
 
 import time
