@@ -106,11 +106,9 @@ class Rows:
 
     def range(self):
         """Return minimum and maximum of the columns."""
-        low, high = np.inf, -np.inf
-        for chunk, _ in self.chunks():
-            low = np.minimum(low, chunk.min(axis=0))
-            high = np.maximum(high, chunk.max(axis=0))
-        return low, high
+        parts = (self.take(span) for span in self.spans())
+        low, high = zip(*((part.min(axis=0), part.max(axis=0)) for part in parts), strict=True)
+        return np.min(low, axis=0).astype(np.float64), np.max(high, axis=0).astype(np.float64)
 
 
 def _total(parts):

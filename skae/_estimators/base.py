@@ -333,10 +333,9 @@ class BaseEncoder(
     def __sklearn_tags__(self):
         """Return the tags: float32 stays float32."""
         tags = super().__sklearn_tags__()
-        known = self.get_params(deep=False)
         tags.input_tags.allow_nan = self._complete is None
         tags.input_tags.sparse = True
-        tags.input_tags.categorical = "categorical_features" in known
+        tags.input_tags.categorical = hasattr(self, "categorical_features")
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
