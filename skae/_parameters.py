@@ -211,7 +211,7 @@ class HeldOut:
 
 @parameters
 class FromPCA(HeldOut, Training):
-    """A training that starts at PCA: how many components, with the linear path or without, weight decay."""
+    """A training that starts at PCA."""
 
     n_components: int | float | None = field(default=0.95, kw_only=False)
     linear_path: str | None = "pca"

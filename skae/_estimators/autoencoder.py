@@ -34,7 +34,7 @@ class AutoencoderTransformer(
     of variance that stays unexplained, PCA's own loss, in the units of X:
     scale the columns as you would for PCA.
 
-    **The baseline** is PCA. Held-out rows judge every epoch, and PCA. The trained
+    **The baseline** is PCA. Held-out rows judge PCA and every epoch. The trained
     model is kept where its mean gain over PCA, row by row, is larger than
     twice its standard error (or once, where without the 5 % largest and
     smallest gains it is twice its own); otherwise the fitted model is the

@@ -26,7 +26,7 @@ from skae._parameters import (
 
 @parameters
 class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
-    r"""A variational autoencoder that gets the label of each row: rows to order.
+    r"""A variational autoencoder that gets the label of each row, and draws rows with given labels.
 
     As `VAETransformer`, but encoder and decoder get a label y beside the row
     and the code: ``sample(n, y=...)`` draws rows of a given class, or for a

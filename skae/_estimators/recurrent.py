@@ -77,8 +77,8 @@ class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
     of the average. They never enter the loss, ``score`` or
     ``reconstruction_error``. Where training rows have some, a fifth of the
     others is hidden in training, and the baseline is the best linear map
-    from rows that lack such cells, as in every table with missing cells. ``inverse_transform`` and
-    ``reconstruct`` give all steps.
+    from rows that lack such cells, as in every table with missing cells.
+    ``inverse_transform`` and ``reconstruct`` give all steps.
 
     f and g see each channel in one unit, the root of its mean variance over the
     steps: a step that hardly varies does not count as much as the others.

@@ -122,7 +122,7 @@ def _frame(axes):
 
 
 def _ends(half):
-    """Yield the first and the last layer of each of the maps that an encoder or decoder is the sum of."""
+    """Yield first and last layer of each of the maps whose sum is an encoder or decoder."""
     if half.linear is not None:
         yield half.linear, half.linear
     if half.nonlinear is not None:
