@@ -211,7 +211,7 @@ class HeldOut:
 
 @parameters
 class FromPCA(HeldOut, Training):
-    """A training that starts at PCA: how many components, and how far from it."""
+    """A training that starts at PCA."""
 
     n_components: int | float | None = field(default=0.95, kw_only=False)
     linear_path: str | None = "pca"

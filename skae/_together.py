@@ -4,7 +4,7 @@ import torch
 
 
 def begin_together(noises, generator):
-    """Return what spoils the nets' batches for an epoch; None where there is no noise.
+    """Return what corrupts the nets' batches for an epoch; None where there is no noise.
 
     A kind of noise that is drawn for all nets at once has a ``begin_together``
     of its own; any other is drawn net by net.

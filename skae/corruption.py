@@ -129,7 +129,7 @@ class SaltAndPepperNoise:
     high: np.ndarray = field(repr=False)
 
     def begin(self, generator):
-        """Return what spoils cells of a batch."""
+        """Return what corrupts cells of a batch."""
 
         def spoil(x):
             low, high = (

@@ -186,7 +186,7 @@ def _activity(code):
     """Return 1 where a unit is not zero, else 0.
 
     The gradient is that of a ramp, so that its mean over rows estimates how
-    the share changes with the threshold, from the values just beyond it.
+    the share changes with the threshold, from the values just above it.
     """
     ramp = (code.abs() / (RAMP * _root_mean_square(code))).clamp(max=1)
     return ramp + ((code != 0).to(code.dtype) - ramp).detach()

@@ -10,7 +10,7 @@ from skae._data.rows import CHUNK_BYTES
 
 READY_BYTES = 2**26
 BLOCK_CELLS = 2**16
-MARGIN = 1.0  # how far beyond the training range a trained module is trusted, in its widths
+MARGIN = 1.0  # how far outside the training range a trained module is used, in widths of the range
 
 
 class StandardisedRows(Dataset):
@@ -25,8 +25,8 @@ class StandardisedRows(Dataset):
     mean, scale : ndarray of shape (n_features,)
     device : torch.device or str
     reach : (Tensor, Tensor) or None
-        The lowest and the highest value of every column; what lies beyond is
-        brought there. What cannot be squared in float32 stays as it is.
+        The lowest and the highest value of every column; what lies outside is
+        clipped. What cannot be squared in float32 stays as it is.
     """
 
     def __init__(self, rows, mean, scale, device="cpu", reach=None):
@@ -169,12 +169,12 @@ class Range:
         return self
 
     def reach(self):
-        """Return how low and how high a trained module is trusted: a little beyond the range."""
+        """Return the limits within which a trained module is used: the range and a margin."""
         margin = MARGIN * (self.high - self.low)
         return self.low - margin, self.high + margin
 
     def give_to(self, half, beyond):
-        """Set how far a `Confined` half is trusted, and its map beyond."""
+        """Set the limits of a `Confined` module, and the linear map that extrapolates."""
         low, high = self.reach()
         half.low.copy_(low)
         half.high.copy_(high)

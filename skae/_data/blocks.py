@@ -24,7 +24,7 @@ class Blocks:
     metric : ndarray of shape (width,)
         What the columns are multiplied by.
     flagged : bool
-        Whether the network is told which cells are missing.
+        Whether the network sees which cells are missing.
     """
 
     n_levels: tuple

@@ -1,4 +1,4 @@
-"""Labels of rows: classes and numbers as columns that a network is told."""
+"""Labels of rows: classes and numbers as columns that a network gets."""
 
 import warnings
 from dataclasses import dataclass
@@ -144,7 +144,7 @@ class LabelledRows(Rows):
 
     @property
     def content(self):
-        """All that tells these rows from others."""
+        """All that distinguishes these rows from others."""
         return *super().content, self.labels
 
     @property

@@ -54,7 +54,7 @@ class Rows:
 
     @property
     def content(self):
-        """All that tells these rows from others."""
+        """All that distinguishes these rows from others."""
         return self.X, self.index, self.weight
 
     @property

@@ -19,7 +19,7 @@ class AdversarialAutoencoder(
 ):
     r"""An autoencoder whose codes are made to look like draws from a standard normal.
 
-    A discriminator D learns to tell codes of rows from draws of the prior, and
+    A discriminator D learns to distinguish codes of rows from draws of the prior, and
     the encoder learns to deceive it, while encoder and decoder reconstruct the
     rows. In turn, batch by batch,
 
@@ -36,12 +36,12 @@ class AdversarialAutoencoder(
     those of `AutoencoderTransformer`; training starts at PCA with a *whitened*
     code, which has the prior's mean and variances.
 
-    **The floor** is that start, in reconstruction alone: the trained model is
+    **The baseline** is that PCA, in reconstruction alone: the trained model is
     kept only where held-out rows show, by the rule of `AutoencoderTransformer`,
     that it reconstructs better than PCA, and its best epoch is the one that
     reconstructs them best. So the match with the prior is never bought with a
     reconstruction worse than PCA's. Nothing is promised of the match itself:
-    where the floor holds, the code is whitened PCA's, whatever its shape.
+    where the baseline was kept, the code is whitened PCA's, whatever its shape.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class AdversarialAutoencoder(
     Attributes
     ----------
     history_ : list of dict
-        Of each epoch, beside what `AutoencoderTransformer` tells, the means of
+        Of each epoch, beside what `AutoencoderTransformer` records, the means of
         ``discriminator_loss`` (0.69 where it can only guess), of
         ``generator_loss`` (-log D of the codes; 0.69, too) and of
         ``reconstruction_loss``; ``train_loss`` is the sum that is minimised.

@@ -34,7 +34,7 @@ class AutoencoderTransformer(
     of variance that stays unexplained, PCA's own loss, in the units of X:
     scale the columns as you would for PCA.
 
-    **The floor.** Held-out rows judge every epoch, PCA included. The trained
+    **The baseline** is PCA. Held-out rows judge PCA and every epoch. The trained
     model is kept where its mean gain over PCA, row by row, is larger than
     twice its standard error (or once, where without the 5 % largest and
     smallest gains it is twice its own); otherwise the fitted model is the
@@ -42,7 +42,7 @@ class AutoencoderTransformer(
     then trained on all rows for the number of epochs that they chose; above,
     ``validation_fraction`` of the rows is held out and taken in for up to
     ten last epochs at a falling rate. No rule can vouch for rows unlike all
-    training rows. There is no floor without held-out rows
+    training rows. There is no such guarantee without held-out rows
     (``early_stopping=False``, ``partial_fit``) or without PCA
     (``linear_path=None``).
 
@@ -71,15 +71,15 @@ class AutoencoderTransformer(
         ``torch.nn.LeakyReLU``.
     linear_path : {"pca"} or None, default="pca"
         None leaves the linear maps out: the textbook autoencoder from random
-        weights, without a floor.
+        weights, without a baseline to fall back on.
     tied_weights : bool, default=False
         Let the decoder have the encoder's weights, transposed: half as many
         matrices, one for each layer and its mirror; biases are apart. The linear
         maps share one matrix of axes in the units of X (``components_``), and
         gains that start at zero, one a column, stand after f and g. Helps up
         to about 100 rows with ``linear_path=None``, hardly otherwise. Not
-        with ``encoder`` or ``decoder``; with ``ordered`` the decoder is not
-        told where the code was cut.
+        with ``encoder`` or ``decoder``; with ``ordered`` the decoder does
+        not see where the code was cut.
     pretraining : {"layerwise"} or None, default=None
         "layerwise" trains each hidden layer, and the code, as an autoencoder of
         the layer below before the whole is fine-tuned: a tenth of
@@ -100,8 +100,8 @@ class AutoencoderTransformer(
         Order the components by what they explain, as PCA's are: in training
         half of the rows keep only a prefix of their code, of random length
         (nested dropout, Rippel et al., 2014), so that every prefix decodes
-        well. ``truncate(k)`` then gives the model of the first k. The floor
-        is that of the whole: the loss, averaged over these lengths. The full
+        well. ``truncate(k)`` then gives the model of the first k. Model and
+        baseline are compared by the loss, averaged over these lengths. The full
         code is worse by some percent than without (see the Notes).
     categorical_features : "from_dtype", None or array-like, default="from_dtype"
         Which columns are categories: "from_dtype" takes a frame's booleans,
@@ -134,7 +134,7 @@ class AutoencoderTransformer(
         to 3, where 20 would take more than 20,000 steps.
     early_stopping : bool, default=True
         Hold rows out, keep the best epoch, stop when it is
-        ``n_iter_no_change`` epochs ago, and keep the floor.
+        ``n_iter_no_change`` epochs ago, and keep PCA where it is not beaten.
     validation_fraction : float, default=0.1
         Share of the rows held out above 500 rows; at least 30 rows and at
         most a third.
@@ -145,7 +145,7 @@ class AutoencoderTransformer(
         Improvements below this share of PCA's held-out loss do not count.
     warm_start : bool, default=False
         Let the next ``fit`` go on from the present weights, which are then
-        its floor. Its held-out rows are drawn anew: those that were trained
+        its baseline. Its held-out rows are drawn anew: those that were trained
         on before judge too kindly, unless ``X_val`` is given.
     callbacks : list of skorch callbacks or None, default=None
         Cloned for each training, those of the five folds too; the first that
@@ -162,7 +162,7 @@ class AutoencoderTransformer(
         parameters goes on from it, and ends at the same bits as if nothing had
         happened; with others it starts anew and warns. A fit that ends
         removes the file. Ctrl-C is raised as ever, but while it trains leaves
-        the best model so far (where there is a floor, at least PCA) ready for
+        the best model so far (where there is a baseline, at least PCA) ready for
         use. Not together with ``callbacks``;
         each estimator that is fitted at the same time, as in a search, needs
         a path of its own.
@@ -181,7 +181,7 @@ class AutoencoderTransformer(
         Size of the code.
     components_ : ndarray of shape (n_components_, n_features_in_)
         The linear part of the decoder in the units of X, one row a
-        component; PCA's principal axes where the floor holds. Absent with
+        component; PCA's principal axes where PCA was kept. Absent with
         ``linear_path=None``.
     explained_variance_ratio_ : ndarray of shape (n_components_,)
         With ``ordered=True``: the share of the held-out rows' variance that
@@ -201,7 +201,7 @@ class AutoencoderTransformer(
     n_iter_ : int
         Epochs run, at least 1.
     best_iter_ : int
-        The epoch that was kept; 0 means that the model is its start: PCA, or
+        The epoch that was kept; 0 means that the model is the baseline: PCA, or
         with ``warm_start`` the earlier weights.
     loss_curve_ : list of float
         Training loss of each epoch, on inputs with noise; with folds, the
@@ -209,13 +209,13 @@ class AutoencoderTransformer(
     validation_scores_ : list of float or None
         Held-out score of each epoch: the explained share, over all folds
         where there are several, and averaged over the lengths of the code
-        where it is cut. Rows that the start misses by far weigh less, and
-        where there is a floor what a number has beyond the training range
-        of its column by more than the range's width is cut off first, so it
-        is not the ``score`` of these rows. None without held-out rows.
+        where it is cut. Rows that the baseline misses by far weigh less, and
+        where there is a baseline numbers that lie outside the training range
+        of their column by more than its width are first brought to that
+        limit, so it is not the ``score`` of these rows. None without held-out rows.
     pca_score_ : float or None
-        PCA's score on the same held-out rows (with ``warm_start``, that of
-        the earlier weights): the floor.
+        The baseline's score on the same held-out rows: PCA's (with
+        ``warm_start``, that of the earlier weights).
     history_ : list of dict
         What skorch recorded, one dict an epoch; with folds, the first fold's.
         With ``pretraining`` the epochs of its phases come first, and
@@ -240,22 +240,22 @@ class AutoencoderTransformer(
     In training, Gaussian noise is added to the standardised inputs, with a
     standard deviation of a quarter of the square root of the share that PCA
     leaves unexplained. Rows that PCA misses by far more than the others are
-    given less weight in the judgement, so that a few do not decide it. A value
-    that lies beyond the training range of its column, or unit of the code, by
-    more than the width of that range is left to PCA's linear maps.
+    given less weight in the judgement, so that a few do not decide it. Where a
+    value lies outside the training range of its column, or unit of the code, by
+    more than the width of that range, PCA's linear maps extrapolate.
 
     Where the rows are far fewer than the columns (up to a third of their
     number) training takes place in coordinates of the space that the rows lie
     in, at a cost that does not grow with the columns; the fitted model is one
     of the columns all the same. See docs/model.md.
 
-    A decoder for prefixes is told which units of the code it gets: each adds
+    A decoder for prefixes sees which units of the code it gets: each adds
     a bias to its first hidden layer. Zeros in place of the last columns of a
     code are therefore not the same as ``truncate``.
 
     **Tables.** Frames with categories, dates and missing cells are taken as they
     are, and given back by ``inverse_transform``; see docs/model.md. Where cells
-    are missing the encoder is told which, a fifth of the others is hidden from
+    are missing the encoder sees which, a fifth of the others is hidden from
     it in training and in the judgement, and only cells that are present enter
     the loss.
 

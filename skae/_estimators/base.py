@@ -246,7 +246,7 @@ class BaseEncoder(
         return _training.Checkpoint(self.checkpoint, key)
 
     def _progress(self, X):
-        """Return what tells of a fit's progress."""
+        """Return what reports a fit's progress."""
         listener = _Callbacks(self, X) if getattr(self, "_skl_callbacks", None) else None
         return _training.Progress(self.verbose, type(self).__name__, listener)
 
@@ -265,7 +265,7 @@ class BaseEncoder(
         self.pca_score_ = scores[0] if scores and fit.model.task.has_baseline else None
 
     def _set_model(self, model):
-        """Set a model, and what it tells of itself."""
+        """Set a model, and its fitted attributes."""
         task, schema = model.task, model.schema
         earlier = self.__dict__.get("_model")
         for name in (*NOT_ALWAYS, *(earlier.attributes if earlier is not None else ())):

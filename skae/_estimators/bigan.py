@@ -13,7 +13,7 @@ class BiGANTransformer(ImageInput, DenseNetwork, Training, DecodedPrior, BaseAut
     r"""A generative adversarial network with an encoder: new rows like those of the fit.
 
     A generator G makes rows of standard normal codes z, an encoder E codes of
-    rows x, and a discriminator D learns to tell the pairs (x, E(x)) from
+    rows x, and a discriminator D learns to distinguish the pairs (x, E(x)) from
     (G(z), z) while both learn to deceive it (BiGAN, Donahue et al., 2017;
     ALI, Dumoulin et al., 2017). Where they succeed, G(z) is distributed as
     the rows and E is its inverse. With the lead d of a real pair,
@@ -29,7 +29,7 @@ class BiGANTransformer(ImageInput, DenseNetwork, Training, DecodedPrior, BaseAut
     the ``reconstruction_weight``, and the last square as a share of the total
     variance (ALICE, Li et al., 2017).
 
-    **There is no PCA floor**: a GAN has no likelihood that held-out rows could
+    **There is no baseline**: a GAN has no likelihood that held-out rows could
     judge, so nothing is held out, training starts at random weights, and the
     reconstruction is often worse than PCA's. Take it for ``sample``: rows
     from groups that lie apart, which a `VAETransformer` blurs. Do not take it

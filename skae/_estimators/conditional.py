@@ -26,7 +26,7 @@ from skae._parameters import (
 
 @parameters
 class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
-    r"""A variational autoencoder that is told the label of each row: rows to order.
+    r"""A variational autoencoder that gets the label of each row, and draws rows with given labels.
 
     As `VAETransformer`, but encoder and decoder get a label y beside the row
     and the code: ``sample(n, y=...)`` draws rows of a given class, or for a
@@ -39,7 +39,7 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
     with Gaussian p(x | z, y), whose one noise variance is learned, and a
     standard normal prior p(z), whatever the label.
 
-    **The floor** is the linear model it starts at: a mean that depends
+    **The baseline** is the linear model it starts at: a mean that depends
     linearly on the label (for classes: each has its own) and the
     probabilistic PCA of what that leaves. The trained model is kept only where
     held-out rows show, by the rule of `AutoencoderTransformer`, that their
@@ -61,7 +61,7 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
     ----------
     n_components : int, float or None, default=0.95
         Units of the code. A float is the share of the variance within the
-        labels that PCA shall explain at the start; None is as many as PCA
+        labels that PCA shall explain in the baseline; None is as many as PCA
         has.
     beta, kl_warmup, hidden_layer_sizes, activation, linear_path, batch_size, \
     learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
@@ -108,7 +108,7 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
 
     Notes
     -----
-    The code is that of a row *given* its label: what tells the classes apart
+    The code is that of a row *given* its label: what the classes differ in
     is mostly left to the label. A classifier behind it does worse than behind
     `VAETransformer`.
 
@@ -190,7 +190,7 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
         """Learn from one batch of a stream: one epoch over its rows.
 
         The first call learns what the labels are: its rows need all classes.
-        There is no floor, for no rows are held out.
+        It is not compared with the baseline, for no rows are held out.
 
         Parameters
         ----------

@@ -35,7 +35,7 @@ class ContractiveAutoencoder(
     :math:`\epsilon^2 / d` times the sum, in squared standard deviations,
     with d columns.
 
-    Training starts at PCA, and the floor is PCA judged by this objective,
+    The baseline is PCA, where training starts, judged by this objective,
     penalty included: the trained model is kept where held-out rows show, by
     the rule of `AutoencoderTransformer`, that it is better.
 
@@ -60,12 +60,12 @@ class ContractiveAutoencoder(
     ----------
     components_ : ndarray of shape (n_components_, n_features_in_)
         The linear part of the decoder in the units of X; PCA's principal axes
-        where the floor holds, neither orthogonal nor of unit length once
+        where PCA was kept, neither orthogonal nor of unit length once
         trained. Absent with ``linear_path=None``.
     validation_scores_ : list of float or None
         1 minus the held-out objective, penalty included, epoch by epoch.
     pca_score_ : float or None
-        The same of PCA: the floor.
+        The same of the baseline, PCA.
     n_components_, explained_variance_ratio_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
     history_, batch_size_, hidden_layer_sizes_, device_, module_, \
     n_features_in_, feature_names_in_

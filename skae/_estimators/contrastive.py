@@ -26,7 +26,7 @@ class ContrastiveEncoder(DenseNetwork, Whitening, TableEncoding, FromPCA, BaseEn
 
     and the same from v to u. Afterwards the head is not used.
 
-    **The floor** is one of this objective: the trained encoder is kept only
+    **The baseline** is PCA in this objective: the trained encoder is kept only
     where held-out rows show, by the rule of `AutoencoderTransformer`, that it
     knows rows again better than the whitened code of PCA does. What a
     classifier makes of either code is not looked at.
@@ -45,7 +45,7 @@ class ContrastiveEncoder(DenseNetwork, Whitening, TableEncoding, FromPCA, BaseEn
     linear_path : {"pca", None}, default="pca"
         As in `AutoencoderTransformer`; None leaves the linear maps out of
         encoder and head: the encoder of SCARF, from random weights, and
-        without a floor.
+        without a baseline.
     whiten : bool, default=False
         As in `AutoencoderTransformer`.
     categorical_features, min_frequency : object
@@ -62,10 +62,10 @@ class ContrastiveEncoder(DenseNetwork, Whitening, TableEncoding, FromPCA, BaseEn
     ----------
     validation_scores_ : list of float or None
         Minus the mean objective of the held-out rows, in nats, epoch by epoch.
-        It hangs on how many rows are held out: up to 1,024 are compared with
+        It depends on how many rows are held out: up to 1,024 are compared with
         each other.
     pca_score_ : float or None
-        The same of PCA's code: the floor.
+        The same of the baseline, PCA's code.
     n_components_, mean_, scale_, n_iter_, best_iter_, loss_curve_, history_, \
     batch_size_, hidden_layer_sizes_, device_, module_, n_features_in_, \
     feature_names_in_ : object

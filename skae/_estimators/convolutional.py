@@ -25,7 +25,7 @@ class ConvolutionalAutoencoder(
     variance, principal axes V (n_components x n_features) and their standard
     deviations :math:`\Sigma`. f halves height and width (rounded up) with each
     of its convolutions of 3 x 3 pixels, a dense layer gives the code; g mirrors
-    it with transposed convolutions. Loss, floor and training are those of
+    it with transposed convolutions. Loss, baseline and training are those of
     `AutoencoderTransformer`.
 
     Parameters
@@ -41,8 +41,8 @@ class ConvolutionalAutoencoder(
         them. (8, 16) takes about three quarters of the time and
         reconstructs less well.
     activation, linear_path, whiten, ordered : object
-        As in `AutoencoderTransformer`. With ``ordered`` the decoder is not
-        told where the code was cut.
+        As in `AutoencoderTransformer`. With ``ordered`` the decoder does
+        not see where the code was cut.
     batch_size : "auto" or int, default="auto"
         Rows a step. "auto" is the power of two nearest to n_samples / 20, 32
         or 64: a step of convolutions costs in proportion to its rows, so
@@ -76,8 +76,8 @@ class ConvolutionalAutoencoder(
     Notes
     -----
     f and g see pixels in one common unit, whatever the scaling of the columns
-    in front: columns that a `StandardScaler` has made equally loud stay so,
-    and raw pixels of an image's border stay as quiet as they are.
+    in front: columns that a `StandardScaler` has given equal variance keep it,
+    and raw pixels of an image's border keep their small one.
 
     References
     ----------

@@ -36,7 +36,7 @@ class DenoisingAutoencoder(
     .. math:: \hat x = \mu + U U^\top C R^{-1} (\tilde x - \tilde\mu)
 
     with U the top k eigenvectors of :math:`C R^{-1} C^\top`. That is the
-    floor: the trained model is kept only where noisy held-out rows show, by
+    baseline: the trained model is kept only where noisy held-out rows show, by
     the rule of `AutoencoderTransformer`, that it comes closer to the clean
     ones.
 
@@ -73,7 +73,7 @@ class DenoisingAutoencoder(
         Share of the variance of the clean held-out rows that is explained
         from the noisy ones, epoch by epoch.
     pca_score_ : float or None
-        The same of the linear denoiser: the floor.
+        The same of the baseline, the linear denoiser.
     n_components_, explained_variance_ratio_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
     history_, batch_size_, hidden_layer_sizes_, device_, module_, \
     n_features_in_, feature_names_in_
@@ -88,9 +88,9 @@ class DenoisingAutoencoder(
     -----
     The noise on held-out rows is the same in every epoch (unless a callable
     ignores its generator). Above 4,096 columns, and with a callable and fewer
-    than five rows a column, training starts at PCA. ``score`` and ``transform`` take rows as they are: on clean
-    rows ``score`` is lower than that of an autoencoder that was trained on
-    clean rows.
+    than five rows a column, the baseline is PCA. ``score`` and ``transform``
+    take rows as they are: on clean rows ``score`` is lower than that of an
+    autoencoder that was trained on clean rows.
 
     References
     ----------

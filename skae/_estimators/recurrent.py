@@ -30,7 +30,7 @@ class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
     with column means :math:`\mu`, principal axes V (n_components x
     n_features), their standard deviations :math:`\Sigma`, and m the number of
     steps that are present. Long sequences are read and written several steps
-    at a time: in at most 16 reads of equal length. Loss, floor and training
+    at a time: in at most 16 reads of equal length. Loss, baseline and training
     are those of `AutoencoderTransformer`.
 
     Parameters
@@ -44,8 +44,8 @@ class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
     hidden_layer_sizes : int or array-like of int, default=(64,)
         Units of each recurrent layer of the encoder; the decoder mirrors them.
     linear_path, whiten, ordered : object
-        As in `AutoencoderTransformer`. With ``ordered`` the decoder is not
-        told where the code was cut.
+        As in `AutoencoderTransformer`. With ``ordered`` the decoder does
+        not see where the code was cut.
     batch_size, learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
     validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
     skorch_params, checkpoint, device, verbose, random_state : object
@@ -76,12 +76,12 @@ class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
     column means; the states of reads that are missing as a whole are left out
     of the average. They never enter the loss, ``score`` or
     ``reconstruction_error``. Where training rows have some, a fifth of the
-    others is hidden in training, and training starts at the best linear map
-    under such holes, as in every table with holes. ``inverse_transform`` and
-    ``reconstruct`` give all steps.
+    others is hidden in training, and the baseline is the best linear map
+    from rows that lack such cells, as in every table with missing cells.
+    ``inverse_transform`` and ``reconstruct`` give all steps.
 
     f and g see each channel in one unit, the root of its mean variance over the
-    steps: a step that hardly varies is not made as loud as the others.
+    steps: a step that hardly varies does not count as much as the others.
 
     References
     ----------

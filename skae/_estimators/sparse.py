@@ -40,7 +40,7 @@ class SparseAutoencoder(
     rows in which unit u is not zero. Neither depends on the scale of a unit:
     a code shrunk tenfold before a decoder grown tenfold gains nothing.
 
-    The floor is PCA judged by this objective, penalty included: the trained
+    The baseline is PCA judged by this objective, penalty included: the trained
     code is kept where held-out rows show, by the rule of
     `AutoencoderTransformer`, that what sparsity is worth exceeds what it
     costs. Reconstruction alone may be worse than PCA's.
@@ -61,8 +61,7 @@ class SparseAutoencoder(
         "auto" is 0.3 for "l1" and 10 for "kl". With 10 the mean rate came
         within a fifth of ``sparsity`` on digits and other wide tables; where
         the rows need their units (few columns, clusters) it stays above, up
-        to 2.6 times: ``activation_rate_`` tells, and a larger weight draws
-        it down.
+        to 2.6 times: see ``activation_rate_``; a larger weight draws it down.
     sparsity : float, default=0.1
         Share of the rows in which a unit shall be active. Ignored by "l1".
     hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, \
@@ -85,7 +84,7 @@ class SparseAutoencoder(
     validation_scores_ : list of float or None
         1 minus the held-out objective, penalty included, epoch by epoch.
     pca_score_ : float or None
-        The same of PCA's dense code: the floor.
+        The same of the baseline, PCA's dense code.
     n_components_, explained_variance_ratio_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
     history_, batch_size_, hidden_layer_sizes_, device_, module_, \
     n_features_in_, feature_names_in_
@@ -106,9 +105,9 @@ class SparseAutoencoder(
     -----
     Below 30 rows the model is PCA, and its code dense. Other rows than those
     of the training have somewhat more active units, the more so the larger
-    the code and the fewer the rows. Beyond the training range of a column, by
+    the code and the fewer the rows. Outside the training range of a column, by
     more than the width of that range, a row gets the code of the nearest row
-    within: PCA's maps, which take over in `AutoencoderTransformer`, know no
+    within: PCA's maps, which extrapolate in `AutoencoderTransformer`, know no
     zeros.
 
     The textbook form of "kl" has logistic units and their mean activation.

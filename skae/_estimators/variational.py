@@ -43,7 +43,7 @@ class VAETransformer(DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, Ba
     of a row *is* its ``PCA.score_samples``, with Gaussian noise, ``beta=1``
     and fewer components than the rank.
 
-    **The floor** is that start, in this objective: the trained model is kept
+    **The baseline** is that linear model, in this objective: the trained model is kept
     only where held-out rows show, by the rule of `AutoencoderTransformer`,
     that their bound is higher. With another ``beta`` it is the optimum of the
     linear model for that weight, and the objective is judged. The Bernoulli
@@ -70,13 +70,13 @@ class VAETransformer(DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, Ba
         does not.
     ordered : bool, default=False
         Order the components, as in `AutoencoderTransformer`. The noise, and
-        with it what a unit can say, hangs on the number of components: each
+        with it what a unit can say, depends on the number of components: each
         length of the code has a noise variance of its own, and posteriors and
         decoder follow it as in probabilistic PCA. So each prefix starts at
-        the probabilistic PCA of its size, and the floor is the mean bound of
+        the probabilistic PCA of its size, and the baseline is the mean bound of
         these over the lengths. ``truncate(k)`` gives the first columns of
         this model's code in units of the prior: each times a constant, for
-        with more noise the means are smaller. A prefix of the Bernoulli start
+        with more noise the means are smaller. A prefix of the Bernoulli baseline
         is not a regression of its own, but the first columns of the whole
         one's weights; nor does the noise lead posteriors and decoder of a
         model with an ``encoder`` or ``decoder`` of your own, or without
@@ -100,27 +100,27 @@ class VAETransformer(DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, Ba
         Mean divergence of each unit from the prior over the training rows,
         in nats.
     noise_variance_ : float
-        :math:`\sigma^2`, in the squared units of X; PCA's where the floor
-        holds. After ``truncate`` that of this length of the code. At least
+        :math:`\sigma^2`, in the squared units of X; PCA's where the baseline
+        was kept. After ``truncate`` that of this length of the code. At least
         1e-8 of the mean variance of a column, so that no likelihood becomes
         infinite. Gaussian likelihood only.
     components_ : ndarray of shape (n_components_, n_features_in_)
         The linear part of the decoder, in units of X (Bernoulli: logits) per
-        unit of the code: at the start PCA's axes times
+        unit of the code: in the baseline PCA's axes times
         ``sqrt(explained_variance_ - noise_variance_)``. Absent with
         ``linear_path=None``.
     explained_variance_ratio_ : ndarray of shape (n_components_,)
         As in `AutoencoderTransformer`, of the posterior means'
-        reconstructions. Where the floor holds for want of layers or rows it is
+        reconstructions. Where the baseline was kept for want of layers or rows it is
         that of probabilistic PCA on the training rows, whose means shrink:
         less than PCA's.
     validation_scores_ : list of float or None
         Mean bound of the held-out rows, in nats a row, epoch by epoch; the
         objective's value where ``beta`` is not 1; with ``ordered`` its mean
-        over the lengths. Far rows are treated as in `AutoencoderTransformer`,
-        but Bernoulli columns are not cut off.
+        over the lengths. Rows far out are treated as in `AutoencoderTransformer`,
+        but Bernoulli columns are taken as they are.
     pca_score_ : float or None
-        The same of the start: the floor.
+        The same of the baseline.
     n_components_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
     history_, batch_size_, hidden_layer_sizes_, device_, module_, \
     n_features_in_, feature_names_in_
@@ -144,7 +144,7 @@ class VAETransformer(DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, Ba
     ``score``, the share of variance that their reconstructions explain, can
     lie below PCA's where ``score_samples`` is above; it is not the mean of
     ``score_samples``. With as many components as the rank, or more, no
-    variance is left for the noise and the start is kept.
+    variance is left for the noise and the baseline is kept.
 
     References
     ----------
@@ -230,7 +230,7 @@ class VAETransformer(DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, Ba
         :math:`\log p(x)` (Burda et al., 2016). All rows share the draws, so
         that neither their order nor their company matters; below 64 it is
         the mean over several sets of ``n_draws``. Where PCA was kept, with
-        Gaussian noise above its floor and fewer components than the rank, it
+        Gaussian noise above its lower limit and fewer components than the rank, it
         is ``PCA.score_samples`` with any number of draws.
 
         Parameters

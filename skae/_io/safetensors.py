@@ -3,7 +3,7 @@
 Eight bytes say how long the header is, the header says in JSON what each
 array is and where, then come the arrays (https://huggingface.co/docs/safetensors). The
 header's ``__metadata__`` has a SHA-256 of all bytes, taken with zeros in its
-own place. It tells damage, not malice: who changes a file can change the sum.
+own place. It shows damage, not malice: who changes a file can change the sum.
 
 What is read takes as much memory as the file has bytes, and for the JSON, which
 swells when it is read, up to 24 MiB: `MOST_BYTES` and `MOST_VALUES` see to it.

@@ -1,1 +1,1 @@
-"""Linear models: where training starts, and what it is compared with."""
+"""Linear models: the baselines, where training starts and what it is compared with."""

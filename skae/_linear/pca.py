@@ -17,7 +17,7 @@ OVERSAMPLING, PASSES = 10, 7  # axes more than needed, and power iterations
 
 @dataclass(frozen=True)
 class LinearModel:
-    """A linear code: where training starts, and the baseline that it is judged by.
+    """A linear model of rows, and a baseline: training starts at it and is compared with it.
 
     Attributes
     ----------

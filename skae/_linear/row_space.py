@@ -12,9 +12,7 @@ from scipy import linalg, sparse
 
 from skae._linear.pca import columns
 
-AXES = (
-    1.5  # a dimension: a step of Adam, as long in every weight, then spoils less of its direction
-)
+AXES = 1.5  # a dimension: a step of Adam, as long in every weight, then keeps more of its direction
 MOST_AXES = 0.5  # a column: with more the change does not pay
 MOST_CELLS = 2**26  # that are decomposed
 
@@ -77,7 +75,7 @@ class RowSpace:
         Parameters
         ----------
         module : Autoencoder
-            float64, its halves `Residual` with an `MLP` or without.
+            float64; encoder and decoder `Residual`, with an `MLP` or without.
         scale : ndarray of shape (n_axes,)
             What its coordinates were divided by.
         signs : ndarray of shape (n_components,)
@@ -124,7 +122,7 @@ def _frame(axes):
 
 
 def _ends(half):
-    """Yield the first and the last layer of each of the maps that a half is the sum of."""
+    """Yield first and last layer of each of the maps whose sum is an encoder or decoder."""
     if half.linear is not None:
         yield half.linear, half.linear
     if half.nonlinear is not None:

@@ -48,10 +48,10 @@ class Model:
     code_scale : ndarray of shape (n_components,)
         What the module's codes are multiplied by.
     extrapolates : bool
-        Whether linear maps take over from the module beyond the training range.
+        Whether linear maps extrapolate outside the training range.
     device : str
     attributes : dict
-        What a fit tells of the model, by the names of fitted attributes.
+        Fitted attributes of the model, by name.
     """
 
     task: object
@@ -77,8 +77,8 @@ class Model:
         baseline : LinearModel
         device : str
         rows : Rows or None
-            All training rows: a range to trust the module in, and units of a
-            whitened code, are learned of them.
+            All training rows: the training range, and the units of a
+            whitened code, are learned from them.
         before : Model or None
             Where the module went on from; without rows its units stay.
         """
@@ -315,7 +315,7 @@ def _components(module, baseline, k):
 
 
 def _extrapolating(task, module, baseline, inputs, codes, device):
-    """Let linear maps take over from a module far from all rows, whose ranges are known."""
+    """Let linear maps extrapolate from a module far from all rows, whose ranges are known."""
     beyond = linear_network(task, baseline)
     module = confined(module).to(device).double().eval()
     inputs.give_to(module.encoder, beyond.encoder.linear.weight)

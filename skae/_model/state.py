@@ -9,7 +9,7 @@ from skae._parameters import check_parameters
 
 MOST = 2**31  # of a size that no weights vouch for
 
-# shapes, with k units of the code, p columns and m coded labels; those of the start may have more units
+# shapes, with k units of the code, p columns and m coded labels; those of the baseline may have more units
 ARRAYS = {
     "mean_": "p",
     "scale_": "p",
@@ -138,7 +138,7 @@ def check_state(task, state):
 
 
 def check_fit(state):
-    """Refuse what no fit tells of itself; raises as `check_state`."""
+    """Refuse fitted attributes that no fit gives; raises as `check_state`."""
     _check_kinds(state, KINDS_OF_FIT)
     for name, least in (("batch_size_", 1), ("n_iter_", 1), ("best_iter_", 0)):
         _check(_is_count(state[name], least), name, state[name])

@@ -24,7 +24,7 @@ BIGAN_BATCH = 128  # at most, where batch_size is "auto"
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Adversarial(Task):
-    """Reconstruction by codes that a discriminator cannot tell from draws of the prior."""
+    """Reconstruction by codes that a discriminator cannot distinguish from draws of the prior."""
 
     adversarial_weight: float = 0.1
 
@@ -59,7 +59,7 @@ class Adversarial(Task):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BiGAN(ImageShape, Task):
-    """Pairs of rows and codes that a discriminator cannot tell from made ones."""
+    """Pairs of rows and codes that a discriminator cannot distinguish from generated ones."""
 
     image_shape: object = None
     channels: object = (16, 32)

@@ -87,7 +87,7 @@ class Task:
     linear_model_of_table: ClassVar = MixedModel
     baseline_name: ClassVar = "PCA"
     decodes: ClassVar = True  # whether there is a way back to rows
-    encoder_extrapolates: ClassVar = True  # along the linear map, beyond the training range
+    encoder_extrapolates: ClassVar = True  # along the linear map, outside the training range
     least_range: ClassVar = -np.inf  # codes from minus to plus this are the decoder's in any case
     input_noise: ClassVar = 0.25  # in units of the root of the share that PCA leaves unexplained
     offset: ClassVar = False  # whether the encoder's linear map adds a constant
@@ -164,7 +164,7 @@ class Task:
 
     @property
     def shapes(self):
-        """What a fit tells of the shape of rows: attributes by name."""
+        """Fitted attributes of the shape of rows, by name."""
         return {}
 
     @property
@@ -252,7 +252,7 @@ class Task:
         return module
 
     def build(self, generator, linear=False):
-        """Return the same, that knows nothing of missing cells yet."""
+        """Return the same, without the part for missing cells."""
         return new_autoencoder(
             (self.n_inputs, self.schema.width),
             self.size,
@@ -351,5 +351,5 @@ class Task:
         return module(inputs, mask).reconstruction
 
     def describe(self, model, rows):
-        """Return what a fit tells of a model and its training rows: attributes by name."""
+        """Return the fitted attributes of a model and its training rows, by name."""
         return {}

@@ -79,7 +79,7 @@ class Denoising(Task):
     baseline_name: ClassVar = "linear denoiser"
 
     def baseline(self, rows, n_components, rng):
-        """Return the best linear denoiser; of a table, what it starts at with hidden cells."""
+        """Return the best linear denoiser; of a table, its baseline with hidden cells."""
         if rows.blocks is not None:
             return super().baseline(rows, n_components, rng)
         own = callable(self.noise)

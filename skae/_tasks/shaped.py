@@ -135,7 +135,7 @@ class Recurrent(Task):
         return 2 * self.schema.width
 
     def network(self, generator, linear=False):
-        """Return a module that is told of missing cells, whether the training rows had some or not."""
+        """Return a module that sees which cells are missing, whether the training rows had some or not."""
         module = super().network(generator, linear)
         module.missing = Missing(replace(self.schema.blocks, flagged=True))
         return module

@@ -41,7 +41,7 @@ class AdversarialNet(AutoencoderNet):
         return loss
 
     def _teach(self, code, weight):
-        """Let the discriminator take a step towards telling codes from the prior; return its loss."""
+        """Let the discriminator take a step towards distinguishing codes from the prior; return its loss."""
         discriminator, optimizer = self.module_.discriminator, self.discriminator_optimizer_
         prior = torch.randn(code.shape, generator=self.generator, dtype=code.dtype).to(code.device)
         discriminator.requires_grad_(True)

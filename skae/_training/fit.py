@@ -1,4 +1,4 @@
-"""What one fit does: start at a linear model, train, let held-out rows judge, and finish on all rows."""
+"""What one fit does: start at the baseline, train, let held-out rows judge, and finish on all rows."""
 
 from dataclasses import dataclass, replace
 
@@ -24,7 +24,7 @@ class Fit:
     history : list of dict
         What was recorded of each epoch, pretraining first.
     held_out_curve : list of float
-        Objective of the held-out rows, at the start and after each epoch.
+        Objective of the held-out rows: the baseline's, then after each epoch.
     optimizer_state : dict or None
         What a training that goes on needs.
     interrupted : bool

@@ -1,9 +1,9 @@
-"""The floor: a model is kept only where held-out rows show, beyond doubt, that it beats its start."""
+"""The judgement: a model is kept only where held-out rows show that it is better than the baseline."""
 
 import numpy as np
 from scipy.stats import mstats, sem, trim_mean
 
-FEWEST_ROWS = 30  # below, no help can be told from chance
+FEWEST_ROWS = 30  # of fewer, a gain cannot be distinguished from chance
 FEWEST_EFFECTIVE = 15  # rows, where their weights differ: (sum w)^2 / sum w^2
 CROSS_FITTED_ROWS = 500  # up to here folds judge, above it one held-out part
 FOLDS = 5
@@ -33,7 +33,7 @@ class HeldOutCurves:
     weights : list of ndarray
         Row weights of each training's held-out rows.
     start : list of ndarray
-        Objectives of these rows before the first epoch.
+        The baseline's objectives of these rows, before the first epoch.
     """
 
     def __init__(self, weights, start):
@@ -68,7 +68,7 @@ class HeldOutCurves:
         return improved
 
     def _judged_rows(self, values):
-        """Leave out rows so far from the training rows that their start overflows."""
+        """Leave out rows so far from the training rows that the baseline's objective overflows."""
         return [value[judged] for value, judged in zip(values, self.judged, strict=True)]
 
     def row_weights(self):
@@ -79,7 +79,7 @@ class HeldOutCurves:
         return everything
 
     def state_dict(self):
-        """Return what the epochs so far have shown, the start aside."""
+        """Return what the epochs so far have shown, the baseline aside."""
         epochs = [[losses.tolist() for losses in epoch] for epoch in self.epochs[1:]]
         return {"epochs": epochs, "curve": self.curve, "best": self.best}
 
@@ -89,16 +89,16 @@ class HeldOutCurves:
         self.curve, self.best = list(state["curve"]), state["best"]
 
     def rewind(self, epoch):
-        """Forget what came after an epoch: the start, or for a single training its best."""
+        """Forget what came after an epoch: 0, the baseline, or for a single training its best."""
         del self.curve[epoch + 1 :]
         if len(self.weights) > 1:
             del self.epochs[epoch + 1 :]
         self.best = epoch
 
     def accept(self):
-        r"""Return whether the gain over the start is beyond doubt.
+        r"""Return whether the gain over the baseline is significant.
 
-        The gain of a row is its objective at the start less that at the best
+        The gain of a row is the baseline's objective less that of the best
         epoch, times its weight. Their mean must exceed twice its standard
         error; or once, where without the 5 % largest and the 5 % smallest
         gains it exceeds twice its own (Tukey & McLaughlin, Less vulnerable
@@ -124,7 +124,7 @@ class HeldOutCurves:
         return bool(gains.mean() > (FEWER if common else STANDARD_ERRORS) * sem(gains))
 
     def _judged(self):
-        """Yield, for each training, its rows' objectives at the start and at the chosen epoch."""
+        """Yield, for each training, its rows' objectives under the baseline and at the chosen epoch."""
         if len(self.weights) == 1:
             yield self.epochs[0][0], self.epochs[-1][0]
             return
@@ -140,9 +140,9 @@ class HeldOutCurves:
 
 
 def _influence(start, limit):
-    """Return weights that let no row count for more than ``limit`` at the start.
+    """Return weights that let no row count for more than ``limit`` under the baseline.
 
-    The rows are judged relative to their start: one that the trained model
-    spoils counts in full.
+    The rows are judged relative to the baseline: one that the trained model
+    makes worse counts in full.
     """
     return limit / np.maximum(start, limit) if limit > 0 else np.ones(len(start))

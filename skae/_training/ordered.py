@@ -22,7 +22,7 @@ class Cuts:
     ----------
     n_components : int
     whole : float
-        Share of the rows that keep all, beyond those whose length is drawn.
+        Share of the rows that keep all, not counting those whose length is drawn.
     shortest : int
         The least length that is drawn.
     """

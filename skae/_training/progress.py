@@ -2,7 +2,7 @@
 
 
 class Progress:
-    """Tells whoever wants to know that an epoch is over.
+    """Reports that an epoch is over: to the terminal and to scikit-learn's callbacks.
 
     Parameters
     ----------

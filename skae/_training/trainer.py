@@ -38,7 +38,7 @@ SAMPLE = 1000  # training rows that show what a prefix explains, where none are 
 class Trained:
     """The result of the trainings of a fit.
 
-    ``module`` is None where the baseline holds. ``baseline`` is what the
+    ``module`` is None where the baseline was kept. ``baseline`` is what the
     module's inputs were standardised with, and ``prefix_shares`` what each
     prefix of an ordered code explains.
     """
@@ -294,7 +294,7 @@ class Trainer:
     # what prefixes of the code explain --------------------------------------------------------
 
     def _shares_of_baseline(self, baseline, rows):
-        """Return what each prefix of the baseline explains: it knows, or rows tell."""
+        """Return what each prefix of the baseline explains, as it knows or as rows show."""
         if self.settings.cuts is None or baseline.shares is not None:
             return baseline.shares
         module = linear_network(self.task, baseline).float().requires_grad_(True)
@@ -475,7 +475,7 @@ class Trainer:
     def _epoch(self, nets, best, curves, folds=None):
         """Train each net for an epoch; where one diverges, once more from the best weights.
 
-        Several nets go back to their start, so that all have seen as many epochs.
+        Several nets go back to the baseline, so that all have seen as many epochs.
         Returns the loss, and False where a callback stopped the one net after
         its held-out rows were judged.
         """
@@ -570,7 +570,7 @@ class _Patience:
 
 @contextmanager
 def _notified(nets):
-    """Tell the callbacks that training begins and ends; let them end it early."""
+    """Notify the callbacks that training begins and ends; let them end it early."""
     try:
         for net in nets:
             net.notify("on_train_begin", X=net.rows, y=None)

@@ -18,7 +18,7 @@ class ComponentCurveDisplay:
     scores : array-like of shape (n_components,)
         Share that the first 1, 2, ... components of the autoencoder explain.
     start_scores : array-like of shape (n_start_components,)
-        The same of its linear start. It is longer where a share of variance
+        The same of its baseline. It is longer where a share of variance
         was asked for and the autoencoder needed fewer components.
     share : float or None, default=None
         The share that was asked for: a thin line.
@@ -55,7 +55,7 @@ class ComponentCurveDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, X, *, ax=None, **kwargs):
-        """Score every prefix of a fitted code, and of its linear start, and draw both.
+        """Score every prefix of a fitted code, and of its baseline, and draw both.
 
         Parameters
         ----------

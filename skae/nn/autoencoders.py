@@ -146,7 +146,7 @@ class VariationalAutoencoder(Autoencoder):
 
 
 class ConditionalAutoencoder(VariationalAutoencoder):
-    """A variational autoencoder of rows whose last columns are labels that both halves see.
+    """A variational autoencoder of rows whose last columns are labels that encoder and decoder get.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ class ConditionalAutoencoder(VariationalAutoencoder):
 class OrderedVariationalAutoencoder(VariationalAutoencoder):
     r"""A variational autoencoder whose code may be cut: each length has a noise of its own.
 
-    On the noise hangs what a unit can say. In probabilistic PCA the posterior
+    What a unit can say depends on the noise. In probabilistic PCA the posterior
     variance of unit j of a code of length k, and the scale of its mean and of
     its column of the decoder, are
 
@@ -193,7 +193,7 @@ class OrderedVariationalAutoencoder(VariationalAutoencoder):
         That of each length.
     log_spread : Tensor of shape (n_components,)
         Logarithm of :math:`\lambda`, in the unit of the noise; so large at
-        first that nothing hangs on the noise.
+        first that nothing depends on the noise.
     """
 
     LOG_SHARES = math.log(1e-8), -1e-6

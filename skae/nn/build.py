@@ -1,4 +1,4 @@
-"""From parameters to modules: sizes, activations, the two halves, and the linear maps that training starts at."""
+"""From parameters to modules: sizes, activations, encoder and decoder, and the linear model they start at."""
 
 import math
 import threading
@@ -174,14 +174,14 @@ def start_probabilistic(module, baseline, unit):
 
 
 def _is_our_own(module):
-    """Return whether no half of an autoencoder holds a user's module."""
+    """Return whether neither encoder nor decoder holds a user's module."""
     return all(isinstance(_inside(half).nonlinear, MLP | None) for half in module.halves)
 
 
 def divide_code(module, spread):
     """Divide the code of a variational autoencoder by ``spread``; its decoder undoes that.
 
-    Halves that hold a user's modules are left as they are.
+    An encoder or decoder that holds a user's module is left as it is.
     """
     _rescale(module, spread, -2 * spread.log(), spread)
 
@@ -207,7 +207,7 @@ def _rescale(module, divisor, log_factor, factor):
 
 
 def _set_encoder(weight, encoder):
-    """Set a linear map of rows; what tells of missing cells says nothing at first."""
+    """Set a linear map of rows; inputs that say which cells are missing have weights of zero."""
     weight.zero_()
     weight[:, : encoder.shape[1]].copy_(encoder)
 
@@ -219,13 +219,13 @@ def linear_maps(baseline):
 
 
 def confined(module):
-    """Return the autoencoder with both halves `Confined`, their ranges not yet set."""
+    """Return the autoencoder with encoder and decoder `Confined`, their ranges not yet set."""
     module.encoder, module.decoder = Confined(module.encoder), Confined(module.decoder)
     return module
 
 
 def released(module):
-    """Return the autoencoder with its halves confined no more, to be trained further."""
+    """Return the autoencoder without `Confined`, to be trained further."""
     if isinstance(module.encoder, Confined):
         module.encoder, module.decoder = module.encoder.inside, module.decoder.inside
     return module
@@ -272,7 +272,7 @@ def _beginning(weight, shape, n_blocks):
 
 @torch.no_grad()
 def _untold(module, wide, k):
-    """Give a decoder that is not told where the code is cut the bias of that length."""
+    """Give a decoder that does not see where the code is cut the bias of that length."""
     told, plain = _inside(wide.decoder), _inside(module.decoder)
     if isinstance(told, PrefixDecoder) and not isinstance(plain, PrefixDecoder):
         plain.nonlinear[0].bias += told.told.weight[:, :k].sum(1)

@@ -11,7 +11,7 @@ BUCKET = 4  # categories whose numbers of levels differ by less than this factor
 
 
 class Missing(nn.Module):
-    """Put zeros, the columns' means, in place of missing cells, and tell where they are.
+    """Put zeros, the columns' means, in place of missing cells, and add inputs that say where they are.
 
     Parameters
     ----------

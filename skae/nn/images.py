@@ -55,7 +55,7 @@ class Enlargement(nn.ConvTranspose2d):
 class Images(nn.Module):
     """Standardised rows to images whose pixels share a unit.
 
-    Standardised, a pixel that hardly varies is as loud as any other, and
+    Standardised, a pixel that hardly varies counts as much as any other, and
     neighbours do not look alike.
 
     Parameters

@@ -93,7 +93,7 @@ class Residual(nn.Module):
         self.nonlinear = nonlinear
 
     def forward(self, x, mask=None):
-        """Return ``linear(x) + nonlinear(x)``; a mask of ``x`` tells it nothing."""
+        """Return ``linear(x) + nonlinear(x)``; a mask of ``x`` is ignored."""
         if self.nonlinear is None:
             return self.linear(x)
         if self.linear is None:
@@ -102,7 +102,7 @@ class Residual(nn.Module):
 
 
 class PrefixDecoder(Residual):
-    r"""A `Residual` from codes that were cut, and which is told where.
+    r"""A `Residual` from codes that were cut, which also gets the mask of what was kept.
 
     The mask of the code gives its perceptron a bias for each length, so that
     a unit that was cut differs from one that happens to be zero:
@@ -154,7 +154,7 @@ class ShrunkResidual(Residual):
 
 
 class Confined(nn.Module):
-    r"""A trained module within the range of its training, a linear map beyond it.
+    r"""A trained module within its training range, which a linear map extrapolates outside it.
 
     .. math:: h(c) + L (x - c), \quad c = \mathrm{clip}(x)
 

@@ -70,7 +70,7 @@ class SequenceEncoder(nn.Module):
 
 
 class SequenceDecoder(nn.Module):
-    """Maps codes to standardised rows: the code sets the first state, and is told at every read.
+    """Maps codes to standardised rows: the code sets the first state, and is an input of every read.
 
     Parameters
     ----------

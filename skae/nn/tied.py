@@ -109,8 +109,8 @@ def tied(module, generator):
     """Return an autoencoder whose decoder has the encoder's weights, transposed; biases apart.
 
     The last layer of f is the first of g. Were it zero, so that f starts at
-    zero, g would start blind to the code; gates do it in its place, for every
-    activation.
+    zero, g would not depend on the code at first; gates make f and g zero in
+    its place, for every activation.
     """
     linear, f, g = module.encoder.linear, module.encoder.nonlinear, module.decoder.nonlinear
     if f is not None:
