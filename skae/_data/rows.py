@@ -1,6 +1,7 @@
 """Rows of a table, read in chunks and weighted."""
 
-from operator import add
+from itertools import repeat
+from operator import iadd
 
 import numpy as np
 from scipy import sparse
@@ -113,10 +114,9 @@ class Rows:
 
 def _total(parts):
     """Return the sum of arrays, or of tuples place by place, in their order."""
-    total = None
+    total = 0.0
     for part in parts:
         several = isinstance(part, tuple)
-        if total is None:
-            total = (0.0,) * len(part) if several else 0.0
-        total = tuple(map(add, total, part)) if several else total + part
+        total = tuple(map(iadd, total or repeat(0.0), part)) if several else iadd(total, part)
+        del part  # or it would be in memory together with the next one
     return total

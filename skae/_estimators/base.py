@@ -155,7 +155,7 @@ class BaseEncoder(
         )
         if before is not None:
             fit.history = [*self.history_, *fit.history]
-        fit.best_iter = n_before + 1
+        fit.best_iter = len(_fine_tuning(fit.history))
         self._set_fitted(fit, settings)
         return self
 
@@ -255,7 +255,7 @@ class BaseEncoder(
         self._set_model(fit.model)
         self._optimizer_state = fit.optimizer_state
         self.batch_size_, self.best_iter_ = settings.batch_size, fit.best_iter
-        epochs = [row for row in fit.history if row.get("phase", FINE_TUNING) == FINE_TUNING]
+        epochs = _fine_tuning(fit.history)
         self.history_, self.n_iter_ = epochs, max(1, len(epochs))
         if len(epochs) < len(fit.history):
             self.history_ = [{"phase": FINE_TUNING, **row} for row in fit.history]
@@ -295,7 +295,8 @@ class BaseEncoder(
         rest = {name: value for name, value in vars(self).items() if name not in whole}
         vars(twin).update(deepcopy(rest) | params)
         twin._optimizer_state = None
-        twin._set_model(model)
+        own = {name: deepcopy(getattr(model, name)) for name in ("baseline", "attributes")}
+        twin._set_model(replace(model, **own))
         return twin
 
     # use --------------------------------------------------------------------------------------
@@ -678,6 +679,11 @@ def task_of(kind, estimator, schema, **changes):
     params = estimator.get_params(deep=False)
     known = {field.name: params[field.name] for field in fields(kind) if field.name in params}
     return kind(schema=schema, **known | changes)
+
+
+def _fine_tuning(history):
+    """Return the epochs of a history that are not a pretraining's."""
+    return [row for row in history if row.get("phase", FINE_TUNING) == FINE_TUNING]
 
 
 def _weighted(schema, X, sample_weight=None, mean=None):

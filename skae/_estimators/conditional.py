@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae import _model as fitted_models
 from skae import _tasks
 from skae._data.labels import Labels, beside, columns_of
-from skae._estimators.base import BaseAutoencoder, task_of, way
+from skae._estimators.base import BaseAutoencoder, model_of, task_of, way
 from skae._parameters import (
     DenseNetwork,
     FromPCA,
@@ -211,7 +211,7 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
     @property
     def classes_(self):
         """The classes of the label, or of each of its columns."""
-        known = self._model.task.labels.classes
+        known = model_of(self).task.labels.classes
         return known[0] if len(known) == 1 else known
 
     def _read(self, X, y, sample_weight, before):

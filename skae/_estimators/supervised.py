@@ -177,20 +177,17 @@ class Supervised(BaseEstimator):
     def _fit_head(self, encoder, X, labelled, learned, rng):
         """Solve the head; where it is asked for and pays, train it with the encoder."""
         targets = (learned.values - learned.zero) / learned.unit
-        task = _tasks.Head.of(
-            encoder, labelled, targets, learned.weight, self._kind, X, self.fine_tune == "all"
-        )
+        task = _tasks.Head.of(encoder, labelled, targets, learned.weight, self._kind, X)
         rows = task.rows(labelled, learned.weight)
-        pairs = None
-        if task.fine_tunes and len(rows) >= _training.FEWEST_ROWS:
-            pairs = _tasks.dealt(rows, targets, self.validation_fraction, rng)
+        if self.fine_tune == "head" or len(rows) < _training.FEWEST_ROWS:
+            return _training.Fit(task.solved(rows), 0, [], [])
         return _training.fit_model(
             task,
             self._settings(encoder, len(rows)),
             rows,
             random_state=rng,
             progress=_training.Progress(self.verbose, type(self).__name__),
-            pairs=pairs,
+            pairs=_tasks.dealt(rows, targets, self.validation_fraction, rng),
         )
 
     def _settings(self, encoder, n_rows):

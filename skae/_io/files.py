@@ -17,7 +17,7 @@ from skae._io.json import CannotKeep, decode, encode
 FORMAT = 1
 PACKAGES = "skae", "numpy", "scikit-learn", "torch"  # whose versions a file holds
 METHODS = "fit", "partial_fit", "score"  # that metadata may be routed to
-SHADOWS = "_metadata_request", "_skl_callbacks", "_module_float32"  # attributes that act
+SHADOWS = "_metadata_request", "_skl_callbacks", "_model"  # attributes that act
 NETWORK = "_built", "encoder", "decoder", "activation", "noise"  # what a network is made of
 OWN_CODE = "encoder", "decoder", "noise", "callbacks", "_skl_callbacks"  # what may be a user's
 

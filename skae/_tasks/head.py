@@ -151,8 +151,6 @@ class Head(Task):
     everything : ndarray of shape (n_all_samples, n_features)
         All rows, those without targets too: where they lie, the trained
         encoder is trusted.
-    fine_tunes : bool
-        Whether more than the head is trained.
     """
 
     encoder_model: Model
@@ -161,10 +159,9 @@ class Head(Task):
     kind: str
     codes: np.ndarray
     everything: np.ndarray
-    fine_tunes: bool = True
 
     @classmethod
-    def of(cls, model, X, targets, weight, kind, everything, fine_tunes):
+    def of(cls, model, X, targets, weight, kind, everything):
         """Return the task of rows and their targets."""
         return cls(
             schema=model.schema,
@@ -175,7 +172,6 @@ class Head(Task):
             kind=kind,
             codes=model.encode(X).astype(np.float64) / model.code_scale,
             everything=everything,
-            fine_tunes=fine_tunes,
         )
 
     def rows(self, X, weight=None):
@@ -218,7 +214,13 @@ class Head(Task):
         return LinearHead(mean, scale, encoder.code_scale, coef * unit, intercept)
 
     def baseline_is_best(self, baseline):
-        return not self.fine_tunes
+        """Return False: what the encoder learns can always help."""
+        return False
+
+    def solved(self, rows):
+        """Return the `HeadModel` of the head that is best on rows, with the encoder as it is."""
+        head = self.baseline(rows, self.n_components, None)
+        return HeadModel(self.encoder_model, head.coef, head.intercept)
 
     def network(self, generator, linear=False):
         encoder = self.encoder_model

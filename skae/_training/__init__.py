@@ -9,7 +9,7 @@ __getattr__ = lazily(
     __name__,
     {
         "checkpoint": "Checkpoint NoCheckpoint key",
-        "fit": "fine_tuned fit_batch fit_model",
+        "fit": "Fit fine_tuned fit_batch fit_model",
         "held_out": "FEWEST_ROWS",
         "progress": "Progress",
         "settings": "Settings found_device",
