@@ -93,7 +93,11 @@ class CellScores:
     def score(self, X, reconstruct=None):
         """Return the explained share of the table."""
         X = _dense(X)
-        return self.schema.score(X, self._errors(X, reconstruct))
+        score = self.schema.score(X, self._errors(X, reconstruct))
+        if np.isnan(score) and self.schema.encoder is None and reconstruct is None:
+            # squares of numbers that large are infinite
+            return explained_share(X, self.model.decode_cells(self.model.encode(X)))
+        return score
 
     def score_by_column(self, X):
         """Return the explained share of each column, NaN for one without any cell."""
