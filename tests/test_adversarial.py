@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from inside import net_of
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA
@@ -16,7 +17,6 @@ from skorch.callbacks import Callback, LRScheduler
 import skae
 from benchmarks.quality.adversarial import discrepancy, squared_mmd
 from skae import AdversarialAutoencoder, AutoencoderTransformer
-from skae._training.adversarial import AdversarialNet
 from skae.losses import Deception
 from skae.nn import AdversarialOutputs
 
@@ -73,34 +73,19 @@ def test_deception_is_the_loss_of_a_generator():
     assert (Deception().eval()(outputs, None) == 0).all()
 
 
-def net_of(model, X):
-    """Return a net that is about to train a fresh module on rows."""
-    taken = []
-
-    class Watched(AdversarialNet):
-        def initialize_optimizer(self, triggered_directly=None):
-            taken.append(self)
-            return super().initialize_optimizer(triggered_directly)
-
-    model._kind_of_net = lambda: Watched
-    model.fit(X)
-    return taken[0]
-
-
 def test_each_side_moves_its_own_weights_only(digits):
-    net = net_of(small(2, max_iter=20), digits[0][:200])
-    net.module_.float().requires_grad_(True)  # as before the fit, which is over
-    net.initialize_optimizer()
+    net = net_of(small(2, max_iter=20).fit, digits[0][:200])
     net.steps_done = 30
     halves = [*net.module_.encoder.parameters(), *net.module_.decoder.parameters()]
     before = [p.detach().clone() for p in net.module_.parameters()]
     n_own = sum(p.numel() for p in net.module_.discriminator.parameters())
     code = torch.randn(50, 2, generator=torch.Generator().manual_seed(0)) + 3
-    first = net._teach(code, None)
+    teach = net._teach
+    first = teach(code, None)
     for p, old in zip(net.module_.parameters(), before, strict=True):
         assert torch.equal(p, old) == any(p is other for other in halves)
     for _ in range(300):
-        last = net._teach(code, None)
+        last = teach(code, None)
     assert last < 0.5 * first  # these codes are easily told from the prior
     assert net.optimizer_.parameters.numel() == sum(p.numel() for p in halves)
     assert net.discriminator_optimizer_.parameters.numel() == n_own

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from inside import model_of
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from skae import AutoencoderTransformer
-from skae._estimators.decoding import _arc, _line
 from skae.metrics import explained_share, reconstruction_score
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -78,24 +78,25 @@ def test_spherical_interpolation_turns_evenly(fitted, digits):
     path = fitted.interpolate(a, b, n_steps=7, path="spherical")
     np.testing.assert_allclose(path[[0, -1]], line[[0, -1]], atol=1e-10)
     assert np.abs(path[3] - line[3]).max() > 0.01
-    ends = fitted.transform(digits[1][:2]) / fitted._code_scale
-    codes = _arc(*ends, np.linspace(0, 1, 7)[:, None])
-    np.testing.assert_allclose(
-        fitted.inverse_transform(codes * fitted._code_scale), path, atol=1e-10
-    )
-    lengths = np.linalg.norm(codes, axis=1)
-    np.testing.assert_allclose(np.diff(lengths, n=2), 0, atol=1e-12)
-    cosines = np.sum(codes[1:] * codes[:-1], axis=1) / (lengths[1:] * lengths[:-1])
-    np.testing.assert_allclose(cosines, cosines[0])
+    unit = model_of(fitted).code_scale
+    ends = fitted.transform(digits[1][:2]) / unit
+    lengths = np.linalg.norm(ends, axis=1)
+    (first, last), share = ends / lengths[:, None], np.linspace(0, 1, 7)[:, None]
+    angle = np.arccos(first @ last)
+    turned = (np.sin((1 - share) * angle) * first + np.sin(share * angle) * last) / np.sin(angle)
+    codes = ((1 - share) * lengths[0] + share * lengths[1]) * turned
+    np.testing.assert_allclose(fitted.inverse_transform(codes * unit), path, atol=1e-8)
 
 
-@pytest.mark.parametrize("other", [(0.0, 0.0, 0.0), (-2.0, 0.0, 0.0), (3.0, 0.0, 0.0)])
+@pytest.mark.parametrize("factor", [0, -2, 4], ids=["zero", "opposite", "same direction"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_without_an_angle_the_arc_is_the_line(other, dtype):
-    ends = np.array([[1.0, 0.0, 0.0], other], dtype=dtype)
-    share = np.linspace(0, 1, 5, dtype=dtype)[:, None]
-    np.testing.assert_allclose(_arc(*ends, share), _line(*ends, share), atol=1e-7)
-    np.testing.assert_allclose(_arc(*ends[::-1], share), _line(*ends[::-1], share), atol=1e-7)
+def test_without_an_angle_the_arc_is_the_line(factor, dtype):
+    half = np.random.default_rng(0).integers(-20, 20, size=(50, 3))
+    X = np.vstack([half, -half]).astype(dtype)  # codes of factors of 2 are exact
+    model = AutoencoderTransformer(3, hidden_layer_sizes=()).fit(X)
+    for a, b in ((X[0], factor * X[0]), (factor * X[0], X[0])):
+        line, arc = (model.interpolate(a, b, 5, path) for path in ("linear", "spherical"))
+        np.testing.assert_allclose(arc, line, atol=1e-5)
 
 
 def test_unknown_paths_are_refused(fitted, digits):
@@ -220,12 +221,19 @@ def test_warm_start_refuses_another_network(digits):
             clone(estimator).fit(digits[0]).set_params(**change).fit(digits[0])
 
 
-def test_a_failed_fit_leaves_no_half_model(digits):
+def test_a_failed_fit_has_written_nothing(digits):
     estimator = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(digits[0])
+    before = vars(estimator).copy()
+    code = estimator.transform(digits[1])
     with pytest.raises(ValueError, match="device='warp'"):
-        estimator.set_params(device="warp").fit(digits[0])
-    with pytest.raises(NotFittedError):
-        estimator.transform(digits[0])
+        estimator.set_params(device="warp").fit(digits[0][:, 1:])
+    assert vars(estimator) == before | {"device": "warp"}
+    np.testing.assert_array_equal(estimator.transform(digits[1]), code)
+    fresh = AutoencoderTransformer(2, device="warp")
+    before = vars(fresh).copy()
+    with pytest.raises(ValueError, match="device='warp'"):
+        fresh.fit(digits[0])
+    assert vars(fresh) == before
 
 
 def test_whitened_units_survive_partial_fit(digits):

@@ -15,9 +15,11 @@ import pandas as pd
 import pytest
 import skops.io as sio
 import torch
+from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from skorch import NeuralNet
 from torch import nn
 
 import skae
@@ -29,7 +31,6 @@ from skae import (
 )
 from skae._training import checkpoint as _checkpoint
 from skae._training.adam import FlatAdam
-from skae._training.net import AutoencoderNet
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -95,7 +96,7 @@ SETTINGS = {
     "far more columns": (AutoencoderTransformer, np.hstack([FEW, FEW**2, np.sqrt(FEW)])[:60], {}),
     "size chosen": (AutoencoderTransformer, X, {"n_components": 0.8}),
     "ordered": (AutoencoderTransformer, X, {"n_components": 4, "ordered": True}),
-    "no floor": (AutoencoderTransformer, X, {"early_stopping": False}),
+    "no baseline": (AutoencoderTransformer, X, {"early_stopping": False}),
     "textbook": (AutoencoderTransformer, X, {"linear_path": None}),
     "pretrained": (AutoencoderTransformer, FEW, {"pretraining": "layerwise"}),
     "own optimizer": (AutoencoderTransformer, X, {"optimizer": torch.optim.RMSprop}),
@@ -279,7 +280,7 @@ def test_estimators_with_a_path_are_saved(tmp_path):
     assert skae.load(tmp_path / "model").checkpoint == str(path)
     assert pickle.loads(pickle.dumps(ae)).checkpoint == str(path)
     assert sio.get_untrusted_types(data=sio.dumps(ae)) == [
-        "skae._estimators.autoencoder.AutoencoderTransformer"
+        f"{AutoencoderTransformer.__module__}.AutoencoderTransformer"
     ]
 
 
@@ -329,9 +330,10 @@ def test_callbacks_cannot_be_kept(tmp_path):
 FULL_DISK = """
 import resource, sys, warnings
 from sklearn.datasets import load_digits
-from skae import AutoencoderTransformer, _checkpoint
+from skae import AutoencoderTransformer
+from skae._training import checkpoint
 
-_checkpoint.SECONDS = 0.0
+checkpoint.SECONDS = 0.0
 ae = AutoencoderTransformer(3, max_iter=3, random_state=0, checkpoint=sys.argv[1])
 for limit in map(int, sys.argv[2:]):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
@@ -378,14 +380,16 @@ def interrupted_after(n_calls, monkeypatch, fit, rows, place=(_checkpoint.Checkp
             fit(rows)
 
 
-@pytest.mark.parametrize("name", ["folds", "size chosen", "no floor", "textbook", "own optimizer"])
+@pytest.mark.parametrize(
+    "name", ["folds", "size chosen", "no baseline", "textbook", "own optimizer"]
+)
 @pytest.mark.parametrize("n_epochs", [0, 4, 7])
 def test_ctrl_c_leaves_the_best_so_far(name, n_epochs, tmp_path, monkeypatch):
     kind, rows, params = SETTINGS[name]
     params = {"n_components": 3, "max_iter": 6, "random_state": 0} | params
     whole = kind(**params).fit(rows)
     estimator = kind(**params, checkpoint=tmp_path / "fit.state")
-    if name in ("no floor", "textbook", "own optimizer"):
+    if name in ("no baseline", "textbook", "own optimizer"):
         n_epochs = min(n_epochs, 4)  # one training, six epochs
     interrupted_after(n_epochs, monkeypatch, estimator.fit, rows)
     assert np.isfinite(estimator.transform(rows)).all()
@@ -423,47 +427,46 @@ def test_ctrl_c_while_pretraining_folds_leaves_pca(tmp_path, monkeypatch):
     ae = AutoencoderTransformer(**params, checkpoint=tmp_path / "fit.state")
     whole = AutoencoderTransformer(**params).fit(FEW)
     assert killed_after(30, monkeypatch, ae, FEW)  # the file has all pretrainings
-    interrupted_after(0, monkeypatch, ae.fit, FEW, (AutoencoderNet, "initialize"))
+    interrupted_after(0, monkeypatch, ae.fit, FEW, (NeuralNet, "initialize"))
     pca = AutoencoderTransformer(3, hidden_layer_sizes=()).fit(FEW)
     np.testing.assert_allclose(ae.reconstruct(FEW), pca.reconstruct(FEW), atol=1e-6)
     assert_same(ae.fit(FEW), whole)
 
 
-@pytest.mark.parametrize(
-    ("kind", "method"), [(AutoencoderTransformer, "_surveyed"), (VAETransformer, "_posterior")]
-)
-def test_ctrl_c_after_training_leaves_the_model_before_or_none(kind, method, monkeypatch):
-    model = kind(3, max_iter=1, learning_rate_init=1e-12, random_state=0, warm_start=True).fit(X)
+@pytest.mark.parametrize("warm_start", [True, False])
+@pytest.mark.parametrize("kind", [AutoencoderTransformer, VAETransformer])
+def test_ctrl_c_after_training_leaves_the_model_before_or_none(kind, warm_start, monkeypatch):
+    params = {"max_iter": 1, "learning_rate_init": 1e-12, "random_state": 0}
+    model = kind(3, warm_start=warm_start, **params).fit(X)
     before = pickle.dumps(model)
     model.set_params(max_iter=8, learning_rate_init=0.01)
-    fits = [model.fit] if method == "_surveyed" else [model.fit, model.partial_fit]
-    for fit in fits:
-        interrupted_after(0, monkeypatch, fit, X, (kind, method))
+    for fit in (model.fit, model.partial_fit):
+        interrupted_after(0, monkeypatch, fit, X, (nn.Module, "double"))
         assert_same(pickle.loads(pickle.dumps(model)), pickle.loads(before))
-    model.set_params(warm_start=False)
-    interrupted_after(0, monkeypatch, model.fit, X, (kind, method))
-    assert not hasattr(model, "module_")
+    fresh = clone(model)
+    interrupted_after(0, monkeypatch, fresh.fit, X, (nn.Module, "double"))
+    assert vars(fresh) == vars(clone(model))
 
 
 def test_without_a_checkpoint_ctrl_c_leaves_nothing(monkeypatch):
-    def interrupt(self):
+    def interrupt(self, *args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(AutoencoderNet, "epoch", interrupt)
+    monkeypatch.setattr(NeuralNet, "fit_loop", interrupt)
     estimator = AutoencoderTransformer(3)
     with pytest.raises(KeyboardInterrupt):
         estimator.fit(X)
-    assert not hasattr(estimator, "module_")
+    assert vars(estimator) == vars(AutoencoderTransformer(3))
 
 
 INTERRUPTED = """
 import os, pickle, random, signal, sys, threading
 import numpy as np
 from sklearn.datasets import load_digits
-from skae import AutoencoderTransformer, _checkpoint
-import skae._training.fit  # imports of other packages may swallow an interrupt
+from skae import AutoencoderTransformer
+from skae._training import checkpoint, fit_model  # imports of packages may swallow an interrupt
 
-_checkpoint.SECONDS = 0.0
+checkpoint.SECONDS = 0.0
 X, moments = load_digits().data[:700], random.Random(0)
 made = []
 
@@ -513,7 +516,7 @@ def fit_and_tell(path, sender):
 def test_twenty_kills_at_random_moments(tmp_path):
     """SIGKILL, wherever the fit is: in a step, between two, while it writes or cleans up."""
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["skae._training.fit", __name__])
+    processes.set_forkserver_preload([__name__])
     path, moments = tmp_path / "fit.state", random.Random(0)
     n_killed, n_going_on, result = 0, 0, None
     while result is None:

@@ -164,7 +164,7 @@ def test_code_moves_less_at_no_worse_reconstruction(digits, seed):
     model = ContractiveAutoencoder(8, random_state=seed).fit(train)
     assert model.score(test) > plain.score(test) - 0.01
     assert movement(model, train, test) < 0.6 * movement(plain, train, test)
-    code, pca = model._encode(train), PCA(8).fit(train)
+    code, pca = model.transform(train), PCA(8).fit(train)
     assert movement(model, train, test) < 0.5 * movement(pca, train, test)
     assert np.all(code.std(axis=0) > 0.1 * pca.transform(train).std(axis=0))
 

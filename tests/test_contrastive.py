@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from inside import model_of
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -76,11 +77,11 @@ def test_starts_at_pca(digits):
 
 
 @quiet
-def test_the_floor_is_the_objective_of_pcas_whitened_code(digits):
+def test_the_baseline_is_the_objective_of_pcas_whitened_code(digits):
     """At the start the head is the identity: nothing is projected elsewhere."""
     X, X_val = digits[0].astype(np.float32), digits[1].astype(np.float32)
     model = small(early_stopping=True, max_iter=1).fit(X, X_val=X_val)
-    start = model._fitted_start()
+    start = model_of(model).baseline
     pair = Views(SwapNoise(0.3)).begin(torch.Generator().manual_seed(0))
     views = pair(torch.from_numpy((X_val - start.mean) / start.scale).float())
     whiten = torch.from_numpy(start.encoder / start.deviations[:, None]).float()

@@ -15,7 +15,7 @@ from family import GIVING_BACK, TRAINED, decoded, fitted, labelled_digits, name_
 from test_checkpoint import assert_same, killed_after
 
 import skae
-from skae import AutoencoderTransformer, SparseAutoencoder, VAETransformer, _checkpoint
+from skae import AutoencoderTransformer, SparseAutoencoder, VAETransformer
 
 pytestmark = [
     pytest.mark.skipif(
@@ -105,7 +105,7 @@ def test_what_a_fit_may_be_asked_for(tmp_path):
 
 
 def test_a_killed_fit_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(_checkpoint, "SECONDS", 0.0)
+    monkeypatch.setattr("skae._training.checkpoint.SECONDS", 0.0)
     X, _ = labelled_digits(ONE_NET)
     params = {"penalty": "kl", "max_iter": 5, "random_state": 0, "device": "cuda"}
     whole = SparseAutoencoder(3, **params).fit(X)

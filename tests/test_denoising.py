@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from inside import model_of, net_of
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -13,10 +14,7 @@ from sklearn.svm import SVC
 
 from benchmarks.quality.denoising import spoil  # by numpy alone, independent of skae's noise
 from skae import AutoencoderTransformer, DenoisingAutoencoder
-from skae._data.batches import StandardisedRows, TensorBatches
-from skae._data.rows import Rows
-from skae._linear.pca import linear_start
-from skae.corruption import NOISES, GaussianNoise, SwapNoise
+from skae.corruption import NOISES, SwapNoise
 
 NAMES = sorted(NOISES)
 
@@ -57,21 +55,17 @@ def test_swapped_cells_stay_in_their_column():
     assert 0.2 < (noisy != x).float().mean() < 0.7
 
 
-def test_every_batch_has_new_noise_and_held_out_rows_the_same():
-    rows = StandardisedRows(Rows(np.zeros((64, 3))), np.zeros(3), np.ones(3))
-    generator = torch.Generator().manual_seed(0)
-    first, second = (batch for batch, _ in TensorBatches(rows, 32, generator, GaussianNoise(1.0)))
-    assert not torch.equal(first, second)
-    judged = [
-        next(
-            iter(
-                TensorBatches(rows, 64, torch.Generator().manual_seed(0), GaussianNoise(1.0), False)
-            )
-        )
-        for _ in range(2)
-    ]
-    assert torch.equal(judged[0][0], judged[1][0])
-    assert torch.equal(judged[0][1][0], torch.zeros(64, 3))
+def test_every_batch_has_new_noise_and_held_out_rows_the_same(gaussian):
+    estimator = DenoisingAutoencoder(2, noise_level=1.0, batch_size=32, random_state=0)
+    net = net_of(estimator.fit, gaussian, X_val=gaussian[:64])
+    batches = [batch for _ in range(2) for batch in net.get_iterator(net.rows, training=True)]
+    noise = torch.stack([inputs[:32] - target[:32] for inputs, (target, _) in batches])
+    assert len(noise.unique(dim=0)) == len(batches) == 2 * (len(gaussian) // 32)
+    assert 0.95 < noise.std() < 1.05
+    (judged, target), again = [next(iter(net.get_iterator(net.held_out))) for _ in range(2)]
+    assert torch.equal(judged, again[0])
+    assert not torch.equal(judged, target[0])
+    assert torch.equal(target[0], net.held_out.take(slice(None)))
 
 
 # the linear denoiser --------------------------------------------------------------------------
@@ -201,7 +195,7 @@ def test_constant_and_duplicate_columns():
         reconstruction = model.fit(X).denoise(X)
         assert np.isfinite(reconstruction).all()
         np.testing.assert_allclose(reconstruction[:, 2], 3.0, atol=0.05)
-    assert linear_start(Rows(X), 2, None).column_weights[2] == 0
+    assert model_of(model).baseline.column_weights[2] == 0
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from inside import net_of, nets_of, objective_of
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 
@@ -15,9 +16,7 @@ from skae import (
     SparseAutoencoder,
     VAETransformer,
 )
-from skae._data.rows import Rows
-from skae._training.fit import Fitting
-from skae._training.held_out import HeldOutCurves, split
+from skae._training.held_out import HeldOutCurves
 from skae.metrics import reconstruction_score
 
 
@@ -58,12 +57,15 @@ def test_small_data_is_cross_fitted(cancer):
     assert estimator.validation_scores_[estimator.best_iter_ - 1] > estimator.pca_score_
 
 
-def test_folds_hold_every_row_out_once():
-    pairs = split(Rows(np.zeros((103, 2))), 0.1, np.random.RandomState(0))
-    held_out = np.concatenate([held_out.index for _, held_out in pairs])
-    assert sorted(held_out) == list(range(103))
-    for train, held_out in pairs:
-        assert not set(train.index) & set(held_out.index)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_folds_hold_every_row_out_once(gaussian):
+    estimator = AutoencoderTransformer(2, max_iter=1, random_state=0)
+    nets = [net for net in nets_of(estimator.fit, gaussian[:103]) if net.held_out is not None]
+    parts = [(set(net.rows.rows.index), set(net.held_out.rows.index)) for net in nets]
+    assert len(parts) == 5
+    assert sorted(row for _, held_out in parts for row in held_out) == list(range(103))
+    for train, held_out in parts:
+        assert not train & held_out
         assert len(train) + len(held_out) == 103
 
 
@@ -71,8 +73,9 @@ def test_folds_hold_every_row_out_once():
     ("n_rows", "fraction", "n_held_out"), [(2000, 0.1, 200), (5000, 0.9, 1666)]
 )
 def test_large_data_hold_out_one_part(n_rows, fraction, n_held_out):
-    ((train, held_out),) = split(Rows(np.zeros((n_rows, 1))), fraction, np.random.RandomState(0))
-    assert (len(train), len(held_out)) == (n_rows - n_held_out, n_held_out)
+    X = np.random.default_rng(0).normal(size=(n_rows, 2))
+    net = net_of(AutoencoderTransformer(1, validation_fraction=fraction).fit, X)
+    assert (len(net.rows), len(net.held_out)) == (n_rows - n_held_out, n_held_out)
 
 
 def curves(start, *epochs):
@@ -172,64 +175,54 @@ def test_held_out_rows_are_judged_within_reach(cancer, estimator):
     np.testing.assert_allclose(curves[2], curves[0], rtol=1e-5)
 
 
-def held_out_of(monkeypatch, estimator, *args, **kwargs):
+def held_out_of(estimator, *args):
     """Return the held-out rows of a fit's nets, as they are judged."""
-    seen, make = [], Fitting._net
-
-    def _net(self, module, start, rows, settings, held_out=None):
-        net = make(self, module, start, rows, settings, held_out)
-        if held_out is not None:
-            seen.append((net.held_out.take(slice(None)), held_out))
-        return net
-
-    monkeypatch.setattr(Fitting, "_net", _net)
-    estimator.fit(*args, **kwargs)
-    return seen
+    parts = [net.held_out for net in nets_of(estimator.fit, *args)]
+    return [part.take(slice(None)) for part in parts if part is not None]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_class_without_training_rows_is_judged(monkeypatch, wine):
+def test_a_class_without_training_rows_is_judged(wine):
     X, y = wine[0][:, :4], (wine[0][:, 0] > 0).astype(int)
     y[5] = 2
     head = AutoencoderClassifier(AutoencoderTransformer(2), max_iter=2, random_state=0)
-    folds = held_out_of(monkeypatch, head, X, y)[-5:]
-    for judged, _ in folds:
+    for judged in held_out_of(head, X, y)[-5:]:
         np.testing.assert_array_equal(judged[:, 4:].sum(dim=1), 1)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_without_a_floor_there_is_no_reach(monkeypatch, wine):
+def test_without_a_baseline_there_is_no_reach(wine):
     X, y = wine[0][:, :4].copy(), (wine[0][:, 0] > 0).astype(int)
     X[5, 1] = 1e3
     encoder = AutoencoderTransformer(2, linear_path=None, max_iter=2, random_state=0)
     encoder.fit(wine[0][:, :4])
     head = AutoencoderClassifier(encoder, max_iter=2, random_state=0)
-    folds = held_out_of(monkeypatch, head, X, y)
-    assert max(float(judged[:, 1].max()) for judged, _ in folds) > 500
+    folds = held_out_of(head, X, y)
+    assert max(float(judged[:, 1].max()) for judged in folds) > 500
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("kind", [AutoencoderTransformer, VAETransformer])
-def test_a_level_without_training_rows_is_judged(monkeypatch, wine, kind):
+def test_a_level_without_training_rows_is_judged(wine, kind):
     frame = pd.DataFrame(wine[0][:, :3], columns=list("abc"))
     frame["level"] = np.where(frame["a"] > 0, "x", "y")
     frame.loc[7, "level"] = "z"
-    for judged, _ in held_out_of(monkeypatch, kind(2, max_iter=2, random_state=0), frame):
+    for judged in held_out_of(kind(2, max_iter=2, random_state=0), frame):
         np.testing.assert_array_equal((judged[:, 3:] > 0).sum(dim=1), 1)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_pixel_that_is_black_in_training_is_judged(monkeypatch, digits):
+def test_a_pixel_that_is_black_in_training_is_judged(digits):
     X = (digits[0][:100, 20:28] > 0).astype(float)
     X[:, 3] = 0.0
     X[7, 3] = 1.0
     vae = VAETransformer(2, likelihood="bernoulli", max_iter=2, random_state=0)
-    folds = held_out_of(monkeypatch, vae, X)
-    assert sum(float(judged[:, 3].max()) > 0 for judged, _ in folds) == 1
+    folds = held_out_of(vae, X)
+    assert sum(float(judged[:, 3].max()) > 0 for judged in folds) == 1
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_rows_beyond_float32_are_not_judged_with_holes_either(wine):
+def test_rows_beyond_float32_are_not_judged_with_missing_cells_either(wine):
     X = wine[0][:, :5].copy()
     X[::7, 2] = np.nan
     estimator = AutoencoderTransformer(2, max_iter=2, random_state=0)
@@ -254,7 +247,7 @@ def test_few_rows_do_not_judge(gaussian):
     assert not heavy.accept()
 
 
-def test_without_a_linear_path_there_is_no_floor(gaussian):
+def test_without_a_linear_path_there_is_no_baseline(gaussian):
     estimator = AutoencoderTransformer(2, linear_path=None, random_state=0).fit(gaussian)
     assert estimator.best_iter_ > 0
     assert estimator.pca_score_ is None
@@ -304,7 +297,7 @@ def test_a_code_that_shrinks_contracts_nothing(weight):
 
     def objective(model):
         x = torch.from_numpy((fresh - model.mean_) / model.scale_)
-        return model._make_objective(model._fitted_start()).double()(model.module_(x), x).mean()
+        return objective_of(model)(model.module_(x), x).mean()
 
     model = ContractiveAutoencoder(4, penalty_weight=weight, n_iter_no_change=8, random_state=0)
     pca = clone(model).set_params(learning_rate_init=1e-12).fit(X)

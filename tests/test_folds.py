@@ -7,10 +7,12 @@ import torch
 from skorch.callbacks import EarlyStopping
 
 from skae import AutoencoderTransformer, ConditionalVAE, DenoisingAutoencoder, VAETransformer
-from skae._training import fit as fitting
 from skae._training import folds as folds_module
-from skae._training.folds import Folds
+from skae._training import trainer as fitting
+from skae._training.step import Step
 from skae.corruption import Jitter
+
+Folds = folds_module.Folds
 
 
 class Nets(Exception):
@@ -30,6 +32,11 @@ def nets_of(monkeypatch, estimator, X, y=None, weights=None):
         with pytest.raises(Nets) as stopped:
             estimator.fit(X, y, sample_weight=weights)
     return stopped.value.args[0]
+
+
+def batches_of(folds):
+    """Return the batches of an epoch."""
+    return folds._batches()
 
 
 def curved(n_rows, n_columns):
@@ -78,10 +85,12 @@ def test_a_common_step_is_a_step_of_each(monkeypatch, estimator, X, settings, we
     folds = Folds(nets_of(monkeypatch, estimator, X, labels, weights))
     alone = nets_of(monkeypatch, estimator, X, labels, weights)
     paired = isinstance(estimator, VAETransformer | ConditionalVAE) or estimator.ordered
+    step = Step(folds.gradient, folds.adam, folds.average)
     for _ in range(2):
         felt = [True] * len(alone)
-        for inputs, target, weight in folds._batches():
-            losses = folds._step(inputs, target, weight)
+        for inputs, target, weight in batches_of(folds):
+            rate, *_ = [net.next_rate() for net in folds.nets]
+            losses = step(rate, inputs, target, weight)
             for row, net in enumerate(alone):
                 real = weight[row, :, 0] > 0
                 own_weight = weight[row, real, 0] * real.sum()
@@ -115,7 +124,7 @@ def tensors(net):
 def test_an_epoch_takes_every_row_once(monkeypatch, n_rows):
     estimator = AutoencoderTransformer(2, batch_size=20, random_state=0)
     nets = nets_of(monkeypatch, estimator, curved(n_rows, 5))
-    batches = list(Folds(nets)._batches())
+    batches = list(batches_of(Folds(nets)))
     for row, net in enumerate(nets):
         seen = torch.cat([target[row][weight[row, :, 0] > 0] for _, target, weight in batches])
         assert sorted(seen.tolist()) == sorted(net.rows.take(slice(None)).tolist())
@@ -129,7 +138,7 @@ def test_void_rows_take_no_length_from_the_others(monkeypatch):
     nets = nets_of(monkeypatch, estimator, curved(163, 8))
     share, folds, off = nets[0].settings.cuts.shares[-1], Folds(nets), []
     for _ in range(20):
-        for (_, masks), _, weight in folds._batches():
+        for (_, masks), _, weight in batches_of(folds):
             for whole, own in zip(masks[..., -1], weight[..., 0] > 0, strict=True):
                 if not own.all():
                     off.append(float(whole[own].sum() - share * own.sum()))
@@ -142,7 +151,7 @@ def test_each_row_has_its_weight(monkeypatch):
     estimator = AutoencoderTransformer(2, batch_size=20, random_state=0)
     X, weights = curved(163, 5), np.linspace(0.5, 2.0, 163)
     nets = nets_of(monkeypatch, estimator, X, weights=weights)
-    for _, target, weight in Folds(nets)._batches():
+    for _, target, weight in batches_of(Folds(nets)):
         for row, net in enumerate(nets):
             own, real = net.rows.take(slice(None)), weight[row, :, 0] > 0
             for x, w in zip(target[row][real], weight[row, real, 0] * real.sum(), strict=True):
@@ -164,7 +173,7 @@ def test_noise_knows_a_nets_own_rows_only(monkeypatch):
     """Swapped cells come from rows of the same fold, so that none held out is seen."""
     estimator = DenoisingAutoencoder(2, noise="swap", batch_size=20, random_state=0)
     nets = nets_of(monkeypatch, estimator, curved(163, 5))
-    for inputs, target, _ in Folds(nets)._batches():
+    for inputs, target, _ in batches_of(Folds(nets)):
         assert not torch.equal(inputs, target)
         for row, net in enumerate(nets):
             own = net.rows.take(slice(None))

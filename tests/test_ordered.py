@@ -2,11 +2,11 @@
 
 import pickle
 import warnings
-from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
+from inside import model_of, objective_of
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -21,8 +21,6 @@ from skae import (
     SparseAutoencoder,
     VAETransformer,
 )
-from skae._data.rows import Rows
-from skae._linear.probabilistic import probabilistic_pca
 from skae._training.gradients import ReconstructionGradient
 from skae._training.ordered import JUDGED, Cuts, ErrorOfNumbers, PrefixShares
 from skae.inspection import ComponentCurveDisplay
@@ -117,7 +115,7 @@ def test_prefixes_of_a_rejected_fit_are_pca(gaussian, k):
 @pytest.mark.parametrize("k", SIZES)
 def test_prefixes_before_the_first_step_are_pca(digits, k):
     estimator = ordered(early_stopping=False, learning_rate_init=1e-30, max_iter=1).fit(digits[0])
-    assert estimator._nonlinear
+    assert model_of(estimator).nonlinear
     score = reconstruction_score(PCA(k).fit(digits[0]), digits[1])
     assert estimator.truncate(k).score(digits[1]) == pytest.approx(score, abs=1e-5)
 
@@ -320,7 +318,7 @@ def test_share_is_pcas_where_pca_is_kept(gaussian, share):
 @pytest.mark.parametrize(
     "changes", [{"early_stopping": False}, {"linear_path": None}, {"encoder": own_encoder}]
 )
-def test_share_is_pcas_without_a_floor_or_with_own_modules(digits, changes):
+def test_share_is_pcas_without_a_baseline_or_with_own_modules(digits, changes):
     estimator = AutoencoderTransformer(0.6, max_iter=2, **changes).fit(digits[0])
     assert estimator.n_components_ == PCA(0.6).fit(digits[0]).n_components_
 
@@ -456,18 +454,27 @@ def bernoulli(images):
         return model.fit(images[0], X_val=images[1])
 
 
+@pytest.mark.filterwarnings("ignore:All .* units:UserWarning")
 @pytest.mark.parametrize("k", [1, 3, 8])
 @pytest.mark.parametrize("beta", [0.0, 0.2, 1.0, 3.0, 40.0])
 @pytest.mark.parametrize(("n_rows", "n_components"), [(500, 10), (500, 70), (12, 11)])
-def test_prefix_of_the_variational_start_is_the_start_of_that_size(
+def test_prefix_of_the_variational_baseline_is_the_baseline_of_that_size(
     images, n_rows, n_components, beta, k
 ):
-    rows = Rows(images[0][:n_rows])
-    cut = probabilistic_pca(rows, n_components, np.random.RandomState(0), beta).first(k)
-    fresh = probabilistic_pca(rows, k, np.random.RandomState(0), beta)
-    for name, value in asdict(fresh).items():
-        np.testing.assert_allclose(getattr(cut, name), value, atol=1e-8, err_msg=name)
-    np.testing.assert_allclose(cut.shares, fresh.shares, atol=1e-8)
+    X = images[0][:n_rows]
+    params = {"beta": beta, "ordered": True, "hidden_layer_sizes": (), "random_state": 0}
+    cut = VAETransformer(n_components, **params).fit(X).truncate(k)
+    fresh = VAETransformer(k, **params).fit(X)
+    for name in ("components_", "noise_variance_", "explained_variance_ratio_"):
+        np.testing.assert_allclose(getattr(cut, name), getattr(fresh, name), atol=1e-8)
+    for one, other in zip(
+        *(m.transform_distribution(images[1]) for m in (cut, fresh)), strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-8)
+    code = fresh.transform(images[1])
+    np.testing.assert_allclose(
+        cut.inverse_transform(code), fresh.inverse_transform(code), atol=1e-8
+    )
 
 
 @pytest.mark.parametrize("k", SIZES)
@@ -489,12 +496,12 @@ def test_prefixes_of_a_rejected_variational_fit_are_probabilistic_pca(gaussian, 
 def test_prefixes_before_the_first_step_are_probabilistic_pca(images, k):
     settings = {"early_stopping": False, "learning_rate_init": 1e-30, "max_iter": 1, "alpha": 0}
     estimator = VAETransformer(8, ordered=True, random_state=0, **settings).fit(images[0])
-    assert estimator._nonlinear
+    assert model_of(estimator).nonlinear
     bound = estimator.truncate(k).score_samples(images[1], 1).mean()
     assert bound == pytest.approx(PCA(k).fit(images[0]).score(images[1]), abs=1e-3)
 
 
-def test_variational_floor_is_pcas_mean_over_the_lengths(variational, images):
+def test_variational_baseline_is_pcas_mean_over_the_lengths(variational, images):
     lengths, weights = Cuts(6).judged
     scores = [PCA(k).fit(images[0]).score(images[1]) for k in lengths]
     assert variational.pca_score_ == pytest.approx(np.dot(weights, scores), abs=1e-3 * 64)
@@ -518,7 +525,7 @@ def test_a_cut_row_has_the_objective_of_the_shorter_model(request, images, name,
     draws = torch.randn(n, 3, n_units, generator=torch.Generator().manual_seed(0)).double()
     x = torch.from_numpy((images[1][:n] - estimator.mean_) / estimator.scale_)
     first = estimator.truncate(k)
-    objective = estimator._make_objective(estimator._fitted_start()).double()
+    objective = objective_of(estimator)
     mask = Cuts(n_units).masks(torch.tensor([k])).double()[0]
     np.testing.assert_allclose(
         objective(estimator.module_((x, draws), mask), x).numpy(),
@@ -561,14 +568,15 @@ def test_truncated_bernoulli_gives_probabilities(bernoulli, images):
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
-def test_variational_start_scores_are_those_of_its_prefixes(images, likelihood):
+def test_variational_baseline_scores_are_those_of_its_prefixes(pyplot, images, likelihood):
     """With few rows the start is kept, and the ratios are those of these rows."""
     X = images[0][:25]
     X = X[:, X.std(axis=0) > 0]
     model = VAETransformer(5, ordered=True, likelihood=likelihood, random_state=0).fit(X)
     assert model.best_iter_ == 0
     scores = [model.truncate(k).score(X) for k in range(1, 6)]
-    np.testing.assert_allclose(model._start_scores(X), scores)
+    shown = ComponentCurveDisplay.from_estimator(model, X)
+    np.testing.assert_allclose(shown.start_scores, scores)
     np.testing.assert_allclose(np.cumsum(model.explained_variance_ratio_), scores, atol=1e-5)
 
 

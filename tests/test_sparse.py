@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from inside import objective_of
 from scipy.special import rel_entr
 from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
@@ -14,7 +15,6 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skae import SparseAutoencoder
-from skae._linear.pca import LinearStart
 from skae.losses import ActivationRate, RelativeSize
 from skae.nn import Linear, Outputs, ShrunkResidual
 
@@ -133,7 +133,7 @@ def test_shrinking_the_code_gains_nothing(digits, penalty):
     train, test = digits
     model = SparseAutoencoder(16, penalty=penalty, hidden_layer_sizes=(), random_state=0).fit(train)
     assert model.best_iter_ > 0
-    objective = model._make_objective(LinearStart(**model._start)).double().eval()
+    objective = objective_of(model).eval()
     encoder, decoder = model.module_.encoder.inside, model.module_.decoder.inside
     x = torch.from_numpy((test - model.mean_) / model.scale_)
 

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from inside import net_of, nets_of
 from scipy.linalg import subspace_angles
 from sklearn.base import clone
 from sklearn.decomposition import PCA
@@ -14,10 +15,6 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from skae import AutoencoderTransformer
-from skae._linear.pca import LinearStart
-from skae._training.adam import FlatAdam
-from skae._training.gradients import ReconstructionGradient
-from skae._training.net import _split_parameters
 from skae.nn.build import released
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -31,7 +28,7 @@ paths = pytest.mark.parametrize("linear_path", ["pca", None])
 
 
 def trained(X, n_components=4, **parameters):
-    """Return an estimator after three epochs, without a floor."""
+    """Return an estimator after three epochs, without a baseline."""
     settings = {"max_iter": 3, "early_stopping": False, "random_state": 0, **parameters}
     return AutoencoderTransformer(n_components, **settings).fit(X)
 
@@ -110,13 +107,16 @@ def test_tied_linear_maps_are_transposes_in_the_units_of_the_rows(cancer):
 
 
 def test_tied_axes_are_spared_by_weight_decay_and_each_parameter_appears_once(digits):
-    module = network(trained(digits[0], tied_weights=True)).float().requires_grad_(True)
-    decayed, spared = _split_parameters(module)
-    assert any(p is module.encoder.linear.axes for p in spared)
+    net = net_of(AutoencoderTransformer(4, tied_weights=True, random_state=0).fit, digits[0])
+    module, adam = net.module_, net.optimizer_
     layers = list(mlp(module.encoder))[::2]
-    assert [id(p) for p in decayed] == [id(layer.weight) for layer in layers]
-    adam = FlatAdam(decayed, spared)
+    n_decayed = sum(part.numel() for _, part in adam.decayed)
+    assert n_decayed == sum(layer.weight.numel() for layer in layers)
     assert adam.parameters.numel() == sum(p.numel() for p in module.parameters())
+    for _, part in adam.decayed:
+        part.zero_()
+    assert module.encoder.linear.axes.any()
+    assert not any(layer.weight.any() for layer in layers)
     adam.parameters.zero_()
     assert all(not p.any() for half in (module.encoder, module.decoder) for p in half.parameters())
     assert not any(layer.weight.any() for layer in list(mlp(module.decoder))[::2])
@@ -125,11 +125,15 @@ def test_tied_axes_are_spared_by_weight_decay_and_each_parameter_appears_once(di
 @pytest.mark.parametrize("hidden", [(), (20,)])
 @paths
 def test_tied_networks_are_left_to_autograd(digits, linear_path, hidden):
-    estimator = trained(
-        digits[0], tied_weights=True, linear_path=linear_path, hidden_layer_sizes=hidden
+    settings = {"linear_path": linear_path, "hidden_layer_sizes": hidden}
+    by_hand, by_autograd = (
+        net_of(
+            AutoencoderTransformer(4, tied_weights=tied, **settings).partial_fit, digits[0]
+        ).gradient
+        for tied in (False, True)
     )
-    objective = estimator._make_objective(LinearStart(**estimator._start))
-    assert not ReconstructionGradient.fits(network(estimator), objective)
+    assert hasattr(type(by_hand), "fits")
+    assert not hasattr(type(by_autograd), "fits")
 
 
 def test_tied_linear_autoencoder_spans_the_subspace_of_pca(digits):
@@ -195,19 +199,13 @@ def test_every_layer_learns(digits, linear_path):
         assert losses[-1] < 0.9 * losses[0]
 
 
-class Recorder(AutoencoderTransformer):
-    """Notes which rows are pretrained on."""
-
-    def _pretrain(self, module, start, rows, train):
-        self.pretrained_on_ = [*getattr(self, "pretrained_on_", []), rows.index]
-        super()._pretrain(module, start, rows, train)
-
-
 @quiet
 def test_folds_are_pretrained_without_their_held_out_rows(digits):
-    recorder = Recorder(4, pretraining="layerwise", max_iter=60, random_state=0)
-    recorder.fit(digits[0][:300])
-    *folds, everything = recorder.pretrained_on_
+    settings = {"pretraining": "layerwise", "hidden_layer_sizes": (20,), "max_iter": 60}
+    estimator = AutoencoderTransformer(4, **settings, random_state=0)
+    layers = [net.rows for net in nets_of(estimator.fit, digits[0][:300]) if net.max_epochs == 6]
+    first = [rows for rows in layers if rows.n_features == 64]
+    *folds, everything = [rows.rows.rows.index for rows in first]
     held_out = [np.setdiff1d(np.arange(300), rows) for rows in folds]
     assert len(folds) == 5
     np.testing.assert_array_equal(np.sort(np.concatenate(held_out)), np.arange(300))

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from inside import model_of
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.decomposition import PCA
@@ -105,7 +106,7 @@ def test_labels_without_meaning_leave_the_head(images, pretrained):
 def test_the_head_is_logistic_regression(images, pretrained):
     X, X_test, y, _ = images
     model = AutoencoderClassifier(pretrained, fine_tune="head").fit(X, y)
-    unit = np.sqrt(np.mean(pretrained._code_scale**2))
+    unit = np.sqrt(np.mean(model_of(pretrained).code_scale ** 2))
     code, code_test = pretrained.transform(X) / unit, pretrained.transform(X_test) / unit
     sklearn = LogisticRegression(max_iter=1000, tol=1e-8).fit(code, y)
     np.testing.assert_allclose(
@@ -130,7 +131,7 @@ def test_the_head_has_no_slope_and_knows_absent_classes():
 def test_the_regressor_s_head_is_ridge(images, pretrained):
     X, X_test, y, _ = images
     model = AutoencoderRegressor(pretrained, fine_tune="head").fit(X, y)
-    unit = np.sqrt(np.mean(pretrained._code_scale**2))
+    unit = np.sqrt(np.mean(model_of(pretrained).code_scale ** 2))
     ridge = Ridge().fit(pretrained.transform(X) / unit, y)
     np.testing.assert_allclose(
         model.predict(X_test), ridge.predict(pretrained.transform(X_test) / unit), rtol=1e-6

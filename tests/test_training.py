@@ -9,17 +9,16 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
+from inside import model_of, net_of, nets_of, standardised
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, Freezer, LRScheduler
 from torch import nn
 
 from skae import AutoencoderTransformer
-from skae._data.batches import StandardisedRows, TensorBatches
-from skae._data.rows import Rows
-from skae._training import fit as fitting
+from skae._data import batches
 from skae._training.adam import FlatAdam
 from skae._training.gradients import DERIVATIVES, ReconstructionGradient
-from skae._training.net import AutoencoderNet, Diverged, Settings, check_finite
+from skae._training.net import Diverged, check_finite
 from skae.losses import Objective, SquaredError
 from skae.nn import ACTIVATIONS
 from skae.nn.build import new_autoencoder
@@ -129,12 +128,12 @@ def test_long_gradients_are_shortened():
 
 @pytest.mark.parametrize("n_rows", [1, 2, 31, 32, 33, 100, 1000])
 def test_batches_are_the_whole(monkeypatch, n_rows):
-    monkeypatch.setattr("skae._data.batches.CHUNK_BYTES", 4096)
+    monkeypatch.setattr(batches, "CHUNK_BYTES", 4096)
     X = np.random.default_rng(0).normal(size=(n_rows, 5))
-    rows = StandardisedRows(Rows(X), np.zeros(5), np.ones(5))
-    in_order = [target for _, (target, _) in TensorBatches(rows, 32)]
+    rows = standardised(X)
+    in_order = [target for _, (target, _) in batches.TensorBatches(rows, 32)]
     np.testing.assert_array_equal(torch.cat(in_order).numpy(), X.astype(np.float32))
-    shuffled = [target for _, (target, _) in TensorBatches(rows, 32, generator())]
+    shuffled = [target for _, (target, _) in batches.TensorBatches(rows, 32, generator())]
     sizes = [len(batch) for batch in shuffled]
     assert len(sizes) == max(1, n_rows // 32)
     assert max(sizes) - min(sizes) <= 1
@@ -145,18 +144,18 @@ def test_batches_are_the_whole(monkeypatch, n_rows):
 
 
 def test_weights_follow_their_rows(monkeypatch):
-    monkeypatch.setattr("skae._data.batches.CHUNK_BYTES", 256)
+    monkeypatch.setattr(batches, "CHUNK_BYTES", 256)
     X = np.arange(50.0)[:, None]
-    rows = StandardisedRows(Rows(X, weight=np.arange(50.0)), np.zeros(1), np.ones(1))
-    for _, (target, weight) in TensorBatches(rows, 8, generator()):
+    rows = standardised(X, weight=np.arange(50.0))
+    for _, (target, weight) in batches.TensorBatches(rows, 8, generator()):
         torch.testing.assert_close(weight, target[:, 0] / np.arange(50.0).mean())
 
 
 def test_large_tables_are_standardised_in_chunks(monkeypatch):
     X = np.random.default_rng(0).normal(3, 2, size=(200, 4))
-    kept = StandardisedRows(Rows(X), X.mean(0), X.std(0))
-    monkeypatch.setattr("skae._data.batches.READY_BYTES", 0)
-    anew = StandardisedRows(Rows(X), X.mean(0), X.std(0))
+    kept = standardised(X, None, X.mean(0), X.std(0))
+    monkeypatch.setattr(batches, "READY_BYTES", 0)
+    anew = standardised(X, None, X.mean(0), X.std(0))
     order = torch.randperm(200, generator=generator())
     torch.testing.assert_close(kept.take(order), anew.take(order), rtol=0, atol=0)
     assert anew._ready is None
@@ -514,7 +513,7 @@ def test_two_divergences_leave_pca(digits):
     assert np.isfinite(estimator.reconstruct(digits[1])).all()
 
 
-def test_divergence_without_a_floor_is_an_error(digits):
+def test_divergence_without_a_baseline_is_an_error(digits):
     with pytest.raises(ValueError, match="diverged.*learning_rate_init"):
         short(callbacks=[Spoil((2,))]).fit(digits[0])
 
@@ -563,30 +562,22 @@ def test_max_iter_reached_is_said(digits):
     ("n_rows", "epochs"), [(1000, 64), (50_000, 20), (500_000, 10), (50_000_000, 3)]
 )
 def test_auto_epochs_are_bounded_by_steps(gaussian, n_rows, epochs):
-    estimator = short(max_iter=1).fit(gaussian).set_params(max_iter="auto")
-    estimator.batch_size_ = 16 if n_rows == 1000 else 256
-    assert estimator._settings(n_rows).max_iter == epochs
+    task = model_of(short(max_iter=1).fit(gaussian)).task
+    batch_size = 16 if n_rows == 1000 else 256
+    assert task.max_iter(n_rows // batch_size) == epochs
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_many_rows_take_fewer_last_epochs(monkeypatch, digits):
-    ran = []
-    monkeypatch.setattr(fitting, "MOST_POLISH_STEPS", 150)
-    monkeypatch.setattr(
-        fitting.Fitting,
-        "polished",
-        lambda self, module, start, rows, rate, n_epochs: ran.append(n_epochs) or module,
-    )
-    AutoencoderTransformer(2, max_iter=5, batch_size=32, random_state=0).fit(digits[0])
-    assert ran == [150 // (len(digits[0]) // 32)]
+    monkeypatch.setattr("skae._training.trainer.MOST_POLISH_STEPS", 150)
+    estimator = AutoencoderTransformer(2, max_iter=5, batch_size=32, random_state=0)
+    judged, last = nets_of(estimator.fit, digits[0])
+    assert judged.held_out is not None
+    assert last.max_epochs == len(last.history) == 150 // (len(digits[0]) // 32)
 
 
 def test_the_rate_rises_in_twenty_steps_and_stays(gaussian):
-    rows = StandardisedRows(Rows(gaussian), gaussian.mean(axis=0), gaussian.std(axis=0))
-    module = new_autoencoder((10, 10), 2, (8,), "gelu", generator(), True)
-    objective = Objective(reconstruction=(SquaredError(torch.ones(10)), 1.0))
-    settings = Settings(batch_size=32, learning_rate=0.5, max_iter=10)
-    net = AutoencoderNet(module, objective, settings, rows, None, generator())
-    net.initialize()
+    estimator = AutoencoderTransformer(2, batch_size=32, learning_rate_init=0.5, random_state=0)
+    net = net_of(estimator.fit, gaussian)
     rates = [net.next_rate() for _ in range(40)]
     np.testing.assert_allclose(rates, 0.5 * np.minimum(1, np.arange(1, 41) / 20))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from inside import model_of, objective_of
 from sklearn.datasets import load_breast_cancer, load_digits, load_wine
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -119,7 +120,7 @@ def test_start_is_the_linear_optimum_for_every_weight(wine, beta):
     """No move of the noise, the scale of a unit or its posterior makes the objective better."""
     X = wine[0]
     model = VAETransformer(4, hidden_layer_sizes=(), beta=beta).fit(X)
-    objective = model._make_objective(model._fitted_start()).double()
+    objective = objective_of(model)
     x = torch.from_numpy((X - model.mean_) / model.scale_)
     draws = torch.randn(len(x), 400, 4, generator=torch.Generator().manual_seed(0)).double()
     draws -= draws.mean(1, keepdim=True)
@@ -285,8 +286,8 @@ def test_bernoulli_likelihood_is_the_cross_entropy(bernoulli, images):
     test = images[1][:20]
     p = np.clip(bernoulli.reconstruct(test), 1e-15, 1 - 1e-15)
     entropy = -(test * np.log(p) + (1 - test) * np.log1p(-p)).sum(axis=1)
-    start = bernoulli._fitted_start()
-    objective = bernoulli._likelihood(start, torch.float64)
+    model = model_of(bernoulli)
+    objective = model.task.likelihood_term(model.baseline, torch.float64)
     x = torch.from_numpy((test - bernoulli.mean_) / bernoulli.scale_)
     mean = bernoulli.module_.encode(x)
     outputs = VariationalOutputs(bernoulli.module_.decoder(mean), mean, mean, None, None, None)
@@ -294,7 +295,7 @@ def test_bernoulli_likelihood_is_the_cross_entropy(bernoulli, images):
 
 
 def test_bernoulli_start_is_a_logistic_regression(images):
-    """Its means are near the columns' (it is fitted to draws), and its floor above theirs alone."""
+    """Its means are near the columns' (it is fitted to draws), and its bound above theirs alone."""
     train, test = images
     model = untrained(8, train, likelihood="bernoulli")
     np.testing.assert_allclose(model.reconstruct(train).mean(axis=0), train.mean(axis=0), atol=0.03)
