@@ -15,11 +15,6 @@ def cells_of(schema, baseline, dtype=torch.float32):
     return Cells(schema.blocks, baseline.level, dtype)
 
 
-def shares_of_levels(schema, baseline):
-    """Return the shares of the levels of each category, in the rows of a linear model."""
-    return list(schema.level_shares(baseline))
-
-
 def level_entropies(schema, baseline):
     """Return the entropy of each category, in nats."""
     return np.array([entropy(share) for share in schema.level_shares(baseline)])
