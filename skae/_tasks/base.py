@@ -106,6 +106,10 @@ class Task:
                 ) from error
         return vars(self)
 
+    def __deepcopy__(self, memo):
+        """Return the task itself: it never changes."""
+        return self
+
     # sizes ------------------------------------------------------------------------------------
 
     def check(self):
