@@ -10,7 +10,6 @@ from skae import AutoencoderTransformer, ConditionalVAE, DenoisingAutoencoder, V
 from skae._training import folds as folds_module
 from skae._training import trainer as fitting
 from skae._training.step import Step
-from skae.corruption import Jitter
 
 Folds = folds_module.Folds
 
@@ -298,16 +297,6 @@ def test_what_common_steps_do_not_know_is_trained_one_by_one(monkeypatch, settin
     estimator = AutoencoderTransformer(2, max_iter=2, random_state=0, **settings)
     estimator.fit(curved(100, 5))
     assert asked == [False]
-
-
-def test_noise_for_all_nets_has_each_nets_own_level():
-    generator, levels = torch.Generator().manual_seed(0), (0.0, 0.1, 3.0)
-    add = Jitter.begin_together([Jitter(level) for level in levels], generator)
-    first, second = add(torch.zeros(3, 50, 40)), add(torch.zeros(3, 50, 40))
-    for noise, other in [(first, first), (first, second)]:
-        np.testing.assert_allclose(noise.std((1, 2)), levels, rtol=0.1)
-        assert abs(np.corrcoef(noise[1].ravel(), other[2].ravel())[0, 1]) < 0.1
-    assert not torch.equal(first[1], second[1])
 
 
 def test_folds_wait_twice_as_long_for_a_first_improvement():

@@ -578,13 +578,11 @@ class Canary:
 
 
 def test_skops_refuses_functions(wine, tmp_path):
-    step = FunctionTransformer(os.system)
+    step, kind = FunctionTransformer(os.system), skae.AutoencoderTransformer
     path = tmp_path / "model.skops"
     skops_io.dump(step, path)
     with pytest.raises(UntrustedTypesFoundException, match="system"):
-        skops_io.load(
-            path, trusted=[f"{skae.AutoencoderTransformer.__module__}.AutoencoderTransformer"]
-        )
+        skops_io.load(path, trusted=[f"{kind.__module__}.{kind.__name__}"])
 
 
 def test_skops_states_that_do_not_fit_are_refused(wine, tmp_path, monkeypatch):

@@ -20,15 +20,9 @@ from sklearn.svm import SVC
 from skorch.callbacks import LRScheduler
 
 from skae import VAETransformer
-from skae._training.variational_gradients import VariationalGradient
-from skae.losses import BernoulliLikelihood, DrawnDivergence, GaussianLikelihood, Objective
 from skae.nn import (
-    ConditionalAutoencoder,
-    OrderedVariationalAutoencoder,
-    VariationalAutoencoder,
     VariationalOutputs,
 )
-from skae.nn.build import new_autoencoder
 
 
 def untrained(k, X, **changes):
@@ -76,18 +70,6 @@ def test_held_out_objective_of_the_start_is_pcas_score(images):
     train, test = images
     model = VAETransformer(8, random_state=0).fit(train, X_val=test)
     assert model.pca_score_ == pytest.approx(PCA(8).fit(train).score(test), abs=1e-3 * 64)
-
-
-def test_divergence_is_torchs():
-    generator = torch.Generator().manual_seed(0)
-    mean, log_variance = torch.randn(2, 5, 3, generator=generator, dtype=torch.float64)
-    posterior = torch.distributions.Normal(mean, (log_variance / 2).exp())
-    prior = torch.distributions.Normal(0.0, 1.0)
-    draws = torch.randn(7, 5, 3, generator=generator, dtype=torch.float64)
-    code = mean + posterior.scale * draws
-    drawn = DrawnDivergence()(VariationalOutputs(None, code, mean, log_variance, draws, None), None)
-    expected = (posterior.log_prob(code) - prior.log_prob(code)).sum(-1)
-    torch.testing.assert_close(drawn, expected, check_dtype=False)
 
 
 def test_divergence_by_component_is_torchs(vae, images):
@@ -477,76 +459,3 @@ def test_wine_is_not_worse_than_pca():
     train, test = scaler.transform(train), scaler.transform(test)
     model = VAETransformer(2, random_state=0).fit(train)
     assert model.score_samples(test, 1).mean() > PCA(2).fit(train).score(test) - 0.3
-
-
-# the gradient ---------------------------------------------------------------------------------
-
-
-def random_network(hidden, n_labels, draw):
-    """Return a network whose log-variances are cut off for some rows."""
-    settings = {"offset": True, "kind": VariationalAutoencoder, "n_labels": n_labels}
-    module = new_autoencoder((6 + n_labels, 6), 3, hidden, "gelu", draw, True, **settings)
-    if n_labels:
-        module = ConditionalAutoencoder(module.encoder, module.decoder, n_labels)
-    for p in module.parameters():
-        torch.nn.init.normal_(p, 0, 3.0, generator=draw)
-        p.grad = torch.full_like(p, torch.nan)
-    return module.double()
-
-
-def by_autograd(module, objective, inputs, target, weight):
-    """Return the loss and its gradient by each parameter that is trained."""
-    losses = objective(module(inputs), target)
-    loss = (losses if weight is None else losses * weight).mean()
-    trained = [p for p in module.parameters() if p.requires_grad]
-    gradients = torch.autograd.grad(loss, trained, allow_unused=True)
-    pairs = zip(trained, gradients, strict=True)
-    return loss.detach(), [torch.zeros_like(p) if g is None else g for p, g in pairs]
-
-
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("risen", [1.0, 0.25])
-@pytest.mark.parametrize("log_noise", [-1.0, -30.0])  # below the least there is no gradient
-@pytest.mark.parametrize("kind", ["gaussian", "labelled", "bernoulli"])
-@pytest.mark.parametrize("hidden", [(), (7, 5)], ids=str)
-def test_the_gradient_by_hand_is_that_of_autograd(hidden, kind, log_noise, risen, weighted):
-    draw, n_labels = torch.Generator().manual_seed(0), 2 * (kind == "labelled")
-    module = random_network(hidden, n_labels, draw)
-    torch.nn.init.constant_(module.log_noise, log_noise)
-    likelihood = GaussianLikelihood(torch.rand(6, generator=draw).double(), 0.3)
-    if kind == "bernoulli":
-        likelihood = BernoulliLikelihood(*torch.rand(3, 6, generator=draw).double())
-        module.encoder.linear.weight.requires_grad_(False).grad = None
-    terms = {"likelihood": (likelihood, 0.2), "divergence": (DrawnDivergence(), 0.3)}
-    objective = Objective("divergence", **terms)
-    objective.risen = risen
-    x, target = torch.rand(2, 20, 6 + n_labels, generator=draw, dtype=torch.float64)
-    inputs = 5 * x, torch.randn(20, 3, generator=draw, dtype=torch.float64)
-    weight = torch.rand(20, generator=draw).double() if weighted else None
-    log_variance = module.encoder(inputs[0]).detach().chunk(2, dim=1)[1]
-    assert (log_variance > module.LOG_VARIANCES[1]).any()
-    expected = by_autograd(module, objective, inputs, target, weight)
-    assert VariationalGradient.fits(module, objective)
-    loss = VariationalGradient(module, objective)(inputs, target, weight)
-    found = loss, [p.grad for p in module.parameters() if p.requires_grad]
-    torch.testing.assert_close(found, expected)
-
-
-class OwnObjective(Objective):
-    """What a user might add to is not known."""
-
-
-def test_what_is_not_known_is_left_to_autograd():
-    draw = torch.Generator().manual_seed(0)
-    terms = {"likelihood": (GaussianLikelihood(torch.ones(6), 1.0), 1.0)}
-    terms_of_both = terms | {"divergence": (DrawnDivergence(), 1.0)}
-    both = Objective("divergence", **terms_of_both)
-    module = random_network((7,), 0, draw).float()
-    assert VariationalGradient.fits(module, both)
-    assert not VariationalGradient.fits(module, Objective("divergence", **terms))
-    assert not VariationalGradient.fits(module, Objective("likelihood", **terms_of_both))
-    assert not VariationalGradient.fits(module, OwnObjective("divergence", **terms_of_both))
-    ordered = OrderedVariationalAutoencoder(module.encoder, module.decoder, 3)
-    assert not VariationalGradient.fits(ordered, both)
-    module.decoder = torch.nn.Linear(3, 6)
-    assert not VariationalGradient.fits(module, both)

@@ -49,6 +49,10 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch):
+    write_often(monkeypatch)
+
+
+def write_often(monkeypatch):
     """Write after every epoch."""
     monkeypatch.setattr(_checkpoint, "SECONDS", 0.0)
 
@@ -327,13 +331,15 @@ def test_callbacks_cannot_be_kept(tmp_path):
         AutoencoderTransformer(callbacks=[EpochTimer()], checkpoint=tmp_path / "f").fit(X)
 
 
+OFTEN = """
+from skae._training import checkpoint, fit_model  # imports may swallow an interrupt
+checkpoint.SECONDS = 0.0
+"""
 FULL_DISK = """
 import resource, sys, warnings
 from sklearn.datasets import load_digits
 from skae import AutoencoderTransformer
-from skae._training import checkpoint
 
-checkpoint.SECONDS = 0.0
 ae = AutoencoderTransformer(3, max_iter=3, random_state=0, checkpoint=sys.argv[1])
 for limit in map(int, sys.argv[2:]):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
@@ -347,7 +353,7 @@ for limit in map(int, sys.argv[2:]):
 
 def test_a_full_disk_does_not_end_a_fit(tmp_path):
     whole = AutoencoderTransformer(3, max_iter=3, random_state=0).fit(X)
-    command = [sys.executable, "-c", FULL_DISK, tmp_path / "f", "0", "100", "50000"]
+    command = [sys.executable, "-c", OFTEN + FULL_DISK, tmp_path / "f", "0", "100", "50000"]
     out = subprocess.run(command, capture_output=True, text=True, check=True)
     assert out.stdout.splitlines() == 3 * ["True", str(whole.loss_curve_)]
     assert list(tmp_path.iterdir()) == []
@@ -464,9 +470,7 @@ import os, pickle, random, signal, sys, threading
 import numpy as np
 from sklearn.datasets import load_digits
 from skae import AutoencoderTransformer
-from skae._training import checkpoint, fit_model  # imports of packages may swallow an interrupt
 
-checkpoint.SECONDS = 0.0
 X, moments = load_digits().data[:700], random.Random(0)
 made = []
 
@@ -493,7 +497,7 @@ print(len(made), all(made))
 
 def test_ctrl_c_at_random_moments(tmp_path):
     """Wherever the fit is: in a step, between two, while it writes."""
-    command = [sys.executable, "-W", "ignore", "-c", INTERRUPTED, tmp_path / "fit.state"]
+    command = [sys.executable, "-W", "ignore", "-c", OFTEN + INTERRUPTED, tmp_path / "fit.state"]
     out = subprocess.run(command, capture_output=True, text=True)
     assert out.returncode == 0, out.stderr
     n_usable, all_same = out.stdout.split()

@@ -21,13 +21,9 @@ from skae import (
     SparseAutoencoder,
     VAETransformer,
 )
-from skae._training.gradients import ReconstructionGradient
 from skae._training.ordered import JUDGED, Cuts, ErrorOfNumbers, PrefixShares
 from skae.inspection import ComponentCurveDisplay
-from skae.losses import Objective, SquaredError
 from skae.metrics import reconstruction_score
-from skae.nn import SlopedAutoencoder
-from skae.nn.build import new_autoencoder
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 SIZES = (1, 2, 4, 8)
@@ -78,24 +74,6 @@ def test_judged_lengths_stand_for_all(cuts):
 def test_masks_keep_prefixes():
     masks = Cuts(3).masks(torch.tensor([1, 3]))
     assert masks.tolist() == [[1, 0, 0], [1, 1, 1]]
-
-
-@pytest.mark.parametrize("hidden", [(5,), (6, 5), ()])
-def test_gradients_are_autograds(hidden):
-    generator = torch.Generator().manual_seed(0)
-    module = new_autoencoder((7, 7), 4, hidden, "gelu", generator, True, ordered=True).double()
-    for parameter in module.parameters():
-        parameter.data.normal_(generator=generator)
-    x = torch.randn(9, 7, generator=generator, dtype=torch.float64)
-    mask = Cuts(4).masks(torch.arange(9) % 4 + 1).double()
-    objective = Objective(error=(SquaredError(torch.rand(7, generator=generator).double()), 1.0))
-    objective(module(x, mask), x).mean().backward()
-    expected = [p.grad.clone() for p in module.parameters()]
-    assert ReconstructionGradient.fits(module, objective)
-    loss = ReconstructionGradient(module, objective)((x, mask), x)
-    torch.testing.assert_close(loss, objective(module(x, mask), x).mean().detach())
-    for parameter, grad in zip(module.parameters(), expected, strict=True):
-        torch.testing.assert_close(parameter.grad, grad)
 
 
 # every prefix is a model ------------------------------------------------------------------------
@@ -424,14 +402,6 @@ def test_activation_rates_are_those_of_the_units_that_are_left(digits):
     np.testing.assert_allclose(tuned.activation_rate_, active)
 
 
-def test_slopes_of_units_that_are_cut_do_not_count():
-    generator = torch.Generator().manual_seed(0)
-    plain = new_autoencoder((7, 7), 4, (5,), "tanh", generator, False, ordered=True)
-    module = SlopedAutoencoder(plain.encoder, plain.decoder, 4).eval()
-    x, mask = torch.randn(9, 7, generator=generator), Cuts(4).masks(torch.arange(9) % 4 + 1)
-    torch.testing.assert_close(module(x, mask).slopes, module(x).slopes * mask)
-
-
 # a distribution over codes ----------------------------------------------------------------------
 
 
@@ -676,35 +646,3 @@ def test_bad_use(by_share, digits):
 
 
 # the picture ------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def pyplot():
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    yield plt
-    plt.close("all")
-
-
-def test_curve_display(pyplot, fitted, digits):
-    display = ComponentCurveDisplay.from_estimator(fitted, digits[1], linestyle="--")
-    np.testing.assert_allclose(display.scores[-1], fitted.score(digits[1]))
-    np.testing.assert_allclose(
-        display.start_scores[3],
-        reconstruction_score(PCA(4).fit(digits[0][:]), digits[1]),
-        atol=0.02,
-    )
-    assert display.line_.get_linestyle() == "--"
-    assert display.figure_ is display.ax_.figure
-    _, ax = pyplot.subplots()
-    assert display.plot(ax).ax_ is ax
-
-
-def test_curve_display_marks_the_chosen_size(pyplot, digits):
-    model = AutoencoderTransformer(0.6, ordered=True, random_state=0).fit(digits[0])
-    display = ComponentCurveDisplay.from_estimator(model, digits[1])
-    assert display.chosen_.get_xdata()[0] == model.n_components_ == len(display.scores)
-    assert len(display.start_scores) == PCA(0.6).fit(digits[0]).n_components_
-    assert display.share == 0.6

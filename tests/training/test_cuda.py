@@ -2,7 +2,7 @@
 
 The other tests run on the CPU, also where there is a device; these run with
 
-    SKAE_TEST_CUDA=1 python -m pytest tests/test_cuda.py
+    SKAE_TEST_CUDA=1 python -m pytest tests/training/test_cuda.py
 """
 
 import pickle
@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from family import GIVING_BACK, TRAINED, decoded, fitted, labelled_digits, name_of
-from test_checkpoint import assert_same, killed_after
+from test_checkpoint import assert_same, killed_after, write_often
 
 import skae
 from skae import AutoencoderTransformer, SparseAutoencoder, VAETransformer
@@ -105,7 +105,7 @@ def test_what_a_fit_may_be_asked_for(tmp_path):
 
 
 def test_a_killed_fit_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr("skae._training.checkpoint.SECONDS", 0.0)
+    write_often(monkeypatch)
     X, _ = labelled_digits(ONE_NET)
     params = {"penalty": "kl", "max_iter": 5, "random_state": 0, "device": "cuda"}
     whole = SparseAutoencoder(3, **params).fit(X)

@@ -17,8 +17,6 @@ from skorch.callbacks import Callback, LRScheduler
 import skae
 from benchmarks.quality.adversarial import discrepancy, squared_mmd
 from skae import AdversarialAutoencoder, AutoencoderTransformer
-from skae.losses import Deception
-from skae.nn import AdversarialOutputs
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 LOSSES = {"discriminator_loss", "generator_loss", "reconstruction_loss", "train_loss"}
@@ -61,16 +59,6 @@ def test_the_discrepancy_is_zero_for_draws_of_the_prior_and_nothing_else():
 
 
 # the two sides ------------------------------------------------------------------------------------
-
-
-def test_deception_is_the_loss_of_a_generator():
-    logits = torch.linspace(-4, 4, 9)
-    outputs = AdversarialOutputs(None, None, logits)
-    expected = torch.nn.functional.binary_cross_entropy_with_logits(
-        logits, torch.ones(9), reduction="none"
-    )
-    torch.testing.assert_close(Deception()(outputs, None), expected)
-    assert (Deception().eval()(outputs, None) == 0).all()
 
 
 def test_each_side_moves_its_own_weights_only(digits):

@@ -9,19 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from inside import model_of, net_of, nets_of, standardised
+from inside import model_of, net_of, nets_of
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, Freezer, LRScheduler
 from torch import nn
 
 from skae import AutoencoderTransformer
-from skae._data import batches
-from skae._training.adam import FlatAdam
-from skae._training.gradients import DERIVATIVES, ReconstructionGradient
 from skae._training.net import Diverged, check_finite
-from skae.losses import Objective, SquaredError
-from skae.nn import ACTIVATIONS
-from skae.nn.build import new_autoencoder
 
 
 def short(**changes):
@@ -32,133 +26,6 @@ def short(**changes):
 
 def generator(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-# gradients ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-@pytest.mark.parametrize("hidden", [(), (7,), (7, 5)], ids=str)
-@pytest.mark.parametrize("linear_path", [True, False])
-@pytest.mark.parametrize("weighted", [True, False])
-def test_gradient_by_hand_is_autograds(activation, hidden, linear_path, weighted):
-    module = new_autoencoder((6, 6), 3, hidden, activation, generator(), linear_path).double()
-    for parameter in module.parameters():
-        nn.init.normal_(parameter, generator=generator(1))
-    objective = Objective(reconstruction=(SquaredError(torch.rand(6).double()), 1.0))
-    assert ReconstructionGradient.fits(module, objective)
-    x = torch.randn(20, 6, generator=generator(2), dtype=torch.float64)
-    target = torch.randn(20, 6, generator=generator(3), dtype=torch.float64)
-    weight = torch.rand(20, generator=generator(4), dtype=torch.float64) if weighted else None
-    losses = objective(module(x), target)
-    loss = (losses * (1 if weight is None else weight)).mean()
-    expected = torch.autograd.grad(loss, list(module.parameters()))
-    FlatAdam(module.parameters(), [])
-    by_hand = ReconstructionGradient(module, objective)(x, target, weight)
-    torch.testing.assert_close(by_hand, loss.detach())
-    for parameter, gradient in zip(module.parameters(), expected, strict=True):
-        torch.testing.assert_close(parameter.grad, gradient)
-
-
-def test_unknown_networks_are_left_to_autograd():
-    objective = Objective(reconstruction=(SquaredError(torch.ones(6)), 1.0))
-    for activation in (nn.Softplus, lambda: nn.GELU("tanh"), lambda: nn.ELU(0.5)):
-        assert not ReconstructionGradient.fits(
-            new_autoencoder((6, 6), 3, (7,), activation, generator(), True), objective
-        )
-    custom = new_autoencoder((6, 6), 3, (), "gelu", generator(), True, (nn.Linear, None))
-    assert not ReconstructionGradient.fits(custom, objective)
-    double = Objective(a=(SquaredError(torch.ones(6)), 1.0), b=(SquaredError(torch.ones(6)), 1.0))
-    assert not ReconstructionGradient.fits(
-        new_autoencoder((6, 6), 3, (7,), "gelu", generator(), True), double
-    )
-
-    own = type("Own", (Objective,), {})(reconstruction=(SquaredError(torch.ones(6)), 1.0))
-    assert not ReconstructionGradient.fits(
-        new_autoencoder((6, 6), 3, (7,), "gelu", generator(), True), own
-    )
-
-
-def test_every_activation_has_a_derivative():
-    assert set(ACTIVATIONS.values()) == set(DERIVATIVES)
-
-
-@pytest.mark.parametrize("fused", [True, False])
-@pytest.mark.parametrize(("n_inputs", "factor"), [(4, 1.0), (512, 0.25)])
-def test_flat_adam_is_torchs_adamw(monkeypatch, fused, n_inputs, factor):
-    """A matrix of more than 128 inputs gets less of the rate, in proportion."""
-    if not fused:
-        monkeypatch.delattr(torch, "_fused_adam_")
-    target = torch.randn(5, n_inputs, generator=generator(1))
-    ours, theirs = (nn.Linear(n_inputs, 5) for _ in range(2))
-    theirs.load_state_dict(ours.state_dict())
-    flat = FlatAdam([ours.weight], [ours.bias], alpha=0.3)
-    adamw = torch.optim.AdamW(
-        [
-            {"params": [theirs.weight], "weight_decay": 0.3, "lr": factor * 0.02},
-            {"params": [theirs.bias]},
-        ],
-        lr=0.02, weight_decay=0.0,
-    )  # fmt: skip
-    for _ in range(30):
-        flat.zero_grad()
-        adamw.zero_grad()
-        (ours.weight - target).square().sum().add(ours.bias.exp().sum()).backward()
-        (theirs.weight - target).square().sum().add(theirs.bias.exp().sum()).backward()
-        flat.step(0.02)
-        adamw.step()
-    torch.testing.assert_close(ours.weight, theirs.weight, rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(ours.bias, theirs.bias, rtol=1e-4, atol=1e-6)
-
-
-def test_long_gradients_are_shortened():
-    layer = nn.Linear(3, 2)
-    adam = FlatAdam(layer.parameters(), [], largest_gradient=1.0)
-    layer.weight.grad.fill_(100.0)
-    adam.step(0.0)
-    assert abs(torch.linalg.vector_norm(adam.gradient).item() - 1) < 1e-5
-    layer.weight.grad.fill_(0.01)
-    before = adam.gradient.clone()
-    adam.step(0.0)
-    torch.testing.assert_close(adam.gradient, before * min(1, 1 / before.norm().item()))
-
-
-# batches --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("n_rows", [1, 2, 31, 32, 33, 100, 1000])
-def test_batches_are_the_whole(monkeypatch, n_rows):
-    monkeypatch.setattr(batches, "CHUNK_BYTES", 4096)
-    X = np.random.default_rng(0).normal(size=(n_rows, 5))
-    rows = standardised(X)
-    in_order = [target for _, (target, _) in batches.TensorBatches(rows, 32)]
-    np.testing.assert_array_equal(torch.cat(in_order).numpy(), X.astype(np.float32))
-    shuffled = [target for _, (target, _) in batches.TensorBatches(rows, 32, generator())]
-    sizes = [len(batch) for batch in shuffled]
-    assert len(sizes) == max(1, n_rows // 32)
-    assert max(sizes) - min(sizes) <= 1
-    together = torch.cat(shuffled).numpy()
-    np.testing.assert_array_equal(np.sort(together, axis=0), np.sort(X.astype(np.float32), axis=0))
-    if n_rows > 30:
-        assert not np.array_equal(together, X.astype(np.float32))
-
-
-def test_weights_follow_their_rows(monkeypatch):
-    monkeypatch.setattr(batches, "CHUNK_BYTES", 256)
-    X = np.arange(50.0)[:, None]
-    rows = standardised(X, weight=np.arange(50.0))
-    for _, (target, weight) in batches.TensorBatches(rows, 8, generator()):
-        torch.testing.assert_close(weight, target[:, 0] / np.arange(50.0).mean())
-
-
-def test_large_tables_are_standardised_in_chunks(monkeypatch):
-    X = np.random.default_rng(0).normal(3, 2, size=(200, 4))
-    kept = standardised(X, None, X.mean(0), X.std(0))
-    monkeypatch.setattr(batches, "READY_BYTES", 0)
-    anew = standardised(X, None, X.mean(0), X.std(0))
-    order = torch.randperm(200, generator=generator())
-    torch.testing.assert_close(kept.take(order), anew.take(order), rtol=0, atol=0)
-    assert anew._ready is None
 
 
 # randomness -----------------------------------------------------------------------------------

@@ -403,7 +403,7 @@ def test_a_missing_folder_is_named(tmp_path):
 
 # formats ------------------------------------------------------------------------------------------
 
-FIXTURES = sorted((Path(__file__).parent / "fixtures").glob("format_*/*.skae"))
+FIXTURES = sorted((Path(__file__).parents[1] / "fixtures").glob("format_*/*.skae"))
 
 
 def test_there_is_a_fixture_for_every_estimator():
