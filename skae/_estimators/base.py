@@ -8,6 +8,7 @@ from os import fspath
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
@@ -15,8 +16,10 @@ from skae import _model as fitted_models
 from skae import _training
 from skae._data.frames import one_row
 from skae._data.schema import DTYPES, Columns, Schema
+from skae._data.tensors import as_arrays, like
 from skae._parameters import (
     CallbackSupportMixin,
+    Documented,
     check_sample_weight,
     count,
     fit_context,
@@ -27,17 +30,38 @@ from skae._parameters import (
 
 FINE_TUNING = "fine-tuning"  # the phase after a pretraining
 LEAST_SINE = 1e-6  # of the angle between two codes that gives an arc
-NOT_ALWAYS = "feature_names_in_", "table_encoder_", "components_", "explained_variance_ratio_"
+NOT_ALWAYS = "feature_names_in_", "table_encoder_", "singular_values_"
+OF_LINEAR = (
+    "it is of a linear AutoencoderTransformer, RecurrentAutoencoder or VAETransformer: set "
+    "hidden_layer_sizes=() and linear_path='pca'"
+)
+ABSENT = {
+    "explained_variance_ratio_": (
+        "fit gives it with ordered=True, where the estimator has that parameter, and to linear "
+        "models (hidden_layer_sizes=() and linear_path='pca'); partial_fit to linear "
+        "AutoencoderTransformers alone"
+    ),
+    "noise_variance_": (
+        "fit gives it to what decodes columns of numbers, and truncate with fine_tune_on"
+    ),
+    "get_covariance": OF_LINEAR,
+    "get_precision": OF_LINEAR,
+}
 
 
 class BaseEncoder(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    Documented,
+    BaseEstimator,
 ):
     """Fit and transform for all encoders.
 
     A subclass brings its parameters, its docstring and its task.
     """
 
+    __metadata_request__fit = {"X_val": True}  # Pipeline(transform_input=["X_val"]) needs no more
     _complete = None  # what is said of missing cells, where they are refused
 
     def _task(self, schema):
@@ -57,7 +81,10 @@ class BaseEncoder(
             Training rows. float32 and float64 are used as they are, without a
             copy; other types become float64. NaN is a missing cell. Frames of
             pandas or polars may hold categories, dates and durations too.
-            Sparse rows are made dense batch by batch.
+            Sparse rows are made dense batch by batch. torch tensors are taken
+            where ``config_context(array_api_dispatch=True)``: what `transform`,
+            `inverse_transform` and `reconstruct` return is then on their
+            device; the fitted attributes are NumPy's.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -119,6 +146,10 @@ class BaseEncoder(
         The first call starts at the linear model of its rows and freezes the
         standardisation. There is no judgement, for no rows are held out.
 
+        A linear `AutoencoderTransformer` (``hidden_layer_sizes=()``) of
+        complete numbers is not trained: it is the PCA of all rows so far, by
+        the incremental SVD of ``IncrementalPCA``.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
@@ -136,8 +167,9 @@ class BaseEncoder(
         Raises
         ------
         ValueError
-            If the first batch has fewer rows than components, or if the loss
-            does not stay finite.
+            If the first batch has fewer rows than components, if the loss
+            does not stay finite, or if an earlier release saved a linear
+            model that is to go on.
         """
         before = self._model if self.__sklearn_is_fitted__() else None
         task, rows = self._read(X, y, sample_weight, before)
@@ -160,6 +192,7 @@ class BaseEncoder(
 
     def _read(self, X, y, sample_weight, before):
         """Return the task of training rows, and the rows; ``before`` is the model to go on with."""
+        X, sample_weight = as_arrays(X, sample_weight)
         if before is not None:
             self._check_unchanged(before)
             task = self._task(before.schema).going_on(before.task)
@@ -171,6 +204,7 @@ class BaseEncoder(
 
     def _later_rows(self, task, X, y=None, sample_weight=None, mean=None):
         """Return rows of known columns; ``mean`` is that of the model, where there is one."""
+        X, sample_weight = as_arrays(X, sample_weight)
         X = task.schema.read(X, judged=mean is None)
         task.check_rows(X)
         return _weighted(task.schema, X, sample_weight, mean)
@@ -249,7 +283,11 @@ class BaseEncoder(
         """Set a model, and its fitted attributes."""
         task, schema = model.task, model.schema
         earlier = self.__dict__.get("_model")
-        for name in (*NOT_ALWAYS, *(earlier.attributes if earlier is not None else ())):
+        for name in (
+            *NOT_ALWAYS,
+            *model.ATTRIBUTES,
+            *(earlier.attributes if earlier is not None else ()),
+        ):
             self.__dict__.pop(name, None)
         known = {
             "n_features_in_": schema.n_features,
@@ -261,6 +299,7 @@ class BaseEncoder(
             "scale_": model.baseline.scale,
             "module_": model.module,
             "device_": model.device,
+            "singular_values_": model.singular_values,
             **task.shapes,
             **model.attributes,
         }
@@ -296,13 +335,13 @@ class BaseEncoder(
             baseline (PCA's), or of unit variance over the training rows
             where ``whiten=True``.
         """
-        model, X = self._known(X)
-        return model.encode(X)
+        model, rows = self._known(X)
+        return like(model.encode(rows), X)
 
     def _known(self, X):
         """Return the fitted model, and rows as it reads them."""
         check_is_fitted(self)
-        return self._model, self._model.schema.read(X)
+        return self._model, self._model.schema.read(*as_arrays(X))
 
     def __sklearn_is_fitted__(self):
         """Return whether there is a model."""
@@ -320,6 +359,12 @@ class BaseEncoder(
         tags.input_tags.categorical = hasattr(self, "categorical_features")
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+    def __getattr__(self, name):
+        """Say why there is no such attribute, and how to get it."""
+        if name not in ABSENT:
+            return super().__getattribute__(name)  # its own words
+        raise AttributeError(f"This {type(self).__name__} has no {name}: {ABSENT[name]}.")
 
     # state ------------------------------------------------------------------------------------
 
@@ -362,8 +407,17 @@ class BaseEncoder(
         return task.model.from_state(task, state)
 
 
+def _is_normal(estimator):
+    """Return whether the parameters make a model a normal distribution of rows."""
+    if estimator.__sklearn_is_fitted__():
+        return estimator._model.task.is_normal
+    return estimator._task(Schema(type(estimator).__name__, n_features=1)).is_normal
+
+
 class BaseAutoencoder(BaseEncoder):
     """Fit, transform and inverse_transform for all autoencoders."""
+
+    __metadata_request__inverse_transform = {"Z": UNUSED}  # what is decoded is no metadata
 
     def inverse_transform(self, Z):
         """Return the rows that codes stand for.
@@ -379,13 +433,13 @@ class BaseAutoencoder(BaseEncoder):
             that of the fit, where it had categories or dates, or where
             `set_output` asks for frames.
         """
-        Z = self._check_codes(Z)
-        return self._give(self._model.decode_cells(Z), Z)
+        codes = self._check_codes(Z)
+        return like(self._give(self._model.decode_cells(codes), codes), Z)
 
     def _check_codes(self, Z):
         check_is_fitted(self)
         with np.errstate(invalid="ignore"):  # of the sum by which infinities are looked for
-            Z = check_array(Z, dtype=DTYPES, input_name="Z")
+            Z = check_array(*as_arrays(Z), dtype=DTYPES, input_name="Z")
         if Z.shape[1] != self.n_components_:
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, but this {type(self).__name__} has "
@@ -409,7 +463,7 @@ class BaseAutoencoder(BaseEncoder):
         reconstruction : ndarray or frame of shape (n_samples, n_features)
         """
         model, rows = self._known(X)
-        return self._give(model.decode_cells(model.encode(rows)), X)
+        return like(self._give(model.decode_cells(model.encode(rows)), X), X)
 
     def impute(self, X):
         """Return rows with their missing cells filled: what was present stays as it is.
@@ -533,6 +587,55 @@ class BaseAutoencoder(BaseEncoder):
                 f"{self.n_features_in_} features as input."
             )
         return ends
+
+    @available_if(_is_normal)
+    def get_covariance(self):
+        r"""Return the covariance of the rows, as the linear model has it.
+
+        With V the components, :math:`\Lambda` their ``explained_variance_``
+        and :math:`\sigma^2` the ``noise_variance_``,
+
+        .. math:: V^\top (\Lambda - \sigma^2) V + \sigma^2 I
+
+        which is ``PCA.get_covariance`` (of ``whiten=False``; scikit-learn
+        1.9 multiplies by the variances twice with ``whiten=True``). Of
+        `VAETransformer` it is :math:`V^\top V + \sigma^2 I`, for its codes
+        have the variance of the prior.
+
+        Only where the parameters make the model linear:
+        ``hidden_layer_sizes=()`` and ``linear_path="pca"``, in
+        `AutoencoderTransformer`, `RecurrentAutoencoder` and
+        `VAETransformer`.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_features_in_, n_features_in_)
+            float64, in the squared units of X.
+
+        Raises
+        ------
+        ValueError
+            For a table with categories, dates or ``column_weights``.
+        """
+        check_is_fitted(self)
+        return fitted_models.covariance(self._model)
+
+    @available_if(_is_normal)
+    def get_precision(self):
+        """Return the inverse of `get_covariance`.
+
+        Returns
+        -------
+        precision : ndarray of shape (n_features_in_, n_features_in_)
+            float64.
+
+        Raises
+        ------
+        ValueError
+            If the covariance is singular, and as `get_covariance`.
+        """
+        check_is_fitted(self)
+        return fitted_models.precision(self._model)
 
     @available_if(lambda self: "ordered" in self.get_params(deep=False))
     def truncate(self, n_components, fine_tune_on=None):

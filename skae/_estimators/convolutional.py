@@ -30,12 +30,14 @@ class ConvolutionalAutoencoder(
 
     Parameters
     ----------
-    n_components : int, float or None, default=0.95
+    n_components : int, float, "mle" or None, default=0.95
         As in `AutoencoderTransformer`.
     image_shape : (int, int), (int, int, int) or None, default=None
         Height and width, or channels (1 to 4), height and width: how the
         columns of X are one image, in C order (all of the first channel come
-        first). None for one channel and a square: 784 columns are 28 x 28.
+        first). None for one channel and a square: 784 columns are 28 x 28;
+        where they make no square a row is a signal, an image of height 1,
+        such as a spectrum, and a warning says so.
     channels : int or array-like of int, default=(16, 32)
         Channels after each convolution of the encoder; the decoder mirrors
         them. (8, 16) takes about three quarters of the time and
@@ -55,10 +57,11 @@ class ConvolutionalAutoencoder(
     Attributes
     ----------
     image_shape_ : (int, int, int)
-        Channels, height and width.
+        Channels, height and width, as they were taken.
     hidden_layer_sizes_ : tuple of int
         ``channels``.
-    n_components_, components_, explained_variance_ratio_, mean_, scale_, n_iter_, \
+    n_components_, components_, explained_variance_, explained_variance_ratio_, \
+    singular_values_, noise_variance_, n_samples_, mean_, scale_, n_iter_, \
     best_iter_, loss_curve_, validation_scores_, pca_score_, history_, batch_size_, \
     device_, module_, n_features_in_, feature_names_in_ : object
         As in `AutoencoderTransformer`.
@@ -67,7 +70,12 @@ class ConvolutionalAutoencoder(
     ------
     ValueError
         In ``fit``, if ``image_shape`` does not hold as many pixels as X has
-        columns, or is None where that number is no square.
+        columns.
+
+    Warns
+    -----
+    UserWarning
+        Where ``image_shape=None`` takes rows for signals.
 
     See Also
     --------
