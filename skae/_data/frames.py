@@ -13,6 +13,8 @@ import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
+from skae._parameters import unmasked
+
 NUMBER, TIME, DURATION, CATEGORY = "number", "time", "duration", "category"
 TIMES = TIME, DURATION
 FARTHEST_NANOSECONDS, FARTHEST = 9.2233720368e15, 6e16  # from 1970, in microseconds
@@ -298,7 +300,7 @@ def one_row(row):
     """Return one row of a frame or an array as a table of one row."""
     if hasattr(row, "to_frame") and hasattr(row, "index"):
         return row.to_frame().T.infer_objects()
-    return row if as_frame(row) is not None else np.asarray(row).reshape(1, -1)
+    return row if as_frame(row) is not None else np.asarray(unmasked(row)).reshape(1, -1)
 
 
 def fill(X, made):

@@ -20,7 +20,7 @@ from skae._data.frames import (
 )
 from skae._data.rows import Rows
 from skae._data.table_encoder import TableEncoder, refuse_other_kinds
-from skae._parameters import feature_names, validated
+from skae._parameters import feature_names, unmasked, validated
 
 DTYPES = (np.float64, np.float32)
 LEAST_WEIGHT = 1e-6  # of a column in the linear model, which decodes those of weight zero too
@@ -84,7 +84,7 @@ class Columns:
         asked = {"categorical_features": self.categorical_features}
         encoder = TableEncoder(**asked, min_frequency=self.min_frequency)
         encoder.fit(X, sample_weight=sample_weight)
-        coded, _ = encoder.code(X)
+        coded = encoder.read(X)
         weights = self._weights(encoder)
         shares, known = encoder.level_shares_, ~np.isnan(encoder.mean_)
         n_levels = tuple(
@@ -174,7 +174,7 @@ class Schema:
         that very fit must be so, too.
         """
         if self.encoder is not None:
-            return self.encoder.transform(X)
+            return self.encoder.read(X)
         frame = as_frame(X)
         if frame is not None and self.fields is not None:
             found = fields(frame)
@@ -302,6 +302,7 @@ class Schema:
         return fill(X, build(like, columns, library(frame), index))
 
     def _fill_array(self, X, coded):
+        X = unmasked(X)
         if self.encoder is not None:
             X, made = np.asarray(X), self.encoder.decode(coded.astype(np.float64))
             return np.where(_missing(X), made, X)
@@ -329,7 +330,8 @@ class Schema:
             return float(1 - error / total) if total > 0 else float(error == 0)
         scores = self.score_by_column(X, errors)
         known = ~np.isnan(scores) & (self.column_weights > 0)
-        known[self.blocks.categories] &= self.blocks.sizes > 1
+        changed = self.blocks.unseen(X).any(axis=0)
+        known[self.blocks.categories] &= (self.blocks.sizes > 1) | changed
         if not known.any():
             return 0.0
         return float(np.average(scores[known], weights=self.column_weights[known]))
@@ -362,6 +364,10 @@ class Schema:
         for first, size in zip(self.blocks.starts, self.blocks.sizes, strict=True):
             block = slice(first, first + size)
             yield baseline.mean[block] / self.blocks.metric[block]
+
+    def least_of_unseen(self):
+        """Return the least that an unseen level of each category costs, in nats."""
+        return -np.log([self.encoder.share_of_unseen(place) for place in self.blocks.categories])
 
     # state ------------------------------------------------------------------------------------
 

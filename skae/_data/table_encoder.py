@@ -10,6 +10,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from skae._data.blocks import UNSEEN
 from skae._data.frames import (
     CATEGORY,
     NUMBER,
@@ -23,7 +24,13 @@ from skae._data.frames import (
     whole_numbers,
     zoned,
 )
-from skae._parameters import TableEncoding, check_sample_weight, fit_context, parameters
+from skae._parameters import (
+    TableEncoding,
+    check_sample_weight,
+    fit_context,
+    parameters,
+    unmasked,
+)
 
 FEWEST, LEAST_SHARE = 2, 1e-3  # rows of a level of its own, where min_frequency is "auto"
 EXAMPLES = 3  # of what was wrong, in a message
@@ -67,6 +74,8 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
     mean_, scale_ : ndarray of shape (n_features_in_,)
         Of numbers; 0 and 1 for categories. The scale of a constant column is
         1, the mean of one without any cell NaN: it stays missing.
+    n_samples_seen_ : ndarray of shape (n_features_in_,)
+        Cells of each column that were present, int.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, where they are strings.
@@ -78,7 +87,8 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
     Notes
     -----
     A level that was not seen in ``fit`` counts as a rare one, or as missing
-    where there are none; a warning counts them. ``inverse_transform`` gives
+    where there are none; a warning counts them. (In errors and scores of an
+    autoencoder it costs what the least likely level costs, at least.) ``inverse_transform`` gives
     the shared code back as its most frequent level.
 
     Examples
@@ -126,6 +136,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
             weight = check_sample_weight(sample_weight, np.empty((n_rows, 1)))
         self.mean_, self.scale_ = np.zeros(len(columns)), np.ones(len(columns))
         self.categories_, self.infrequent_categories_, self.level_shares_ = [], [], []
+        self.n_samples_seen_ = np.array([_n_present(cells, weight) for _, cells in columns])
         for place, (field, cells) in enumerate(columns):
             learned = None, None, None
             if field.kind == CATEGORY:
@@ -155,12 +166,18 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         ValueError
             For other columns than in ``fit``, or columns of another kind.
         """
-        coded, unseen = self.code(X)
-        _warn_of_unseen(unseen)
+        coded = self.read(X)
+        for place, field in enumerate(self._fields):
+            if field.kind == CATEGORY:
+                coded[:, place] = self._as_known(place, coded[:, place])
         return coded
 
-    def code(self, X):
-        """Return the coded table and, by column, how many cells hold which unseen levels."""
+    def read(self, X):
+        """Return the coded table, in which unseen levels have a code of their own.
+
+        It is half more than that of the rare levels, or than that of the last
+        level where there are none. A warning counts them.
+        """
         check_is_fitted(self)
         columns = self._read(X, reset=False)
         coded = np.empty((len(columns[0][1]), len(columns)))
@@ -170,7 +187,25 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
                 coded[:, place] = self._codes(place, cells, unseen)
             else:
                 coded[:, place] = (cells - self.mean_[place]) / self.scale_[place]
-        return coded, unseen
+        _warn_of_unseen(unseen)
+        return coded
+
+    def _as_known(self, place, codes):
+        """Return codes with those of unseen levels as rare ones, or as missing."""
+        other = np.floor(codes) if self.infrequent_categories_[place] else np.nan
+        return np.where(codes % 1 == UNSEEN, other, codes)
+
+    def share_of_unseen(self, place):
+        """Return the share of a category's cells that levels have which fit did not see.
+
+        Where rare levels were pooled theirs, else that of one cell more.
+        """
+        shares = self.level_shares_[place]
+        if self.infrequent_categories_[place]:
+            return shares[-1]
+        if hasattr(self, "n_samples_seen_"):
+            return 1 / (1 + self.n_samples_seen_[place])
+        return shares.min() / FEWEST  # a file of old does not say how many there were
 
     def inverse_transform(self, X):
         """Return the table that a coded matrix stands for.
@@ -187,7 +222,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
             Integers are rounded, within the range of their type.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
+        X = check_array(unmasked(X), dtype=np.float64, ensure_all_finite="allow-nan")
         if X.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"X has {X.shape[1]} columns, but this TableEncoder codes {self.n_features_in_}: "
@@ -274,6 +309,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
 
     def _read(self, X, reset):
         """Return pairs of a `Field` and its cells: float64, or an object array."""
+        X = unmasked(X)
         frame = as_frame(X)
         if frame is None:
             if not hasattr(X, "dtype") and np.asarray(X).dtype.kind == "U":
@@ -358,7 +394,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         code_of = {level: code for code, level in enumerate(kept)}
         code_of |= dict.fromkeys(pooled, len(kept))
         codes, levels = _factorize(cells)
-        other = len(kept) if pooled else np.nan
+        other = len(kept) + UNSEEN
         new = [level for level in levels if level not in code_of]
         known = np.array([*(code_of.get(level, other) for level in levels), np.nan])
         if new:
@@ -471,6 +507,11 @@ def _number_cells(field, place, X, frame):
     return cells
 
 
+def _n_present(cells, weight):
+    """Return the number of cells that are present, in rows that count."""
+    return int(np.sum(~pd.isna(cells) & (weight > 0)))
+
+
 def _moments(cells, weight):
     """Return mean and standard deviation of the cells that are present."""
     present = ~np.isnan(cells) & (weight > 0)
@@ -546,5 +587,5 @@ def _warn_of_unseen(unseen):
             f"{n_cells} cells in {len(unseen)} columns hold levels that fit did not see "
             f"({examples}). They count as rare levels, or as missing where there were none.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
