@@ -70,7 +70,9 @@ def _pandas_column(field, cells):
             return pd.Series(cells, dtype="object" if form is not None else _arrow(dtype))
         if field.categories is not None:
             return pd.Series(pd.Categorical(cells, field.categories, field.ordered))
-        plain = dtype == "bool" or re.fullmatch(r"u?int\d+", dtype)  # no place for missing cells
+        plain = re.fullmatch(
+            r"bool|u?int\d+|interval\[u?int.*", dtype
+        )  # no place for missing cells
         lacks_cells = plain and any(cell is None for cell in cells)
         return pd.Series(cells, dtype="object" if lacks_cells else dtype)
     if form:
@@ -79,6 +81,8 @@ def _pandas_column(field, cells):
         return _arrow_objects(dtype, cells)
     if field.kind in TIMES:
         return _pandas_times(dtype, cells)
+    if dtype.startswith("Sparse["):
+        return pd.Series(cells).astype(_sparse(dtype))
     whole = whole_numbers(dtype, cells)
     if dtype.startswith(("int", "uint")) and "[" not in dtype and np.isnan(whole).any():
         return pd.Series(whole)  # numpy's integers have no place for a missing cell
@@ -100,6 +104,12 @@ def _ticks(cells, dtype):
     unit = UNITS.get(found and found[1], 1)
     most = FARTHEST_NANOSECONDS if found and found[1] == "ns" else FARTHEST
     return np.clip(unit * np.round(cells / MICROSECONDS / unit), -most, most)
+
+
+def _sparse(name):
+    """Return the sparse type of a name, which pandas does not read where it is filled with zeros."""
+    kind, fill = re.fullmatch(r"Sparse\[(\w+), (.+)\]", name).groups()
+    return pd.SparseDtype(kind, np.dtype(kind).type(float(fill) if fill != "False" else 0))
 
 
 def _arrow(name):

@@ -116,7 +116,11 @@ def label_names(X):
 
 def is_plain(X):
     """Return whether X is a frame of numbers alone that scikit-learn reads: a look at its types."""
-    return frame_of(X) is not None and all(map(_is_plain_number, set(X.dtypes)))
+    if frame_of(X) is None:
+        return False
+    dtypes = set(X.dtypes)
+    are_sparse = {isinstance(dtype, pd.SparseDtype) for dtype in dtypes}
+    return len(are_sparse) < 2 and all(map(_is_plain_number, dtypes))
 
 
 def _is_plain_number(dtype):

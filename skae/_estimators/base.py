@@ -400,8 +400,8 @@ class BaseAutoencoder(BaseEncoder):
             that of the fit, where it had categories or dates, or where
             `set_output` asks for frames.
         """
-        Z = self._check_codes(Z)
-        return self._give(self._model.decode_cells(Z), Z)
+        codes = self._check_codes(Z)
+        return self._give(self._model.decode_cells(codes), Z)
 
     def _check_codes(self, Z):
         check_is_fitted(self)
