@@ -65,7 +65,26 @@ def validated(X, owner, n_features=None, names=None, **checks):
         estimator.n_features_in_ = n_features
         if names is not None:
             estimator.feature_names_in_ = names
-    return validate_data(estimator, X, reset=n_features is None, **checks)
+    return validate_data(estimator, unmasked(X), reset=n_features is None, **checks)
+
+
+def unmasked(X):
+    """Return a masked array as one with NaN (None, NaT) where it is masked; all else as it is."""
+    if isinstance(X, list | tuple) and any(isinstance(row, np.ma.MaskedArray) for row in X):
+        X = np.ma.array(X)
+    if not isinstance(X, np.ma.MaskedArray):
+        return X
+    if not np.ma.is_masked(X):
+        return X.data
+    kind, mask = X.dtype.kind, np.ma.getmaskarray(X)
+    plain = X.data.astype({"U": object, "i": float, "u": float, "b": float}.get(kind, X.dtype))
+    plain[mask] = {"U": None, "O": None, "M": "NaT", "m": "NaT"}.get(kind, np.nan)
+    return plain
+
+
+def check_sample_weight(sample_weight, X, **checks):
+    """Return the weights of rows as scikit-learn checks them; a masked weight is NaN, and refused."""
+    return _check_sample_weight(unmasked(sample_weight), X, **checks)
 
 
 def require_labels(y, owner):
@@ -83,7 +102,6 @@ def _stand_in(owner):
 
 
 feature_names = _get_feature_names  # of a frame; None where columns have no names
-check_sample_weight = _check_sample_weight
 check_parameters = validate_parameter_constraints  # (constraints, parameters, name of the class)
 fit_context = _fit_context(prefer_skip_nested_validation=True)
 

@@ -3,6 +3,8 @@
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from skae._parameters import unmasked
+
 LARGEST_SQUARABLE = 1e100
 
 
@@ -31,7 +33,7 @@ def explained_share(X, reconstruction):
     >>> explained_share([[0.0], [2.0]], [[1.0], [1.0]])
     0.0
     """
-    X = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
+    X = check_array(unmasked(X), dtype=np.float64, ensure_all_finite="allow-nan")
     reconstruction = check_array(reconstruction, dtype=np.float64)
     if X.shape != reconstruction.shape:
         raise ValueError(

@@ -5,6 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
+UNSEEN = 0.5  # added to the code after the kept levels': a level that fit did not see
+
 
 @dataclass(frozen=True)
 class Blocks:
@@ -97,6 +99,14 @@ class Blocks:
         """Number of inputs of a network."""
         return self.width + (len(self.first) if self.flagged else 0)
 
+    def unseen(self, coded):
+        """Return which cells of the categories hold a level that fit did not see."""
+        return coded[:, self.categories] % 1 == UNSEEN
+
+    def present(self, coded):
+        """Return which rows have a cell that is present, in a column that is used."""
+        return ~np.isnan(coded[:, np.concatenate([self.numbers, self.categories])]).all(axis=1)
+
     def widen(self, coded):
         """Return the wide matrix of coded rows, NaN where a cell is missing."""
         n_numbers = len(self.numbers)
@@ -105,7 +115,7 @@ class Blocks:
         every = np.arange(len(coded))
         for column, start, size in zip(self.categories, self.starts, self.sizes, strict=True):
             codes = coded[:, column]
-            present = ~np.isnan(codes)
+            present = codes < size  # neither missing nor unseen, where no code is shared
             wide[every[present], start + codes[present].astype(int)] = 1.0
             wide[~present, start : start + size] = np.nan
         wide *= self.metric

@@ -1,22 +1,22 @@
-"""Data frames in and out: what each column holds, its cells, and columns built anew.
+"""Data frames in: what each column holds, and its cells as numbers.
 
-pandas and polars are read through narwhals; each builds its own columns.
+pandas and polars are read through narwhals, but for columns of plain numbers,
+which a look at the types tells.
 """
 
-import math
 import re
 from dataclasses import dataclass
-from decimal import Decimal
-from numbers import Real
 
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 
-NUMBER, TIME, DURATION, CATEGORY = "number", "time", "duration", "category"
+from skae._data import objects
+from skae._data.objects import CATEGORY, DURATION, MICROSECONDS, NUMBER, TIME
+from skae._parameters import unmasked
+
 TIMES = TIME, DURATION
-FARTHEST_NANOSECONDS, FARTHEST = 9.2233720368e15, 6e16  # from 1970, in microseconds
-MICROSECONDS = 1e-6  # in seconds, the unit of times and durations as numbers
+EXAMPLES = 3  # of names, in a message
 
 
 @dataclass(frozen=True)
@@ -47,56 +47,157 @@ class Field:
         good = (
             isinstance(self.dtype, str)
             and self.kind in (NUMBER, TIME, DURATION, CATEGORY)
-            and isinstance(self.categories, list | None)
+            and (self.categories is None or isinstance(self.categories, list))
             and isinstance(self.ordered, bool)
         )
         if not good:
             raise ValueError(f"a column cannot be of kind {self.kind!r} and type {self.dtype!r}")
 
 
+def table(X):
+    """Return X as the frame or array inside of it: a masked array with NaN, a narwhals frame's own."""
+    module = type(X).__module__.partition(".")[0]
+    if module == "narwhals" and hasattr(X, "to_native"):
+        X = X.to_native()
+    if type(X).__name__ == "LazyFrame":
+        raise TypeError("X is a LazyFrame, whose rows are not there yet: pass X.collect().")
+    if module == "pyarrow":
+        raise TypeError(
+            "X is a table of pyarrow: pass polars.from_arrow(X), or "
+            "X.to_pandas(types_mapper=pandas.ArrowDtype)."
+        )
+    X = unmasked(X)
+    if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
+        raise ValueError(
+            f"X is an array of {X.dtype}, whose unit would decide what is learned: pass a pandas "
+            "frame, whose dates and durations are taken as such."
+        )
+    return X
+
+
 def as_frame(X):
     """Return X as a narwhals frame, or None where it is none."""
-    if isinstance(X, np.ndarray):
-        return None
-    if not (hasattr(X, "iloc") or type(X).__module__.startswith("polars")):
-        return None  # neither pandas nor polars
-    try:
-        frame = nw.from_native(X, eager_only=True)
-    except TypeError:
-        return None
-    except Exception as error:  # narwhals has several for names that occur twice
-        raise ValueError(f"The columns of X cannot be told apart: {error}") from error
-    return frame if isinstance(frame, nw.DataFrame) else None
+    return None if frame_of(X) is None else nw.from_native(X, eager_only=True)
+
+
+def frame_of(X):
+    """Return X where it is a frame of pandas or polars, else None."""
+    if isinstance(X, pd.DataFrame):
+        _refuse_same_names(X)
+        return X
+    of_polars = type(X).__module__.startswith("polars") and type(X).__name__ == "DataFrame"
+    return X if of_polars else None
+
+
+def _refuse_same_names(X):
+    names = X.columns
+    if not names.is_unique:
+        again = list(dict.fromkeys(names[names.duplicated()]))
+        raise ValueError(
+            f"The columns of X cannot be told apart: {len(again)} names occur more than once, such "
+            f"as {again[:EXAMPLES]}. Rename them."
+        )
 
 
 def library(frame):
-    """Return the name of the library that a narwhals frame belongs to."""
-    return frame.implementation.value
+    """Return the name of the library that a frame belongs to."""
+    return "pandas" if isinstance(frame, pd.DataFrame) else "polars"
+
+
+def label_names(X):
+    """Return the names of the levels of a pandas frame's columns; None for plain ones."""
+    columns = getattr(X, "columns", None)
+    if not isinstance(columns, pd.Index):
+        return None
+    plain = columns.nlevels == 1 and columns.name is None
+    plain &= columns.dtype != object or not any(type(name) is tuple for name in columns)
+    return None if plain else list(columns.names)
+
+
+def is_plain(X):
+    """Return whether X is a frame of numbers alone that scikit-learn reads: a look at its types."""
+    if frame_of(X) is None:
+        return False
+    dtypes = set(X.dtypes)
+    are_sparse = {isinstance(dtype, pd.SparseDtype) for dtype in dtypes}
+    return len(are_sparse) < 2 and all(map(_is_plain_number, dtypes))
+
+
+def _is_plain_number(dtype):
+    if isinstance(dtype, np.dtype):
+        return dtype.kind in "iuf"
+    if isinstance(dtype, pd.SparseDtype):
+        return dtype.subtype.kind in "iufb"
+    if isinstance(dtype, pd.api.extensions.ExtensionDtype):
+        of_arrow = isinstance(dtype, pd.ArrowDtype)
+        return not of_arrow and bool(dtype._is_numeric) and not dtype._is_boolean
+    is_float = getattr(dtype, "is_float", None)  # polars
+    return is_float is not None and (is_float() or dtype.is_integer())
 
 
 def fields(frame):
-    """Return a `Field` for each column of a narwhals frame."""
-    return [_field(name, frame.get_column(name)) for name in frame.columns]
+    """Return a `Field` for each column of a frame."""
+    dtypes = list(frame.dtypes)
+    plain = {dtype: str(dtype) for dtype in set(dtypes) if _is_plain_number(dtype)}
+    return [
+        Field(name, plain[dtype], NUMBER) if dtype in plain else _field(name, column(frame, place))
+        for place, (name, dtype) in enumerate(zip(names_of(frame), dtypes, strict=True))
+    ]
+
+
+def names_of(frame):
+    """Return the names of a frame's columns."""
+    in_pandas = isinstance(frame.columns, pd.Index)
+    return frame.columns.to_numpy(object).tolist() if in_pandas else frame.columns
+
+
+def column(frame, place):
+    """Return a column by its place, as narwhals has it: a fit on an array knows no names."""
+    in_pandas = library(frame) == "pandas"
+    series = frame.iloc[:, place] if in_pandas else frame.to_series(place)
+    return nw.from_native(series, series_only=True)
+
+
+def plain_numbers(frame):
+    """Return the columns of plain numbers as one float64 matrix, NaN where missing, and their places."""
+    places = [place for place, dtype in enumerate(frame.dtypes) if _is_plain_number(dtype)]
+    if library(frame) == "pandas":
+        return frame.iloc[:, places].to_numpy(np.float64, na_value=np.nan), places
+    names = frame.columns
+    matrix = frame.select([names[place] for place in places]).to_numpy()
+    return np.asarray(matrix, dtype=np.float64), places
 
 
 def _field(name, series):
-    native, kind = series.to_native(), _kind(series)
-    dtype = native.dtype
+    kind, form = _kind(name, series)
+    dtype = series.to_native().dtype
     categories = getattr(dtype, "categories", None) if kind == CATEGORY else None
     if categories is not None and str(dtype) == "Categorical":  # polars: a pool of all frames
         categories = None
     categories = None if categories is None else list(categories)
     ordered = bool(getattr(dtype, "ordered", False))
-    return Field(name, _dtype_name(dtype), kind, categories, ordered)
+    return Field(name, _dtype_name(dtype) + (form and f"[{form}]"), kind, categories, ordered)
 
 
 def _dtype_name(dtype):
     return "Enum" if str(dtype).startswith("Enum(") else str(dtype)
 
 
+def form_of(dtype):
+    """Return what the objects of a column are, of the name of its type; None for other columns."""
+    found = re.fullmatch(r"[oO]bject(?:\[(.+)\])?", dtype)
+    return found and (found[1] or "")
+
+
 def zoned(dtype):
     """Return whether the name of a type says a time zone."""
-    return "time_zone='" in dtype or (dtype.startswith("datetime64") and ", " in dtype)
+    if form_of(dtype):
+        return dtype[7:].startswith(("datetime, ", "Timestamp, "))
+    return (
+        "time_zone='" in dtype
+        or ", tz=" in dtype
+        or (dtype.startswith("datetime64") and ", " in dtype)
+    )
 
 
 def _in_utc(series):
@@ -107,55 +208,45 @@ def _in_utc(series):
     return nw.from_native(native.dt.tz_convert("UTC"), series_only=True)
 
 
-def _kind(series):
-    dtype = series.dtype
-    if dtype == nw.Duration:
-        return DURATION
-    if _in_utc(series) is not None:
-        return TIME
-    if dtype.is_numeric() or dtype == nw.Unknown:
-        return NUMBER
-    if dtype.is_temporal() and dtype != nw.Time:
-        return TIME
-    if dtype == nw.Object and _all_numbers(series.to_list()):
-        return NUMBER
-    known = nw.Boolean, nw.String, nw.Categorical, nw.Enum, nw.Object
-    if any(dtype == kind for kind in known):
-        return CATEGORY
+def _kind(name, series):
+    """Return the kind of a column, and the form of its objects."""
+    dtype, native = series.dtype, series.to_native().dtype
+    if dtype == nw.Object:
+        return objects.described(series.to_list())
+    if dtype in (nw.Duration, nw.Time):
+        return DURATION, ""
+    if isinstance(native, pd.PeriodDtype) or _in_utc(series) is not None:
+        return TIME, ""
+    if isinstance(native, pd.IntervalDtype):
+        return CATEGORY, ""
+    if dtype.is_numeric() or (dtype == nw.Unknown and not _is_complex(native)):
+        return NUMBER, ""
+    if dtype.is_temporal():
+        return TIME, ""
+    if any(dtype == kind for kind in (nw.Boolean, nw.String, nw.Categorical, nw.Enum)):
+        return CATEGORY, ""
     raise ValueError(
-        f"Column {series.name!r} is of type {dtype}: expected numbers, booleans, strings, "
+        f"Column {name!r} is of type {native}: expected numbers, booleans, strings, "
         "categories, dates or durations. Convert it, or leave it out."
     )
 
 
-def _all_numbers(values):
-    present = [value for value in values if not is_missing(value)]
-    return bool(present) and all(
-        isinstance(value, Real | Decimal) and not isinstance(value, bool | np.bool_)
-        for value in present
-    )
-
-
-def is_missing(value):
-    """Return whether a cell holds nothing: None, NaN, NaT or NA."""
-    if value is None:
-        return True
-    try:
-        return bool(value != value)
-    except TypeError:  # pandas.NA is neither equal nor unequal
-        return True
-    except ValueError:  # an array in a cell
-        return False
+def _is_complex(dtype):
+    return getattr(dtype, "kind", "") == "c"
 
 
 def numbers(series, kind):
     """Return the cells of a column of numbers or times as float64, NaN where missing."""
-    if kind in TIMES:
+    native = series.to_native().dtype
+    if isinstance(native, pd.SparseDtype):
+        return np.asarray(series.to_native(), dtype=np.float64)
+    if series.dtype == nw.Time:
+        return objects.read(series.to_list(), kind)
+    if kind in TIMES and series.dtype != nw.Object:
         return _times(series)
     if series.dtype in (nw.Object, nw.Unknown):
-        cells = [math.nan if is_missing(value) else value for value in series.to_list()]
         try:
-            return np.array(cells, dtype=np.float64)
+            return objects.read(series.to_list(), kind)
         except (TypeError, ValueError) as error:
             raise ValueError(
                 f"Column {series.name!r} cannot be turned into numbers: {error}. Convert it, or "
@@ -166,7 +257,9 @@ def numbers(series, kind):
 
 def _times(series):
     """Return dates and durations in seconds, dates since 1970."""
-    in_utc = _in_utc(series)
+    native, in_utc = series.to_native(), _in_utc(series)
+    if isinstance(native.dtype, pd.PeriodDtype):
+        in_utc = nw.from_native(native.dt.to_timestamp(), series_only=True)
     series = series if in_utc is None else in_utc
     if series.dtype == nw.Duration:
         ticks = series.dt.total_microseconds()
@@ -176,174 +269,9 @@ def _times(series):
     return np.array(ticks.cast(nw.Float64).to_numpy(), dtype=np.float64) * MICROSECONDS
 
 
-def build(fields, columns, to, index=None):
-    """Return a frame of a library.
-
-    Parameters
-    ----------
-    fields : list of Field
-    columns : list
-        For numbers and times float64, NaN where missing; for categories
-        lists of levels, None where missing.
-    to : {"pandas", "polars"}
-    index : pandas.Index or None
-    """
-    made = [_column(field, cells, to) for field, cells in zip(fields, columns, strict=True)]
-    names = [field.name for field in fields]
-    if to == "pandas":
-        frame = pd.DataFrame(dict(enumerate(made)))
-        frame.columns = names
-        return frame if index is None else frame.set_axis(index, axis=0)
-    import polars as pl
-
-    return pl.DataFrame([pl.Series(str(n), column) for n, column in zip(names, made, strict=True)])
-
-
-def _column(field, cells, to):
-    try:
-        return _pandas_column(field, cells) if to == "pandas" else _polars_column(field, cells)
-    except Exception as error:  # the libraries have many kinds
-        raise ValueError(
-            f"Column {field.name!r} cannot be made as {field.dtype!r} again ({error}): convert it "
-            "to another type."
-        ) from error
-
-
-def _pandas_column(field, cells):
-    dtype = field.dtype
-    if field.kind == CATEGORY:
-        if field.categories is not None:
-            return pd.Series(pd.Categorical(cells, field.categories, field.ordered))
-        plain = dtype == "bool" or re.fullmatch(r"u?int\d+", dtype)  # no place for missing cells
-        lacks_cells = plain and any(cell is None for cell in cells)
-        return pd.Series(cells, dtype="object" if lacks_cells else dtype)
-    if field.kind in TIMES:
-        return _pandas_times(dtype, cells)
-    whole = whole_numbers(dtype, cells)
-    if dtype.startswith(("int", "uint")) and "[" not in dtype and np.isnan(whole).any():
-        return pd.Series(whole)  # numpy's integers have no place for a missing cell
-    if np.isnan(whole).any() and dtype[0].isupper():
-        return pd.Series(pd.array(whole, dtype="Float64")).astype(dtype)
-    return pd.Series(whole).astype(dtype)
-
-
-def _pandas_times(dtype, cells):
-    ticks = pd.Series(_ticks(cells, dtype)).astype("Int64")
-    if dtype.startswith(("timedelta", "duration")):
-        return pd.to_timedelta(ticks, unit="us").astype(dtype)
-    return pd.to_datetime(ticks, unit="us", utc=zoned(dtype)).astype(dtype)
-
-
-def _ticks(cells, dtype):
-    """Return seconds in whole microseconds, within what a type holds."""
-    most = FARTHEST_NANOSECONDS if "[ns" in dtype or "'ns'" in dtype else FARTHEST
-    return np.clip(np.round(cells / MICROSECONDS), -most, most)
-
-
-def _polars_column(field, cells):
-    import polars as pl
-
-    if field.kind == CATEGORY:
-        return pl.Series(cells, dtype=_polars_dtype(field))
-    present = ~np.isnan(cells)
-    if field.kind in TIMES:
-        ticks = _ticks(cells, field.dtype)
-        ticks = pl.Series([int(t) if p else None for t, p in zip(ticks, present, strict=True)])
-        return _polars_times(field.dtype, ticks.cast(pl.Int64))
-    whole = whole_numbers(field.dtype.lower(), cells)
-    made = pl.Series(whole, nan_to_null=True)
-    dtype = _polars_dtype(field)
-    return made if dtype is None else made.cast(dtype)
-
-
-def _polars_dtype(field):
-    import polars as pl
-
-    if field.dtype == "Enum":
-        return pl.Enum(field.categories)
-    named = getattr(pl, re.match(r"\w+", field.dtype)[0], None)
-    is_type = isinstance(named, type) and issubclass(named, pl.DataType)
-    return named if is_type else None
-
-
-def _polars_times(dtype, ticks):
-    import polars as pl
-
-    if dtype == "Date":
-        return ticks.cast(pl.Datetime("us")).cast(pl.Date)
-    unit = re.search(r"time_unit='(\w+)'", dtype)[1]
-    if dtype.startswith("Duration"):
-        return ticks.cast(pl.Duration("us")).cast(pl.Duration(unit))
-    zone = re.search(r"time_zone='(.+)'", dtype)
-    made = ticks.cast(pl.Datetime("us"))
-    if zone is not None:
-        made = made.dt.replace_time_zone("UTC").dt.convert_time_zone(zone[1])
-        return made.cast(pl.Datetime(unit, zone[1]))
-    return made.cast(pl.Datetime(unit))
-
-
-def whole_numbers(dtype, cells):
-    """Return cells as numbers that an integer type holds: rounded, within its range."""
-    size = re.match(r"(u?)int(\d+)", dtype.lower())
-    if size is None:
-        return cells
-    info = np.iinfo(f"{size[1]}int{size[2]}")
-    low, high = float(info.min), float(info.max)
-    if info.bits == 64:
-        high = np.nextafter(high, 0)  # the largest float64 below it
-    return np.clip(np.round(cells), low, high)
-
-
 def one_row(row):
     """Return one row of a frame or an array as a table of one row."""
     if hasattr(row, "to_frame") and hasattr(row, "index"):
         return row.to_frame().T.infer_objects()
-    return row if as_frame(row) is not None else np.asarray(row).reshape(1, -1)
-
-
-def fill(X, made):
-    """Return a native frame with the cells of another one where it has none."""
-    if hasattr(X, "iloc"):
-        return _fill_pandas(X, made)
-    import polars as pl
-
-    columns = []
-    for name in X.columns:
-        column = X[name]
-        missing = column.is_null() | (column.is_nan() if column.dtype.is_float() else False)
-        wider = column.dtype == pl.Null or column.dtype == pl.Enum
-        column = column.cast(made[name].dtype) if wider else column
-        other = made[name].cast(column.dtype)
-        columns.append(other.zip_with(missing.fill_null(True), column) if missing.any() else column)
-    return pl.DataFrame(columns)
-
-
-def _like(cells, dtype):
-    """Return cells as those of another type of the same kind."""
-    if isinstance(dtype, pd.CategoricalDtype):
-        return pd.Categorical(cells.astype(object), dtype=dtype)
-    if pd.api.types.is_integer_dtype(dtype) and pd.api.types.is_float_dtype(cells.dtype):
-        return pd.Series(whole_numbers(str(dtype), cells.to_numpy(np.float64)))
-    if isinstance(cells.dtype, pd.DatetimeTZDtype) or cells.dtype.kind == "M":
-        zone = getattr(dtype, "tz", None)
-        cells = pd.Series(pd.to_datetime(cells, utc=True))
-        return cells.dt.tz_convert(zone) if zone else cells.dt.tz_localize(None).astype(dtype)
-    return cells
-
-
-def _fill_pandas(X, made):
-    filled = X.copy()
-    for place in range(X.shape[1]):
-        column, missing = X.iloc[:, place], X.iloc[:, place].isna().to_numpy()
-        if not missing.any():
-            continue
-        cells = made.iloc[:, place]
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            new = [c for c in cells[missing].unique() if c not in column.cat.categories]
-            column = column.cat.add_categories([c for c in new if not is_missing(c)])
-        new = _like(cells[missing], column.dtype)
-        column = cells if missing.all() else column.copy()
-        if not missing.all():
-            column[missing] = getattr(new, "array", new)
-        filled.isetitem(place, column)
-    return filled
+    row = table(row)
+    return row if frame_of(row) is not None else np.asarray(row).reshape(1, -1)

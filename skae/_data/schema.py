@@ -2,24 +2,30 @@
 
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from datetime import date, timedelta
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from skae._data.blocks import Blocks
+from skae._data.build import build, fill, fill_numbers
 from skae._data.frames import (
-    NUMBER,
     Field,
-    as_frame,
-    build,
+    column,
     fields,
-    fill,
-    is_missing,
+    form_of,
+    frame_of,
+    is_plain,
+    label_names,
     library,
+    names_of,
     numbers,
+    table,
 )
+from skae._data.objects import NUMBER, is_missing
 from skae._data.rows import Rows
-from skae._data.table_encoder import TableEncoder, refuse_other_kinds
+from skae._data.table_encoder import TableEncoder, refuse_other_kinds, warn_of_unused
 from skae._parameters import check_sample_weight, feature_names, validated
 
 DTYPES = (np.float64, np.float32)
@@ -52,25 +58,26 @@ class Columns:
 
     def learn(self, X, sample_weight=None):
         """Return the `Schema` of a table, and the table as a matrix of numbers."""
-        if self._is_coded(X):
+        X = table(X)
+        frame = frame_of(X)
+        found = None if frame is None else fields(frame)
+        if self._is_coded(found):
             return self._learn_table(X, sample_weight)
         schema = Schema(self.owner, complete=self.complete)
-        frame = as_frame(X)
         if frame is not None:
-            found = fields(frame)
             self._refuse_others(found)
-            schema = replace(schema, fields=found, library=library(frame))
+            of_frame = {"library": library(frame), "label_names": label_names(X)}
+            schema = replace(schema, fields=found, **of_frame)
         matrix, names = schema.read_numbers(X, feature_names(X))
         schema = replace(schema, n_features=matrix.shape[1], names=names)
         return schema._with_missing(_counted(matrix, sample_weight)), matrix
 
-    def _is_coded(self, X):
-        """Return whether X is more than a table of numbers in their own units."""
+    def _is_coded(self, found):
+        """Return whether the fields of X are more than numbers in their own units."""
         asked = self.categorical_features
         if self.column_weights is not None or not (asked is None or isinstance(asked, str)):
             return True
-        frame = None if asked is None else as_frame(X)
-        return frame is not None and any(field.kind != NUMBER for field in fields(frame))
+        return asked is not None and any(field.kind != NUMBER for field in found or ())
 
     def _refuse_others(self, found):
         """Refuse columns that are no numbers."""
@@ -81,10 +88,15 @@ class Columns:
             raise ValueError(f"The columns {other[:3]} are no numbers, and {reason} convert them.")
 
     def _learn_table(self, X, sample_weight):
+        if sparse.issparse(X):
+            raise TypeError(
+                "Sparse rows have no categories, and no column_weights: pass X.toarray(), or "
+                "multiply the columns by the roots of their weights yourself."
+            )
         asked = {"categorical_features": self.categorical_features}
         encoder = TableEncoder(**asked, min_frequency=self.min_frequency)
         encoder.fit(X, sample_weight=sample_weight)
-        coded, _ = encoder.code(X)
+        coded = encoder.read(X)
         weights = self._weights(encoder)
         shares, known = encoder.level_shares_, ~np.isnan(encoder.mean_)
         n_levels = tuple(
@@ -153,6 +165,8 @@ class Schema:
         What each column of a coded table counts, with a mean of 1.
     complete : str or None
         What is said of missing cells, where they are refused.
+    label_names : list or None
+        Names of the levels of a pandas frame's columns, where they have some.
     """
 
     owner: str
@@ -164,6 +178,7 @@ class Schema:
     encoder: TableEncoder | None = None
     column_weights: np.ndarray | None = None
     complete: str | None = None
+    label_names: list | None = None
 
     # reading ----------------------------------------------------------------------------------
 
@@ -173,14 +188,10 @@ class Schema:
         Where the rows of the fit were complete, rows that are ``judged`` in
         that very fit must be so, too.
         """
+        X = table(X)
         if self.encoder is not None:
-            return self.encoder.transform(X)
-        frame = as_frame(X)
-        if frame is not None and self.fields is not None:
-            found = fields(frame)
-            if len(found) == len(self.fields):
-                refuse_other_kinds(self.fields, found, frame)
-        matrix, _ = self.read_numbers(X, self.names)
+            return self.encoder.read(X)
+        matrix, _ = self.read_numbers(self._of_known_kinds(X), self.names)
         if self.blocks is None and (judged or self.complete) and _lacks_cells(matrix):
             raise ValueError(
                 self.complete
@@ -189,15 +200,41 @@ class Schema:
             )
         return matrix
 
+    def _of_known_kinds(self, X):
+        """Return a table whose columns are of the kinds of the fit, or refuse it."""
+        frame = None if self.fields is None or is_plain(X) else frame_of(X)
+        if frame is None or len(frame.columns) != len(self.fields):
+            return X
+        unused = self._unused()
+        found = fields(frame)
+        refuse_other_kinds(self.fields, found, frame, unused=unused)
+        other = [place for place in unused if found[place].kind != NUMBER]
+        warn_of_unused(frame, other)
+        return _without(X, frame, other)
+
+    def _unused(self):
+        """Return the places of the columns that had no cell in fit."""
+        levels = () if self.blocks is None else self.blocks.n_levels
+        return [place for place, n in enumerate(levels) if n == 0]
+
     def read_numbers(self, X, names):
         """Return a matrix of numbers, NaN where a cell is missing, and the names of its columns."""
         checks = {"dtype": DTYPES, "accept_sparse": "csr"}
         known = self.owner, self.n_features, names
         X = _plain_numbers(X)
-        # complete rows, the usual ones, are looked at once, by a sum that may overflow
-        with suppress(ValueError), np.errstate(invalid="ignore"):
-            return validated(X, *known, **checks), names
-        return validated(X, *known, ensure_all_finite="allow-nan", **checks), names
+        if frame_of(X) is not None and not _is_extended(X):
+            if self.n_features is not None:
+                validated(X, *known, skip_check_array=True)  # the names of the columns
+            X, known = X.to_numpy(), (*known[:2], None)
+        if isinstance(X, np.ndarray):
+            # complete rows, the usual ones, are looked at once, by a sum that may overflow
+            with suppress(TypeError, ValueError), np.errstate(invalid="ignore"):
+                return validated(X, *known, **checks), names
+        try:
+            return validated(X, *known, ensure_all_finite="allow-nan", **checks), names
+        except (TypeError, ValueError) as error:
+            _explain(X, error)
+            raise
 
     def _with_missing(self, X):
         """Return a schema with `Blocks` where cells are missing."""
@@ -282,23 +319,27 @@ class Schema:
         elif self.library != container:
             known = [Field(field.name, "Float64", NUMBER) for field in known]
         index = like.index if container == "pandas" and hasattr(like, "iloc") else None
-        return build(known, list(coded.T.astype(np.float64)), container, index)
+        columns = list(coded.T.astype(np.float64))
+        return build(known, columns, container, index, self.label_names)
 
     def _made_up_names(self):
         return [f"x{i}" for i in range(self.n_features)]
 
     def fill(self, X, coded):
         """Return the table X with the cells of a coded one where it has none."""
-        frame = as_frame(X)
+        X = table(X)
+        frame = frame_of(X)
         if frame is None:
             return self._fill_array(X, coded)
+        if self.encoder is None and is_plain(X):
+            return fill_numbers(X, coded)
         coded, index = coded.astype(np.float64), getattr(X, "index", None)
         if self.encoder is not None and library(frame) == self.encoder.library:
             return fill(X, self.encoder.decode(coded, X))
         columns = list(coded.T) if self.encoder is None else self.encoder.columns(coded)
         like = fields(frame)
         if self.encoder is None and library(frame) == "pandas":
-            like = [Field(name, "float64", NUMBER) for name in frame.columns]
+            like = [_of_filled(*pair) for pair in zip(self.fields or like, like, strict=True)]
         return fill(X, build(like, columns, library(frame), index))
 
     def _fill_array(self, X, coded):
@@ -314,11 +355,11 @@ class Schema:
     def baselines(self, X):
         """Return summed errors of each cell's column mean, or level shares, in the rows of X."""
         found = []
-        for column in self.blocks.numbers:
-            x = X[:, column][~np.isnan(X[:, column])].astype(np.float64)
+        for place in self.blocks.numbers:
+            x = X[:, place][~np.isnan(X[:, place])].astype(np.float64)
             found.append(np.sum((x - x.mean()) ** 2) if len(x) else 0.0)
-        for column in self.blocks.categories:
-            codes = X[:, column][~np.isnan(X[:, column])].astype(int)
+        for place in self.blocks.categories:
+            codes = X[:, place][~np.isnan(X[:, place])].astype(int)
             found.append(len(codes) * entropy(np.bincount(codes) / max(len(codes), 1)))
         return np.array(found)
 
@@ -329,7 +370,8 @@ class Schema:
             return float(1 - error / total) if total > 0 else float(error == 0)
         scores = self.score_by_column(X, errors)
         known = ~np.isnan(scores) & (self.column_weights > 0)
-        known[self.blocks.categories] &= self.blocks.sizes > 1
+        changed = self.blocks.unseen(X).any(axis=0)
+        known[self.blocks.categories] &= (self.blocks.sizes > 1) | changed
         if not known.any():
             return 0.0
         return float(np.average(scores[known], weights=self.column_weights[known]))
@@ -363,6 +405,10 @@ class Schema:
             block = slice(first, first + size)
             yield baseline.mean[block] / self.blocks.metric[block]
 
+    def least_of_unseen(self):
+        """Return the least that an unseen level of each category costs, in nats."""
+        return -np.log([self.encoder.share_of_unseen(place) for place in self.blocks.categories])
+
     # state ------------------------------------------------------------------------------------
 
     def state(self):
@@ -376,6 +422,7 @@ class Schema:
         more = {
             "feature_names_in_": self.names,
             "_library": self.library,
+            "_label_names": self.label_names,
             "_column_weights": self.column_weights,
             "table_encoder_": self.encoder and self.encoder.__getstate__(),
         }
@@ -397,6 +444,7 @@ class Schema:
             _table_encoder(encoder),
             state.pop("_column_weights", None),
             complete,
+            state.pop("_label_names", None),
         )
 
 
@@ -417,16 +465,64 @@ def entropy(shares):
 
 def _plain_numbers(X):
     """Return what `validate_data` can read of a frame of numbers; other tables as they are."""
-    frame = as_frame(X)
-    if frame is None or all(column.dtype.is_numeric() for column in frame.iter_columns()):
+    frame = None if is_plain(X) else frame_of(X)
+    if frame is None:
         return X
-    columns = {name: numbers(frame.get_column(name), NUMBER) for name in frame.columns}
-    return build(
-        [Field(name, "Float64", NUMBER) for name in columns],
-        columns.values(),
-        library(frame),
-        getattr(X, "index", None),
-    )
+    columns = [numbers(column(frame, place), NUMBER) for place in range(len(frame.columns))]
+    made = [Field(name, "float64", NUMBER) for name in names_of(frame)]
+    return build(made, columns, "pandas", getattr(X, "index", None), label_names(X))
+
+
+def _is_extended(X):
+    """Return whether a frame has sparse columns or nullable ones, which scikit-learn reads."""
+    of_pandas = set(X.dtypes) if library(X) == "pandas" else ()
+    return any(isinstance(dtype, pd.api.extensions.ExtensionDtype) for dtype in of_pandas)
+
+
+def _of_filled(before, now):
+    """Return the field of what fills a column of numbers: floats, or objects like those of the fit."""
+    objects = next((field for field in (before, now) if form_of(field.dtype)), None)
+    return objects if objects and form_of(now.dtype) is not None else replace(now, dtype="float64")
+
+
+def _without(X, frame, places):
+    """Return a frame whose columns at some places are empty numbers."""
+    if not places:
+        return X
+    if library(frame) == "polars":
+        empty = X.to_series(places[0]).is_null().cast(float) * np.nan
+        return X.with_columns(empty.alias(column(frame, place).name) for place in places)
+    X = X.copy()
+    for place in places:
+        X.isetitem(place, np.nan)
+    return X
+
+
+def _explain(X, error):
+    """Say of an array that is no matrix of numbers how it can be passed."""
+    shape = np.shape(X) if hasattr(X, "shape") else ()
+    if len(shape) > 2:
+        raise ValueError(
+            f"X has the shape {shape}: expected rows and columns. Pass X.reshape(len(X), -1), and "
+            "to ConvolutionalAutoencoder image_shape, to RecurrentAutoencoder sequence_shape."
+        ) from error
+    if isinstance(X, np.ndarray) and X.dtype.kind in "OUS":
+        other = next(filter(_is_no_number, X.ravel().tolist()), None)
+        if other is not None:
+            raise ValueError(
+                f"X is an array that holds {other!r}, which is no number: pass a pandas or polars "
+                "frame, or name the columns of categories in categorical_features; among numbers, "
+                "pandas.to_numeric(column, errors='coerce') makes text a missing value."
+            ) from error
+
+
+def _is_no_number(cell):
+    """Return whether a cell is text or a time that cannot be read as a number."""
+    if isinstance(cell, str | bytes):
+        with suppress(ValueError):
+            float(cell)
+            return False
+    return isinstance(cell, str | bytes | date | timedelta | np.datetime64)
 
 
 def _counted(X, sample_weight):

@@ -1,5 +1,6 @@
 """Tables and numbers: frames with categories, dates and missing cells coded as a float matrix, and back."""
 
+import re
 import warnings
 from collections.abc import Hashable
 from dataclasses import asdict, replace
@@ -10,19 +11,22 @@ import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
+from skae._data.blocks import UNSEEN
+from skae._data.build import build, whole_numbers
 from skae._data.frames import (
-    CATEGORY,
-    NUMBER,
     Field,
-    as_frame,
-    build,
+    column,
     fields,
-    is_missing,
+    form_of,
+    frame_of,
+    label_names,
     library,
     numbers,
-    whole_numbers,
+    plain_numbers,
+    table,
     zoned,
 )
+from skae._data.objects import CATEGORY, NUMBER, is_missing
 from skae._parameters import (
     Documented,
     TableEncoding,
@@ -33,6 +37,22 @@ from skae._parameters import (
 
 FEWEST, LEAST_SHARE = 2, 1e-3  # rows of a level of its own, where min_frequency is "auto"
 EXAMPLES = 3  # of what was wrong, in a message
+NEARLY, LOOKED_AT = 0.9, 1000  # share of a column's cells, and how many of them are looked at
+FEWEST_IDS = 20  # cells: of fewer, nothing is strange if each is another one
+PLACEHOLDERS = {"", "?", "-", "--", ".", "na", "n/a", "nan", "null", "none", "missing", "unknown"}
+NUMBERS, DATES, IDS = "text that reads as numbers", "text that reads as dates", "nearly all differ"
+PATTERNS = {
+    DATES: re.compile(
+        r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{4}|\d{2}))"
+        r"([T ]\d{1,2}:\d{2}.*)?"
+    ),
+    NUMBERS: re.compile(r"[-+]?[$€£]?\s?(\d[\d,.' _]*|\.\d+)(e[-+]?\d+)?\s?[%$€£]?", re.I),
+}
+REMEDIES = {
+    NUMBERS: "which pandas.to_numeric(column, errors='coerce') makes numbers",
+    DATES: "which pandas.to_datetime(column) makes dates",
+    IDS: "which says nothing of other rows: leave such columns out",
+}
 
 
 @parameters
@@ -75,6 +95,8 @@ class TableEncoder(
     mean_, scale_ : ndarray of shape (n_features_in_,)
         Of numbers; 0 and 1 for categories. The scale of a constant column is
         1, the mean of one without any cell NaN: it stays missing.
+    n_samples_seen_ : ndarray of shape (n_features_in_,)
+        Cells of each column that were present, int.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, where they are strings.
@@ -86,7 +108,8 @@ class TableEncoder(
     Notes
     -----
     A level that was not seen in ``fit`` counts as a rare one, or as missing
-    where there are none; a warning counts them. ``inverse_transform`` gives
+    where there are none; a warning counts them. (In errors and scores of an
+    autoencoder it costs what the least likely level costs, at least.) ``inverse_transform`` gives
     the shared code back as its most frequent level.
 
     Examples
@@ -103,6 +126,8 @@ class TableEncoder(
        size colour
     0   3.0   blue
     """
+
+    _label_names = None  # of the levels of a pandas frame's columns
 
     @fit_context
     def fit(self, X, y=None, sample_weight=None):
@@ -134,6 +159,7 @@ class TableEncoder(
             weight = check_sample_weight(sample_weight, np.empty((n_rows, 1)))
         self.mean_, self.scale_ = np.zeros(len(columns)), np.ones(len(columns))
         self.categories_, self.infrequent_categories_, self.level_shares_ = [], [], []
+        self.n_samples_seen_ = np.array([_n_present(cells, weight) for _, cells in columns])
         for place, (field, cells) in enumerate(columns):
             learned = None, None, None
             if field.kind == CATEGORY:
@@ -144,6 +170,7 @@ class TableEncoder(
             self.infrequent_categories_.append(learned[1])
             self.level_shares_.append(learned[2])
         self.decode(np.zeros((1, len(columns))))  # refuses types that cannot be made again
+        _warn_of_text(columns, isinstance(self.categorical_features, str))
         return self
 
     def transform(self, X):
@@ -163,12 +190,18 @@ class TableEncoder(
         ValueError
             For other columns than in ``fit``, or columns of another kind.
         """
-        coded, unseen = self.code(X)
-        _warn_of_unseen(unseen)
+        coded = self.read(X)
+        for place, field in enumerate(self._fields):
+            if field.kind == CATEGORY:
+                coded[:, place] = self._as_known(place, coded[:, place])
         return coded
 
-    def code(self, X):
-        """Return the coded table and, by column, how many cells hold which unseen levels."""
+    def read(self, X):
+        """Return the coded table, in which unseen levels have a code of their own.
+
+        It is half more than that of the rare levels, or than that of the last
+        level where there are none. A warning counts them.
+        """
         check_is_fitted(self)
         columns = self._read(X, reset=False)
         coded = np.empty((len(columns[0][1]), len(columns)))
@@ -178,7 +211,25 @@ class TableEncoder(
                 coded[:, place] = self._codes(place, cells, unseen)
             else:
                 coded[:, place] = (cells - self.mean_[place]) / self.scale_[place]
-        return coded, unseen
+        _warn_of_unseen(unseen)
+        return coded
+
+    def _as_known(self, place, codes):
+        """Return codes with those of unseen levels as rare ones, or as missing."""
+        other = np.floor(codes) if self.infrequent_categories_[place] else np.nan
+        return np.where(codes % 1 == UNSEEN, other, codes)
+
+    def share_of_unseen(self, place):
+        """Return the share of a category's cells that levels have which fit did not see.
+
+        Where rare levels were pooled theirs, else that of one cell more.
+        """
+        shares = self.level_shares_[place]
+        if self.infrequent_categories_[place]:
+            return shares[-1]
+        if hasattr(self, "n_samples_seen_"):
+            return 1 / (1 + self.n_samples_seen_[place])
+        return shares.min() / FEWEST  # a file of old does not say how many there were
 
     def inverse_transform(self, X):
         """Return the table that a coded matrix stands for.
@@ -191,17 +242,17 @@ class TableEncoder(
         Returns
         -------
         table : frame or ndarray of shape (n_samples, n_features)
-            Of the library, the column names and the types of the fit.
-            Integers are rounded, within the range of their type.
+            Of the library, the column names and the types of the fit, with
+            the index of X. Integers are rounded, within the range of their type.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=np.float64, ensure_all_finite="allow-nan")
-        if X.shape[1] != self.n_features_in_:
+        coded = check_array(table(X), dtype=np.float64, ensure_all_finite="allow-nan")
+        if coded.shape[1] != self.n_features_in_:
             raise ValueError(
-                f"X has {X.shape[1]} columns, but this TableEncoder codes {self.n_features_in_}: "
+                f"X has {coded.shape[1]} columns, but this TableEncoder codes {self.n_features_in_}: "
                 "pass what transform returned."
             )
-        return self.decode(X)
+        return self.decode(coded, table(X))
 
     def decode(self, X, like=None):
         """Return the table of a float64 matrix of the right shape.
@@ -211,7 +262,7 @@ class TableEncoder(
         columns = self.columns(X)
         if self._library is not None:
             index = like.index if self._library == "pandas" and hasattr(like, "iloc") else None
-            return build(self._fields, columns, self._library, index)
+            return build(self._fields, columns, self._library, index, self._label_names)
         dtype = np.dtype(self._fields[0].dtype)
         plain = dtype if dtype.kind in "fiub" and dtype != np.float64 else np.float64
         if any(f.kind == CATEGORY for f in self._fields) and dtype.kind not in "fiub":
@@ -282,7 +333,8 @@ class TableEncoder(
 
     def _read(self, X, reset):
         """Return pairs of a `Field` and its cells: float64, or an object array."""
-        frame = as_frame(X)
+        X = table(X)
+        frame = frame_of(X)
         if frame is None:
             if not hasattr(X, "dtype") and np.asarray(X).dtype.kind == "U":
                 X = np.array(X, dtype=object)  # else numpy turns NaN into text
@@ -295,7 +347,7 @@ class TableEncoder(
                     f"Found array with 0 sample(s) (shape={frame.shape}) while a minimum of 1 is "
                     "required."
                 )
-            if not frame.columns:
+            if not len(frame.columns):
                 raise ValueError(
                     f"Found array with 0 feature(s) (shape={frame.shape}) while a minimum of 1 is "
                     "required."
@@ -303,22 +355,22 @@ class TableEncoder(
             found = fields(frame)
         if reset:
             self._library = None if frame is None else library(frame)
-            self._fields = self._with_categories(found, frame is not None)
+            self._fields, self._label_names = self._with_categories(found, frame), label_names(X)
+            unread = []
         else:
-            self._check_kinds(found, frame)
+            unread = self._check_kinds(found, frame)
+        plain = {} if frame is None else dict(_plain_columns(frame))
         return [
-            (field, _category_cells(field, place, X, frame))
-            if field.kind == CATEGORY
-            else (field, _number_cells(field, place, X, frame))
+            (field, _cells_of(field, place, X, frame, place in unread, plain.get(place)))
             for place, field in enumerate(self._fields)
         ]
 
-    def _with_categories(self, found, in_frame):
+    def _with_categories(self, found, frame):
         """Return the fields with those kinds that ``categorical_features`` asks for."""
         asked = self.categorical_features
         if isinstance(asked, str):
             return found
-        chosen = _mask(asked, [field.name for field in found], in_frame)
+        chosen = _mask(asked, [field.name for field in found], frame is not None)
         left = [f.name for f, c in zip(found, chosen, strict=True) if f.kind == CATEGORY and not c]
         if left:
             raise ValueError(
@@ -331,9 +383,19 @@ class TableEncoder(
         ]
 
     def _check_kinds(self, found, frame):
-        """Refuse columns whose kind is another than in fit."""
+        """Refuse columns whose kind is another than in fit; return those that are not to be read."""
         chosen = not isinstance(self.categorical_features, str)
-        refuse_other_kinds(self._fields, found, frame, chosen)
+        unused = [] if frame is None else self._unused()
+        refuse_other_kinds(self._fields, found, frame, chosen, unused)
+        unread = [place for place in unused if found[place].kind != NUMBER]
+        warn_of_unused(frame, unread)
+        return unread
+
+    def _unused(self):
+        """Return the places of the columns that had no cell in fit."""
+        levels = zip(self.categories_, self.infrequent_categories_, strict=True)
+        empty = [kept is not None and not (kept or pooled) for kept, pooled in levels]
+        return np.flatnonzero(np.array(empty, bool) | np.isnan(self.mean_)).tolist()
 
     # levels -----------------------------------------------------------------------------------
 
@@ -366,7 +428,7 @@ class TableEncoder(
         code_of = {level: code for code, level in enumerate(kept)}
         code_of |= dict.fromkeys(pooled, len(kept))
         codes, levels = _factorize(cells)
-        other = len(kept) if pooled else np.nan
+        other = len(kept) + UNSEEN
         new = [level for level in levels if level not in code_of]
         known = np.array([*(code_of.get(level, other) for level in levels), np.nan])
         if new:
@@ -385,17 +447,20 @@ class TableEncoder(
         return [levels[code] for code in nearest.astype(int)]
 
 
-def refuse_other_kinds(fields, found, frame, chosen=False):
+def refuse_other_kinds(fields, found, frame, chosen=False, unused=()):
     """Refuse columns whose kind is another than in fit; one without any cell has every kind.
 
-    ``chosen`` says that categories were named, whatever their type.
+    ``chosen`` says that categories were named, whatever their type. Columns
+    at the places ``unused`` had no cell in fit.
     """
     changed = [
         f"{before.name!r}: {before.kind} ({before.dtype}) in fit, {now.kind} ({now.dtype}) now"
         for place, (before, now) in enumerate(zip(fields, found, strict=True))
-        if (before.kind != now.kind or zoned(before.dtype) != zoned(now.dtype))
-        and not (before.kind == CATEGORY and (chosen or now.kind == NUMBER))
-        and not (frame is not None and _is_empty(_column(frame, place)))
+        if before.dtype != now.dtype
+        and (before.kind != now.kind or zoned(before.dtype) != zoned(now.dtype))
+        and not (before.kind == CATEGORY and (chosen or now.kind == NUMBER or form_of(now.dtype)))
+        and place not in unused
+        and not (frame is not None and _is_empty(column(frame, place)))
     ]
     if changed:
         raise ValueError(
@@ -405,24 +470,59 @@ def refuse_other_kinds(fields, found, frame, chosen=False):
         )
 
 
+def warn_of_unused(frame, places):
+    """Warn of columns that had no cell in fit and have some of another kind now."""
+    filled = [column(frame, p).name for p in places if not _is_empty(column(frame, p))]
+    if filled:
+        warnings.warn(
+            f"The columns {filled[:EXAMPLES]} ({len(filled)} in all) had no cell that was present "
+            "in fit: they stay unused. Fit anew, with rows where they have some, to use them.",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
 def _is_empty(series):
     return all(map(is_missing, series.to_list()))
 
 
+def _plain_columns(frame):
+    """Yield the places and the cells of columns of plain numbers."""
+    matrix, places = plain_numbers(frame)
+    yield from zip(places, matrix.T, strict=True)
+
+
+def _cells_of(field, place, X, frame, is_unread, plain):
+    """Return the cells of a column; of one that is not to be read, missing ones."""
+    if is_unread:
+        return np.full(len(frame), None if field.kind == CATEGORY else np.nan)
+    if field.kind == CATEGORY:
+        return _category_cells(field, place, X, frame)
+    return _finite(field, _number_cells(field, place, X, frame) if plain is None else plain)
+
+
 def _category_cells(field, place, X, frame):
     """Return the cells of a category column as an object array, None where missing."""
-    cells = X[:, place].tolist() if frame is None else _column(frame, place).to_list()
-    column = np.fromiter(cells, dtype=object, count=len(cells))
-    column[pd.isna(column)] = None
-    kinds = {_kind_of(kind) for kind in set(map(type, column)) - {type(None)}}
+    values = X[:, place].tolist() if frame is None else column(frame, place).to_list()
+    cells = np.fromiter(values, dtype=object, count=len(values))
+    cells[pd.isna(cells)] = None
+    kinds = {_kind_of(kind) for kind in set(map(type, cells)) - {type(None)}}
     if len(kinds) > 1:
-        found = {_kind_of(type(cell)): cell for cell in column[::-1] if cell is not None}
-        examples = ", ".join(f"{cell!r} ({kind})" for kind, cell in reversed(found.items()))
-        raise ValueError(
-            f"Column {field.name!r} mixes several types: {examples}. Make it one type, for "
-            "example with astype(str)."
-        )
-    return column
+        found = {_kind_of(type(cell)): cell for cell in cells[::-1] if cell is not None}
+        examples = ", ".join(f"{shown(cell)} ({kind})" for kind, cell in reversed(found.items()))
+        remedy = "Make it one type, for example with astype(str)."
+        if kinds == {"number", "str"}:
+            remedy = (
+                "If it is a column of numbers, pandas.to_numeric(column, errors='coerce') makes "
+                "the text missing; if these are categories, make them text with astype(str)."
+            )
+        raise ValueError(f"Column {field.name!r} mixes several types: {examples}. {remedy}")
+    return cells
+
+
+def shown(value):
+    """Return how a value is shown in a message: those of numpy as Python's."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def _are_names(names, n_columns):
@@ -450,11 +550,6 @@ def _check_column(n, field, kept, pooled, shares):
         raise ValueError(f"the levels of column {field.name!r} cannot be these")
 
 
-def _column(frame, place):
-    """Return a column by its place: a fit on an array knows no names."""
-    return frame.get_column(frame.columns[place])
-
-
 def _kind_of(kind):
     if issubclass(kind, bool | np.bool_):
         return "bool"
@@ -468,15 +563,25 @@ def _number_cells(field, place, X, frame):
             X[:, [place]], dtype=np.float64, ensure_all_finite=False, input_name="X"
         ).ravel()
     else:
-        series = _column(frame, place)
+        series = column(frame, place)
         of_numbers = field.kind == NUMBER and series.dtype.is_numeric()
         there = of_numbers or not _is_empty(series)
         cells = numbers(series, field.kind) if there else np.full(len(frame), np.nan)
+    return cells
+
+
+def _finite(field, cells):
+    """Return the cells of a column of numbers, none of which may be infinite."""
     if np.isinf(cells).any():
         raise ValueError(
             f"Input X contains infinity in column {field.name!r}: replace it, or make it missing."
         )
     return cells
+
+
+def _n_present(cells, weight):
+    """Return the number of cells that are present, in rows that count."""
+    return int(np.sum(~pd.isna(cells) & (weight > 0)))
 
 
 def _moments(cells, weight):
@@ -497,7 +602,7 @@ def _factorize(cells):
         codes, levels = pd.factorize(cells)
     except TypeError as error:
         raise ValueError(
-            f"A column holds {cells[0]!r}, which is no category ({error}): convert it, for example "
+            f"A column holds {shown(cells[0])}, which is no category ({error}): convert it, for example "
             "to strings, or leave it out."
         ) from error
     return codes, list(levels)
@@ -542,17 +647,53 @@ def _mask(asked, names, in_frame):
     )
 
 
+def _warn_of_text(columns, guessed):
+    """Warn once of text that reads as numbers or dates, or of which nearly every cell differs.
+
+    ``guessed`` says that nobody named the columns of categories.
+    """
+    suspects = {}
+    for field, cells in columns if guessed else ():
+        if field.kind == CATEGORY and field.categories is None:
+            reading = _reading(cells)
+            if reading is not None:
+                suspects.setdefault(reading, []).append(field.name)
+    if suspects:
+        told = "; ".join(
+            f"{reading}: {names[:EXAMPLES]}{' ...' if len(names) > EXAMPLES else ''}, {REMEDIES[reading]}"
+            for reading, names in suspects.items()
+        )
+        warnings.warn(
+            f"Some columns of text are taken for categories, and look like something else. {told}. "
+            "astype('category') says that they are categories.",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+def _reading(cells):
+    """Return what a column of text looks like: one of `REMEDIES`, or None for categories."""
+    texts = [cell.strip() for cell in cells if isinstance(cell, str)]
+    texts = [text for text in texts if text.lower() not in PLACEHOLDERS]
+    some = texts[:: max(1, len(texts) // LOOKED_AT)]
+    for reading, pattern in PATTERNS.items():
+        if some and sum(map(bool, map(pattern.fullmatch, some))) >= NEARLY * len(some):
+            return reading
+    many = len(texts) >= FEWEST_IDS and len(set(texts)) >= NEARLY * len(texts)
+    return IDS if many else None
+
+
 def _warn_of_unseen(unseen):
     """Warn once of levels that were not seen in fit."""
     if unseen:
         n_cells = sum(count for count, _ in unseen.values())
         examples = "; ".join(
-            f"{name!r}: {', '.join(map(repr, levels[:EXAMPLES]))}"
+            f"{name!r}: {', '.join(map(shown, levels[:EXAMPLES]))}"
             for name, (_, levels) in list(unseen.items())[:EXAMPLES]
         )
         warnings.warn(
             f"{n_cells} cells in {len(unseen)} columns hold levels that fit did not see "
             f"({examples}). They count as rare levels, or as missing where there were none.",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

@@ -25,6 +25,7 @@ from skae._parameters import (
     fit_context,
     frames_asked_for,
     private_random_state,
+    unmasked,
     with_callbacks,
 )
 
@@ -79,7 +80,8 @@ class BaseEncoder(
         ----------
         X : array-like, CSR matrix or frame of shape (n_samples, n_features)
             Training rows. float32 and float64 are used as they are, without a
-            copy; other types become float64. NaN is a missing cell. Frames of
+            copy; other types become float64. NaN is a missing cell, and so is
+            one that a masked array masks. Frames of
             pandas or polars may hold categories, dates and durations too.
             Sparse rows are made dense batch by batch. torch tensors are taken
             where ``config_context(array_api_dispatch=True)``: what `transform`,
@@ -434,12 +436,12 @@ class BaseAutoencoder(BaseEncoder):
             `set_output` asks for frames.
         """
         codes = self._check_codes(Z)
-        return like(self._give(self._model.decode_cells(codes), codes), Z)
+        return like(self._give(self._model.decode_cells(codes), Z), Z)
 
     def _check_codes(self, Z):
         check_is_fitted(self)
         with np.errstate(invalid="ignore"):  # of the sum by which infinities are looked for
-            Z = check_array(*as_arrays(Z), dtype=DTYPES, input_name="Z")
+            Z = check_array(unmasked(*as_arrays(Z)), dtype=DTYPES, input_name="Z")
         if Z.shape[1] != self.n_components_:
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, but this {type(self).__name__} has "
@@ -481,25 +483,39 @@ class BaseAutoencoder(BaseEncoder):
         model, rows = self._known(X)
         return model.schema.fill(X, model.decode_cells(model.encode(rows)))
 
-    def reconstruction_error(self, X, per_feature=False):
-        """Return the squared reconstruction error of rows, in the squared units of X.
+    def reconstruction_error(self, X, per_feature=False, missing="sum"):
+        r"""Return the squared reconstruction error of rows, in the squared units of X.
+
+        .. math:: e_i = \sum_{j \text{ present}} (x_{ij} - \hat x_{ij})^2
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
         per_feature : bool, default=False
             Give each cell's error rather than their sum over the row.
+        missing : {"sum", "rescale"}, default="sum"
+            "sum" is the sum over the cells that are present: a row that has
+            fewer of them has a smaller error. "rescale" multiplies it by the
+            number of columns over the number of cells that are present, as
+            `sklearn.metrics.pairwise.nan_euclidean_distances` does, so that
+            rows with different numbers of missing cells can be compared.
+            Scale columns of different units first.
 
         Returns
         -------
         error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            float64. Of the cells that are present (NaN for others). In a
-            table with categories or dates each column is in units of its own
-            baseline: squares of the standard deviation for numbers, nats over
-            the entropy of the levels for categories.
+            float64. Of the cells that are present; NaN for other cells, and for a row
+            in which nothing is. In a table with categories or dates each
+            column is in units of its own baseline: squares of the standard
+            deviation for numbers, nats over the entropy of the levels for
+            categories (nats where there was one level). A level that ``fit``
+            did not see costs as much as the least likely level of its row
+            would, and at least the nats :math:`\log(n + 1)` of a level that
+            holds one in n + 1 cells (those of the rare levels' share, where
+            some were pooled).
         """
         model, X = self._known(X)
-        return fitted_models.scores_of(model).error(X, per_feature)
+        return fitted_models.scores_of(model).error(X, per_feature, missing)
 
     def score(self, X, y=None):
         r"""Return the share of the variance of ``X`` that the reconstruction explains.
@@ -580,7 +596,8 @@ class BaseAutoencoder(BaseEncoder):
     def _ends(self, a, b):
         """Return two rows of complete numbers, whatever names their columns have."""
         check_is_fitted(self)
-        ends = check_array(np.vstack([np.ravel(a), np.ravel(b)]), dtype=DTYPES)
+        ends = np.vstack([np.ravel(unmasked(end)) for end in (a, b)])
+        ends = check_array(ends, dtype=DTYPES)
         if ends.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"The rows have {ends.shape[1]} features, but {type(self).__name__} is expecting "

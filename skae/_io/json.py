@@ -6,17 +6,20 @@ that begins with ``$``, one of ``READERS``: a tuple is ``{"$tuple": [...]}``.
 
 import math
 import re
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from importlib import import_module
 
 import numpy as np
 import pandas as pd
 
+from skae._data.objects import zone_of
 from skae._io.safetensors import DTYPES, MOST_VALUES
 
 PLAIN = {type(None), bool, int, float, str}
 DTYPE = re.compile(r"[<>|]([biufmMU])(\d+)(\[\d*\w+\])?")
 LAST_CHARACTER = 0x10FFFF
+LONGEST_DECIMAL = 1000  # characters
 
 # own classes of plain attributes: their names in a file, and where they are found
 STATES = {}
@@ -125,14 +128,39 @@ def _write_array(value, path, arrays):
 
 
 def _write_time(value, path, arrays):
-    if type(value) not in TIMES.values() or getattr(value, "tzinfo", None) is not None:
+    zone = getattr(value, "tzinfo", None)
+    if type(value) not in TIMES.values() or (zone and type(value) is not pd.Timestamp):
         raise CannotKeep(path, value)
     (name,) = (name for name, kind in TIMES.items() if kind is type(value))
     if isinstance(value, pd.Timestamp | pd.Timedelta):
-        return {"$time": [name, int(value.asm8.astype(np.int64)), value.unit]}
+        return {"$time": [name, int(value.asm8.astype(np.int64)), value.unit, *_zone(value, path)]}
     if isinstance(value, timedelta):
         return {"$time": [name, value.days, value.seconds, value.microseconds]}
     return {"$time": [name, value.isoformat()]}
+
+
+def _zone(value, path):
+    """Return the name of a time's zone in a list, which is empty where it has none."""
+    if getattr(value, "tzinfo", None) is None:
+        return []
+    try:
+        zone_of(str(value.tzinfo))
+    except (KeyError, ValueError, OSError) as error:
+        raise CannotKeep(path, value) from error
+    return [str(value.tzinfo)]
+
+
+def _write_decimal(value, path, arrays):
+    return {"$decimal": str(value)}
+
+
+def _write_interval(value, path, arrays):
+    ends = [encode(end, path, arrays) for end in (value.left, value.right)]
+    return {"$interval": [*ends, value.closed]}
+
+
+def _write_period(value, path, arrays):
+    return {"$period": [value.ordinal, value.freqstr]}
 
 
 def _write_missing(value, path, arrays):
@@ -160,7 +188,10 @@ WRITERS = {
     dict: _write_dict,
     np.generic: _write_scalar,
     np.ndarray: _write_array,
-    date | timedelta: _write_time,
+    date | timedelta | time: _write_time,
+    Decimal: _write_decimal,
+    pd.Interval: _write_interval,
+    pd.Period: _write_period,
     np.dtype: _write_dtype,
     type: _write_class,
 }
@@ -202,10 +233,27 @@ def _read_time(content, arrays):
     name, *parts = content
     kind = TIMES[name]
     if issubclass(kind, pd.Timestamp):
-        return kind(np.datetime64(*parts))
+        stamp = kind(np.datetime64(*parts[:2]))
+        return stamp if len(parts) == 2 else stamp.tz_localize("UTC").tz_convert(zone_of(parts[2]))
     if issubclass(kind, pd.Timedelta):
         return kind(np.timedelta64(*parts))
     return kind(*parts) if issubclass(kind, timedelta) else kind.fromisoformat(*parts)
+
+
+def _read_interval(content, arrays):
+    left, right, closed = _read_list(content, arrays)
+    return pd.Interval(left, right, closed)
+
+
+def _read_decimal(content, arrays):
+    if not isinstance(content, str) or len(content) > LONGEST_DECIMAL:
+        raise ValueError(f"{str(content)[:80]} is no decimal number")
+    return Decimal(content)
+
+
+def _read_period(content, arrays):
+    ordinal, frequency = content
+    return pd.Period(ordinal=ordinal, freq=frequency)
 
 
 def _read_class(content, arrays):
@@ -232,6 +280,7 @@ def _read_state(content, arrays):
 TIMES = {
     "datetime": datetime,
     "date": date,
+    "time": time,
     "timedelta": timedelta,
     "Timestamp": pd.Timestamp,
     "Timedelta": pd.Timedelta,
@@ -239,9 +288,12 @@ TIMES = {
 READERS = {
     "$array": _read_array,
     "$dict": lambda content, arrays: dict(_read_list(content, arrays)),
+    "$decimal": _read_decimal,
     "$dtype": lambda content, arrays: _dtype(content),
+    "$interval": _read_interval,
     "$missing": lambda content, arrays: {"NaT": pd.NaT, "NA": pd.NA}[content],
     "$objects": _read_objects,
+    "$period": _read_period,
     "$scalar": lambda content, arrays: _read_array(content, arrays)[()],
     "$state": _read_state,
     "$time": _read_time,

@@ -41,11 +41,11 @@ class RowScores:
     def __init__(self, model):
         self.model = model
 
-    def error(self, X, per_feature=False):
+    def error(self, X, per_feature=False, missing="sum"):
         """Return the squared error of rows, or of their cells."""
         error = np.subtract(*self.model.reconstruct(X), dtype=np.float64)
         error *= error
-        return error if per_feature else np.nansum(error, axis=1)
+        return error if per_feature else _of_rows(error, missing)
 
     def score(self, X):
         """Return the explained share of the variance."""
@@ -74,7 +74,7 @@ class CellScores:
     def __init__(self, model):
         self.model, self.schema = model, model.schema
 
-    def error(self, X, per_feature=False):
+    def error(self, X, per_feature=False, missing="sum"):
         """Return the error of rows, or of their cells."""
         errors = self._errors(X)
         if self.schema.encoder is not None:
@@ -83,7 +83,7 @@ class CellScores:
                 nats or 1.0 for nats in level_entropies(self.schema, self.model.baseline)
             ]
             errors = errors / unit
-        return self.schema.in_columns(errors) if per_feature else np.nansum(errors, axis=1)
+        return self.schema.in_columns(errors) if per_feature else _of_rows(errors, missing)
 
     def score(self, X, reconstruct=None):
         """Return the explained share of the table."""
@@ -129,12 +129,35 @@ class CellScores:
         found = np.where(found < 0, np.nan, found.astype(np.float64))
         n = cells.n_numbers
         found[:, :n] *= (model.baseline.scale[:n] / self.schema.blocks.metric[:n]) ** 2
-        return found
+        return self._with_unseen(found, X, cells, made)
+
+    def _with_unseen(self, errors, X, cells, made):
+        """Return errors of cells with what levels cost that fit did not see."""
+        unseen = self.schema.blocks.unseen(X)
+        rows = np.flatnonzero(unseen.any(axis=1))
+        if len(rows):
+            least = torch.from_numpy(self.schema.least_of_unseen()).to(cells.level)
+            nats = self.model.apply_to_rows(
+                X[rows], lambda x: cells.nats_of_unseen(made(x), least), len(least)
+            )
+            own = errors[rows, self.schema.n_numbers :]
+            errors[rows, self.schema.n_numbers :] = np.where(unseen[rows], nats, own)
+        return errors
 
 
 def scores_of(model):
     """Return what scores a model."""
     return RowScores(model) if model.schema.blocks is None else CellScores(model)
+
+
+def _of_rows(errors, missing):
+    """Return the errors of rows, given those of cells: NaN where nothing is present."""
+    if missing not in ("sum", "rescale"):
+        raise ValueError(f"missing={missing!r}: expected 'sum' or 'rescale'.")
+    total, n_present = np.nansum(errors, axis=1), np.sum(~np.isnan(errors), axis=1)
+    if missing == "rescale":
+        total *= errors.shape[1] / np.maximum(n_present, 1)
+    return np.where(n_present > 0, total, np.nan)
 
 
 def _dense(X):

@@ -47,19 +47,32 @@ class VariationalModel(Model):
             nats = self._log_weights(X[first : first + n_rows], draws)
             sets = nats.reshape(n_sets, n_draws, -1)
             bounds.append((logsumexp(sets, axis=1) - np.log(n_draws)).mean(axis=0))
-        return _finite(np.concatenate(bounds))
+        bounds, blocks = _finite(np.concatenate(bounds)), self.schema.blocks
+        return bounds if blocks is None else np.where(blocks.present(X), bounds, np.nan)
 
     def _log_weights(self, X, draws):
         """Return log p(x|z)p(z)/q(z|x), of shape (n_draws, n_samples)."""
         mean, scale = self.baseline.units
-        X = self.schema.wide(X, self.baseline.mean)
-        x = torch.from_numpy((X - mean) / scale).to(self.device)
+        wide = self.schema.wide(X, self.baseline.mean)
+        x = torch.from_numpy((wide - mean) / scale).to(self.device)
         draws = torch.from_numpy(draws).to(x).expand(len(x), -1, -1)
         with torch.inference_mode():
             outputs = self.module((x, draws))
             likelihood = self.task.likelihood_term(self.baseline, torch.float64).to(x.device)
             nats = -likelihood(outputs, x) - DrawnDivergence()(outputs, x)
+            if self.schema.blocks is not None:
+                nats -= self._nats_of_unseen(X, x, outputs.reconstruction, likelihood)
         return nats.cpu().numpy()
+
+    def _nats_of_unseen(self, X, x, reconstruction, likelihood):
+        """Return what levels that fit did not see cost beyond what the likelihood takes them for."""
+        unseen = self.schema.blocks.unseen(X)
+        if not unseen.any():
+            return 0.0
+        least = torch.from_numpy(self.schema.least_of_unseen()).to(x)
+        cells = likelihood.cells
+        more = cells.nats_of_unseen(reconstruction, least) - cells.nats(reconstruction, x)
+        return (more * torch.from_numpy(unseen).to(x)).sum(-1)
 
     def sample(self, codes, rng):
         """Return the coded table of codes, each cell drawn from its distribution."""

@@ -97,6 +97,13 @@ class Cells(nn.Module):
         nats = (logits.exp() @ self.members_of).log() - (logits * hits) @ self.members_of
         return nats * (hits @ self.members_of)
 
+    def nats_of_unseen(self, reconstruction, least):
+        """Return what a level that fit did not see costs: as the least likely, or ``least``."""
+        logits = reconstruction[..., self.n_numbers :] + self.level
+        logits = logits - self._extreme(logits, torch.amax)[..., self.spread]
+        sums = (logits.exp() @ self.members_of).log()
+        return torch.maximum(sums - self._extreme(logits, torch.amin), least)
+
     def nats_and_slopes(self, reconstruction, target):
         """Return ``nats`` and their derivatives by the logits, (..., n_samples, n_all_levels)."""
         logits, hits = self._centred(reconstruction, target)
@@ -109,13 +116,14 @@ class Cells(nn.Module):
         """Return logits less the largest of their category, and 1 where a cell has the level."""
         logits = reconstruction[..., self.n_numbers :] + self.level
         hits = (target[..., self.n_numbers :] > 0).to(logits.dtype)
-        return logits - self._largest(logits.detach())[..., self.spread], hits
+        largest = self._extreme(logits.detach(), torch.amax)
+        return logits - largest[..., self.spread], hits
 
-    def _largest(self, logits):
-        """Return the largest logit of each category."""
+    def _extreme(self, logits, extreme):
+        """Return the largest or smallest logit of each category, by ``torch.amax`` or `amin`."""
         found = []
         for _, index, _ in self.buckets:
-            found.append(logits[..., index.to(logits.device)].amax(-1))
+            found.append(extreme(logits[..., index.to(logits.device)], -1))
         return torch.cat(found, dim=-1)[..., self.order] if found else logits
 
     def errors(self, reconstruction, target):

@@ -140,7 +140,7 @@ def test_rare_levels_share_a_code(min_frequency):
 
 def test_auto_pools_down_to_a_thousand_codes():
     levels = np.random.default_rng(0).zipf(1.3, size=50_000) % 20_000
-    encoder = TableEncoder().fit(pd.DataFrame({"a": levels.astype(str)}))
+    encoder = TableEncoder().fit(pd.DataFrame({"a": np.char.add("level ", levels.astype(str))}))
     assert 10 < len(encoder.level_shares_[0]) <= 1001
     assert min(encoder.level_shares_[0]) >= 1e-3
 
@@ -196,7 +196,7 @@ def test_rows_of_weight_zero_are_left_out():
         (pd.DataFrame({"a": [[1], [2]]}), "no category"),
         (pd.DataFrame({"a": [1.0, np.inf]}), "infinity in column 'a'"),
         (pl.DataFrame({"a": [[1], [2]]}), "'a' is of type List"),
-        (pd.DataFrame({"a": pd.period_range("2020", periods=2)}), "'a' cannot be turned into numb"),
+        (pd.DataFrame({"a": [1.0, 2j]}), "'a' is of type complex128"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "cannot be told apart"),
     ],
 )
@@ -231,7 +231,7 @@ def test_other_columns_than_in_fit():
 def test_memory_is_that_of_rows_times_columns():
     rng = np.random.default_rng(0)
     X = pd.DataFrame({"id": rng.integers(20_000, size=100_000), "x": rng.normal(size=100_000)})
-    X["id"] = X["id"].astype(str)
+    X["id"] = "id " + X["id"].astype(str)
     tracemalloc.start()
     coded = TableEncoder(min_frequency=1).fit(X).transform(X)
     peak = tracemalloc.get_traced_memory()[1]

@@ -694,6 +694,7 @@ def test_lists_of_codes(cancer):
     pd.testing.assert_frame_equal(ae.inverse_transform(Z.tolist()), ae.inverse_transform(Z))
 
 
+@pytest.mark.filterwarnings("ignore:Some columns of text")
 def test_a_column_of_names_alone_explains_nothing(cancer):
     table = cancer.assign(name=[f"patient {i}" for i in range(len(cancer))])
     assert np.isnan(quick(AutoencoderTransformer).fit(table).score_by_column(table)[-1])

@@ -1,0 +1,199 @@
+"""Columns of Python objects that are numbers, dates or durations: read as float64, and made again."""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Context, Decimal
+from numbers import Integral, Real
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+NUMBER, TIME, DURATION, CATEGORY = "number", "time", "duration", "category"
+FARTHEST = 6e16  # from 1970, in microseconds: within what a datetime holds
+MICROSECONDS = 1e-6  # in seconds, the unit of times and durations as numbers
+START = datetime(1970, 1, 1)
+DAY = 24 * 60 * 60
+MOST_DIGITS, MOST_PLACES = 500, 100  # of a decimal number, and those of its fraction
+
+# what an object can be, the more special kinds first: numpy's durations are integers to Python
+KINDS = {
+    bool | np.bool_: CATEGORY,
+    date | np.datetime64 | pd.Period: TIME,
+    timedelta | np.timedelta64 | time: DURATION,
+    Real | Decimal: NUMBER,
+}
+
+
+def described(cells):
+    """Return the kind of a column of objects, and what they are: "" where they are just that.
+
+    Parameters
+    ----------
+    cells : list
+
+    Returns
+    -------
+    kind : {"number", "time", "duration", "category"}
+        A category, where they are of several kinds.
+    form : str
+        What `made` makes cells of.
+    """
+    present = [cell for cell in cells if not is_missing(cell)]
+    kinds = {_kind(kind) for kind in set(map(type, present))}
+    if len(kinds) != 1 or kinds == {CATEGORY}:
+        return CATEGORY, ""
+    (kind,) = kinds
+    if kind == NUMBER:
+        return kind, _form_of_numbers(present)
+    name = _name(present)
+    if name == "Period":
+        frequencies = {cell.freqstr for cell in present}
+        return (kind, f"Period, {frequencies.pop()}") if len(frequencies) == 1 else (CATEGORY, "")
+    zone = _zone(present) if kind == TIME else None
+    return kind, name if zone is None else f"{name}, {zone}"
+
+
+def is_missing(cell):
+    """Return whether a cell holds nothing: None, NaN, NaT or NA."""
+    if cell is None:
+        return True
+    try:
+        return bool(cell != cell)
+    except (TypeError, ArithmeticError):  # pandas.NA is neither equal nor unequal
+        return True
+    except ValueError:  # an array in a cell
+        return False
+
+
+def _kind(kind):
+    return next((KINDS[known] for known in KINDS if issubclass(kind, known)), CATEGORY)
+
+
+def _form_of_numbers(cells):
+    if all(isinstance(cell, Decimal) for cell in cells):
+        places = [-cell.as_tuple().exponent for cell in cells if cell.is_finite()]
+        return f"Decimal, {max([0, *places])}"
+    return "int" if all(isinstance(cell, Integral) for cell in cells) else ""
+
+
+def _name(cells):
+    """Return the name of the cells' one type; pandas' own, where they have several."""
+    kinds = set(map(type, cells))
+    if len(kinds) > 1:
+        of_durations = _kind(next(iter(kinds))) == DURATION and time not in kinds
+        return "Timedelta" if of_durations else "Timestamp"
+    (kind,) = kinds
+    units = {cell.dtype.name for cell in cells} if issubclass(kind, np.generic) else {kind.__name__}
+    return units.pop() if len(units) == 1 else f"{kind.__name__}[us]"
+
+
+def _zone(cells):
+    """Return the name of the cells' time zone, UTC where they have several; None without one."""
+    zones = {str(cell.tzinfo) for cell in cells if getattr(cell, "tzinfo", None) is not None}
+    if not zones:
+        return None
+    with_zone = [getattr(cell, "tzinfo", None) is not None for cell in cells]
+    if not all(with_zone):
+        bare, aware = cells[with_zone.index(False)], cells[with_zone.index(True)]
+        raise ValueError(
+            f"A column mixes times with and without a zone: {aware} and {bare}. Give all of them "
+            "one, for example with pandas.to_datetime(column, utc=True)."
+        )
+    name = zones.pop() if len(zones) == 1 else "UTC"
+    try:
+        zone_of(name)
+    except Exception:  # of a library that names it otherwise
+        return "UTC"
+    return name
+
+
+def zone_of(name):
+    """Return the time zone of a name such as "Europe/Berlin" or "UTC+02:00"; "..." is no path."""
+    offset = re.fullmatch(r"UTC(?:([+-])(\d\d):(\d\d))?", name)
+    if offset is None:
+        return ZoneInfo(name)
+    if offset[1] is None:
+        return UTC
+    ahead = timedelta(hours=int(offset[2]), minutes=int(offset[3]))
+    return timezone(ahead if offset[1] == "+" else -ahead)
+
+
+def read(cells, kind):
+    """Return cells as float64, times and durations in seconds; NaN where missing."""
+    seconds = {NUMBER: float, TIME: _since_start, DURATION: _length}[kind]
+    return np.array([np.nan if is_missing(cell) else seconds(cell) for cell in cells], np.float64)
+
+
+def _since_start(cell):
+    if isinstance(cell, pd.Period):
+        cell = cell.start_time
+    if isinstance(cell, np.datetime64):
+        return cell.astype("datetime64[us]").astype(np.int64) * MICROSECONDS
+    if not isinstance(cell, datetime):
+        return (cell - START.date()).days * DAY
+    if cell.tzinfo is not None:
+        cell = cell.astimezone(UTC).replace(tzinfo=None)
+    return (cell - START).total_seconds()
+
+
+def _length(cell):
+    if isinstance(cell, time):
+        cell = datetime.combine(START, cell.replace(tzinfo=None)) - START
+    if isinstance(cell, np.timedelta64):
+        return cell.astype("timedelta64[us]").astype(np.int64) * MICROSECONDS
+    return cell.total_seconds()
+
+
+def made(form, values):
+    """Return the objects that float64 values stand for, None where they are NaN."""
+    name, _, more = form.partition(", ")
+    make = _maker(name, more)
+    return [None if np.isnan(value) else make(value) for value in values.tolist()]
+
+
+def _maker(name, more):
+    """Return the function that makes objects of a type of numbers, or of seconds."""
+    if name == "Decimal":
+        return _decimal_maker(int(more))
+    if name in ("", "int"):
+        return round if name else float
+    of_ticks = MAKERS[name] if "[" not in name else _numpy_maker(name)
+
+    def make(seconds):
+        return of_ticks(int(np.clip(round(seconds / MICROSECONDS), -FARTHEST, FARTHEST)), more)
+
+    return make
+
+
+def _decimal_maker(places):
+    if places > MOST_PLACES:
+        raise ValueError(f"a decimal number has at most {MOST_PLACES} decimal places here")
+    unit, context = Decimal(1).scaleb(-places), Context(prec=MOST_DIGITS)
+    return lambda value: Decimal(value).quantize(unit, context=context)
+
+
+def _numpy_maker(name):
+    kind = np.datetime64 if name.startswith("datetime64") else np.timedelta64
+    return lambda ticks, _: kind(ticks, "us").astype(name)
+
+
+def _timestamp(ticks, zone):
+    stamp = pd.Timestamp(START + timedelta(microseconds=ticks))
+    return stamp.tz_localize("UTC").tz_convert(zone_of(zone)) if zone else stamp
+
+
+def _time(ticks, _):
+    ticks = min(max(ticks, 0), DAY * 10**6 - 1)
+    return (START + timedelta(microseconds=ticks)).time()
+
+
+MAKERS = {
+    "date": lambda ticks, _: (START + timedelta(days=round(ticks / (DAY * 10**6)))).date(),
+    "datetime": lambda ticks, zone: _timestamp(ticks, zone).to_pydatetime(),
+    "Timestamp": _timestamp,
+    "Period": lambda ticks, frequency: pd.Period(_timestamp(ticks, None), frequency),
+    "timedelta": lambda ticks, _: timedelta(microseconds=ticks),
+    "Timedelta": lambda ticks, _: pd.Timedelta(timedelta(microseconds=ticks)),
+    "time": _time,
+}
