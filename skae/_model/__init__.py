@@ -10,6 +10,6 @@ __getattr__ = lazily(
     {
         "normal": "covariance precision",
         "scores": "scores_of",
-        "state": "check_fit check_output check_parameters_of check_schema",
+        "state": "check_fit check_output check_parameters_of check_schema writable",
     },
 )
