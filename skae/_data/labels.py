@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from skae._data.frames import as_frame, is_missing
+from skae._data.frames import as_frame
+from skae._data.objects import is_missing
 from skae._data.rows import Rows
 
 SHOWN = 10  # classes in a message
