@@ -64,7 +64,13 @@ class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
     ------
     ValueError
         In ``fit``, if ``sequence_shape`` does not hold as many cells as X has
-        columns, and if a column has no cell at all.
+        columns.
+
+    Warns
+    -----
+    UserWarning
+        In ``fit``, once, if no row has a cell in some column: it is not used, and
+        ``inverse_transform`` gives NaN there.
 
     See Also
     --------

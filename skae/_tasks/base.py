@@ -242,9 +242,14 @@ class Task:
         return self.linear_model if self.schema.blocks is None else self.linear_model_of_table
 
     def baseline_is_best(self, baseline):
-        """Return whether training cannot improve on the baseline."""
+        """Return whether training cannot improve on the baseline.
+
+        Where cells are missing there is always something to learn of them.
+        """
         linear = not (self.hidden or self.has_own_modules)
-        return baseline.unexplained < LEAST_UNEXPLAINED or linear
+        done = baseline.unexplained < LEAST_UNEXPLAINED
+        complete = self.schema.blocks is None or not self.schema.blocks.flagged
+        return linear or (done and (complete or not baseline.column_weights.any()))
 
     # the network ------------------------------------------------------------------------------
 
@@ -273,8 +278,14 @@ class Task:
 
     def start_at(self, module, baseline):
         """Put a linear model into a new module."""
+        self.fill_by(module, baseline)
         if self.has_baseline:
             start_at(module, baseline)
+
+    def fill_by(self, module, baseline):
+        """Let a module fill missing cells as a linear model does."""
+        if module.missing is not None:
+            module.missing.learn(baseline.loadings, baseline.precision)
 
     def freeze(self, module):
         """Take from training what of a module must not change."""

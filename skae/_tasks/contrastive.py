@@ -43,6 +43,7 @@ class Contrastive(Task):
         )
 
     def start_at(self, module, baseline):
+        self.fill_by(module, baseline)
         if self.has_baseline:
             start_encoder_at(module, baseline)
             eye_(module.decoder.linear.weight)
