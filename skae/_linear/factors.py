@@ -60,7 +60,7 @@ def factor_analysis(rows, model, random_state):
 def _start(rows, model, variance):
     """Return loadings and noise variance of mean-filled rows, as if all cells were present."""
     n_factors = min(len(model.deviations), MOST_FACTORS)
-    present = rows.sum(lambda x, weight: weight @ ~np.isnan(x)).sum() / (len(rows) * rows.width)
+    present = rows.sum(lambda x, weight: np.sum(weight @ ~np.isnan(x))) / (len(rows) * rows.width)
     loadings = (model.components * model.deviations[:, None])[:n_factors].T / np.sqrt(present)
     left = variance - np.sum(loadings**2) / rows.width
     return loadings, max(left, 0.1 * variance)

@@ -108,6 +108,12 @@ def mixed_pca(rows, n_components, random_state, hidden=0.0):
     return MixedModel(**vars(model), level=level, inertia=inertia)
 
 
+def mean_filled_pca(rows, n_components):
+    """Return PCA of a table's wide rows with column means in place of missing cells."""
+    mean, _ = _present_moments(rows)
+    return pca(Filled(rows, mean), n_components, np.random.RandomState(0))
+
+
 def linear_code(rows, n_components, random_state):
     """Return the `TableModel` of rows: PCA, of the rows that a factor analysis completes.
 
@@ -122,7 +128,7 @@ def linear_code(rows, n_components, random_state):
         return _with_factors(model, np.zeros((rows.width, 0)), np.ones(rows.width))
     factors = factor_analysis(rows, model, random_state)
     filled = Filled(rows, mean, _with_factors(model, *factors))
-    model = pca(filled, len(model.deviations), random_state)
+    model = replace(pca(filled, len(model.deviations), random_state), mean=mean)
     model = _with_factors(_in_units_of_present(model, variance), *factors)
     noise = _noise_of_present(rows, model)
     return replace(model, unexplained=_unexplained(rows, model, random_state), noise_variance=noise)
@@ -132,15 +138,19 @@ def _with_factors(model, loadings, precision):
     return TableModel(**vars(model), loadings=loadings, precision=precision)
 
 
+def missing_share(rows):
+    """Return the share of the cells of a table's wide rows that are missing."""
+    missing, everything = rows.sum(lambda x, weight: (weight @ np.isnan(x), weight.sum()))
+    return float(missing.sum() / (everything * rows.width))
+
+
 def _noise_of_present(rows, model):
     """Return the noise variance of a model of filled rows: what was filled in has none.
 
     With few present cells a row the components fit these too closely: the factor analysis knows.
     """
-    present, everything = rows.sum(lambda x, weight: (weight @ ~np.isnan(x), weight.sum()))
     of_factors = np.min(model.scale**2 / model.precision)
-    share = present.sum() / (everything * rows.width)
-    return float(min(model.noise_variance / share, of_factors))
+    return float(min(model.noise_variance / (1 - missing_share(rows)), of_factors))
 
 
 def _unexplained(rows, model, random_state):

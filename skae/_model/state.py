@@ -45,7 +45,14 @@ START = {
     "loadings": "pf",
     "precision": "p",
 }
-POSITIVE = {"scale_", "_code_scale", "scale", "deviations", "noise_variance_", "precision"}  # are divided by
+POSITIVE = {
+    "scale_",
+    "_code_scale",
+    "scale",
+    "deviations",
+    "noise_variance_",
+    "precision",
+}  # are divided by
 UNLIKE_NUMBERS = {"explained_variance_ratio_"}  # that may say "not known"
 KINDS = {"_nonlinear": bool, "_confined": bool, "_prefixes": bool}
 KINDS_OF_FIT = {
