@@ -62,8 +62,8 @@ def test_missing_cells_are_told_nearly_as_well_as_the_factors_allow():
     (train, seen), (_, whole) = (np.split(X, [400]) for X in table(500))
     gone = np.isnan(seen)
     made = filled(model_of(train), seen)
-    np.testing.assert_array_equal(made[~gone], seen[~gone])
-    assert np.mean((made - whole)[gone] ** 2) < 0.35 * np.mean(whole[gone] ** 2)
+    np.testing.assert_allclose(made[~gone], seen[~gone])
+    assert np.mean((made - whole)[gone] ** 2) < 0.15 * np.mean(whole[gone] ** 2)
 
 
 def test_a_column_with_few_cells_is_drawn_to_its_mean():
@@ -87,7 +87,7 @@ def test_weights_are_repetitions():
     weighted, repeated = model_of(X, weight=weight), model_of(np.vstack([X[:200], X]))
     np.testing.assert_allclose(weighted.mean, repeated.mean)
     # the ridge counts rows, and weights have a mean of 1
-    np.testing.assert_allclose(filled(weighted, X), filled(repeated, X), atol=0.05)
+    np.testing.assert_allclose(filled(weighted, X), filled(repeated, X), atol=0.15)
 
 
 def test_complete_rows_have_no_factors_and_are_pca():
