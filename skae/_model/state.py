@@ -118,7 +118,7 @@ def check_parameters_of(task, built, constraints):
 
 
 def with_factors(task, start):
-    """Return a baseline's state; before version 2 a table's missing cells were filled with means."""
+    """Return a baseline's state; in earlier files missing cells of a table were filled with means."""
     if task.schema.blocks is None or not isinstance(start, dict) or "loadings" in start:
         return start
     width = task.schema.width
