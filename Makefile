@@ -66,6 +66,7 @@ bench-quality: .venv/benchmarks
 	$(BIN)/python -m benchmarks.quality.stacked
 	$(BIN)/python -m benchmarks.quality.ordered
 	$(BIN)/python -m benchmarks.quality.imputation
+	$(BIN)/python -m benchmarks.quality.missing
 	$(BIN)/python -m benchmarks.quality.tables
 	$(BIN)/python -m benchmarks.quality.images
 	$(BIN)/python -m benchmarks.quality.samples

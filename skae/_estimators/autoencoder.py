@@ -278,10 +278,12 @@ class AutoencoderTransformer(
     code are therefore not the same as ``truncate``.
 
     **Tables.** Frames with categories, dates and missing cells are taken as they
-    are, and given back by ``inverse_transform``; see docs/model.md. Where cells
-    are missing the encoder sees which, a fifth of the others is hidden from
-    it in training and in the judgement, and only cells that are present enter
-    the loss.
+    are, and given back by ``inverse_transform``; see docs/model.md. Missing
+    cells are filled with what a factor analysis of the training rows expects
+    of them given the present ones, and PCA of such rows is the baseline. The
+    encoder sees which are missing, a fifth of the others is hidden from it in
+    training and in the judgement, and only cells that are present enter the
+    loss.
 
     With equal ``random_state`` two fits give the same bits on the same
     machine where torch takes one thread, as it does for small networks and

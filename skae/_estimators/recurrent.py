@@ -65,7 +65,13 @@ class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
     ------
     ValueError
         In ``fit``, if ``sequence_shape`` does not hold as many cells as X has
-        columns, and if a column has no cell at all.
+        columns.
+
+    Warns
+    -----
+    UserWarning
+        In ``fit``, once, if no row has a cell in some column: it is not used, and
+        ``inverse_transform`` gives NaN there.
 
     See Also
     --------
@@ -74,12 +80,13 @@ class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
     Notes
     -----
     **Shorter sequences.** Missing cells, at the end or elsewhere, enter as
-    column means; the states of reads that are missing as a whole are left out
-    of the average. They never enter the loss, ``score`` or
+    what is expected of them given the present ones, or as column means where
+    no training row had any; the states of reads that are missing as a whole
+    are left out of the average. They never enter the loss, ``score`` or
     ``reconstruction_error``. Where training rows have some, a fifth of the
-    others is hidden in training, and the baseline is the best linear map
-    from rows that lack such cells, as in every table with missing cells.
-    ``inverse_transform`` and ``reconstruct`` give all steps.
+    others is hidden in training, as in every table with missing cells.
+    ``inverse_transform`` and ``reconstruct`` give all steps that a training
+    row reached.
 
     f and g see each channel in one unit, the root of its mean variance over the
     steps: a step that hardly varies does not count as much as the others.

@@ -1,22 +1,44 @@
 """Factor analysis of mixed data, and logistic regressions on it."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import optimize
 
 from skae._data.rows import Rows
-from skae._linear.denoiser import reduced_rank
-from skae._linear.pca import WIDEST_COVARIANCE, LinearModel, pca
+from skae._data.schema import HIDDEN
+from skae._linear.factors import factor_analysis, fill
+from skae._linear.pca import LinearModel, pca
 
-FEWEST_COMMON = 5.0  # rows: of fewer common cells a covariance is drawn to zero
+MOST_READY = 2**23  # cells of filled rows that are kept
 LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**19  # at most, that a regression is fitted to
 MOST_ITERATIONS = 30
 
 
 @dataclass(frozen=True)
-class MixedModel(LinearModel):
-    """A linear code of a table's wide matrix, with logits for its categories.
+class TableModel(LinearModel):
+    """A linear code of a table's wide matrix, whose missing cells are filled before.
+
+    Attributes
+    ----------
+    loadings : ndarray of shape (width, n_factors)
+        Of the factor analysis that fills missing cells (see `Missing`), for
+        standardised rows; without factors they are filled with means.
+    precision : ndarray of shape (width,)
+        One over its noise variances.
+    """
+
+    loadings: np.ndarray
+    precision: np.ndarray
+
+    def fill(self, x):
+        """Return standardised rows without missing cells."""
+        return fill(x, self.loadings, self.precision)
+
+
+@dataclass(frozen=True)
+class MixedModel(TableModel):
+    """A `TableModel` with logits for the table's categories.
 
     Attributes
     ----------
@@ -40,46 +62,110 @@ class MixedModel(LinearModel):
 
 
 class Filled(Rows):
-    """`Rows` with column means in place of missing cells."""
+    """`Rows` without missing cells.
+
+    Parameters
+    ----------
+    rows : Rows
+    mean : ndarray of shape (width,)
+        In place of missing cells, where there is no model.
+    model : TableModel or None
+        Fills them.
+    """
 
     is_narrow = True
 
-    def __init__(self, rows, mean):
+    def __init__(self, rows, mean, model=None):
         super().__init__(rows.X, rows.index, rows.all_weight, rows.blocks)
-        self.mean = mean
+        self.mean, self.model, self.ready = mean, model, None
+        if model is not None and len(rows) * rows.width <= MOST_READY:
+            self.ready = self.take(slice(None))
 
     def take(self, index):
         """Return the filled rows at places ``index``, in float64."""
+        if self.ready is not None:
+            return self.ready[index]
         rows = super().take(index).astype(np.float64, copy=False)
-        return np.where(np.isnan(rows), self.mean, rows)
+        if self.model is None:
+            return np.where(np.isnan(rows), self.mean, rows)
+        model = self.model
+        made = model.fill((rows - model.mean) / model.scale) * model.scale + model.mean
+        return np.where(np.isnan(rows), made, rows)
 
 
 def mixed_pca(rows, n_components, random_state, hidden=0.0):
     r"""Return the `MixedModel` of rows with `Blocks`.
 
-    Complete rows: PCA of the wide matrix, which is factor analysis of mixed
-    data. With missing cells, which count as column means, and with a share
-    ``hidden`` of the others hidden as well, the reduced-rank regression of
-    the complete rows on those that lack cells (see `linear_denoiser`): it explains
-    of the cells at least what PCA of the filled rows does. Above
-    ``WIDEST_COVARIANCE`` columns it is that PCA. Categories are decoded by a
-    ridge logistic regression on the code.
+    PCA of the wide matrix, which is factor analysis of mixed data; missing
+    cells are filled before, see `linear_code`. Categories are decoded by a
+    ridge logistic regression on the code, that of rows which lack a share
+    ``hidden`` of their cells as well.
     """
-    model = linear_code(rows, n_components, random_state, hidden)
+    model = linear_code(rows, n_components, random_state)
     drawn = sample(rows, model, random_state, hidden)
     inertia = model.shares
     model, level = with_logits(model, rows.blocks, *drawn)
-    return MixedModel(**asdict(model), level=level, inertia=inertia)
+    return MixedModel(**vars(model), level=level, inertia=inertia)
 
 
-def linear_code(rows, n_components, random_state, hidden):
-    """Return the `LinearModel` of a table's wide rows."""
+def mean_filled_pca(rows, n_components):
+    """Return PCA of a table's wide rows with column means in place of missing cells."""
+    mean, _ = _present_moments(rows)
+    return pca(Filled(rows, mean), n_components, np.random.RandomState(0))
+
+
+def linear_code(rows, n_components, random_state):
+    """Return the `TableModel` of rows: PCA, of the rows that a factor analysis completes.
+
+    As many components as PCA of the rows whose missing cells are filled with
+    column means. That is also where the factor analysis starts. The variance
+    that is left unexplained is that of present cells, a share ``HIDDEN`` of
+    them hidden from the model.
+    """
     mean, variance = _present_moments(rows)
-    model = pca(Filled(rows, mean), n_components, random_state)
-    model = _in_units_of_present(model, variance)
-    if hidden and rows.width <= WIDEST_COVARIANCE:
-        model = reduced_rank(model, *_moments_with_missing(rows, model, hidden))
-    return model
+    model = _in_units_of_present(pca(Filled(rows, mean), n_components, random_state), variance)
+    if not rows.blocks.flagged:
+        return _with_factors(model, np.zeros((rows.width, 0)), np.ones(rows.width))
+    factors = factor_analysis(rows, model, random_state)
+    filled = Filled(rows, mean, _with_factors(model, *factors))
+    model = replace(pca(filled, len(model.deviations), random_state), mean=mean)
+    model = _with_factors(_in_units_of_present(model, variance), *factors)
+    noise = _noise_of_present(rows, model)
+    return replace(model, unexplained=_unexplained(rows, model, random_state), noise_variance=noise)
+
+
+def _with_factors(model, loadings, precision):
+    return TableModel(**vars(model), loadings=loadings, precision=precision)
+
+
+def missing_share(rows):
+    """Return the share of the cells of a table's wide rows that are missing."""
+    missing, everything = rows.sum(lambda x, weight: (weight @ np.isnan(x), weight.sum()))
+    return float(missing.sum() / (everything * rows.width))
+
+
+def _noise_of_present(rows, model):
+    """Return the noise variance of a model of filled rows: what was filled in has none.
+
+    With few present cells a row the components fit these too closely: the factor analysis knows.
+    """
+    of_factors = np.min(model.scale**2 / model.precision)
+    return float(min(model.noise_variance / (1 - missing_share(rows)), of_factors))
+
+
+def _unexplained(rows, model, random_state):
+    """Return the share of the present cells' variance that is not explained where some are hidden."""
+    blocks = rows.blocks
+
+    def squares(x, weight):
+        x = (x - model.mean) / model.scale
+        seen = random_state.random_sample((len(x), blocks.n_columns))[:, blocks.owner] >= HIDDEN
+        code = model.fill(np.where(seen, x, np.nan)) @ model.encoder.T
+        rest = x * model.scale - code @ model.components
+        return tuple(weight @ np.nansum(part**2, axis=1) for part in (rest, x * model.scale))
+
+    left, total = rows.sum(squares)
+    return float(min(left / total, 1.0)) if total > 0 else 0.0
 
 
 def with_logits(model, blocks, codes, coded, weight):
@@ -129,25 +215,6 @@ def _in_units_of_present(model, variance):
     )
 
 
-def _moments_with_missing(rows, model, hidden):
-    """Return covariances of standardised rows, complete with those that lack cells, and of these."""
-
-    def products(x, weight):
-        x = (x - model.mean) / model.scale
-        present = (~np.isnan(x)).astype(np.float64)
-        x = np.nan_to_num(x, nan=0.0)
-        return (x * weight[:, None]).T @ x, (present * weight[:, None]).T @ present
-
-    product, common = rows.sum(products)
-    share = np.diag(common) / len(rows)
-    correlation = product / np.maximum(common, FEWEST_COMMON)
-    varies = model.column_weights > 0
-    np.fill_diagonal(correlation, varies.astype(np.float64))
-    kept, owner = 1 - hidden, rows.blocks.owner
-    together = np.where(owner[:, None] == owner, kept, kept**2)
-    return kept * correlation * share, together * product / len(rows), np.zeros(rows.width)
-
-
 def sample(rows, model, random_state, hidden):
     """Return whitened codes of some rows, a share of their cells hidden, these rows, and weights."""
     blocks = rows.blocks
@@ -158,8 +225,8 @@ def sample(rows, model, random_state, hidden):
     x = (blocks.widen(coded) - model.mean) / model.scale
     if hidden:
         seen = random_state.random_sample(coded.shape) >= hidden
-        x = np.where(seen[:, blocks.owner], x, 0.0)
-    code = np.nan_to_num(x, nan=0.0) @ model.encoder.T + model.offset
+        x = np.where(seen[:, blocks.owner], x, np.nan)
+    code = model.fill(x) @ model.encoder.T + model.offset
     weight = np.ones(len(rows)) if rows.weight is None else rows.weight
     return code / model.deviations, coded, weight
 

@@ -113,12 +113,28 @@ class ConditionalModel(ProbabilisticModel):
 
 
 class LogisticModel(ProbabilisticModel):
-    """The model of Bernoulli columns, and of tables: what it explains is known from rows only."""
+    """The model of Bernoulli columns: what it explains is known from rows only."""
 
     shares = None
 
     def _rows(self, outputs):
         return special.expit(outputs)
+
+
+@dataclass(frozen=True)
+class ProbabilisticTableModel(ProbabilisticModel):
+    """The model of tables: what it explains is known from rows only.
+
+    Attributes
+    ----------
+    loadings, precision : ndarray
+        As of a `TableModel`.
+    """
+
+    loadings: np.ndarray
+    precision: np.ndarray
+
+    shares = None
 
 
 def noise_unit(model, blocks=None):
@@ -260,7 +276,7 @@ def probabilistic_mixed(rows, n_components, random_state):
     :math:`\sigma^2` the mean variance of a column that the code leaves. The
     regressions, and the noise of the numbers, are fitted to drawn codes.
     """
-    blocks, model = rows.blocks, linear_code(rows, n_components, random_state, hidden=0.0)
+    blocks, model = rows.blocks, linear_code(rows, n_components, random_state)
     noise = max(model.noise_variance, LEAST_NOISE * noise_unit(model))
     share = noise / (noise + model.deviations**2)
     encoder, decoder = _maps(model, share)
@@ -275,7 +291,7 @@ def probabilistic_mixed(rows, n_components, random_state):
     noise = np.average(rest[present] ** 2, weights=weight) if present.any() else 1.0
     noises = np.full(len(share), max(noise, LEAST_NOISE * noise_unit(model, blocks)))
     fields = _prior(model, share, encoder, drawn.components, level, noises, noises / share)
-    return LogisticModel(**fields)
+    return ProbabilisticTableModel(**fields)
 
 
 def _maps(model, share):

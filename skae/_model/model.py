@@ -14,7 +14,7 @@ from skae._linear.pca import LinearModel
 from skae._model.inference import apply, survey
 from skae._model.moments import noise_of_fewer
 from skae._model.scores import cells_of, most_probable, torch_type
-from skae._model.state import check_state, fill
+from skae._model.state import check_state, fill, with_factors
 from skae.nn.build import (
     confined,
     global_generator,
@@ -222,7 +222,7 @@ class Model:
     def truncated(self, k):
         """Return the model of the first ``k`` components."""
         task = replace(self.task, size=k, prefixes=self.task.ordered)
-        module = empty_network(task, self.nonlinear, self.extrapolates)
+        module = empty_network(task, self.nonlinear, self.extrapolates, self.baseline)
         module = module.to(self.device).eval().requires_grad_(False)
         take_prefix(module, self.module, task.n_inputs, k)
         attributes = {
@@ -294,11 +294,12 @@ class Model:
         ValueError
             Or KeyError, if the parts do not belong together.
         """
+        state["_start"] = with_factors(task, state["_start"])
         task = check_state(task, state)
         weights = state.pop("module_")
         nonlinear, extrapolates = state.pop("_nonlinear"), state.pop("_confined")
-        module = filled_network(task, nonlinear, extrapolates, weights)
         baseline = task.linear_kind()(**state.pop("_start"))
+        module = filled_network(task, nonlinear, extrapolates, baseline, weights)
         model = cls(task, module, baseline, nonlinear, state.pop("_code_scale"), extrapolates)
         names = [name for name in cls.ATTRIBUTES if name in state]
         model.attributes = {name: state.pop(name) for name in names}
@@ -313,8 +314,9 @@ class Model:
 
     def __setstate__(self, state):
         """Build the module anew."""
-        network = state["task"], state["nonlinear"], state["extrapolates"], state["module"]
-        vars(self).update(state | {"module": filled_network(*network)})
+        names = "task", "nonlinear", "extrapolates", "baseline", "module"
+        module = filled_network(*(state[name] for name in names))
+        vars(self).update(state | {"module": module})
 
 
 def new_network(task, baseline, generator):
@@ -332,18 +334,19 @@ def linear_network(task, baseline):
     return module.requires_grad_(False)
 
 
-def empty_network(task, nonlinear, extrapolates):
+def empty_network(task, nonlinear, extrapolates, baseline):
     """Return a module like that of a fitted model, its values not yet set."""
     with global_generator(0) if task.draws_from_global else nullcontext():
         module = task.network(torch.Generator(), linear=not nonlinear)
+    task.fill_by(module, baseline)
     return (confined(module) if extrapolates else module).double()
 
 
-def filled_network(task, nonlinear, extrapolates, weights):
+def filled_network(task, nonlinear, extrapolates, baseline, weights):
     """Return the module of some weights; before it has them, skae's own takes no memory."""
     own = has_own_code(task.activation, (task.encoder, task.decoder))
     with nullcontext() if own else torch.device("meta"):
-        module = empty_network(task, nonlinear, extrapolates)
+        module = empty_network(task, nonlinear, extrapolates, baseline)
     fill(module, weights, own)
     return module.eval().requires_grad_(False)
 

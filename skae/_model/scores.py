@@ -104,8 +104,9 @@ class CellScores:
         device, baseline = self.model.device, self.model.baseline
 
         def first(k):
+            fill = self.model.module_in(X.dtype).missing.fill
             encoder, decoder = (part.to(device) for part in linear_maps(baseline))
-            return lambda x: x.nan_to_num(nan=0.0) @ encoder.to(x)[:k].T @ decoder.to(x)[:, :k].T
+            return lambda x: fill(x) @ encoder.to(x)[:k].T @ decoder.to(x)[:, :k].T
 
         sizes = range(1, len(baseline.deviations) + 1)
         return np.array([self.score(X, first(k)) for k in sizes])

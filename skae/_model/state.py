@@ -9,7 +9,8 @@ from skae._parameters import check_parameters
 
 MOST = 2**31  # of a size that no weights vouch for
 
-# shapes, with k units of the code, p columns and m coded labels; those of the baseline may have more units
+# shapes, with k units of the code, p columns, m coded labels and f factors; those of the baseline
+# may have more units
 ARRAYS = {
     "mean_": "p",
     "scale_": "p",
@@ -44,8 +45,10 @@ START = {
     "spread": "k",
     "inertia": "k",
     "effects": "mp",
+    "loadings": "pf",
+    "precision": "p",
 }
-POSITIVE = {"scale_", "_code_scale", "scale", "deviations"}  # are divided by
+POSITIVE = {"scale_", "_code_scale", "scale", "deviations", "precision"}  # are divided by
 NOT_NEGATIVE = {"explained_variance_", "noise_variance_", "n_samples_"}
 UNLIKE_NUMBERS = {"explained_variance_ratio_"}  # that may say "not known"
 KINDS = {"_nonlinear": bool, "_confined": bool, "_prefixes": bool}
@@ -112,6 +115,14 @@ def check_parameters_of(task, built, constraints):
     for name in built.keys() - chosen.keys():  # what the class itself has settled
         settled = getattr(task, name)
         _check(type(built[name]) is type(settled) and built[name] == settled, name, built[name])
+
+
+def with_factors(task, start):
+    """Return a baseline's state; in earlier files missing cells of a table were filled with means."""
+    if task.schema.blocks is None or not isinstance(start, dict) or "loadings" in start:
+        return start
+    width = task.schema.width
+    return {"loadings": np.zeros((width, 0)), "precision": np.ones(width)} | start
 
 
 def check_state(task, state):
@@ -188,8 +199,9 @@ def _check_start(task, start, sizes):
     _check(isinstance(start, dict) and start.keys() == set(names), "_start", start)
     k = len(start["deviations"])
     _check(k >= sizes["k"], "_start", f"of {k} components")
+    n_factors = (*np.shape(start.get("loadings")), 0, 0)[1]
     for name in names:
-        _check_array(name, start[name], START[name], {**sizes, "k": k})
+        _check_array(name, start[name], START[name], {**sizes, "k": k, "f": n_factors})
 
 
 def _check_network(task, state):

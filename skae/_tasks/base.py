@@ -88,6 +88,7 @@ class Task:
     linear_model_of_table: ClassVar = MixedModel
     baseline_name: ClassVar = "PCA"
     decodes: ClassVar = True  # whether there is a way back to rows
+    keeps_up: ClassVar = True  # whether rows that lack cells are told as well as by PCA in any case
     encoder_extrapolates: ClassVar = True  # along the linear map, outside the training range
     least_range: ClassVar = -np.inf  # codes from minus to plus this are the decoder's in any case
     input_noise: ClassVar = 0.25  # in units of the root of the share that PCA leaves unexplained
@@ -259,9 +260,14 @@ class Task:
         return self.linear_model if self.schema.blocks is None else self.linear_model_of_table
 
     def baseline_is_best(self, baseline):
-        """Return whether training cannot improve on the baseline."""
+        """Return whether training cannot improve on the baseline.
+
+        Where cells are missing there is always something to learn of them.
+        """
         linear = not (self.hidden or self.has_own_modules)
-        return baseline.unexplained < LEAST_UNEXPLAINED or linear
+        done = baseline.unexplained < LEAST_UNEXPLAINED
+        complete = self.schema.blocks is None or not self.schema.blocks.flagged
+        return linear or (done and (complete or not baseline.column_weights.any()))
 
     # the network ------------------------------------------------------------------------------
 
@@ -290,8 +296,14 @@ class Task:
 
     def start_at(self, module, baseline):
         """Put a linear model into a new module."""
+        self.fill_by(module, baseline)
         if self.has_baseline:
             start_at(module, baseline)
+
+    def fill_by(self, module, baseline):
+        """Let a module fill missing cells as a linear model does."""
+        if module.missing is not None:
+            module.missing.learn(baseline.loadings, baseline.precision)
 
     def freeze(self, module):
         """Take from training what of a module must not change."""

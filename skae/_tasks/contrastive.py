@@ -25,6 +25,7 @@ class Contrastive(Task):
     ARCHITECTURE: ClassVar = tuple(name for name in Task.ARCHITECTURE if name != "ordered")
     module: ClassVar = ContrastiveNetwork
     decodes: ClassVar = False
+    keeps_up: ClassVar = False
 
     def batch_size(self, n_rows):
         """Return the rows a step: each is compared with all others."""
@@ -43,6 +44,7 @@ class Contrastive(Task):
         )
 
     def start_at(self, module, baseline):
+        self.fill_by(module, baseline)
         if self.has_baseline:
             start_encoder_at(module, baseline)
             eye_(module.decoder.linear.weight)

@@ -121,14 +121,24 @@ class Recurrent(Task):
 
     def check(self):
         _, n_channels = self.shape
-        empty = [column for column, n in enumerate(self.schema.blocks.n_levels) if n == 0]
-        if empty:
-            step, channel = divmod(empty[0], n_channels)
-            raise ValueError(
-                f"No row has a cell in column {empty[0]} (step {step}, channel {channel}): there is "
-                "nothing to learn of it. Leave out steps that no sequence reaches, or channels "
-                "that are never measured."
-            )
+        unknown = self.schema.n_features - self.schema.width
+        if not unknown or self.size is not None:  # a stream was told in its first batch
+            return
+        step, channel = divmod(self.schema.blocks.n_levels.index(0), n_channels)
+        warnings.warn(
+            f"No row has a cell in {unknown} of {self.schema.n_features} columns, the first of "
+            f"which is step {step}, channel {channel}: nothing is learned of them, and they come "
+            "back as NaN. Leave out steps that no sequence reaches, and channels that are never "
+            "measured.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+    @property
+    def known(self):
+        """Places in the sequence of the columns that are learned, where these are not all."""
+        numbers = self.schema.blocks.numbers
+        return None if len(numbers) == self.schema.n_features else numbers
 
     @property
     def is_normal(self):
@@ -158,15 +168,17 @@ class Recurrent(Task):
         if linear or not self.hidden:
             return module
         shape, units, k = self.shape, self.hidden, self.size
-        module.encoder.nonlinear = sequences.SequenceEncoder(shape, units, k)
-        module.decoder.nonlinear = sequences.SequenceDecoder(shape, units[::-1], k)
+        module.encoder.nonlinear = sequences.SequenceEncoder(shape, units, k, self.known)
+        module.decoder.nonlinear = sequences.SequenceDecoder(shape, units[::-1], k, self.known)
         for half in module.halves:
             sequences.draw(half.nonlinear, generator, zero_output=self.has_baseline)
         return module
 
     def start_at(self, module, baseline):
         super().start_at(module, baseline)
-        variance = baseline.column_weights.reshape(self.shape)
+        variance = np.zeros(self.schema.n_features)
+        variance[self.schema.blocks.numbers] = baseline.column_weights
+        variance = variance.reshape(self.shape)
         of_channel = variance.mean(axis=0)
         unit = np.sqrt(variance / np.where(of_channel > 0, of_channel, 1.0)).ravel()
         for part in module.modules():

@@ -13,6 +13,7 @@ from skae._linear.probabilistic import (
     ConditionalModel,
     LogisticModel,
     ProbabilisticModel,
+    ProbabilisticTableModel,
     conditional_pca,
     logistic_pca,
     noise_unit,
@@ -63,7 +64,7 @@ class Variational(Task):
     )
     model: ClassVar = VariationalModel
     module: ClassVar = VariationalAutoencoder
-    linear_model_of_table: ClassVar = LogisticModel
+    linear_model_of_table: ClassVar = ProbabilisticTableModel
     baseline_name: ClassVar = "linear baseline"
     least_range: ClassVar = 3.0
     input_noise: ClassVar = 0.5
@@ -160,6 +161,7 @@ class Variational(Task):
         return OrderedVariationalAutoencoder(module.encoder, module.decoder, self.size)
 
     def start_at(self, module, baseline):
+        self.fill_by(module, baseline)
         if self.has_baseline:
             start_probabilistic(module, baseline, self.noise_unit(baseline))
 

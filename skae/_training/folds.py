@@ -10,6 +10,7 @@ from skae._together import begin_together, joined
 from skae._training.adam import StackedAdam
 from skae._training.net import check_finite
 from skae._training.step import AverageWeights, Step
+from skae.nn.cells import Missing
 
 # of all nets; more does not stay in the cache: one by one is as fast
 MOST_BYTES = 2**23  # of rows
@@ -70,7 +71,8 @@ class Folds:
     def _gradient(self, values):
         """Return the gradient of all nets whose parameters are in the rows of a matrix."""
         objectives = [net.criterion_ for net in self.nets]
-        return self.kind(self.nets[0].module_, *objectives, place=Stack(values, self.adam.gradient))
+        place = Stack(values, self.adam.gradient, [net.module_.missing for net in self.nets])
+        return self.kind(self.nets[0].module_, *objectives, place=place)
 
     def _lay_out(self, sizes, n_batches):
         """Find the places of each net's rows: in every batch as many for all, some of them void."""
@@ -152,8 +154,12 @@ class Stack:
 
     product, sum_with_product = staticmethod(torch.bmm), staticmethod(torch.baddbmm)
 
-    def __init__(self, values, gradient):
-        self.matrices = values, gradient
+    def __init__(self, values, gradient, missing):
+        self.matrices, self.missing = (values, gradient), missing
+
+    def inputs(self, module):
+        """Return the function that makes the encoders' inputs of rows: each net fills its own."""
+        return module.inputs if module.missing is None else Missing.together(self.missing)
 
     def views(self, parameter):
         """Return a parameter's values in all nets, in a shape that goes with rows, and gradients."""

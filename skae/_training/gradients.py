@@ -84,6 +84,11 @@ class Alone:
     product, sum_with_product = staticmethod(torch.mm), staticmethod(torch.addmm)
 
     @staticmethod
+    def inputs(module):
+        """Return the function that makes the encoder's inputs of rows."""
+        return module.inputs
+
+    @staticmethod
     def views(parameter):
         """Return values, in a shape that goes with rows, and their gradient's place, if any."""
         return parameter.detach(), parameter.grad
@@ -158,7 +163,7 @@ class ReconstructionGradient:
         self.decoder = ResidualGradient(module.decoder, place)
         terms = [term for objective in objectives for term in objective.terms.values()]
         kinds = SLOPES if len(terms) == 1 else STACKED
-        self.slope, self.filled = kinds[type(terms[0])](*terms), module.inputs
+        self.slope, self.filled = kinds[type(terms[0])](*terms), place.inputs(module)
 
     @staticmethod
     def fits(module, objective):

@@ -1,6 +1,7 @@
 """The judgement: a model is kept only where held-out rows show that it is better than the baseline."""
 
 import numpy as np
+import torch
 from scipy.stats import mstats, sem, trim_mean
 
 FEWEST_ROWS = 30  # of fewer, a gain cannot be distinguished from chance
@@ -10,6 +11,7 @@ FOLDS = 5
 FEWEST_HELD_OUT = 30
 STANDARD_ERRORS, FEWER = 2.0, 1.0
 TRIMMED = 0.05  # of the gains, left out at either end
+ROWS_AT_ONCE = 4096
 OUTLIER_QUANTILE, OUTLIER_FACTOR = 0.99, 2.0
 
 
@@ -137,6 +139,33 @@ class HeldOutCurves:
 
     def _mean(self, losses):
         return float(np.average(np.concatenate(losses), weights=np.concatenate(self.weights)))
+
+
+@torch.no_grad()
+def gains_over(net, baseline, least, n_numbers):
+    """Return by how much each held-out row's present numbers are told better than by a linear model.
+
+    Parameters
+    ----------
+    net : AutoencoderNet
+    baseline : LinearModel
+        Its mean and scale are those of the net's rows.
+    least : LinearModel
+        Of the same mean; its rows have zeros in place of missing cells.
+    n_numbers : int
+        Columns, the first ones, that are numbers.
+    """
+    module, held_out, gains = net.module_.eval(), net.held_out, []
+    for span in held_out.rows.spans(ROWS_AT_ONCE):
+        x = held_out.take(span)
+        scale, axes = (torch.from_numpy(part).to(x) for part in (baseline.scale, least.components))
+        by_axes = (x.nan_to_num(nan=0.0) * scale) @ axes.T @ axes / scale
+        theirs, ours = (
+            ((made - x) * scale)[:, :n_numbers].nan_to_num(nan=0.0).square().sum(1)
+            for made in (by_axes, module.decoder(module.encode(x)))
+        )
+        gains.append((theirs - ours).double().cpu().numpy())
+    return np.concatenate(gains) * held_out.row_weights
 
 
 def _influence(start, limit):

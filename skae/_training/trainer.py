@@ -8,13 +8,15 @@ from functools import partial
 
 import numpy as np
 import torch
+from scipy.stats import sem
 from sklearn.exceptions import ConvergenceWarning
 
 from skae._data.batches import StandardisedRows
+from skae._linear.mixed import mean_filled_pca, missing_share
 from skae._model.model import linear_network, new_network
 from skae._training.checkpoint import NoCheckpoint
 from skae._training.folds import Folds, can_train
-from skae._training.held_out import FEWEST_ROWS, HeldOutCurves, split
+from skae._training.held_out import FEWER, FEWEST_ROWS, HeldOutCurves, gains_over, split
 from skae._training.net import AutoencoderNet, Diverged, StopTraining, plain, takes_part
 from skae._training.ordered import Cuts, PrefixShares
 from skae._training.progress import Progress
@@ -238,11 +240,11 @@ class Trainer:
         curves, weights = self._train_together(nets)
         history = [*self.pretraining, *_judged(nets[0].history, curves)]
         trained = Trained(None, baseline, 0, history, curves.curve)
-        rejected = self.task.has_baseline and not curves.accept()
+        _load(nets, weights)
+        accepted = curves.accept() and self._keeps_up(nets, baselines, pairs)
+        rejected = self.task.has_baseline and not accepted
         if rejected:
-            weights = [self._at(module, own).state_dict() for own in baselines]
-        for net, chosen in zip(nets, weights, strict=True):
-            net.module_.load_state_dict(chosen)
+            _load(nets, [self._at(module, own).state_dict() for own in baselines])
         if self.compares and not rejected:
             self._come_to_rest(nets, baselines, pairs)
         if self.settings.cuts is not None:
@@ -262,6 +264,22 @@ class Trainer:
         else:
             trained.best_iter = curves.best
         return trained
+
+    def _keeps_up(self, nets, baselines, pairs):
+        """Return whether held-out rows with many missing cells are told better than by filled PCA.
+
+        By a standard error; objectives that trade reconstruction for something else may give up
+        so much of it. With few missing cells that is their own affair, as with none.
+        """
+        schema, (first, _) = self.task.schema, pairs[0]
+        if not (self.task.keeps_up and schema.hidden and missing_share(first) > schema.hidden):
+            return True
+        gains = [
+            gains_over(net, own, mean_filled_pca(part, self.task.size), schema.n_numbers)
+            for net, own, (part, _) in zip(nets, baselines, pairs, strict=True)
+        ]
+        gains = np.concatenate(gains)
+        return bool(gains.mean() > FEWER * sem(gains) or not gains.any())
 
     def go_on(self, module, baseline, pair, before):
         """Train further; the present weights are the baseline. ``module`` is left as it is."""
@@ -580,6 +598,11 @@ def _notified(nets):
     finally:
         for net in nets:
             net.notify("on_train_end", X=net.rows, y=None)
+
+
+def _load(nets, weights):
+    for net, chosen in zip(nets, weights, strict=True):
+        net.module_.load_state_dict(chosen)
 
 
 def _warn_of_divergence(failure):

@@ -33,7 +33,7 @@ class VariationalGradient:
     def __init__(self, module, *objectives, place=Alone):
         self.encoder = ResidualGradient(module.encoder, place)
         self.decoder = ResidualGradient(module.decoder, place)
-        self.objective, self.filled = objectives[0], module.inputs
+        self.objective, self.filled = objectives[0], place.inputs(module)
         self.decoder_inputs = module.decoder_inputs
         self.limits = module.LOG_VARIANCES
         likelihoods = [objective.terms["likelihood"] for objective in objectives]

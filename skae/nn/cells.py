@@ -7,11 +7,20 @@ import numpy as np
 import torch
 from torch import nn
 
+FACTORS = "loadings", "weighted", "pairs"  # of a factor analysis
 BUCKET = 4  # categories whose numbers of levels differ by less than this factor go together
 
 
 class Missing(nn.Module):
-    """Put zeros, the columns' means, in place of missing cells, and add inputs that say where they are.
+    r"""Put what is expected in place of missing cells, and add inputs that say where they are.
+
+    Rows x are those of a factor analysis, standardised, with loadings L and
+    noise precisions p. Of the present cells o of a row, and the missing ones m,
+
+    .. math:: \hat x_m = L_m (I + L_o^\top P_o L_o)^{-1} L_o^\top P_o x_o
+
+    which is the mean of the missing cells given the others. Without factors
+    that is zero, the mean of the column.
 
     Parameters
     ----------
@@ -22,13 +31,52 @@ class Missing(nn.Module):
         super().__init__()
         first = torch.from_numpy(blocks.first) if blocks.flagged else None
         self.register_buffer("first", first, persistent=False)
+        none = factors(np.zeros((blocks.width, 0)), np.ones(blocks.width))
+        for name, part in zip(FACTORS, none, strict=True):
+            self.register_buffer(name, part.float(), persistent=False)
+
+    def learn(self, loadings, precision):
+        """Take over loadings (width, n_factors) and noise precisions (width,)."""
+        for name, part in zip(FACTORS, factors(loadings, precision), strict=True):
+            setattr(self, name, part.to(getattr(self, name)))
+
+    @classmethod
+    def together(cls, several):
+        """Return what fills the rows of several nets, (n_nets, n_samples, width), each by its own."""
+        one = deepcopy(several[0])
+        for name in FACTORS:
+            setattr(one, name, torch.stack([getattr(missing, name) for missing in several]))
+        return one
 
     def forward(self, x):
         """Return (..., n_samples, n_inputs) for wide standardised rows."""
-        filled = x.nan_to_num(nan=0.0)
         if self.first is None:
-            return filled
-        return torch.cat([filled, x[..., self.first].isnan().to(x.dtype)], dim=-1)
+            return self.fill(x)
+        return torch.cat([self.fill(x), x[..., self.first].isnan().to(x.dtype)], dim=-1)
+
+    def fill(self, x):
+        """Return wide standardised rows without missing cells."""
+        return completed(x, *(getattr(self, name) for name in FACTORS))
+
+
+def factors(loadings, precision):
+    """Return the ``FACTORS`` of a factor analysis as tensors, float64."""
+    weighted = precision[:, None] * loadings
+    pairs = (weighted[:, :, None] * loadings[:, None, :]).reshape(len(loadings), -1)
+    return tuple(map(torch.from_numpy, (loadings, weighted, pairs)))
+
+
+def completed(x, loadings, weighted, pairs):
+    """Return rows with the expected values in missing cells, given the ``FACTORS`` (see `Missing`)."""
+    missing, filled = x.isnan(), x.nan_to_num(nan=0.0)
+    n_factors = loadings.shape[-1]
+    if not (n_factors and missing.any()):
+        return filled
+    gram = ((~missing).to(x.dtype) @ pairs).unflatten(-1, (n_factors, n_factors))
+    gram.diagonal(dim1=-2, dim2=-1).add_(1.0)
+    moments = (filled @ weighted).unsqueeze(-1)
+    code = torch.cholesky_solve(moments, torch.linalg.cholesky(gram)).squeeze(-1)
+    return torch.where(missing, code @ loadings.mT, filled)
 
 
 class Cells(nn.Module):

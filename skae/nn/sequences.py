@@ -49,10 +49,13 @@ class SequenceEncoder(nn.Module):
     units : tuple of int
         Of each recurrent layer.
     n_outputs : int
+    known : ndarray of int or None
+        Places in the sequence of the columns that rows have, where they are not all.
     """
 
-    def __init__(self, sequence_shape, units, n_outputs):
+    def __init__(self, sequence_shape, units, n_outputs, known=None):
         super().__init__()
+        _keep(self, known)
         self.at_once = steps_at_once(sequence_shape[0])
         self.steps = Images(sequence_shape)
         self.layers = _layers(self.at_once * sequence_shape[1], units)
@@ -61,12 +64,20 @@ class SequenceEncoder(nn.Module):
     def forward(self, inputs):
         """Return the codes of rows beside their flags, (n_samples, 2 * n_features)."""
         rows, missing = inputs.chunk(2, dim=1)
-        present = 1 - missing.unflatten(1, self.steps.image_shape)
+        present = 1 - missing
+        if self.known is not None:
+            rows, present = (self._whole(part) for part in (rows, present))
+        present = present.unflatten(1, self.steps.image_shape)
         weight = _reads(present, self.at_once).amax(2, keepdim=True)
         states = _reads(self.steps(rows), self.at_once)
         for layer in self.layers:
             states = layer(states)
         return self.output((states * weight).sum(1) / weight.sum(1).clamp(min=1))
+
+    def _whole(self, columns):
+        """Return all places of the sequence, zero where there is no column."""
+        whole = columns.new_zeros(len(columns), math.prod(self.steps.image_shape))
+        return whole.index_copy(1, self.known, columns)
 
 
 class SequenceDecoder(nn.Module):
@@ -74,13 +85,14 @@ class SequenceDecoder(nn.Module):
 
     Parameters
     ----------
-    sequence_shape, units
+    sequence_shape, units, known
         As in `SequenceEncoder`.
     n_inputs : int
     """
 
-    def __init__(self, sequence_shape, units, n_inputs):
+    def __init__(self, sequence_shape, units, n_inputs, known=None):
         super().__init__()
+        _keep(self, known)
         n_steps, n_channels = sequence_shape
         self.n_steps, self.at_once = n_steps, steps_at_once(n_steps)
         self.told = Linear(n_inputs, 2 * units[0])
@@ -97,12 +109,19 @@ class SequenceDecoder(nn.Module):
         for layer in others:
             states = layer(states)
         steps = self.output(states).unflatten(2, (self.at_once, -1)).flatten(1, 2)
-        return self.rows(steps[:, : self.n_steps])
+        rows = self.rows(steps[:, : self.n_steps])
+        return rows if self.known is None else rows[:, self.known]
 
 
 def steps_at_once(n_steps):
     """Return how many steps are read, and written, at a time."""
     return -(-n_steps // MOST_READS)
+
+
+def _keep(half, known):
+    """Keep which columns there are, for a module that is not yet on a device."""
+    known = None if known is None else torch.from_numpy(known)
+    half.register_buffer("known", known, persistent=False)
 
 
 def _layers(n_inputs, units):

@@ -191,9 +191,13 @@ def test_shapes_that_do_not_fit_are_refused(shape):
         small(sequence_shape=shape).fit(np.random.default_rng(0).normal(size=(50, 65)))
 
 
-def test_steps_that_no_sequence_reaches_are_refused(watch):
-    with pytest.raises(ValueError, match=r"column 540 \(step 90, channel 0\).*Leave out steps"):
-        small().fit(cut(watch[0], 90))
+def test_steps_that_no_sequence_reaches_stay_unused(watch):
+    """See also ``tests/laws/test_missing.py``."""
+    with pytest.warns(UserWarning, match="in 60 of 600 columns, .* step 90, channel 0"):
+        model = small(max_iter=1).fit(cut(watch[0], 90))
+    made = model.reconstruct(watch[1])
+    assert np.isnan(made[:, 540:]).all()
+    assert np.isfinite(made[:, :540]).all()
 
 
 def test_no_network_at_all_is_refused(watch):

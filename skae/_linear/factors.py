@@ -1,0 +1,111 @@
+"""A factor analysis of rows that lack cells: what the missing ones are, given the others."""
+
+import numpy as np
+import torch
+from numpy.linalg import inv, solve
+
+from skae.nn.cells import completed, factors
+
+MOST_FACTORS = 16
+STEPS = 2  # of expectation maximisation: more learn what is chance, where few cells are present
+MEANS = 5.0  # rows at the mean that every column gets: one with few cells is drawn there
+LEAST_NOISE = 1e-4  # of the mean variance of a column
+MOST_ROWS, ROWS_AT_ONCE = 20_000, 4096
+
+
+def factor_analysis(rows, model, random_state):
+    r"""Return the loadings and the noise precisions of the standardised rows of a table.
+
+    Probabilistic PCA by expectation maximisation, in which every row counts
+    with the cells it has (Tipping & Bishop, Probabilistic principal component
+    analysis, 1999, DOI 10.1111/1467-9868.00196; Ilin & Raiko, Practical
+    approaches to principal component analysis in the presence of missing
+    values, 2010, https://jmlr.org/papers/v11/ilin10a.html):
+
+    .. math:: x \sim N(\mu + W z, \sigma^2 I), \quad z \sim N(0, I)
+
+    It starts at PCA of the rows whose missing cells are column means, and a
+    few steps are taken, each with a ridge: both keep it from learning what is
+    chance.
+
+    Parameters
+    ----------
+    rows : Rows
+        With `Blocks`; of very many a part is used.
+    model : LinearModel
+        That PCA, in the units of the cells that are present.
+    random_state : RandomState
+
+    Returns
+    -------
+    loadings : ndarray of shape (width, n_factors)
+        W over the columns' scales.
+    precision : ndarray of shape (width,)
+        The columns' squared scales over :math:`\sigma^2`.
+    """
+    if len(rows) > MOST_ROWS:
+        rows = rows.subset(np.sort(random_state.permutation(len(rows))[:MOST_ROWS]))
+    varies = model.column_weights > 0
+    variance = np.mean(model.scale**2 * varies)
+    if variance == 0:
+        return np.zeros((rows.width, 0)), np.ones(rows.width)
+    loadings, noise = _start(rows, model, variance)
+    for _ in range(STEPS):
+        loadings, noise = _step(rows, model.mean, loadings, noise)
+        noise = max(noise, LEAST_NOISE * variance)
+    loadings = np.where(varies[:, None], loadings, 0.0)
+    return loadings / model.scale[:, None], model.scale**2 / noise
+
+
+def _start(rows, model, variance):
+    """Return loadings and noise variance of mean-filled rows, as if all cells were present."""
+    n_factors = min(len(model.deviations), MOST_FACTORS)
+    present = rows.sum(lambda x, weight: np.sum(weight @ ~np.isnan(x))) / (len(rows) * rows.width)
+    loadings = (model.components * model.deviations[:, None])[:n_factors].T / np.sqrt(present)
+    left = variance - np.sum(loadings**2) / rows.width
+    return loadings, max(left, 0.1 * variance)
+
+
+def _step(rows, mean, loadings, noise):
+    """Return loadings and noise variance after a step of expectation maximisation."""
+    width, n_factors = loadings.shape
+
+    def moments(x, weight):
+        x = x - mean
+        present = (~np.isnan(x)).astype(np.float64)
+        x = np.nan_to_num(x, nan=0.0)
+        code, covariance = posterior(x, present, loadings, noise)
+        second = code[:, :, None] * code[:, None, :] + covariance
+        weighted = (x * weight[:, None]).T
+        return (
+            (present * weight[:, None]).T @ second.reshape(len(x), -1),
+            weighted @ code,
+            np.sum(weighted.T * x),
+            np.sum(weight @ present),
+        )
+
+    second, with_rows, square, count = rows.sum(moments, ROWS_AT_ONCE)
+    second = second.reshape(width, n_factors, n_factors)
+    loadings = solve(second + MEANS * np.eye(n_factors), with_rows[:, :, None])[:, :, 0]
+    explained = 2 * np.sum(loadings * with_rows)
+    explained -= np.einsum("ij,ijk,ik->", loadings, second, loadings)
+    return loadings, max(square - explained, 0.0) / count
+
+
+def posterior(x, present, loadings, noise):
+    """Return mean and covariance of the factors of centred rows, whose missing cells are zero."""
+    n_factors = loadings.shape[1]
+    pairs = (loadings[:, :, None] * loadings[:, None, :]).reshape(len(loadings), -1)
+    gram = (present @ pairs).reshape(-1, n_factors, n_factors) / noise + np.eye(n_factors)
+    covariance = inv(gram)
+    return (covariance @ (x @ loadings / noise)[:, :, None])[:, :, 0], covariance
+
+
+def fill(x, loadings, precision):
+    """Return standardised rows, their missing cells at what is expected given the others."""
+    parts = factors(loadings, precision)
+    filled = np.empty_like(x)
+    for start in range(0, len(x), ROWS_AT_ONCE):
+        some = slice(start, start + ROWS_AT_ONCE)
+        filled[some] = completed(torch.from_numpy(x[some]), *parts).numpy()
+    return filled

@@ -1,0 +1,107 @@
+"""Rows with missing cells: no fit tells the present ones worse than PCA of mean-filled rows.
+
+The long grid is ``python -m benchmarks.quality.missing``; its figures are in docs/lab/missing.md.
+"""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+import skae
+from benchmarks.quality.missing import ENDS, ESTIMATORS, SHARES, TABLES, of_filled_pca, ratios
+from benchmarks.quality.missing import errors as errors_of
+from benchmarks.quality.missing import rows as rows_of
+
+MEAN, WORST = 1.01, 1.1
+quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def sequences(n_rows, least, most, seed, n_steps=40):
+    """Return waves of two channels that break off after ``least`` to ``most`` steps, and whole ones."""
+    rng = np.random.default_rng(seed)
+    phase, pace = rng.uniform([0, 0.2], [6, 0.6], (n_rows, 2)).T
+    angle = phase[:, None] + pace[:, None] * np.arange(n_steps)
+    X = np.stack([np.sin(angle), np.cos(2 * angle)], axis=2).reshape(n_rows, -1)
+    X += 0.1 * rng.normal(size=X.shape)
+    ends = rng.integers(least, most + 1, n_rows)
+    return np.where(np.arange(2 * n_steps) // 2 < ends[:, None], X, np.nan), X
+
+
+@pytest.mark.parametrize("n_components", [2, 8])
+@pytest.mark.parametrize("pattern", [*SHARES, ENDS])
+@pytest.mark.parametrize("table", TABLES)
+def test_linear_models(table, pattern, n_components):
+    make = ESTIMATORS["linear"]
+    present = [ratios(make, n_components, table, pattern, seed)[0] for seed in range(5)]
+    assert np.mean(present) <= MEAN
+    assert max(present) <= WORST
+
+
+@quiet
+@pytest.mark.parametrize("pattern", [0.5, ENDS])
+@pytest.mark.parametrize("name", [name for name in ESTIMATORS if name != "linear"])
+def test_every_estimator(name, pattern):
+    """Here with short trainings."""
+    present = [
+        ratios(ESTIMATORS[name], 3, "wine", pattern, seed, max_iter=8, learning_rate_init=0.01)[0]
+        for seed in range(2)
+    ]
+    assert np.mean(present) <= MEAN
+    assert max(present) <= WORST
+
+
+@quiet
+def test_what_costs_reconstruction_is_not_kept_below_pca_of_filled_rows():
+    """Eight components of 13 columns: PCA leaves little, and the bound would give it away."""
+    assert ratios(ESTIMATORS["vae"], 8, "wine", ENDS, 0)[0] <= MEAN
+
+
+@quiet
+def test_few_present_cells_are_no_reason_not_to_train():
+    train, seen, whole = rows_of("breast_cancer", 0.9, 0)
+    model = skae.AutoencoderTransformer(8, max_iter=5, random_state=0).fit(train)
+    assert len(model.history_) > 0
+    assert 0 < model.pca_score_ < 1
+    present, _ = errors_of(model.reconstruct(seen), seen, whole)
+    assert present < 0.65 * np.sum(seen[~np.isnan(seen)] ** 2)
+
+
+@quiet
+@pytest.mark.parametrize("name", ["linear", "plain", "denoising", "vae", "recurrent"])
+def test_sequences_of_very_different_lengths(name):
+    """The last column has two cells, nearly equal: its scale says nothing."""
+    train, _ = sequences(300, 3, 39, seed=0)
+    train[:2, -2:] = 0.3, 0.31
+    train[1, -1] = 0.3001
+    seen, whole = sequences(150, 3, 40, seed=1)
+    model = ESTIMATORS[name](4, 80, max_iter=5, random_state=0).fit(train)
+    made = model.reconstruct(seen)
+    assert np.nanmax(np.abs(made)) < 3 * np.nanmax(np.abs(whole))
+    error, of_means = (
+        found[0] for found in (errors_of(made, seen, whole), of_filled_pca(4, train, seen, whole))
+    )
+    assert error <= MEAN * of_means
+
+
+def test_steps_that_no_sequence_reaches_stay_unused(tmp_path):
+    train, _ = sequences(300, 7, 29, seed=0)
+    seen, whole = sequences(150, 7, 29, seed=1)
+    model = skae.RecurrentAutoencoder(4, sequence_shape=(40, 2), max_iter=10, random_state=0)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        model.fit(train)
+    said = [str(w.message) for w in said if not issubclass(w.category, ConvergenceWarning)]
+    assert len(said) == 1
+    assert "No row has a cell in 22 of 80 columns, the first of which is step 29" in said[0]
+    made = model.reconstruct(seen)
+    np.testing.assert_array_equal(np.isnan(made), np.broadcast_to(np.arange(80) >= 58, made.shape))
+    error, of_means = errors_of(made, seen, whole)[0], of_filled_pca(4, train, seen, whole)[0]
+    assert error < 0.9 * of_means
+    later = np.where(np.isnan(seen), whole, seen)
+    later[:, :58] = seen[:, :58]  # nothing was learned of what comes after
+    np.testing.assert_array_equal(model.transform(later), model.transform(seen))
+    skae.save(model, tmp_path / "model.skae")
+    loaded = skae.load(tmp_path / "model.skae")
+    np.testing.assert_array_equal(loaded.transform(seen), model.transform(seen))
