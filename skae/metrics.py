@@ -39,12 +39,12 @@ def explained_share(X, reconstruction):
         raise ValueError(
             f"The reconstruction has shape {reconstruction.shape}, X has {X.shape}: they must agree."
         )
+    largest = np.fmax.reduce(np.abs(X), axis=None, initial=0)  # of cells that are not NaN
+    if largest > LARGEST_SQUARABLE:
+        X, reconstruction = X / largest, reconstruction / largest
     present = ~np.isnan(X)
     if not present.all():
         return _share_of_present(X, reconstruction, present)
-    largest = np.abs(X).max(initial=0)
-    if largest > LARGEST_SQUARABLE:
-        X, reconstruction = X / largest, reconstruction / largest
     error = np.sum((X - reconstruction) ** 2)
     total = np.sum((X - X.mean(axis=0)) ** 2)
     if total == 0:

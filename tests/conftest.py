@@ -37,3 +37,13 @@ def gaussian():
     """Correlated Gaussian rows: nothing beats PCA here."""
     rng = np.random.default_rng(0)
     return rng.normal(size=(400, 10)) @ rng.normal(size=(10, 10))
+
+
+@pytest.fixture
+def pyplot():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    yield plt
+    plt.close("all")

@@ -136,7 +136,7 @@ def test_submodules(name):
 
 
 def test_the_promises_name_tests_that_exist():
-    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
+    tests = "".join(path.read_text() for path in Path(__file__).parent.rglob("test_*.py"))
     promises = (Path(__file__).parents[1] / "docs" / "reliability.md").read_text()
     named = set(re.findall(r"\b(test_\w+)(?!\w*\.py)\b", promises))
     named = {name for name in named if f"`{name}.py" not in promises}

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from skae.metrics import mode_coverage
+from skae.metrics import explained_share, mode_coverage
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])
@@ -48,3 +48,11 @@ def test_bad_rows_are_refused():
     for k in (0, 5):
         with pytest.raises(ValueError, match=f"n_neighbors={k}: expected from 1 to 4"):
             mode_coverage(X, X, n_neighbors=k)
+
+
+def test_huge_rows_have_the_share_of_rows_in_other_units():
+    X = np.array([[1.0, 2.0], [3.0, np.nan], [4.0, 4.5]])
+    for rows in (X, X[:, :1]):
+        made = np.nan_to_num(rows, nan=2.0) + 0.1
+        expected = explained_share(rows, made)
+        assert explained_share(1e200 * rows, 1e200 * made) == pytest.approx(expected)

@@ -2,7 +2,7 @@
 
 Everything that is compared is run in turn, several rounds, and the medians
 are divided: a machine that slows down slows all of them. Training is the time
-of an epoch after the PCA start: the time of a fit of many epochs less that of
+of an epoch after PCA: the time of a fit of many epochs less that of
 a fit of few, early stopping off.
 """
 
@@ -22,6 +22,7 @@ from sklearn.neural_network import MLPRegressor
 from torch import nn
 
 from skae import AutoencoderTransformer
+from skae._estimators.base import model_of
 from skae.nn.build import new_autoencoder, released
 
 SHAPES = {"1,797 x 64": (1797, 64), "20,000 x 64": (20_000, 64), "200,000 x 32": (200_000, 32),
@@ -41,7 +42,7 @@ def table(n_rows, n_columns):
 def network(n_columns, hidden):
     """Return the network that skae trains: a linear path and hidden layers each way."""
     generator = torch.Generator().manual_seed(0)
-    module = new_autoencoder(n_columns, N_COMPONENTS, hidden, "gelu", generator, True)
+    module = new_autoencoder((n_columns, n_columns), N_COMPONENTS, hidden, "gelu", generator, True)
     for parameter in module.parameters():
         if parameter.ndim > 1:
             nn.init.normal_(parameter, 0, 1 / math.sqrt(parameter.shape[1]))
@@ -173,7 +174,7 @@ def inference(rounds):
 
 def raw_chain(model, half, X):
     """Apply the layers of a half as bare matrix products, chunk by chunk."""
-    module = getattr(released(deepcopy(model._module_for(X.dtype))), half)
+    module = getattr(released(deepcopy(model_of(model).module_in(X.dtype))), half)
     first, activation, last = module.nonlinear
     straight = module.linear.weight.T
     out = torch.empty(len(X), last.out_features)

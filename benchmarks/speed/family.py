@@ -13,8 +13,7 @@ import torch
 
 import skae
 from benchmarks.speed.__main__ import BATCH, N_COMPONENTS, medians, table
-from skae._data.rows import Rows
-from skae._estimators.base import BaseAutoencoder
+from skae._estimators.base import BaseAutoencoder, model_of
 
 HIDDEN = (64,)
 OTHERS = (
@@ -53,14 +52,14 @@ def fit(kind, X, epochs):
 def hand_written(kind, X, epochs):
     """Return the seconds of a plain loop."""
     model, generator = estimator(kind, 1).fit(X), torch.Generator().manual_seed(0)
-    start = model._make_start(Rows(X), N_COMPONENTS, np.random.RandomState(0))
-    module, objective = model._new_module(generator), model._make_objective(start)
-    model._start_at(module, start)
-    rows = torch.from_numpy((X - start.mean) / start.scale).float()
+    task, baseline = model_of(model).task, model_of(model).baseline
+    module, objective = task.network(generator), task.objective(baseline)
+    task.start_at(module, baseline)
+    rows = torch.from_numpy((X - baseline.mean) / baseline.scale).float()
     optimizer = torch.optim.Adam(module.parameters(), lr=1e-3)
     began = time.perf_counter()
     for _ in range(epochs):
-        corrupt = model._make_corruption(start).begin(generator)
+        corrupt = task.corruption(baseline).begin(generator)
         order = torch.randperm(len(rows))
         for first in range(0, len(rows), BATCH):
             batch = rows[order[first : first + BATCH]]

@@ -26,7 +26,7 @@ from skae._data.frames import (
 from skae._data.objects import NUMBER, is_missing
 from skae._data.rows import Rows
 from skae._data.table_encoder import TableEncoder, refuse_other_kinds, warn_of_unused
-from skae._parameters import feature_names, validated
+from skae._parameters import check_sample_weight, feature_names, validated
 
 DTYPES = (np.float64, np.float32)
 LEAST_WEIGHT = 1e-6  # of a column in the linear model, which decodes those of weight zero too
@@ -527,7 +527,10 @@ def _is_no_number(cell):
 
 def _counted(X, sample_weight):
     """Return the rows of positive weight."""
-    return X if sample_weight is None else X[np.flatnonzero(np.asarray(sample_weight) > 0)]
+    if sample_weight is None:
+        return X
+    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    return X[np.flatnonzero(weight)]
 
 
 def _lacks_cells(X):

@@ -26,7 +26,6 @@ from skae._parameters import (
     with_callbacks,
 )
 
-DECAY_FROM = 0.5  # without held-out rows the learning rate falls from here on
 FINE_TUNING = "fine-tuning"  # the phase after a pretraining
 LEAST_SINE = 1e-6  # of the angle between two codes that gives an arc
 NOT_ALWAYS = "feature_names_in_", "table_encoder_", "components_", "explained_variance_ratio_"
@@ -206,30 +205,12 @@ class BaseEncoder(
 
         With ``going_on`` those of the batch before hold on.
         """
-        batch_size, max_iter = self.batch_size, self.max_iter
-        if going_on and before is not None:
-            batch_size = self.batch_size_
-        elif batch_size == "auto":
-            batch_size = task.batch_size(n_rows)
-        if max_iter == "auto":
-            max_iter = task.max_iter(max(1, n_rows // batch_size))
-        return _training.Settings(
-            batch_size=batch_size,
-            learning_rate=float(self.learning_rate_init),
-            max_iter=max_iter,
-            alpha=self.alpha,
-            optimizer=self.optimizer,
-            callbacks=tuple(self.callbacks or ()),
-            skorch_params=self.skorch_params or {},
-            early_stopping=self.early_stopping,
-            validation_fraction=self.validation_fraction,
-            n_iter_no_change=self.n_iter_no_change,
-            tol=self.tol,
-            warns=self.max_iter != "auto",
-            device=_training.found_device(self.device) if before is None else before.device,
-            decay_from=1.0 if self.early_stopping else DECAY_FROM,
-            optimizer_state=self.__dict__.get("_optimizer_state") if going_on else None,
-        )
+        changes = {"device": None if before is None else before.device}
+        if going_on:
+            changes["optimizer_state"] = self.__dict__.get("_optimizer_state")
+            if before is not None:
+                changes["batch_size"] = self.batch_size_
+        return settings_of(self, task, n_rows, **changes)
 
     def _open_checkpoint(self, task, settings, rows, held_out, before):
         """Return what keeps this fit's trainings."""
@@ -691,11 +672,28 @@ def restored(estimator, state):
     return estimator._restored(dict(state))
 
 
-def task_of(kind, estimator, schema, **changes):
+def task_of(kind, estimator, schema):
     """Return a task of some kind: fields that are parameters of an estimator have their values."""
+    return kind(schema=schema, **_given(kind, estimator))
+
+
+def settings_of(estimator, task, n_rows, device=None, **changes):
+    """Return the `Settings` of a training on so many rows: fields that are parameters have their values."""
+    given = _given(_training.Settings, estimator)
+    known = {name: given[name] for name in given if given[name] is not None} | changes
+    known["device"] = device or _training.found_device(estimator.device)
+    if known["batch_size"] == "auto":
+        known["batch_size"] = task.batch_size(n_rows)
+    if known["max_iter"] == "auto":
+        known["max_iter"] = task.max_iter(max(1, n_rows // known["batch_size"]))
+    rate, warns = float(estimator.learning_rate_init), estimator.max_iter != "auto"
+    return _training.Settings(learning_rate=rate, warns=warns, **known)
+
+
+def _given(kind, estimator):
+    """Return the parameters of an estimator that are fields of a dataclass, by name."""
     params = estimator.get_params(deep=False)
-    known = {field.name: params[field.name] for field in fields(kind) if field.name in params}
-    return kind(schema=schema, **known | changes)
+    return {field.name: params[field.name] for field in fields(kind) if field.name in params}
 
 
 def _fine_tuning(history):

@@ -156,8 +156,6 @@ class BiGANTransformer(ImageInput, DenseNetwork, Training, DecodedPrior, BaseAut
         "X has missing cells (NaN), and a GAN's rows are whole: fill them, for example with "
         "SimpleImputer, or take VAETransformer, which takes rows with missing cells."
     )
-    early_stopping, validation_fraction, n_iter_no_change, tol = False, 0.0, 1, 0.0  # none judges
-    alpha = 0.0
 
     def _task(self, schema):
         return task_of(_tasks.BiGAN, self, schema)

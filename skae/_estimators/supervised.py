@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d,
 from skae import _tasks, _training
 from skae._data.schema import DTYPES
 from skae._estimators.autoencoder import AutoencoderTransformer
-from skae._estimators.base import BaseEncoder, copied, model_of, restored
+from skae._estimators.base import BaseEncoder, copied, model_of, restored, settings_of
 from skae._parameters import (
     FromPCA,
     StrOptions,
@@ -183,28 +183,11 @@ class Supervised(BaseEstimator):
             return _training.Fit(task.solved(rows), 0, [], [])
         return _training.fit_model(
             task,
-            self._settings(encoder, len(rows)),
+            settings_of(self, encoder.task, len(rows), encoder.device, early_stopping=True),
             rows,
             random_state=rng,
             progress=_training.Progress(self.verbose, type(self).__name__),
             pairs=_tasks.dealt(rows, targets, self.validation_fraction, rng),
-        )
-
-    def _settings(self, encoder, n_rows):
-        """Return the `Settings` of fine-tuning an encoder on so many rows."""
-        batch_size, max_iter = self.batch_size, self.max_iter
-        batch_size = encoder.task.batch_size(n_rows) if batch_size == "auto" else batch_size
-        if max_iter == "auto":
-            max_iter = encoder.task.max_iter(max(1, n_rows // batch_size))
-        return _training.Settings(
-            batch_size=batch_size,
-            learning_rate=float(self.learning_rate_init),
-            max_iter=max_iter,
-            alpha=self.alpha,
-            validation_fraction=self.validation_fraction,
-            n_iter_no_change=self.n_iter_no_change,
-            warns=self.max_iter != "auto",
-            device=encoder.device,
         )
 
     def _set_fitted(self, autoencoder, fit, learned):

@@ -273,7 +273,7 @@ class VAETransformer(DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, Ba
 
         Returns
         -------
-        X : ndarray of shape (n_samples, n_features_in_)
+        X : ndarray or frame of shape (n_samples, n_features_in_)
             float64; zeros and ones for the Bernoulli likelihood. The rows
             without noise are ``inverse_transform`` of standard normal codes.
         """

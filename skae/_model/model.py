@@ -186,8 +186,10 @@ class Model:
 
     # change -----------------------------------------------------------------------------------
 
-    def trainable(self):
-        """Return a copy of the module that training goes on with."""
+    def trainable(self, generator):
+        """Return what training goes on with: a copy of the module, or a new one at the baseline."""
+        if not self.nonlinear:
+            return new_network(self.task, self.present_baseline, generator)
         module = released(deepcopy(self.module)).float().requires_grad_(True)
         self.task.freeze(module)
         return module
@@ -283,6 +285,14 @@ class Model:
         """Build the module anew."""
         network = state["task"], state["nonlinear"], state["extrapolates"], state["module"]
         vars(self).update(state | {"module": filled_network(*network)})
+
+
+def new_network(task, baseline, generator):
+    """Return a new module to be trained, at a linear model."""
+    module = task.network(generator)
+    task.start_at(module, baseline)
+    task.freeze(module)
+    return module
 
 
 def linear_network(task, baseline):

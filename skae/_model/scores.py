@@ -15,11 +15,6 @@ def cells_of(schema, baseline, dtype=torch.float32):
     return Cells(schema.blocks, baseline.level, dtype)
 
 
-def shares_of_levels(schema, baseline):
-    """Return the shares of the levels of each category, in the rows of a linear model."""
-    return list(schema.level_shares(baseline))
-
-
 def level_entropies(schema, baseline):
     """Return the entropy of each category, in nats."""
     return np.array([entropy(share) for share in schema.level_shares(baseline)])
@@ -93,7 +88,11 @@ class CellScores:
     def score(self, X, reconstruct=None):
         """Return the explained share of the table."""
         X = _dense(X)
-        return self.schema.score(X, self._errors(X, reconstruct))
+        score = self.schema.score(X, self._errors(X, reconstruct))
+        if np.isnan(score) and self.schema.encoder is None and reconstruct is None:
+            # squares of numbers that large are infinite
+            return explained_share(X, self.model.decode_cells(self.model.encode(X)))
+        return score
 
     def score_by_column(self, X):
         """Return the explained share of each column, NaN for one without any cell."""

@@ -13,7 +13,7 @@ from skae._data.schema import Schema
 from skae._linear.mixed import MixedModel, mixed_pca
 from skae._linear.pca import LinearModel, pca
 from skae._model.model import Model
-from skae._model.scores import cells_of, level_entropies, shares_of_levels
+from skae._model.scores import cells_of, level_entropies
 from skae._training.net import AutoencoderNet
 from skae._training.ordered import ErrorOfCells, ErrorOfNumbers
 from skae.corruption import Hiding, Jitter
@@ -105,6 +105,10 @@ class Task:
                     "it at the top of a module."
                 ) from error
         return vars(self)
+
+    def __deepcopy__(self, memo):
+        """Return the task itself: it never changes."""
+        return self
 
     # sizes ------------------------------------------------------------------------------------
 
@@ -295,10 +299,10 @@ class Task:
 
     def cell_error(self, baseline):
         """Return the `CellError` of a table."""
-        shares = shares_of_levels(self.schema, baseline)
+        shares = np.concatenate([*self.schema.level_shares(baseline), np.empty(0)])
         weights, shares = (
             torch.as_tensor(part, dtype=torch.float32)
-            for part in (self._cell_weights(baseline), np.concatenate([*shares, np.empty(0)]))
+            for part in (self._cell_weights(baseline), shares)
         )
         return CellError(cells_of(self.schema, baseline), weights, shares)
 

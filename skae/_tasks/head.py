@@ -223,13 +223,7 @@ class Head(Task):
         return HeadModel(self.encoder_model, head.coef, head.intercept)
 
     def network(self, generator, linear=False):
-        encoder = self.encoder_model
-        if encoder.nonlinear:
-            module = encoder.trainable()
-        else:
-            module = encoder.task.network(generator)
-            encoder.task.start_at(module, encoder.present_baseline)
-            encoder.task.freeze(module)
+        module = self.encoder_model.trainable(generator)
         return Predictor(module, self.schema.n_features, self.size, self.targets.shape[1])
 
     @torch.no_grad()

@@ -64,7 +64,7 @@ class Variational(Task):
     model: ClassVar = VariationalModel
     module: ClassVar = VariationalAutoencoder
     linear_model_of_table: ClassVar = LogisticModel
-    baseline_name: ClassVar = "linear start"
+    baseline_name: ClassVar = "linear baseline"
     least_range: ClassVar = 3.0
     input_noise: ClassVar = 0.5
     offset: ClassVar = True

@@ -147,10 +147,10 @@ class Checkpoint(NoCheckpoint):
 
 def key(name, params, *content):
     """Return what stands for a fit: estimator, parameters, versions, and content such as rows."""
-    told = {name: params[name] for name in params if name not in ("checkpoint", "verbose")}
+    asked = {name: params[name] for name in params if name not in ("checkpoint", "verbose")}
     versions = [version(package) for package in ("skae", "torch", "scikit-learn")]
     try:
-        return joblib.hash([name, told, versions, *content])
+        return joblib.hash([name, asked, versions, *content])
     except Exception as error:
         raise ValueError(
             f"checkpoint needs parameters that can be pickled: {error}. Define their functions and "

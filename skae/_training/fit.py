@@ -106,8 +106,8 @@ def fit_model(
     if not trainer.interrupted:
         checkpoint.finish()
     optimizer_state = None if chooses else trained.optimizer_state
-    told = trained.history, trained.held_out_curve, optimizer_state, trainer.interrupted
-    return Fit(model, trained.best_iter, *told)
+    curves = trained.history, trained.held_out_curve
+    return Fit(model, trained.best_iter, *curves, optimizer_state, trainer.interrupted)
 
 
 def fit_batch(task, settings, rows, *, random_state=None, progress=None, before=None, n_before=0):

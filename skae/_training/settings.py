@@ -24,7 +24,7 @@ class Settings:
     alpha : "auto" or float
         Weight decay; "auto" until the size of the code is known.
     optimizer : "adam" or callable
-    callbacks : tuple
+    callbacks : list or tuple
     skorch_params : dict
     early_stopping : bool
         Whether held-out rows judge.
@@ -51,9 +51,9 @@ class Settings:
     max_iter: int
     alpha: object = 0.0
     optimizer: object = "adam"
-    callbacks: tuple = ()
+    callbacks: list | tuple = ()
     skorch_params: dict = field(default_factory=dict)
-    early_stopping: bool = True
+    early_stopping: bool = False
     validation_fraction: float = 0.1
     n_iter_no_change: int = 20
     tol: float = 1e-3
@@ -73,6 +73,7 @@ class Settings:
             self,
             alpha=decay(task.size) if self.alpha == "auto" else self.alpha,
             cuts=Cuts(task.size) if task.ordered else None,
+            decay_from=1.0 if self.early_stopping else DECAY_FROM,
             warm_up=task.warm_up,
         )
 

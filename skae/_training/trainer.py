@@ -11,7 +11,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from skae._data.batches import StandardisedRows
-from skae._model.model import linear_network
+from skae._model.model import linear_network, new_network
 from skae._training.checkpoint import NoCheckpoint
 from skae._training.folds import Folds, can_train
 from skae._training.held_out import FEWEST_ROWS, HeldOutCurves, split
@@ -160,7 +160,7 @@ class Trainer:
         self.settings = self.given.of(self.task)
         baseline = model.present_baseline
         rate = self.settings.learning_rate
-        module = self.polished(model.trainable(), baseline, rows, rate, TUNING_EPOCHS)
+        module = self.polished(model.trainable(self.generator), baseline, rows, rate, TUNING_EPOCHS)
         self.task.calibrate(module, baseline, rows, self.settings.device)
         return model.tuned(module, rows)
 
@@ -187,12 +187,9 @@ class Trainer:
 
     def module(self, baseline, before=None):
         """Return what training goes on with: a fitted module, or a new one at the baseline."""
-        if before is not None and before.nonlinear:
-            return before.trainable()
-        module = self.task.network(self.generator)
-        self.task.start_at(module, baseline)
-        self.task.freeze(module)
-        return module
+        if before is not None:
+            return before.trainable(self.generator)
+        return new_network(self.task, baseline, self.generator)
 
     def linear(self, baseline, rows):
         """Leave it at the baseline."""

@@ -1,0 +1,233 @@
+"""BiGANTransformer: new rows, an encoder beside the generator, and what its losses are."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from inside import net_of
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import SVC
+
+import skae
+from skae import BiGANTransformer
+from skae.metrics import mode_coverage
+
+N_MODES, RADIUS, SPREAD = 8, 2.0, 0.1
+
+
+def small(n_components=3, **changes):
+    settings = {"hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0}
+    return BiGANTransformer(n_components, **settings | changes)
+
+
+def ring(n, rng):
+    """Return rows of eight Gaussians on a ring, and their centres."""
+    angles = 2 * np.pi * np.arange(N_MODES) / N_MODES
+    centres = RADIUS * np.column_stack([np.cos(angles), np.sin(angles)])
+    return centres[rng.integers(N_MODES, size=n)] + SPREAD * rng.normal(size=(n, 2)), centres
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    X, y = load_digits(return_X_y=True)
+    return X[:1200], y[:1200], X[1200:], y[1200:]
+
+
+@pytest.fixture(scope="module")
+def trained(labelled):
+    return BiGANTransformer(random_state=0, max_iter=80).fit(labelled[0])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_all_modes_of_a_ring(seed):
+    """Every mode has samples within 3 standard deviations, as most samples are."""
+    X, centres = ring(2000, np.random.default_rng(seed))
+    X_new = BiGANTransformer(2, random_state=seed).fit(X).sample(2000, seed)
+    distance = np.linalg.norm(X_new[:, None] - centres, axis=2)
+    good = distance.min(axis=1) < 3 * SPREAD
+    counts = np.bincount(distance.argmin(axis=1)[good], minlength=N_MODES)
+    assert (counts > 0).all()
+    assert good.mean() > 0.5
+    assert counts.max() < 0.35 * good.sum()
+
+
+def test_all_classes_of_digits(labelled, trained):
+    X, y, X_test, _ = labelled
+    X_new = trained.sample(len(X_test), random_state=0)
+    shares = np.bincount(SVC().fit(X, y).predict(X_new), minlength=10) / len(X_new)
+    assert shares.min() > 0.03
+    assert shares.max() < 0.25
+    assert mode_coverage(X_test, X_new) > 0.4
+    assert mode_coverage(X_test, np.tile(X_test.mean(axis=0), (len(X_test), 1))) < 0.1
+
+
+def test_the_code_knows_the_digits(labelled, trained):
+    X, y, X_test, y_test = labelled
+    nearest = KNeighborsClassifier(1).fit(trained.transform(X), y)
+    assert nearest.score(trained.transform(X_test), y_test) > 0.5
+    assert trained.score(X_test) > 0.4
+    assert np.corrcoef(trained.reconstruct(X_test).ravel(), X_test.ravel())[0, 1] > 0.7
+
+
+def test_both_losses_are_told(trained):
+    """log 2 = 0.69 in nats is the loss of either side where no pair leads."""
+    assert len(trained.history_) == trained.n_iter_ == 80
+    last = trained.history_[-1]
+    assert 0 < last["discriminator_loss"] < np.log(2)
+    assert np.log(2) < last["generator_loss"] < last["train_loss"] < 5
+    assert trained.loss_curve_[-1] == last["train_loss"]
+    assert trained.best_iter_ == trained.n_iter_
+    assert trained.pca_score_ is None
+    assert not hasattr(trained, "components_")
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gradients_are_those_of_the_losses(weighted):
+    """What a step leaves equals autograd's gradient of each loss as the docstring writes it."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(6, 4)) * [1, 2, 3, 4]
+    params = {"reconstruction_weight": 0.7, "gradient_penalty": 0.3}
+    net = net_of(small(2, activation="tanh", **params).fit, X)
+    net.generator.manual_seed(2)
+    x, weight = net.rows.take(slice(None)), torch.rand(6) if weighted else None
+    net.losses = []
+    net.gradient(x, x, weight)
+    share = torch.ones(6) if weight is None else weight
+
+    parts = net.module_
+    drawn = torch.randn(6, 2, generator=torch.Generator().manual_seed(2))
+    real, made = (x, parts.encode(x)), (parts.decoder(drawn), drawn)
+    lead = parts.discriminator(*real) - parts.discriminator(*made)
+    penalty = 0.0
+    for pair in (real, made):
+        pair = [part.detach().requires_grad_() for part in pair]
+        scores = parts.discriminator(*pair).sum()
+        slopes = torch.autograd.grad(scores, pair, create_graph=True)
+        penalty = penalty + sum(slope.square().sum(1) for slope in slopes)
+    shares = torch.from_numpy(X.var(axis=0) / X.var(axis=0).sum()).float()
+    reconstruction = (parts.decoder(real[1]) - x).square() @ shares
+    critic = (share * (torch.log1p(torch.exp(-lead)) + 0.3 * 4 / 2 * penalty)).mean()
+    others = (share * (torch.log1p(torch.exp(lead)) + 0.7 * reconstruction)).mean()
+    judges = list(parts.discriminator.parameters())
+    players = [*parts.encoder.parameters(), *parts.decoder.parameters()]
+    for value, parameters in ((critic, judges), (others, players)):
+        expected = torch.autograd.grad(value, parameters, retain_graph=True)
+        for parameter, gradient in zip(parameters, expected, strict=True):
+            torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
+
+
+def test_same_seed_same_bits_and_no_global_generator(wine):
+    before, numpys = torch.get_rng_state(), np.random.get_state()[1].copy()
+    first, second = (small().fit(wine[0]) for _ in range(2))
+    np.testing.assert_array_equal(first.transform(wine[1]), second.transform(wine[1]))
+    np.testing.assert_array_equal(first.sample(5, 1), second.sample(5, 1))
+    assert not np.array_equal(first.sample(5, 1), first.sample(5, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    np.testing.assert_array_equal(np.random.get_state()[1], numpys)
+
+
+def test_samples_are_decoded_normal_codes(wine):
+    model = small().fit(wine[0])
+    codes = np.random.RandomState(4).standard_normal((7, 3))
+    np.testing.assert_array_equal(model.sample(7, 4), model.inverse_transform(codes))
+    for bad in (0, 1.5, "3", None):
+        with pytest.raises(ValueError, match=f"n_samples={bad!r} must be an int of at least 1"):
+            model.sample(bad)
+
+
+@pytest.mark.parametrize("shape", [(8, 9), (3, 8, 11), (4, 15, 8), (1, 1, 9)])
+def test_images_of_any_shape(shape, tmp_path):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 3)) @ rng.normal(size=(3, int(np.prod(shape))))
+    X[:, 5] = 1.5
+    model = BiGANTransformer(3, image_shape=shape, channels=(4, 8), max_iter=2, random_state=0)
+    code = model.fit(X).transform(X)
+    assert code.shape == (40, 3)
+    assert model.hidden_layer_sizes_ == (4, 8)
+    assert model.sample(2, 0).shape == (2, X.shape[1])
+    np.testing.assert_array_equal(model.reconstruct(X)[:, 5], 1.5)
+    one_by_one = np.vstack([model.transform(row[None]) for row in X])
+    np.testing.assert_allclose(one_by_one, code, rtol=1e-12, atol=1e-12)
+    skae.save(model, tmp_path / "model.skae")
+    for same in (skae.load(tmp_path / "model.skae"), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(same.transform(X), code)
+        np.testing.assert_array_equal(same.sample(3, 1), model.sample(3, 1))
+
+
+def test_convolutions_cover_the_classes_too(labelled):
+    X, y, _, _ = labelled
+    model = BiGANTransformer(
+        8, image_shape=(8, 8), channels=(8, 16), max_iter=25, random_state=0
+    ).fit(X)
+    shares = np.bincount(SVC().fit(X, y).predict(model.sample(1000, 0)), minlength=10) / 1000
+    assert shares.min() > 0
+    assert shares.max() < 0.35
+
+
+def test_training_goes_on(labelled):
+    """A warm start is the longer for its first fit, and knows the discriminator."""
+    X = labelled[0]
+    cold = BiGANTransformer(8, max_iter=10, random_state=0).fit(X)
+    warm = clone(cold).set_params(warm_start=True).fit(X)
+    judges = {n: w for n, w in warm.module_.state_dict().items() if n.startswith("discriminator")}
+    assert judges
+    score = warm.score(X)
+    assert warm.fit(X).score(X) > score
+    assert warm.n_iter_ == 10
+
+
+def test_a_stream(labelled):
+    stream, model = labelled[0], BiGANTransformer(8, random_state=0)
+    scores = []
+    for _ in range(4):
+        for batch in np.array_split(stream, 4):
+            model = pickle.loads(pickle.dumps(model.partial_fit(batch)))
+        scores.append(model.score(labelled[2]))
+    assert model.n_iter_ == len(model.history_) == 16
+    assert scores[-1] > scores[0]
+
+
+def test_more_units_than_columns_and_than_rows():
+    X = np.random.default_rng(0).normal(size=(10, 3))
+    assert small(12).fit(X).transform(X).shape == (10, 12)
+    assert small(12).partial_fit(X).transform(X).shape == (10, 12)
+
+
+def test_rows_of_weight_zero_are_left_out(wine):
+    X, weight = wine[0], np.r_[np.ones(90), np.zeros(len(wine[0]) - 90)]
+    some, first = small().fit(X, sample_weight=weight), small().fit(X[:90])
+    np.testing.assert_allclose(some.transform(X), first.transform(X), rtol=1e-5, atol=1e-6)
+
+
+def test_own_optimizer_and_batch_callbacks(wine):
+    """They take skorch's own loop; both losses are there all the same."""
+    from skorch.callbacks import GradientNormClipping
+
+    for changes in ({"optimizer": torch.optim.SGD}, {"callbacks": [GradientNormClipping(1.0)]}):
+        model = small(**changes).fit(wine[0])
+        assert {"generator_loss", "discriminator_loss"} <= model.history_[-1].keys()
+
+
+def test_divergence_is_an_error(wine):
+    with pytest.raises(ValueError, match=r"diverged.*smaller learning_rate_init"):
+        small(learning_rate_init=1e30, max_iter=20).fit(wine[0])
+
+
+def test_missing_cells_are_refused(wine):
+    X = wine[0].copy()
+    X[0, 0] = np.nan
+    with pytest.raises(ValueError, match="missing cells.*SimpleImputer"):
+        small().fit(X)
+    with pytest.raises(ValueError, match="missing cells"):
+        small().fit(wine[0]).transform(X)
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    X = np.random.default_rng(0).normal(size=(50, 65))
+    with pytest.raises(ValueError, match=r"65 columns are one image.*the number of columns\.$"):
+        small(image_shape=(8, 8)).fit(X)
+    with pytest.raises(ValueError, match="channels must be > 0"):
+        small(image_shape=(5, 13), channels=(4, 0)).fit(X)

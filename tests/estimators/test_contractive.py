@@ -1,0 +1,150 @@
+"""Laws of the contraction and of ContractiveAutoencoder."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_wine
+from sklearn.decomposition import PCA
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from skae import AutoencoderTransformer, ContractiveAutoencoder
+
+# the estimator --------------------------------------------------------------------------------
+
+
+def movement(model, train, test):
+    """Return how far codes of slightly moved rows move, in squared standard deviations."""
+    moved = test + 0.1 * np.random.default_rng(0).normal(size=test.shape)
+    return np.mean(
+        ((model.transform(moved) - model.transform(test)) / model.transform(train).std(0)) ** 2
+    )
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_code_moves_less_at_no_worse_reconstruction(digits, seed):
+    """Comparable is: at least as much explained variance of unseen rows, less one percent."""
+    train, test = digits
+    plain = AutoencoderTransformer(8, random_state=seed).fit(train)
+    model = ContractiveAutoencoder(8, random_state=seed).fit(train)
+    assert model.score(test) > plain.score(test) - 0.01
+    assert movement(model, train, test) < 0.6 * movement(plain, train, test)
+    code, pca = model.transform(train), PCA(8).fit(train)
+    assert movement(model, train, test) < 0.5 * movement(pca, train, test)
+    assert np.all(code.std(axis=0) > 0.1 * pca.transform(train).std(axis=0))
+
+
+def test_more_weight_less_movement(cancer):
+    train, test = cancer
+    moved = [
+        movement(
+            ContractiveAutoencoder(8, penalty_weight=w, random_state=0).fit(train), train, test
+        )
+        for w in (0.0, 0.001, 0.01)
+    ]
+    assert moved[2] < 0.5 * moved[0]
+    assert moved[2] < moved[1] < moved[0]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_no_penalty_is_the_plain_autoencoder(digits):
+    train, test = digits
+    plain, ours = [
+        estimator(8, max_iter=3, random_state=0, **weight).fit(train)
+        for estimator, weight in [
+            (AutoencoderTransformer, {}),
+            (ContractiveAutoencoder, {"penalty_weight": 0.0}),
+        ]
+    ]
+    start = AutoencoderTransformer(8, hidden_layer_sizes=()).fit(train).score(test)
+    gain = plain.score(test) - start
+    assert gain > 0.01
+    assert abs(ours.score(test) - plain.score(test)) < 0.05 * gain  # rounding differs
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_held_out_score_of_the_start_is_that_of_pca_with_its_contraction(gaussian):
+    train, test = gaussian[:300], gaussian[300:]
+    model = ContractiveAutoencoder(4, penalty_weight=0.1, max_iter=1).fit(train, X_val=test)
+    pca = PCA(4).fit(train)
+    error = np.sum((test - pca.inverse_transform(pca.transform(test))) ** 2, axis=1).mean()
+    matrix = pca.components_ * train.std(axis=0) / pca.transform(test).std(axis=0)[:, None]
+    objective = error / train.var(axis=0).sum() + 0.1 * np.sum(matrix**2)
+    np.testing.assert_allclose(1 - model.pca_score_, objective, rtol=1e-4)
+
+
+def test_floor_is_pca(gaussian):
+    model = ContractiveAutoencoder(4, penalty_weight=1e-9, random_state=0).fit(gaussian)
+    assert model.best_iter_ == 0
+    np.testing.assert_allclose(
+        model.transform(gaussian), PCA(4).fit_transform(gaussian), atol=1e-10
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"linear_path": None},
+        {"linear_path": None, "hidden_layer_sizes": ()},
+        {"encoder": torch.nn.Linear, "decoder": torch.nn.Linear},
+        {"activation": torch.nn.Mish},
+        {"early_stopping": False},
+        {"whiten": True},
+        {"n_components": None},
+        {"n_components": 0.9},
+        {"n_components": 40},
+        {"hidden_layer_sizes": ()},
+        {"batch_size": 1, "max_iter": 1},
+    ],
+    ids=str,
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_files_are_equal_to_the_bit(cancer, changes):
+    changes = {"n_components": 5, "max_iter": 2, "random_state": 0, **changes}
+    model = ContractiveAutoencoder(**changes).fit(cancer[0])
+    code = model.transform(cancer[1])
+    assert np.isfinite(model.score(cancer[1]))
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.transform(cancer[1]), code)
+    np.testing.assert_array_equal(again.inverse_transform(code), model.inverse_transform(code))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_streams_and_going_on_keep_the_spread_of_the_code(digits):
+    train = digits[0]
+    model = ContractiveAutoencoder(8, max_iter=15, warm_start=True, random_state=0)
+    weight = np.random.default_rng(0).uniform(size=len(train))
+    model.fit(train, sample_weight=weight)
+    before = model.module_.variance.clone()
+    assert not torch.allclose(before, torch.ones(8, dtype=before.dtype), rtol=0.05)
+    again = pickle.loads(pickle.dumps(model))
+    for going_on in (model, again):
+        going_on.fit(train, sample_weight=weight)
+        torch.testing.assert_close(going_on.module_.variance, before, rtol=0.5, atol=0)
+    stream = ContractiveAutoencoder(8, random_state=0).partial_fit(train).partial_fit(train)
+    assert 0 < stream.score(train) < 1
+
+
+def test_in_a_search():
+    X, y = load_wine(return_X_y=True)
+    pipeline = make_pipeline(
+        StandardScaler(), ContractiveAutoencoder(4, n_iter_no_change=5, random_state=0), SVC()
+    )
+    grid = {"contractiveautoencoder__penalty_weight": [0.001, 0.01]}
+    assert GridSearchCV(pipeline, grid, cv=2).fit(X, y).best_score_ > 0.8
+
+
+def test_constant_and_tiny_data():
+    constant = ContractiveAutoencoder(2, random_state=0).fit(np.full((40, 3), 7.0))
+    np.testing.assert_allclose(constant.reconstruct(np.full((2, 3), 7.0)), 7.0)
+    assert ContractiveAutoencoder(2, random_state=0).fit(np.eye(3)).best_iter_ == 0
+
+
+def test_negative_weight(gaussian):
+    with pytest.raises(ValueError, match="'penalty_weight' parameter"):
+        ContractiveAutoencoder(2, penalty_weight=-0.1).fit(gaussian)
