@@ -2,13 +2,15 @@
 
 import warnings
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import pairwise
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from skae._data.frames import as_frame
+from skae._data.frames import as_frame, is_missing
 from skae._data.rows import Rows
 
 SHOWN = 10  # classes in a message
@@ -139,7 +141,7 @@ class LabelledRows(Rows):
     """
 
     def __init__(self, rows, labels):
-        super().__init__(rows.X, rows.index, rows.all_weight)
+        super().__init__(rows.X, rows.index, rows.all_weight, rows.blocks)
         self.labels = labels.astype(rows.X.dtype, copy=False)
 
     @property
@@ -150,15 +152,20 @@ class LabelledRows(Rows):
     @property
     def width(self):
         """Number of columns of the rows that are read."""
-        return self.X.shape[1] + self.labels.shape[1]
+        return super().width + self.labels.shape[1]
 
     def subset(self, places):
         """Return the rows at some places of this subset, as a subset of the same matrix."""
         return LabelledRows(super().subset(places), self.labels)
 
     def raw(self, index):
-        """Return rows and labels side by side."""
+        """Return rows of ``X`` and labels side by side."""
         return np.hstack([super().raw(index), self.labels[self.index[index]]])
+
+    def take(self, index):
+        """Return rows and labels side by side."""
+        rows = self.widened(super().raw(index))
+        return np.hstack([rows, self.labels[self.index[index]]])
 
 
 class Residuals(Rows):
@@ -189,22 +196,59 @@ def beside(X, labels):
 
 
 def columns_of(y):
-    """Return the columns of labels as arrays."""
+    """Return the columns of labels as arrays; NaN, None or NA stand for a missing one."""
+    y = pd.Series(y) if isinstance(y, pd.api.extensions.ExtensionArray) else y
     frame = as_frame(y.to_frame() if hasattr(y, "to_frame") else y)
     if frame is not None:
-        return [_typed(np.asarray(column.to_numpy())) for column in frame.iter_columns()]
+        return [_typed(_cells(column)) for column in frame.iter_columns()]
     y = np.atleast_1d(_array(y))
-    if y.ndim > 2 or y.size == 0:
+    if y.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: y is {y.dtype}. Pass real numbers.")
+    if y.ndim > 2 or y.size == 0 or y.dtype.kind == "V":
         raise ValueError(
-            f"y has the shape {y.shape}: expected labels of shape (n_samples,) or "
+            f"y has the shape {y.shape} and the type {y.dtype}: expected labels of shape (n_samples,) or "
             "(n_samples, n_columns)."
         )
     return list(map(_typed, y.T if y.ndim == 2 else [y]))
 
 
+def has_label(columns, unlabeled):
+    """Return which rows have a label in every column that `columns_of` gave.
+
+    ``unlabeled`` is the entry that marks a row without one: NaN stands for
+    every missing entry, None for no mark.
+    """
+    missing = np.any([pd.isna(column) for column in columns], axis=0)
+    if unlabeled is not None and is_missing(unlabeled):
+        return ~missing
+    if missing.any():
+        raise ValueError(
+            f"y has {missing.sum()} missing labels (NaN, None or NA), the first in row "
+            f"{missing.argmax()}, but unlabeled={unlabeled!r}: pass unlabeled=np.nan, and such rows "
+            "serve the pretraining alone, or leave them out."
+        )
+    return np.all([column != unlabeled for column in columns], axis=0)
+
+
+def chosen(columns, rows):
+    """Return the labels of some rows, each column in the type that its labels there have."""
+    return [_typed(column[rows]) for column in columns]
+
+
+def _cells(column):
+    """Return the labels in a column of a frame; those of integers stay such beside missing ones."""
+    if column.dtype.is_float() or column.dtype.is_temporal() or not column.is_null().any():
+        return np.asarray(column.to_numpy())
+    cells = np.empty(len(column), dtype=object)
+    cells[:] = column.to_list()
+    return cells
+
+
 def _array(y):
     """Return labels as an array; of a list, numpy would make strings of all beside a string."""
     array = np.asarray(y)
+    if np.ma.is_masked(y):
+        return np.where(np.ma.getmaskarray(y), None, array.astype(object))
     if isinstance(y, np.ndarray) or array.dtype.kind != "U":
         return array
     objects = np.asarray(y, dtype=object)
@@ -215,8 +259,9 @@ def _typed(column):
     """Return a column of objects in the one type of numbers that they have, where they do."""
     if column.dtype != object:
         return column
-    typed = pd.Series(column, dtype=object).infer_objects().to_numpy()
-    return typed if typed.dtype.kind in "biuf" else column
+    present = ~pd.isna(column)
+    typed = pd.Series(column[present], dtype=object).infer_objects().to_numpy()
+    return typed if typed.dtype.kind in "biuf" and present.all() else column
 
 
 def _complete(column, j):
@@ -232,15 +277,20 @@ def _complete(column, j):
     return column
 
 
-def _sorted(column):
-    """Return the classes of a column."""
+def classes_of(column):
+    """Return the classes of a column, sorted."""
     try:
-        known = np.unique(column)
+        return np.unique(column)
     except TypeError:
         kinds = sorted({type(value).__name__ for value in column.tolist()})
         raise ValueError(
             f"y has classes of several types ({', '.join(kinds)}): convert them to one, such as str."
         ) from None
+
+
+def _sorted(column):
+    """Return the classes of a column; warn where they look like numbers."""
+    known = classes_of(column)
     if column.dtype.kind in "iu" and len(known) > max(MANY, len(column) / FEW):
         warnings.warn(
             f"y has {len(known)} integers in {len(column)} rows, and each is taken for a class of "
@@ -249,6 +299,17 @@ def _sorted(column):
             stacklevel=2,
         )
     return known
+
+
+def numbers_of(column):
+    """Return a column of labels as float64; refuse what is no number."""
+    others = column.tolist() if column.dtype.kind not in "biuf" else []
+    for label in others:
+        if not isinstance(label, Real | Decimal):
+            raise ValueError(
+                f"y has {label!r}, which is no number: convert it to one, or take a classifier."
+            )
+    return column.astype(np.float64)
 
 
 def _numbers(column):

@@ -75,7 +75,10 @@ class Rows:
 
     def take(self, index):
         """Return the rows at places ``index`` of this subset, in the dtype of X."""
-        rows = self.raw(index)
+        return self.widened(self.raw(index))
+
+    def widened(self, rows):
+        """Return rows of ``X`` as a network's columns."""
         return rows if self.blocks is None else self.blocks.widen(rows)
 
     def spans(self, most=None):

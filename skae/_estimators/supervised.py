@@ -14,22 +14,20 @@ from sklearn.utils import (
     get_tags,
 )
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skae import _tasks, _training
-from skae._data.schema import DTYPES
+from skae._data.labels import chosen, classes_of, columns_of, has_label, numbers_of
 from skae._estimators.autoencoder import AutoencoderTransformer
 from skae._estimators.base import BaseEncoder, copied, model_of, restored, settings_of
 from skae._parameters import (
     FromPCA,
     StrOptions,
     check_sample_weight,
-    feature_names,
     fit_context,
     parameters,
     private_random_state,
     require_labels,
-    validated,
 )
 
 TRAINING = (
@@ -96,9 +94,11 @@ class Supervised(BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,), or (n_samples, n_outputs) for a regressor
-            Labels; rows where it equals ``unlabeled`` (in any output) serve
+        X : array-like, CSR matrix or frame of shape (n_samples, n_features)
+            Rows, as the autoencoder takes them: with categories, dates and
+            missing cells where it does.
+        y : array-like or frame of shape (n_samples,), or (n_samples, n_outputs) for a regressor
+            Labels; rows where it is ``unlabeled`` (in any output) serve
             the pretraining alone.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row, in pretraining, head and fine-tuning. Rows of
@@ -112,22 +112,17 @@ class Supervised(BaseEstimator):
         Raises
         ------
         ValueError
-            If no row has a label, for labels that cannot be learned, if
-            a fitted ``autoencoder`` has another number of columns, and for a
-            `ConditionalVAE`.
+            If no row has a label, for labels that cannot be learned, for
+            rows that the ``autoencoder`` refuses, such as other columns than
+            those it is fitted to, and for a `ConditionalVAE`.
         """
-        owner = type(self).__name__
-        require_labels(y, owner)
-        names = feature_names(X)
-        X = validated(X, owner, dtype=DTYPES)
-        y = np.asarray(y)
-        check_consistent_length(X, y)
-        labelled = self._has_label(y)
-        weight = None
+        require_labels(y, type(self).__name__)
+        columns = columns_of(y)
+        check_consistent_length(X, columns[0])
+        labelled, weight = has_label(columns, self.unlabeled), None
         if sample_weight is not None:
-            weight = check_sample_weight(
-                sample_weight, X, dtype=np.float64, ensure_non_negative=True
-            )
+            checks = {"dtype": np.float64, "ensure_non_negative": True}
+            weight = check_sample_weight(sample_weight, labelled, **checks)
             labelled &= weight > 0
             weight = weight[labelled]
         if not labelled.any():
@@ -135,23 +130,14 @@ class Supervised(BaseEstimator):
                 f"No row of y has a label (unlabeled={self.unlabeled!r}) and a positive weight: at "
                 "least one must."
             )
-        learned = self._learned(y[labelled], weight)
+        labels, several = chosen(columns, labelled), np.asarray(y).ndim > 1
+        learned = self._learned(np.column_stack(labels) if several else labels[0], weight)
         rng = private_random_state(self.random_state)
         autoencoder = self._pretrained(X, sample_weight, rng)
-        fit = self._fit_head(model_of(autoencoder), X, X[labelled], learned, rng)
+        model = model_of(autoencoder)
+        fit = self._fit_head(model, self._rows(model, X), labelled, learned, rng)
         self._set_fitted(autoencoder, fit, learned)
-        self.n_features_in_ = X.shape[1]
-        self.__dict__.pop("feature_names_in_", None)
-        if names is not None:
-            self.feature_names_in_ = names
         return self
-
-    def _has_label(self, y):
-        if self.unlabeled is None:
-            return np.ones(len(y), dtype=bool)
-        is_nan = self.unlabeled != self.unlabeled
-        has = y == y if is_nan else y != self.unlabeled
-        return has.all(axis=tuple(range(1, y.ndim)))
 
     def _pretrained(self, X, sample_weight, rng):
         """Return the autoencoder: as it is where it is fitted, else fitted to all rows."""
@@ -167,18 +153,24 @@ class Supervised(BaseEstimator):
             if given.random_state is None and self.random_state is not None:
                 given.set_params(random_state=int(rng.randint(2**31 - 1)))
             return given.fit(X, sample_weight=sample_weight)
-        if given.n_features_in_ != X.shape[1]:
-            raise ValueError(
-                f"The autoencoder was fitted to {given.n_features_in_} columns, X has {X.shape[1]}: "
-                "fit it to the same columns, or pass it unfitted."
-            )
         return copied(given)
+
+    def _rows(self, model, X):
+        """Return rows as the autoencoder reads them."""
+        try:
+            return model.schema.read(X)
+        except ValueError as error:
+            raise ValueError(
+                f"{error} The autoencoder is fitted already: pass columns like those of its fit, or "
+                "an autoencoder that is not fitted."
+            ) from error
 
     def _fit_head(self, encoder, X, labelled, learned, rng):
         """Solve the head; where it is asked for and pays, train it with the encoder."""
         targets = (learned.values - learned.zero) / learned.unit
-        task = _tasks.Head.of(encoder, labelled, targets, learned.weight, self._kind, X)
-        rows = task.rows(labelled, learned.weight)
+        known = X[labelled]
+        task = _tasks.Head.of(encoder, known, targets, learned.weight, self._kind, X)
+        rows = task.rows(known, learned.weight)
         if self.fine_tune == "head" or len(rows) < _training.FEWEST_ROWS:
             return _training.Fit(task.solved(rows), 0, [], [])
         return _training.fit_model(
@@ -192,6 +184,11 @@ class Supervised(BaseEstimator):
 
     def _set_fitted(self, autoencoder, fit, learned):
         """Set what a fit returned."""
+        schema = fit.model.encoder.schema
+        self.n_features_in_ = schema.n_features
+        self.__dict__.pop("feature_names_in_", None)
+        if schema.names is not None:
+            self.feature_names_in_ = schema.names
         self.autoencoder_, self._encoder = autoencoder, fit.model.encoder
         self.coef_ = fit.model.coef * learned.unit[:, None] / fit.model.encoder.code_scale
         self.intercept_ = fit.model.intercept * learned.unit + learned.zero
@@ -205,8 +202,17 @@ class Supervised(BaseEstimator):
 
     def _outputs(self, X):
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=DTYPES, reset=False)
-        return self._encoder.encode(X) @ self.coef_.T + self.intercept_
+        encoder = self._encoder
+        return encoder.encode(encoder.schema.read(X)) @ self.coef_.T + self.intercept_
+
+    def __sklearn_tags__(self):
+        """Return the tags: rows are what the autoencoder takes."""
+        tags = super().__sklearn_tags__()
+        given = AutoencoderTransformer() if self.autoencoder is None else self.autoencoder
+        taken = get_tags(given).input_tags
+        for name in ("allow_nan", "categorical", "sparse"):
+            setattr(tags.input_tags, name, getattr(taken, name))
+        return tags
 
     def __sklearn_is_fitted__(self):
         """Return whether there is a head."""
@@ -258,8 +264,9 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
     fine_tune : {"all", "head"}, default="all"
         "head" leaves the encoder as it is.
     unlabeled : object, default=None
-        The entry of y that marks a row without a label, such as -1 or NaN.
-        None: all rows have one.
+        The entry of y that marks a row without a label, such as -1 or "".
+        NaN stands for every missing entry: NaN, None, ``pandas.NA``. None:
+        all rows have a label.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, as in `LogisticRegression`; they multiply
         ``sample_weight``. The pretraining knows no classes.
@@ -341,8 +348,13 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
     def _learned(self, y, weight):
         y = column_or_1d(y, warn=True)
         assert_all_finite(y, input_name="y")
+        classes = classes_of(y)
+        if y.dtype.kind in "OS" and not isinstance(classes[0], str):
+            raise ValueError(
+                f"y has the class {classes[0]!r}: classes are strings, integers or booleans. Convert "
+                "them, for example to strings."
+            )
         check_classification_targets(y)
-        classes = np.unique(y)
         if len(classes) < 2:
             raise ValueError(
                 f"y has only one class, {classes[0]!r}: a classifier needs at least two."
@@ -411,8 +423,7 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, Supervised):
     validation_fraction, n_iter_no_change, verbose, random_state : object
         As in `AutoencoderClassifier`.
     unlabeled : float or None, default=None
-        The entry of y that marks a row without a label, such as NaN; one
-        output is enough. None: all rows have one.
+        As in `AutoencoderClassifier`; one output is enough.
 
     Attributes
     ----------
@@ -451,9 +462,9 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, Supervised):
     _kind = "numbers"
 
     def _learned(self, y, weight):
-        y = check_array(y, dtype=np.float64, ensure_2d=False, input_name="y")
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
-        values = y.reshape(len(y), -1)
+        values = np.column_stack([numbers_of(column) for column in y.reshape(len(y), -1).T])
+        assert_all_finite(values, input_name="y")
         zero = np.average(values, axis=0, weights=weight)
         unit = np.sqrt(np.average((values - zero) ** 2, axis=0, weights=weight))
         unit = np.where(unit > 0, unit, 1.0)

@@ -10,6 +10,7 @@ from scipy.special import log_softmax
 from sklearn.linear_model import Ridge
 from torch import nn
 
+from skae._data.labels import LabelledRows
 from skae._data.rows import Rows
 from skae._model.model import Model
 from skae._tasks.base import Task
@@ -60,20 +61,20 @@ class Predictor(nn.Module):
     ----------
     autoencoder : Autoencoder
         Its decoder is not used.
-    n_features : int
+    width : int
         Its columns; inputs have further ones, the targets, which are not seen.
     n_components, n_outputs : int
     """
 
-    def __init__(self, autoencoder, n_features, n_components, n_outputs):
+    def __init__(self, autoencoder, width, n_components, n_outputs):
         super().__init__()
         autoencoder.decoder.requires_grad_(False)
-        self.autoencoder, self.n_features = autoencoder, n_features
+        self.autoencoder, self.width = autoencoder, width
         self.head = Linear(n_components, n_outputs)
 
     def forward(self, x):
         """Return the outputs of rows and their code."""
-        code = self.autoencoder.encode(x[:, : self.n_features])
+        code = self.autoencoder.encode(x[:, : self.width])
         return Outputs(self.head(code), code)
 
 
@@ -148,7 +149,7 @@ class Head(Task):
     kind : {"classes", "numbers"}
     codes : ndarray of shape (n_samples, n_components)
         Whitened codes of the rows before training.
-    everything : ndarray of shape (n_all_samples, n_features)
+    everything : Rows
         All rows, those without targets too: where they lie, the trained
         encoder is trusted.
     """
@@ -158,11 +159,11 @@ class Head(Task):
     weight: np.ndarray
     kind: str
     codes: np.ndarray
-    everything: np.ndarray
+    everything: Rows
 
     @classmethod
     def of(cls, model, X, targets, weight, kind, everything):
-        """Return the task of rows and their targets."""
+        """Return the task of rows that the schema read, and of their targets."""
         return cls(
             schema=model.schema,
             n_components=model.task.size,
@@ -171,12 +172,13 @@ class Head(Task):
             weight=np.ones(len(targets)) if weight is None else weight,
             kind=kind,
             codes=model.encode(X).astype(np.float64) / model.code_scale,
-            everything=everything,
+            everything=model.schema.rows(everything, mean=model.baseline.mean),
         )
 
     def rows(self, X, weight=None):
         """Return rows with their targets beside them."""
-        return Rows(np.column_stack([X, self.targets]).astype(X.dtype), None, weight)
+        mean = self.encoder_model.baseline.mean
+        return LabelledRows(self.schema.rows(X, None, weight, mean), self.targets)
 
     @property
     def model(self):
@@ -188,7 +190,7 @@ class Head(Task):
 
     @property
     def n_within_range(self):
-        return self.schema.n_features if self.encoder_model.task.has_baseline else 0
+        return self.schema.n_numbers if self.encoder_model.task.has_baseline else 0
 
     @property
     def draws_from_global(self):
@@ -209,8 +211,8 @@ class Head(Task):
         unit = encoder.code_scale / np.sqrt(np.mean(encoder.code_scale**2))
         codes, targets = self.codes[rows.index] * unit, self.targets[rows.index]
         coef, intercept = HEADS[self.kind][0](codes, targets, self.weight[rows.index])
-        mean = np.append(encoder.baseline.mean, np.zeros(n_outputs))
-        scale = np.append(encoder.baseline.scale, np.ones(n_outputs))
+        mean, scale = encoder.baseline.units
+        mean, scale = np.append(mean, np.zeros(n_outputs)), np.append(scale, np.ones(n_outputs))
         return LinearHead(mean, scale, encoder.code_scale, coef * unit, intercept)
 
     def baseline_is_best(self, baseline):
@@ -224,7 +226,7 @@ class Head(Task):
 
     def network(self, generator, linear=False):
         module = self.encoder_model.trainable(generator)
-        return Predictor(module, self.schema.n_features, self.size, self.targets.shape[1])
+        return Predictor(module, self.schema.width, self.size, self.targets.shape[1])
 
     @torch.no_grad()
     def start_at(self, module, baseline):
@@ -260,7 +262,7 @@ class Head(Task):
             module.autoencoder,
             model.present_baseline,
             device,
-            Rows(self.everything),
+            self.everything,
             before=model,
         )
         encoder.baseline = model.baseline
