@@ -163,6 +163,17 @@ def test_tags_are_those_of_the_autoencoder():
     assert not get_tags(AutoencoderRegressor(BiGANTransformer())).input_tags.categorical
 
 
+@pytest.mark.parametrize("kind", HEADS)
+def test_parameters_of_an_autoencoder_that_is_none(kind):
+    message = "'autoencoder__n_components' is a parameter of the autoencoder, but autoencoder=None"
+    for autoencoder in ({}, {"autoencoder": None}):
+        with pytest.raises(ValueError, match=message):
+            kind().set_params(autoencoder__n_components=2, **autoencoder)
+    model = kind().set_params(autoencoder=AutoencoderTransformer(), autoencoder__n_components=2)
+    assert model.autoencoder.n_components == 2
+    assert model.set_params(autoencoder__n_components=3, fine_tune="head").fine_tune == "head"
+
+
 # labels -------------------------------------------------------------------------------------------
 
 Y = load_iris().target

@@ -42,7 +42,7 @@ class Labels:
     def learn(cls, columns, weight=None):
         """Return the labels of rows, given by `columns_of`: floats are numbers, others classes."""
         columns = [_complete(column, j) for j, column in enumerate(columns)]
-        classes = [None if c.dtype.kind == "f" else _sorted(c) for c in columns]
+        classes = [_numbers_like_classes(c) if c.dtype.kind == "f" else _sorted(c) for c in columns]
         n = sum(1 if known is None else len(known) for known in classes)
         plain = cls(classes, np.zeros(n), np.ones(n))
         coded = plain.coded(columns)
@@ -291,7 +291,7 @@ def classes_of(column):
 def _sorted(column):
     """Return the classes of a column; warn where they look like numbers."""
     known = classes_of(column)
-    if column.dtype.kind in "iu" and len(known) > max(MANY, len(column) / FEW):
+    if column.dtype.kind in "iu" and _are_many(known, column):
         warnings.warn(
             f"y has {len(known)} integers in {len(column)} rows, and each is taken for a class of "
             "its own: where they are numbers, pass y.astype(float).",
@@ -299,6 +299,23 @@ def _sorted(column):
             stacklevel=2,
         )
     return known
+
+
+def _numbers_like_classes(column):
+    """Return None, for numbers have no classes; warn where they look like classes."""
+    found = np.unique(column)
+    if (found == np.round(found)).all() and not _are_many(found, column):
+        warnings.warn(
+            f"y has {len(found)} whole numbers in {len(column)} rows, and as floats they are taken "
+            "for numbers: where they are classes, pass y.astype(int).",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def _are_many(found, column):
+    """Return whether the values of a column are more than it would have classes."""
+    return len(found) > max(MANY, len(column) / FEW)
 
 
 def numbers_of(column):

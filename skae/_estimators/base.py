@@ -340,7 +340,7 @@ class BaseEncoder(
 
     def __setstate__(self, state):
         """Check the state, then build the model anew."""
-        state = dict(state)
+        state = fitted_models.writable(dict(state)) if "module_" in state else dict(state)
         if "module_" not in state:
             super().__setstate__(state)
             return
@@ -652,7 +652,7 @@ def copied(estimator):
 
 def restored(estimator, state):
     """Return a model that an estimator of this kind gave the state of."""
-    return estimator._restored(dict(state))
+    return estimator._restored(fitted_models.writable(dict(state)))
 
 
 def task_of(kind, estimator, schema):

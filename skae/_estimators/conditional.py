@@ -98,7 +98,8 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
     Warns
     -----
     UserWarning
-        If there are so many integers in y that they look like numbers, and as
+        If there are so many integers in y that they look like numbers, or so
+        few whole numbers as floats that they look like classes, and as
         `VAETransformer` does.
 
     See Also

@@ -86,6 +86,22 @@ class Supervised(BaseEstimator):
         """Return the `Targets` of labels, or refuse them."""
         raise NotImplementedError
 
+    def set_params(self, **params):
+        """Set parameters; those of the autoencoder are ``autoencoder__n_components`` and so on.
+
+        Raises
+        ------
+        ValueError
+            For unknown names, and for those of an autoencoder that is None.
+        """
+        inner = [name for name in params if name.startswith("autoencoder__")]
+        if inner and params.get("autoencoder", self.autoencoder) is None:
+            raise ValueError(
+                f"{inner[0]!r} is a parameter of the autoencoder, but autoencoder=None: set "
+                "autoencoder=AutoencoderTransformer(), too, or first."
+            )
+        return super().set_params(**params)
+
     # fit --------------------------------------------------------------------------------------
 
     @fit_context

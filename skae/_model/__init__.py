@@ -9,6 +9,6 @@ __getattr__ = lazily(
     __name__,
     {
         "scores": "scores_of",
-        "state": "check_fit check_output check_parameters_of check_schema",
+        "state": "check_fit check_output check_parameters_of check_schema writable",
     },
 )

@@ -212,6 +212,19 @@ def _check_optimizer(optimizer, weights):
     _check((optimizer["square"] >= 0).all(), "square", "less than zero")
 
 
+def writable(value):
+    """Return a state with copies of those arrays that are only read, such as those of a mapped file.
+
+    torch has no tensors of such memory.
+    """
+    if isinstance(value, dict):
+        return {name: writable(part) for name, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(map(writable, value))
+    read_only = isinstance(value, np.ndarray) and not value.flags.writeable
+    return np.array(value) if read_only else value
+
+
 def fill(module, weights, own):
     """Make arrays the weights of a module; torch refuses other names and shapes.
 

@@ -54,7 +54,7 @@ def has_own_code(activation, custom):
 def activation_class(activation):
     """Return what makes an activation module, given its name or that itself."""
     activation = ACTIVATIONS[activation] if isinstance(activation, str) else activation
-    if not isinstance(activation(), nn.Module):
+    if isinstance(activation, nn.Module) or not isinstance(activation(), nn.Module):
         raise ValueError(
             f"activation={activation!r} makes no torch.nn.Module: pass a name or a class such as "
             "torch.nn.ELU."
@@ -124,7 +124,13 @@ def new_autoencoder(
 @torch.no_grad()
 def _custom(make, n_inputs, n_outputs):
     """Make a user's module, one of our own, and try it."""
-    made = None if isinstance(make, nn.Module) else make(n_inputs, n_outputs)
+    if isinstance(make, nn.Module):
+        raise ValueError(
+            f"encoder and decoder are functions that make modules, since a fit trains several, but "
+            f"{type(make).__name__}(...) is a module: pass, for example, lambda n_inputs, n_outputs: "
+            "nn.Sequential(nn.Linear(n_inputs, 64), nn.ELU(), nn.Linear(64, n_outputs))."
+        )
+    made = make(n_inputs, n_outputs)
     if not isinstance(made, nn.Module):
         raise ValueError(
             f"encoder and decoder must be callables (n_inputs, n_outputs) -> torch.nn.Module, "

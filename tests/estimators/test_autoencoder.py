@@ -204,7 +204,12 @@ def test_warm_start_keeps_what_it_cannot_improve(gaussian):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"encoder": nn.Linear(64, 4)}, "callables"),
+        (
+            {"encoder": nn.Linear(64, 4)},
+            r"Linear.* is a module: pass, .*lambda n_inputs, n_outputs",
+        ),
+        ({"decoder": lambda n_in, n_out: 3}, "callables .*got <function"),
+        ({"activation": nn.ELU()}, "a class such as torch.nn.ELU"),
         ({"decoder": lambda n_in, n_out: nn.Linear(n_in, 3)}, "expected"),
         ({"activation": lambda: 3}, "makes no torch.nn.Module"),
         ({"hidden_layer_sizes": (3.7,)}, "integers"),

@@ -164,6 +164,20 @@ def test_names_of_classes_do_not_matter(wine):
     assert model.sample(3, y="2").shape == model.sample(3, y=["2", "0", "1"]).shape == X[:3].shape
 
 
+def test_whole_numbers_that_look_like_classes_are_told_of(wine, diabetes):
+    """As floats they are numbers: a class between two others would be drawn for them."""
+    X, y = wine
+    for same in (y.astype(float), pd.Series(y, dtype="Float64"), y.astype(float).astype(object)):
+        with pytest.warns(UserWarning, match=r"3 whole numbers in 178 rows.*y\.astype\(int\)"):
+            linear(2).fit(X, same)
+    with pytest.warns(UserWarning, match="3 whole numbers") as told:
+        linear(2).fit(X, np.column_stack([y.astype(float), X[:, 0]]))
+    assert len(told) == 1
+    for number in (X[:, 0], y + 0.5, np.arange(len(y), dtype=float)):
+        assert linear(2).fit(X, number).classes_ is None
+
+
+@pytest.mark.filterwarnings("ignore:y has 3 whole numbers")
 def test_floats_are_numbers_and_each_column_has_its_kind(wine, diabetes):
     X, y = wine
     assert linear(2).fit(X, y.astype(float)).classes_ is None
