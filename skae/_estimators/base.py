@@ -438,14 +438,15 @@ class BaseAutoencoder(BaseEncoder):
 
         Returns
         -------
-        error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            float64. Of the cells that are present (NaN for others). In a
+        error : ndarray of shape (n_samples,), or ndarray or frame of shape (n_samples, n_features)
+            float64; those of cells in a frame, where ``fit`` saw one. Of the cells that are present (NaN for others). In a
             table with categories or dates each column is in units of its own
             baseline: squares of the standard deviation for numbers, nats over
             the entropy of the levels for categories.
         """
-        model, X = self._known(X)
-        return fitted_models.scores_of(model).error(X, per_feature)
+        model, rows = self._known(X)
+        error = fitted_models.scores_of(model).error(rows, per_feature)
+        return model.schema.by_cell(error, X) if per_feature else error
 
     def score(self, X, y=None):
         r"""Return the share of the variance of ``X`` that the reconstruction explains.
@@ -482,12 +483,13 @@ class BaseAutoencoder(BaseEncoder):
 
         Returns
         -------
-        scores : ndarray of shape (n_features_in_,)
-            At most 1; NaN for a column without any cell. A constant column
+        scores : ndarray or Series of shape (n_features_in_,)
+            A pandas Series with the names of the columns, where ``fit`` saw a
+            frame. At most 1; NaN for a column without any cell. A constant column
             gives 1 if it is reconstructed exactly, else 0.
         """
         model, X = self._known(X)
-        return fitted_models.scores_of(model).score_by_column(X)
+        return model.schema.by_column(fitted_models.scores_of(model).score_by_column(X))
 
     def interpolate(self, a, b, n_steps=10, path="linear"):
         """Return rows on the way from ``a`` to ``b``, whose codes lie between theirs.

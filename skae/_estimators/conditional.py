@@ -315,11 +315,12 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
 
         Returns
         -------
-        error : ndarray of shape (n_samples,) or (n_samples, n_features)
-            float64.
+        error : ndarray of shape (n_samples,), or ndarray or frame of shape (n_samples, n_features)
+            float64; those of cells in a frame, where ``fit`` saw one.
         """
         model, rows = self._labelled(X, y)
-        return fitted_models.scores_of(model).error(rows, per_feature)
+        error = fitted_models.scores_of(model).error(rows, per_feature)
+        return model.schema.by_cell(error, X) if per_feature else error
 
     def score(self, X, y=None):
         """Return the share of the variance of ``X`` that the reconstruction explains.
@@ -347,10 +348,11 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
 
         Returns
         -------
-        scores : ndarray of shape (n_features_in_,)
+        scores : ndarray or Series of shape (n_features_in_,)
+            A Series with the names of the columns, where ``fit`` saw a frame.
         """
         model, rows = self._labelled(X, y)
-        return fitted_models.scores_of(model).score_by_column(rows)
+        return model.schema.by_column(fitted_models.scores_of(model).score_by_column(rows))
 
     def score_samples(self, X, y=None, n_draws=64):
         """Return a lower bound of log p(x | y) of every row, in nats.
