@@ -1,5 +1,6 @@
 """Classifier and regressor over tables, and over labels of every type, some of them missing."""
 
+import contextlib
 import datetime
 import pickle
 from decimal import Decimal
@@ -19,6 +20,7 @@ from skae import (
     AutoencoderRegressor,
     AutoencoderTransformer,
     BiGANTransformer,
+    ConditionalVAE,
     ContrastiveEncoder,
     ConvolutionalAutoencoder,
     DenoisingAutoencoder,
@@ -252,10 +254,15 @@ def test_missing_entries_of_strings_are_rows_without_a_label(iris, name):
         told(AutoencoderClassifier, iris, OF_CLASSES[name], unlabeled="")
 
 
-@pytest.mark.parametrize("mark", [np.nan, pd.NA, pd.NaT, np.float32("nan"), Decimal("NaN")])
+@pytest.mark.parametrize("mark", [pd.NA, pd.NaT, np.float32("nan"), Decimal("NaN")])
+def test_every_missing_entry_stands_for_all_others(iris, mark):
+    model = told(AutoencoderClassifier, iris, objects(NAMES), unlabeled=mark)
+    assert model.classes_.tolist() == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize("name", OF_INTEGERS)
-def test_integers_stay_integers_beside_missing_entries(iris, name, mark):
-    model = told(AutoencoderClassifier, iris, OF_INTEGERS[name], unlabeled=mark)
+def test_integers_stay_integers_beside_missing_entries(iris, name):
+    model = told(AutoencoderClassifier, iris, OF_INTEGERS[name], unlabeled=np.nan)
     assert model.classes_.dtype.kind == "i"
     assert model.predict(iris[0]).dtype.kind == "i"
 
@@ -292,6 +299,7 @@ ODD = {
     "complex": np.where(MISSING, 1j, Y),
     "records": np.array([(1, 2.0)] * len(Y), dtype=[("a", int), ("b", float)]),
     "sparse": sparse.csr_matrix(Y[:, None]),
+    "a dict": {1: 2},
     "ragged": [[1, 2]] * (len(Y) - 1) + [[1]],
     "three dimensions": np.zeros((len(Y), 1, 1)),
     "two columns": np.column_stack([NAMES, NAMES]),
@@ -310,7 +318,7 @@ LEARNED = {
 
 
 @pytest.mark.parametrize("kind", HEADS)
-@pytest.mark.parametrize("mark", [np.nan, None, ""])
+@pytest.mark.parametrize("mark", [np.nan, ""])
 @pytest.mark.parametrize("name", ODD)
 def test_odd_labels_are_learned_or_refused_with_a_reason(iris, name, mark, kind):
     try:
@@ -320,3 +328,21 @@ def test_odd_labels_are_learned_or_refused_with_a_reason(iris, name, mark, kind)
     else:
         assert (name, kind) in LEARNED
         assert len(model.predict(iris[0])) == len(Y)
+
+
+@pytest.fixture(scope="module")
+def conditional():
+    """Return models of classes and of numbers."""
+    X = load_iris().data
+    return [ConditionalVAE(2, hidden_layer_sizes=()).fit(X, y) for y in (NAMES, X[:, 0])]
+
+
+@pytest.mark.filterwarnings("ignore:y has")
+@pytest.mark.parametrize("name", ODD)
+def test_odd_labels_of_a_conditional_model_are_taken_or_refused_with_a_reason(conditional, name):
+    X = load_iris().data
+    for model in conditional:
+        with contextlib.suppress(ValueError):
+            assert model.transform(X, ODD[name]).shape == (len(X), 2)
+    with contextlib.suppress(ValueError):
+        assert ConditionalVAE(2, hidden_layer_sizes=()).fit(X, ODD[name]).n_components_ == 2

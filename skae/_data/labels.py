@@ -1,6 +1,7 @@
 """Labels of rows: classes and numbers as columns that a network gets."""
 
 import warnings
+from collections.abc import Hashable
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
@@ -197,6 +198,8 @@ def beside(X, labels):
 
 def columns_of(y):
     """Return the columns of labels as arrays; NaN, None or NA stand for a missing one."""
+    if sparse.issparse(y):
+        raise ValueError("y is a sparse matrix: pass an array, such as y.toarray().")
     y = pd.Series(y) if isinstance(y, pd.api.extensions.ExtensionArray) else y
     frame = as_frame(y.to_frame() if hasattr(y, "to_frame") else y)
     if frame is not None:
@@ -259,6 +262,11 @@ def _typed(column):
     """Return a column of objects in the one type of numbers that they have, where they do."""
     if column.dtype != object:
         return column
+    for label in column.tolist():
+        if not isinstance(label, Hashable):
+            raise ValueError(
+                f"y has {label!r} for a label: expected strings, numbers or booleans, one a row."
+            )
     present = ~pd.isna(column)
     typed = pd.Series(column[present], dtype=object).infer_objects().to_numpy()
     return typed if typed.dtype.kind in "biuf" and present.all() else column
