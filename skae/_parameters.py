@@ -213,12 +213,17 @@ class HeldOut:
 class FromPCA(HeldOut, Training):
     """A training that starts at PCA."""
 
-    n_components: int | float | None = field(default=0.95, kw_only=False)
+    n_components: int | float | str | None = field(default=0.95, kw_only=False)
     linear_path: str | None = "pca"
     alpha: str | float = "auto"
 
     _parameter_constraints = {
-        "n_components": [integer(1), Interval(RealNotInt, 0, 1, closed="neither"), None],
+        "n_components": [
+            integer(1),
+            Interval(RealNotInt, 0, 1, closed="neither"),
+            StrOptions({"mle"}),
+            None,
+        ],
         "linear_path": [StrOptions({"pca"}), None],
         "alpha": [StrOptions({"auto"}), real(0)],
     }

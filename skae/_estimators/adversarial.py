@@ -45,7 +45,7 @@ class AdversarialAutoencoder(
 
     Parameters
     ----------
-    n_components : int, float or None, default=0.95
+    n_components : int, float, "mle" or None, default=0.95
         As in `AutoencoderTransformer`.
     adversarial_weight : float, default=0.1
         w: with more the codes come closer to the prior, and the reconstruction
@@ -69,7 +69,8 @@ class AdversarialAutoencoder(
         ``reconstruction_loss``; ``train_loss`` is the sum that is minimised.
     validation_scores_ : list of float or None
         Explained share of the held-out rows, without the discriminator.
-    n_components_, components_, explained_variance_ratio_, mean_, scale_, n_iter_, \
+    n_components_, components_, explained_variance_, explained_variance_ratio_, \
+    singular_values_, noise_variance_, n_samples_, mean_, scale_, n_iter_, \
     best_iter_, loss_curve_, pca_score_, batch_size_, hidden_layer_sizes_, device_, \
     module_, n_features_in_, feature_names_in_ : object
         As in `AutoencoderTransformer`; ``components_`` are in units of X per

@@ -48,11 +48,12 @@ class AutoencoderTransformer(
 
     Parameters
     ----------
-    n_components : int, float or None, default=0.95
+    n_components : int, float, "mle" or None, default=0.95
         Size of the code: an int, which may exceed ``n_features``; None for
-        ``min(n_samples, n_features)``; or a float in (0, 1), a share of the
-        variance. One fit of as many components as PCA needs for that share
-        then compares the prefixes of its code, as with ``ordered``; the
+        ``min(n_samples, n_features)``; "mle" for PCA's own number by Minka's
+        maximum likelihood, where there are as many rows as columns; or a
+        float in (0, 1), a share of the variance. One fit of as many
+        components as PCA needs for that share then compares the prefixes of its code, as with ``ordered``; the
         shortest that explains the share of the held-out rows is kept (all
         components where none does) and trained a little further. Without
         ``ordered`` it compares the longer half of the prefixes. This takes
@@ -183,13 +184,36 @@ class AutoencoderTransformer(
         The linear part of the decoder in the units of X, one row a
         component; PCA's principal axes where PCA was kept. Absent with
         ``linear_path=None``.
+    explained_variance_ : ndarray of shape (n_components_,)
+        Variance of each unit of the code over the training rows (denominator
+        n - 1), in PCA's units: with ``whiten=True``, too, that of the code
+        before it is whitened; with ``linear_path=None`` in the network's own.
+        PCA's in a linear model.
+    singular_values_ : ndarray of shape (n_components_,)
+        ``sqrt((n_samples_ - 1) * explained_variance_)``: lengths of the
+        columns of the centred code.
+    noise_variance_ : float
+        Mean variance of what is left, over the directions that are left:
+        :math:`\sum_{ij} (x_{ij} - \hat x_{ij})^2 / (n - 1)`, summed over the
+        training rows, over ``min(n, n_features) - n_components_``; 0 where
+        that is not positive. In the squared units of X, of the cells that
+        are present; absent for tables with categories, dates or
+        ``column_weights``, and for what ``truncate`` cuts from a network.
+    n_samples_ : int or float
+        Number of training rows; ``sample_weight`` counts as repetitions where
+        its mean is above 1. After ``partial_fit`` all rows so far, while
+        the two variances of a network are those of the last batch.
     explained_variance_ratio_ : ndarray of shape (n_components_,)
-        With ``ordered=True``: the share of the held-out rows' variance that
+        In a linear model (``hidden_layer_sizes=()``, ``linear_path="pca"``)
+        PCA's: the share of the training rows' variance. In any other it is
+        there with ``ordered=True`` alone, and is *not* ``explained_variance_``
+        over the total variance, for a decoder that is not linear does
+        not give back the variance of its code: it is the share of the held-out rows' variance that
         each component adds to those before it. It sums to the held-out score
         of the model before it took these rows in, need not be sorted and may
         be negative. Rows that PCA misses by far count less, as in the
         judgement. Without held-out rows it is that of (at most 1,000)
-        training rows; after ``partial_fit`` it is absent.
+        training rows; after ``partial_fit`` it is absent from a network.
     mean_ : ndarray of shape (n_features_in_,)
         Column means of the rows that the standardisation was learned from.
     scale_ : ndarray of shape (n_features_in_,)
@@ -308,6 +332,18 @@ class AutoencoderTransformer(
     (450, 2)
     >>> bool(two.score(X_test) > reconstruction_score(PCA(2).fit(X_train), X_test) + 0.1)
     True
+
+    Without hidden layers it is PCA, with all that PCA says of itself, and a
+    stream of batches is ``IncrementalPCA``:
+
+    >>> import numpy as np
+    >>> linear = AutoencoderTransformer(4, hidden_layer_sizes=()).fit(X_train)
+    >>> bool(np.allclose(linear.explained_variance_, pca.explained_variance_))
+    True
+    >>> bool(np.allclose(linear.get_covariance(), pca.get_covariance()))
+    True
+    >>> linear.partial_fit(X_test).n_samples_
+    1797
     """
 
     tied_weights: bool = False

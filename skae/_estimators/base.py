@@ -27,7 +27,23 @@ from skae._parameters import (
 
 FINE_TUNING = "fine-tuning"  # the phase after a pretraining
 LEAST_SINE = 1e-6  # of the angle between two codes that gives an arc
-NOT_ALWAYS = "feature_names_in_", "table_encoder_", "components_", "explained_variance_ratio_"
+NOT_ALWAYS = "feature_names_in_", "table_encoder_", "singular_values_"
+OF_LINEAR = (
+    "it is of a linear AutoencoderTransformer, RecurrentAutoencoder or VAETransformer: set "
+    "hidden_layer_sizes=() and linear_path='pca'"
+)
+ABSENT = {
+    "explained_variance_ratio_": (
+        "fit gives it with ordered=True, where the estimator has that parameter, and to linear "
+        "models (hidden_layer_sizes=() and linear_path='pca'); partial_fit to linear "
+        "AutoencoderTransformers alone"
+    ),
+    "noise_variance_": (
+        "fit gives it to what decodes columns of numbers, and truncate with fine_tune_on"
+    ),
+    "get_covariance": OF_LINEAR,
+    "get_precision": OF_LINEAR,
+}
 
 
 class BaseEncoder(
@@ -119,6 +135,10 @@ class BaseEncoder(
         The first call starts at the linear model of its rows and freezes the
         standardisation. There is no judgement, for no rows are held out.
 
+        A linear `AutoencoderTransformer` (``hidden_layer_sizes=()``) of
+        complete numbers is not trained: it is the PCA of all rows so far, by
+        the incremental SVD of ``IncrementalPCA``.
+
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
@@ -136,8 +156,9 @@ class BaseEncoder(
         Raises
         ------
         ValueError
-            If the first batch has fewer rows than components, or if the loss
-            does not stay finite.
+            If the first batch has fewer rows than components, if the loss
+            does not stay finite, or if an earlier release saved a linear
+            model that is to go on.
         """
         before = self._model if self.__sklearn_is_fitted__() else None
         task, rows = self._read(X, y, sample_weight, before)
@@ -249,7 +270,11 @@ class BaseEncoder(
         """Set a model, and its fitted attributes."""
         task, schema = model.task, model.schema
         earlier = self.__dict__.get("_model")
-        for name in (*NOT_ALWAYS, *(earlier.attributes if earlier is not None else ())):
+        for name in (
+            *NOT_ALWAYS,
+            *model.ATTRIBUTES,
+            *(earlier.attributes if earlier is not None else ()),
+        ):
             self.__dict__.pop(name, None)
         known = {
             "n_features_in_": schema.n_features,
@@ -261,6 +286,7 @@ class BaseEncoder(
             "scale_": model.baseline.scale,
             "module_": model.module,
             "device_": model.device,
+            "singular_values_": model.singular_values,
             **task.shapes,
             **model.attributes,
         }
@@ -321,6 +347,12 @@ class BaseEncoder(
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
+    def __getattr__(self, name):
+        """Say why there is no such attribute, and how to get it."""
+        if name not in ABSENT:
+            return super().__getattribute__(name)  # its own words
+        raise AttributeError(f"This {type(self).__name__} has no {name}: {ABSENT[name]}.")
+
     # state ------------------------------------------------------------------------------------
 
     def __getstate__(self):
@@ -360,6 +392,13 @@ class BaseEncoder(
         fitted_models.check_parameters_of(task, state["_built"], constraints)
         task = task.restored(state)
         return task.model.from_state(task, state)
+
+
+def _is_normal(estimator):
+    """Return whether the parameters make a model a normal distribution of rows."""
+    if estimator.__sklearn_is_fitted__():
+        return estimator._model.task.is_normal
+    return estimator._task(Schema(type(estimator).__name__, n_features=1)).is_normal
 
 
 class BaseAutoencoder(BaseEncoder):
@@ -533,6 +572,55 @@ class BaseAutoencoder(BaseEncoder):
                 f"{self.n_features_in_} features as input."
             )
         return ends
+
+    @available_if(_is_normal)
+    def get_covariance(self):
+        r"""Return the covariance of the rows, as the linear model has it.
+
+        With V the components, :math:`\Lambda` their ``explained_variance_``
+        and :math:`\sigma^2` the ``noise_variance_``,
+
+        .. math:: V^\top (\Lambda - \sigma^2) V + \sigma^2 I
+
+        which is ``PCA.get_covariance`` (of ``whiten=False``; scikit-learn
+        1.9 multiplies by the variances twice with ``whiten=True``). Of
+        `VAETransformer` it is :math:`V^\top V + \sigma^2 I`, for its codes
+        have the variance of the prior.
+
+        Only where the parameters make the model linear:
+        ``hidden_layer_sizes=()`` and ``linear_path="pca"``, in
+        `AutoencoderTransformer`, `RecurrentAutoencoder` and
+        `VAETransformer`.
+
+        Returns
+        -------
+        covariance : ndarray of shape (n_features_in_, n_features_in_)
+            float64, in the squared units of X.
+
+        Raises
+        ------
+        ValueError
+            For a table with categories, dates or ``column_weights``.
+        """
+        check_is_fitted(self)
+        return fitted_models.covariance(self._model)
+
+    @available_if(_is_normal)
+    def get_precision(self):
+        """Return the inverse of `get_covariance`.
+
+        Returns
+        -------
+        precision : ndarray of shape (n_features_in_, n_features_in_)
+            float64.
+
+        Raises
+        ------
+        ValueError
+            If the covariance is singular, and as `get_covariance`.
+        """
+        check_is_fitted(self)
+        return fitted_models.precision(self._model)
 
     @available_if(lambda self: "ordered" in self.get_params(deep=False))
     def truncate(self, n_components, fine_tune_on=None):

@@ -88,7 +88,8 @@ class BiGANTransformer(ImageInput, DenseNetwork, Training, DecodedPrior, BaseAut
         the former plus the weighted reconstruction error.
     loss_curve_ : list of float
         ``train_loss`` of every epoch.
-    n_iter_, batch_size_, device_, module_, n_features_in_, feature_names_in_ : object
+    explained_variance_, singular_values_, noise_variance_, n_samples_, n_iter_, \
+    batch_size_, device_, module_, n_features_in_, feature_names_in_ : object
         As in `AutoencoderTransformer`; ``best_iter_`` is ``n_iter_``, and
         ``validation_scores_`` and ``pca_score_`` are None.
 

@@ -59,7 +59,7 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
 
     Parameters
     ----------
-    n_components : int, float or None, default=0.95
+    n_components : int, float, "mle" or None, default=0.95
         Units of the code. A float is the share of the variance within the
         labels that PCA shall explain in the baseline; None is as many as PCA
         has.
@@ -83,7 +83,8 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
         What the mean label stands for, at a code of zero, in the linear model.
     components_ : ndarray of shape (n_components_, n_features_in_)
         The linear part of the decoder, in units of X per unit of the code.
-    active_units_, kl_per_component_, noise_variance_, validation_scores_, \
+    active_units_, kl_per_component_, noise_variance_, explained_variance_, \
+    singular_values_, n_samples_, validation_scores_, \
     pca_score_, n_components_, scale_, n_iter_, best_iter_, loss_curve_, history_, \
     batch_size_, hidden_layer_sizes_, device_, module_, n_features_in_, \
     feature_names_in_

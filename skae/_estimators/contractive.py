@@ -41,7 +41,7 @@ class ContractiveAutoencoder(
 
     Parameters
     ----------
-    n_components : int, float or None, default=0.95
+    n_components : int, float, "mle" or None, default=0.95
         As in `AutoencoderTransformer`: for a float, the size whose
         reconstruction explains that share.
     penalty_weight : float, default=0.01
@@ -66,7 +66,8 @@ class ContractiveAutoencoder(
         1 minus the held-out objective, penalty included, epoch by epoch.
     pca_score_ : float or None
         The same of the baseline, PCA.
-    n_components_, explained_variance_ratio_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
+    n_components_, explained_variance_, explained_variance_ratio_, singular_values_, \
+    noise_variance_, n_samples_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
     history_, batch_size_, hidden_layer_sizes_, device_, module_, \
     n_features_in_, feature_names_in_
         As in `AutoencoderTransformer`.

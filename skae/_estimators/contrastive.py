@@ -33,7 +33,7 @@ class ContrastiveEncoder(DenseNetwork, Whitening, TableEncoding, FromPCA, BaseEn
 
     Parameters
     ----------
-    n_components : int, float or None, default=0.95
+    n_components : int, float, "mle" or None, default=0.95
         Resolved as PCA resolves it: a share of variance gives the size that
         PCA needs.
     noise_level : float, default=0.3
@@ -66,8 +66,8 @@ class ContrastiveEncoder(DenseNetwork, Whitening, TableEncoding, FromPCA, BaseEn
         each other.
     pca_score_ : float or None
         The same of the baseline, PCA's code.
-    n_components_, mean_, scale_, n_iter_, best_iter_, loss_curve_, history_, \
-    batch_size_, hidden_layer_sizes_, device_, module_, n_features_in_, \
+    n_components_, explained_variance_, singular_values_, n_samples_, mean_, scale_, n_iter_, \
+    best_iter_, loss_curve_, history_, batch_size_, hidden_layer_sizes_, device_, module_, n_features_in_, \
     feature_names_in_ : object
         As in `AutoencoderTransformer`.
 

@@ -30,7 +30,7 @@ class ConvolutionalAutoencoder(
 
     Parameters
     ----------
-    n_components : int, float or None, default=0.95
+    n_components : int, float, "mle" or None, default=0.95
         As in `AutoencoderTransformer`.
     image_shape : (int, int), (int, int, int) or None, default=None
         Height and width, or channels (1 to 4), height and width: how the
@@ -58,7 +58,8 @@ class ConvolutionalAutoencoder(
         Channels, height and width.
     hidden_layer_sizes_ : tuple of int
         ``channels``.
-    n_components_, components_, explained_variance_ratio_, mean_, scale_, n_iter_, \
+    n_components_, components_, explained_variance_, explained_variance_ratio_, \
+    singular_values_, noise_variance_, n_samples_, mean_, scale_, n_iter_, \
     best_iter_, loss_curve_, validation_scores_, pca_score_, history_, batch_size_, \
     device_, module_, n_features_in_, feature_names_in_ : object
         As in `AutoencoderTransformer`.

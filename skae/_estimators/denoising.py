@@ -42,7 +42,7 @@ class DenoisingAutoencoder(
 
     Parameters
     ----------
-    n_components : int, float or None, default=0.95
+    n_components : int, float, "mle" or None, default=0.95
         As in `AutoencoderTransformer`; for a float, PCA of the clean rows
         gives the size to begin with, and what is compared is the share of the
         clean held-out rows that is explained from the noisy ones.
@@ -74,7 +74,8 @@ class DenoisingAutoencoder(
         from the noisy ones, epoch by epoch.
     pca_score_ : float or None
         The same of the baseline, the linear denoiser.
-    n_components_, explained_variance_ratio_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
+    n_components_, explained_variance_, explained_variance_ratio_, singular_values_, \
+    noise_variance_, n_samples_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
     history_, batch_size_, hidden_layer_sizes_, device_, module_, \
     n_features_in_, feature_names_in_
         As in `AutoencoderTransformer`; ``best_iter_`` is 0 where the linear

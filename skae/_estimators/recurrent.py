@@ -35,7 +35,7 @@ class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
 
     Parameters
     ----------
-    n_components : int, float or None, default=0.95
+    n_components : int, float, "mle" or None, default=0.95
         As in `AutoencoderTransformer`.
     sequence_shape : (int, int) or None, default=None
         Steps and channels: how the columns of X are one sequence, in C order
@@ -55,7 +55,8 @@ class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
     ----------
     sequence_shape_ : (int, int)
         Steps and channels.
-    n_components_, components_, explained_variance_ratio_, mean_, scale_, n_iter_, \
+    n_components_, components_, explained_variance_, explained_variance_ratio_, \
+    singular_values_, noise_variance_, n_samples_, mean_, scale_, n_iter_, \
     best_iter_, loss_curve_, validation_scores_, pca_score_, history_, batch_size_, \
     hidden_layer_sizes_, device_, module_, n_features_in_, feature_names_in_ : object
         As in `AutoencoderTransformer`.

@@ -47,7 +47,7 @@ class SparseAutoencoder(
 
     Parameters
     ----------
-    n_components : int, float or None, default=0.95
+    n_components : int, float, "mle" or None, default=0.95
         As in `AutoencoderTransformer`: for a float, the size whose
         reconstruction explains that share; with "kl" PCA's number, for a code
         that is cut would miss its rate. More components than columns (an
@@ -85,7 +85,8 @@ class SparseAutoencoder(
         1 minus the held-out objective, penalty included, epoch by epoch.
     pca_score_ : float or None
         The same of the baseline, PCA's dense code.
-    n_components_, explained_variance_ratio_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
+    n_components_, explained_variance_, explained_variance_ratio_, singular_values_, \
+    noise_variance_, n_samples_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
     history_, batch_size_, hidden_layer_sizes_, device_, module_, \
     n_features_in_, feature_names_in_
         As in `AutoencoderTransformer`.

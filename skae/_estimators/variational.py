@@ -53,7 +53,7 @@ class VAETransformer(DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, Ba
 
     Parameters
     ----------
-    n_components : int, float or None, default=0.95
+    n_components : int, float, "mle" or None, default=0.95
         As in `AutoencoderTransformer`: a float is the share of the held-out
         variance that the reconstructions of the posterior means shall explain.
     beta : float, default=1.0
@@ -106,9 +106,13 @@ class VAETransformer(DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, Ba
         infinite. Gaussian likelihood only.
     components_ : ndarray of shape (n_components_, n_features_in_)
         The linear part of the decoder, in units of X (Bernoulli: logits) per
-        unit of the code: in the baseline PCA's axes times
-        ``sqrt(explained_variance_ - noise_variance_)``. Absent with
-        ``linear_path=None``.
+        unit of the code: in the baseline PCA's axes times the roots of PCA's
+        variances less ``noise_variance_``. Absent with ``linear_path=None``.
+    explained_variance_ : ndarray of shape (n_components_,)
+        Variance of the posterior means over the training rows, in units of
+        the prior.
+    singular_values_, n_samples_ : ndarray of shape (n_components_,), int or float
+        As in `AutoencoderTransformer`.
     explained_variance_ratio_ : ndarray of shape (n_components_,)
         As in `AutoencoderTransformer`, of the posterior means'
         reconstructions. Where the baseline was kept for want of layers or rows it is

@@ -7,11 +7,13 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils.extmath import randomized_svd, svd_flip
 
+from skae._linear.mle import most_probable_size
 from skae.metrics import explained_share
 
 SMALL_SVD = 2**21  # cells up to which the exact decomposition of the rows costs next to nothing
 WIDEST_COVARIANCE = 4096  # columns
 MOST_AXES = 256  # that are found by passes over the rows, where no number is given
+ROUNDING = 1e-12  # of a share of the variance: PCA wants more than what is asked for
 OVERSAMPLING, PASSES = 10, 7  # axes more than needed, and power iterations
 
 
@@ -77,6 +79,11 @@ class LinearModel:
         return replace(self, unexplained=float(1 - self.shares[k - 1]), **parts)
 
     @property
+    def variances(self):
+        """Variance of each column (denominator n), 0 where it is constant."""
+        return np.where(self.column_weights > 0, self.scale**2, 0.0)
+
+    @property
     def shares(self):
         """Share of the variance that the first 1, 2, ... components explain."""
         variances = np.cumsum(np.sum(self.components**2, axis=1) * self.deviations**2)
@@ -95,15 +102,36 @@ class LinearModel:
 
 def pca(rows, n_components, random_state):
     """Return PCA of rows as a `LinearModel`; ``n_components`` is resolved as PCA resolves it."""
-    mean, scale, weights, low, high, total = columns(rows)
-    axes, singular_values = _principal_axes(rows, mean, n_components, random_state)
-    k = _resolve(n_components, singular_values, rows.width, total * len(rows))
-    components, deviations = _pad(axes, singular_values, k, rows)
+    moments = columns(rows)
+    axes, singular_values = principal_axes(rows, moments[0], n_components, random_state)
+    k = _resolve(n_components, singular_values, rows.width, moments[-1] * len(rows), rows)
+    return assembled(moments, axes, singular_values, k, len(rows), rows.n_repeated)
+
+
+def assembled(moments, axes, singular_values, k, n_rows, n_repeated):
+    """Return the `LinearModel` of ``k`` principal axes.
+
+    Parameters
+    ----------
+    moments : tuple
+        As `columns` returns them.
+    axes : ndarray of shape (n_axes, n_features)
+    singular_values : ndarray of shape (n_axes,)
+        Of the centred rows, largest first.
+    k : int
+    n_rows : int or float
+        Whose sum of squares the singular values stand for: the sum of the weights.
+    n_repeated : int or float
+        As of `Rows`.
+    """
+    mean, scale, weights, low, high, total = moments
+    unbiased = n_repeated / max(n_repeated - 1, 1)
+    components, deviations = _pad(axes, singular_values, k, n_rows, unbiased)
     components[:, weights < np.finfo(np.float64).eps ** 2] = 0.0  # rounding, and nothing else
-    explained = np.sum(singular_values[:k] ** 2) / (total * len(rows)) if total else 1.0
+    explained = np.sum(singular_values[:k] ** 2) / (total * n_rows) if total else 1.0
     unexplained = float(np.clip(1 - explained, 0, 1))
-    n_left = min(rows.n_repeated, len(mean)) - k
-    left = unexplained * total * _unbiased(rows)
+    n_left = min(n_repeated, len(mean)) - k
+    left = unexplained * total * unbiased
     return LinearModel(
         mean=mean,
         scale=scale,
@@ -123,13 +151,19 @@ def columns(rows):
     """Return mean, scale, share of the variance, minimum and maximum of each column, and all variance."""
     with np.errstate(over="ignore", invalid="ignore"):
         mean, variance, low, high = _moments(rows)
+    return scaled(mean, variance, low, high, len(rows))
+
+
+def scaled(mean, variance, low, high, n_rows):
+    """Return what `columns` returns of the moments of so many rows."""
+    with np.errstate(over="ignore", invalid="ignore"):
         total = variance.sum()
     if not np.isfinite(total):
         raise ValueError(
             "Input X contains infinity or a value too large: the variance of its columns is beyond "
             "float64. Rescale X, for example with StandardScaler or RobustScaler."
         )
-    varies = variance > rounding(len(rows), mean, variance)
+    varies = variance > rounding(n_rows, mean, variance)
     scale = np.sqrt(np.where(varies, variance, 1.0))
     weights = np.where(varies, variance, 0.0)
     return mean, scale, weights / (weights.sum() or 1.0), low, high, total
@@ -148,7 +182,7 @@ def rounding(n_samples, mean, variance):
     return n_samples * eps * variance + (n_samples * mean * eps) ** 2
 
 
-def _principal_axes(rows, mean, n_components, random_state):
+def principal_axes(rows, mean, n_components, random_state):
     """Return principal axes, one a row, and singular values, largest first."""
     n_samples, n_features = len(rows), rows.width
     if n_samples * n_features > SMALL_SVD and n_features <= min(n_samples, WIDEST_COVARIANCE):
@@ -199,28 +233,27 @@ def _through(rows, mean, basis):
     return rows.sum(lambda x, weight: (x - mean).T @ (weight[:, None] * ((x - mean) @ basis)))
 
 
-def _resolve(n_components, singular_values, n_features, total):
+def _resolve(n_components, singular_values, n_features, total, rows):
     """Return the number of components that PCA would use."""
     if n_components is None:
         return min(len(singular_values), n_features)
+    if n_components == "mle":
+        unit = max(rows.n_repeated - 1, 1) * len(rows) / rows.n_repeated
+        return most_probable_size(singular_values**2 / unit, n_features, rows.n_repeated)
     if n_components >= 1:
         return int(n_components)
     shares = np.cumsum(singular_values**2) / (total or 1.0)
-    return min(int(np.searchsorted(shares, n_components, side="right")) + 1, len(shares))
+    enough = np.searchsorted(shares, n_components + ROUNDING, side="right")
+    return min(int(enough) + 1, len(shares))
 
 
-def _unbiased(rows):
-    """Return what turns a variance of denominator n into one of n - 1."""
-    return rows.n_repeated / max(rows.n_repeated - 1, 1)
-
-
-def _pad(axes, singular_values, k, rows):
+def _pad(axes, singular_values, k, n_rows, unbiased):
     """Return ``k`` axes and deviations; those beyond the rank are zero and 1."""
     eps = np.finfo(np.float64).eps
-    tolerance = singular_values.max(initial=0) * max(len(rows), axes.shape[1]) * eps
+    tolerance = singular_values.max(initial=0) * max(n_rows, axes.shape[1]) * eps
     rank = min(k, int(np.sum(singular_values > tolerance)))
     components = np.zeros((k, axes.shape[1]))
     components[:rank] = axes[:rank]
     deviations = np.ones(k)
-    deviations[:rank] = singular_values[:rank] * np.sqrt(_unbiased(rows) / len(rows))
+    deviations[:rank] = singular_values[:rank] * np.sqrt(unbiased / n_rows)
     return components, deviations

@@ -12,6 +12,7 @@ from torch import nn
 
 from skae._linear.pca import LinearModel
 from skae._model.inference import apply, survey
+from skae._model.moments import noise_of_fewer
 from skae._model.scores import cells_of, most_probable, torch_type
 from skae._model.state import check_state, fill
 from skae.nn.build import (
@@ -23,7 +24,12 @@ from skae.nn.build import (
     widen,
 )
 
-OF_UNITS = "components_", "explained_variance_ratio_", "activation_rate_"
+OF_UNITS = (
+    "components_",
+    "explained_variance_",
+    "explained_variance_ratio_",
+    "activation_rate_",
+)
 
 
 def unchanged(values):
@@ -63,7 +69,8 @@ class Model:
     device: str = "cpu"
     attributes: dict = field(default_factory=dict)
 
-    ATTRIBUTES: ClassVar = (*OF_UNITS,)
+    ATTRIBUTES: ClassVar = (*OF_UNITS, "noise_variance_", "n_samples_")
+    own_noise: ClassVar = False  # whether the noise is a part of the model
 
     @classmethod
     def settled(cls, task, module, baseline, device, rows=None, before=None):
@@ -112,6 +119,24 @@ class Model:
     def present_baseline(self):
         """The baseline of the present code, which may have been cut since."""
         return self.baseline.first(self.task.size)
+
+    @property
+    def is_pca(self):
+        """Whether the parameters make it PCA, and nothing was trained."""
+        return self.task.is_pca and not self.nonlinear
+
+    @property
+    def singular_values(self):
+        """Of the code of the training rows, (n_components,); None where no variances are known."""
+        variance = self.attributes.get("explained_variance_")
+        n_samples = self.attributes.get("n_samples_", 1)
+        return None if variance is None else np.sqrt(max(n_samples - 1, 1) * variance)
+
+    def loadings(self):
+        """Return W of a linear model whose rows have the covariance W'W plus that of the noise."""
+        told = self.attributes
+        beside_noise = np.maximum(told["explained_variance_"] - told["noise_variance_"], 0.0)
+        return told["components_"] * np.sqrt(beside_noise)[:, None]
 
     # use --------------------------------------------------------------------------------------
 
@@ -205,6 +230,11 @@ class Model:
             for name, value in self.attributes.items()
         }
         scale = self.code_scale[:k]
+        if "noise_variance_" in attributes and not self.own_noise:
+            # more is left than before: without rows only PCA knows how much
+            del attributes["noise_variance_"]
+            if self.is_pca:
+                attributes["noise_variance_"] = noise_of_fewer(self, k)
         return replace(self, task=task, module=module, code_scale=scale, attributes=attributes)
 
     def tuned(self, module, rows):

@@ -15,12 +15,15 @@ ARRAYS = {
     "scale_": "p",
     "_code_scale": "k",
     "components_": "kp",
+    "explained_variance_": "k",
     "explained_variance_ratio_": "k",
     "activation_rate_": "k",
     "kl_per_component_": "k",
     "active_units_": "k",
     "label_coef_": "mp",
     "label_intercept_": "m",
+    "noise_variance_": "",
+    "n_samples_": "",
 }
 START = {
     "mean": "p",
@@ -42,7 +45,8 @@ START = {
     "inertia": "k",
     "effects": "mp",
 }
-POSITIVE = {"scale_", "_code_scale", "scale", "deviations", "noise_variance_"}  # are divided by
+POSITIVE = {"scale_", "_code_scale", "scale", "deviations"}  # are divided by
+NOT_NEGATIVE = {"explained_variance_", "noise_variance_", "n_samples_"}
 UNLIKE_NUMBERS = {"explained_variance_ratio_"}  # that may say "not known"
 KINDS = {"_nonlinear": bool, "_confined": bool, "_prefixes": bool}
 KINDS_OF_FIT = {
@@ -55,7 +59,10 @@ KINDS_OF_FIT = {
 }
 OPTIONAL = {
     "components_",
+    "explained_variance_",
     "explained_variance_ratio_",
+    "noise_variance_",
+    "n_samples_",
     "activation_rate_",
     "kl_per_component_",
     "active_units_",
@@ -132,8 +139,6 @@ def check_state(task, state):
             _check_array(name, state[name], letters, sizes)
     _check_start(task, state["_start"], sizes)
     _check_network(task, state)
-    if "noise_variance_" in state:
-        _check_array("noise_variance_", state["noise_variance_"], "", sizes)
     return task
 
 
@@ -169,11 +174,13 @@ def _check_array(name, value, letters, sizes):
     good = isinstance(value, np.ndarray | np.generic | float | int) and np.shape(value) == shape
     _check(good, name, value)
     array = np.asarray(value)
-    _check(array.dtype.kind in "bf", name, array.dtype)
+    _check(array.dtype.kind in ("bfi" if name == "n_samples_" else "bf"), name, array.dtype)
     if name not in UNLIKE_NUMBERS:
         _check(np.isfinite(array).all(), name, "infinite or NaN")
     if name in POSITIVE:
         _check((array > 0).all(), name, "zero or less")
+    if name in NOT_NEGATIVE:
+        _check((array >= 0).all(), name, "less than zero")
 
 
 def _check_start(task, start, sizes):

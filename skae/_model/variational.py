@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from scipy.special import expit, logsumexp
 
-from skae._model.model import OF_UNITS, Model
+from skae._model.model import Model
 from skae.losses import DrawnDivergence
 
 ACTIVE = 0.01  # variance of a unit's posterior means above which it says something
@@ -16,13 +16,12 @@ CHUNK_CELLS = 2**20
 class VariationalModel(Model):
     """A model whose codes are Gaussian, given a row."""
 
-    ATTRIBUTES = (
-        *OF_UNITS,
-        "_code_moments",
-        "kl_per_component_",
-        "active_units_",
-        "noise_variance_",
-    )
+    ATTRIBUTES = (*Model.ATTRIBUTES, "_code_moments", "kl_per_component_", "active_units_")
+    own_noise = True
+
+    def loadings(self):
+        """Return the linear part of the decoder, whose codes have the prior's variance of 1."""
+        return self.attributes["components_"]
 
     @property
     def noise_variance(self):
@@ -99,6 +98,10 @@ class VariationalModel(Model):
         now = super().truncated(k)
         if "components_" in now.attributes:
             now.attributes["components_"] = factor[:, None] * now.attributes["components_"]
+        if "explained_variance_" in now.attributes:
+            now.attributes["explained_variance_"] = (
+                factor**2 * now.attributes["explained_variance_"]
+            )
         if "_code_moments" in now.attributes:
             square, spread, variance, logarithm = now.attributes["_code_moments"][:k].T
             moments = factor**2 * square, factor**2 * spread, np.exp(log_factor) * variance

@@ -13,6 +13,7 @@ from skae._data.schema import Schema
 from skae._linear.mixed import MixedModel, mixed_pca
 from skae._linear.pca import LinearModel, pca
 from skae._model.model import Model
+from skae._model.moments import moments_of
 from skae._model.scores import cells_of, level_entropies
 from skae._training.net import AutoencoderNet
 from skae._training.ordered import ErrorOfCells, ErrorOfNumbers
@@ -187,6 +188,22 @@ class Task:
         return self.encoder is not None or self.decoder is not None
 
     @property
+    def is_linear(self):
+        """Whether the parameters make the fitted model its baseline, whatever the rows."""
+        is_deep = np.size(self.hidden_layer_sizes) or self.has_own_modules
+        return self.has_baseline and not is_deep
+
+    @property
+    def is_pca(self):
+        """Whether they make it PCA of complete rows of numbers."""
+        return False
+
+    @property
+    def is_normal(self):
+        """Whether they make it a normal distribution of rows: PCA, or probabilistic PCA."""
+        return False
+
+    @property
     def has_baseline(self):
         """Whether training starts at a linear model to fall back on."""
         return self.linear_path == "pca"
@@ -214,7 +231,7 @@ class Task:
     def chooses_size(self, early_stopping):
         """Return whether held-out rows choose the number of components."""
         asked = self.n_components
-        is_share = asked is not None and not isinstance(asked, Integral)
+        is_share = not (asked is None or asked == "mle" or isinstance(asked, Integral))
         can_compare = "ordered" in self.ARCHITECTURE and early_stopping and self.has_baseline
         return is_share and can_compare and not self.has_own_modules
 
@@ -356,4 +373,4 @@ class Task:
 
     def describe(self, model, rows):
         """Return the fitted attributes of a model and its training rows, by name."""
-        return {}
+        return moments_of(model, rows)

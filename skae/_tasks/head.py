@@ -248,6 +248,10 @@ class Head(Task):
     def score(self, loss):
         return -loss
 
+    def describe(self, model, rows):
+        """Return nothing: what a fit tells of the code is the autoencoder's."""
+        return {}
+
     # the fitted model -------------------------------------------------------------------------
 
     def settled(self, task, module, baseline, device, rows):

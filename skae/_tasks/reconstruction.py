@@ -45,6 +45,14 @@ class Reconstruction(Task):
                 )
 
     @property
+    def is_pca(self):
+        return self.is_linear and self.schema.blocks is None
+
+    @property
+    def is_normal(self):
+        return self.is_linear
+
+    @property
     def can_turn(self):
         return not (self.has_own_modules or self.tied_weights or self.pretraining)
 
@@ -133,6 +141,7 @@ class Sparse(Task):
     sparsity: float = 0.1
 
     encoder_extrapolates: ClassVar = False  # PCA's maps know no zeros
+    is_linear: ClassVar = False
 
     def baseline(self, rows, n_components, rng):
         """Return PCA; units beyond the rank look in random directions, which PCA does not use."""
@@ -172,7 +181,7 @@ class Sparse(Task):
 
     def describe(self, model, rows):
         active = rows.raw_sum(lambda x, weight: weight @ (model.encode(x) != 0))
-        return {"activation_rate_": active / len(rows)}
+        return super().describe(model, rows) | {"activation_rate_": active / len(rows)}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -180,6 +189,8 @@ class Contractive(Task):
     """Rows by a code that moves little when they are moved a little."""
 
     penalty_weight: float = 0.01
+
+    is_linear: ClassVar = False
 
     def build(self, generator, linear=False):
         module = super().build(generator, linear)

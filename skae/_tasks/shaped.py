@@ -121,6 +121,10 @@ class Recurrent(Task):
                 "that are never measured."
             )
 
+    @property
+    def is_normal(self):
+        return self.is_linear
+
     def hidden_units(self, n_rows):
         sizes = super().hidden_units(n_rows)
         if sizes or self.has_baseline:

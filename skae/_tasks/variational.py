@@ -113,6 +113,14 @@ class Variational(Task):
         return 0 if self.is_bernoulli else super().n_within_range
 
     @property
+    def is_linear(self):
+        return super().is_linear and not self.is_bernoulli
+
+    @property
+    def is_normal(self):
+        return self.is_linear
+
+    @property
     def can_turn(self):
         return not (self.has_own_modules or self.is_bernoulli)
 
@@ -257,7 +265,11 @@ class Variational(Task):
         square, variance, logarithm = squares / len(rows)
         spread = square - (total / len(rows)) ** 2
         moments = np.column_stack([square, spread, variance, 2 * logarithm])
-        known = model.unit_statistics(moments)
+        n = rows.n_repeated
+        known = model.unit_statistics(moments) | {
+            "n_samples_": n,
+            "explained_variance_": spread * n / max(n - 1, 1),
+        }
         if len(rows) >= FEWEST_ROWS and not known["active_units_"].any():
             warnings.warn(
                 f"All {self.size} units of the code are inactive: it says nothing about the rows. "
@@ -282,6 +294,7 @@ class Conditional(Variational):
     ARCHITECTURE: ClassVar = tuple(name for name in Variational.ARCHITECTURE if name != "ordered")
     model: ClassVar = ConditionalVAEModel
     linear_model: ClassVar = ConditionalModel
+    is_normal: ClassVar = False  # but given the labels
 
     @property
     def n_inputs(self):

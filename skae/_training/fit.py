@@ -4,7 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from skae._linear.incremental import updated
 from skae._linear.row_space import row_space
+from skae._model.moments import moments_of, moments_of_pca
 from skae._parameters import private_random_state
 from skae._training.checkpoint import NoCheckpoint
 from skae._training.trainer import training
@@ -81,11 +83,15 @@ def fit_model(
         If a batch does not fit in memory.
     """
     about = {"random_state": random_state, "progress": progress, "checkpoint": checkpoint}
+    if before is not None and before.is_pca:
+        before = None  # the best is found at once, wherever it starts
     space = row_space(rows, held_out) if before is None and task.can_turn else None
     if space is not None:
         parts = [part and space.inside(part) for part in (rows, held_out)]
         fit = fit_model(task.inside(space, len(rows)), settings, *parts, **about)
-        return replace(fit, model=fit.model.outside(space, rows, task), optimizer_state=None)
+        model = fit.model.outside(space, rows, task)
+        model.attributes |= moments_of(model, rows)
+        return replace(fit, model=model, optimizer_state=None)
     task.check()
     checkpoint = checkpoint or NoCheckpoint()
     rng = private_random_state(checkpoint.seed(random_state))
@@ -114,7 +120,7 @@ def fit_batch(task, settings, rows, *, random_state=None, progress=None, before=
     """Fit a task to the batch of a stream, in one epoch; parameters as in `fit_model`.
 
     ``n_before`` is the number of batches so far. The settings have the state
-    of the optimizer. No rows are held out.
+    of the optimizer. No rows are held out. PCA is brought up to date instead.
     """
     task.check()
     rng = private_random_state(random_state)
@@ -124,6 +130,8 @@ def fit_batch(task, settings, rows, *, random_state=None, progress=None, before=
         task = task.sized(len(baseline.deviations), np.inf)
     else:
         baseline = before.present_baseline
+    if task.is_pca and (before is None or before.is_pca):
+        return _updated_pca(task, settings, rows, baseline, before)
     with training(task, settings, rng, progress, n_before=n_before) as trainer:
         trainer.settings = replace(
             trainer.settings,
@@ -137,7 +145,28 @@ def fit_batch(task, settings, rows, *, random_state=None, progress=None, before=
     model = task.model.settled(task, trained.module, baseline, settings.device, before=before)
     model.attributes.pop("explained_variance_ratio_", None)
     model.attributes |= task.describe(model, rows)
+    model.attributes["n_samples_"] += (
+        0 if before is None else before.attributes.get("n_samples_", 0)
+    )
     return Fit(model, trained.best_iter, trained.history, [], trained.optimizer_state)
+
+
+def _updated_pca(task, settings, rows, baseline, before):
+    """Return the `Fit` of PCA of a batch, or of all rows so far."""
+    if before is not None:
+        n_before = before.attributes.get("n_samples_")
+        if n_before is None:
+            raise ValueError(
+                "An earlier release of skae saved this model, without the number of its rows: "
+                "start the stream anew, with an unfitted estimator."
+            )
+        baseline = updated(baseline, n_before, rows)
+    model = task.model.settled(task, None, baseline, settings.device)
+    if before is None:
+        model.attributes |= moments_of(model, rows)
+    else:
+        model.attributes |= moments_of_pca(model, n_before + rows.n_repeated)
+    return Fit(model, 0, [], [])
 
 
 def fine_tuned(model, settings, rows, *, random_state=None, progress=None):

@@ -1,0 +1,76 @@
+"""What a fit tells of a model in the words of PCA: variances of its code and of what it leaves."""
+
+import numpy as np
+
+
+def moments_of(model, rows):
+    """Return attributes of a model that was fitted to rows, by name: they are coded once more."""
+    told = _shares(model) | _moments_of_rows(model, rows)
+    if model.is_pca:
+        told["explained_variance_"] = _variances(model.present_baseline)
+    return told | {"n_samples_": rows.n_repeated}
+
+
+def moments_of_pca(model, n_samples):
+    """Return the same of a model that is PCA of so many rows, most of them gone."""
+    baseline = model.present_baseline
+    left = baseline.unexplained * unbiased(baseline.variances.sum(), n_samples)
+    told = {"n_samples_": n_samples, "explained_variance_": _variances(baseline)}
+    return told | _shares(model) | {"noise_variance_": _a_direction(left, baseline, n_samples)}
+
+
+def noise_of_fewer(model, k):
+    """Return the noise variance of the first ``k`` components of a PCA."""
+    told, k_before = model.attributes, model.task.size
+    n_axes = min(told["n_samples_"], len(model.baseline.mean))
+    left = told["noise_variance_"] * max(n_axes - k_before, 0)
+    left += told["explained_variance_"][k:].sum()
+    return float(left / (n_axes - k)) if n_axes > k else 0.0
+
+
+def _variances(baseline):
+    """Return the variance of each component of PCA; 0 beyond the rank."""
+    return baseline.deviations**2 * baseline.components.any(axis=1)
+
+
+def unbiased(variance, n_samples):
+    """Return a variance of denominator n as one of n - 1."""
+    return variance * n_samples / max(n_samples - 1, 1)
+
+
+def _shares(model):
+    """Return what each component of a linear model adds to the explained share."""
+    shares = None
+    if model.task.is_linear and not model.nonlinear:
+        shares = model.present_baseline.shares
+    return {} if shares is None else {"explained_variance_ratio_": np.diff(shares, prepend=0.0)}
+
+
+def _moments_of_rows(model, rows):
+    n = rows.n_repeated
+    tells_rest = model.task.decodes and model.schema.encoder is None and not model.own_noise
+
+    def sums(X, weight):
+        code = model.encode(X)
+        of_code = weight @ code, weight @ code**2
+        if not tells_rest:
+            return of_code
+        rest = X - model.decode(code)
+        return *of_code, weight @ np.nan_to_num(rest, nan=0.0) ** 2, weight @ ~np.isnan(rest)
+
+    total, square, *rest = rows.raw_sum(sums)
+    variance = square / len(rows) - (total / len(rows)) ** 2
+    unit = model.present_baseline.deviations if model.task.has_baseline else 1.0
+    variance = np.maximum(variance, 0.0) * (unit / model.code_scale) ** 2
+    told = {"explained_variance_": unbiased(variance, n)}
+    if tells_rest:
+        left, count = rest
+        left = unbiased(np.sum(left / np.maximum(count, np.finfo(float).tiny)), n)
+        told["noise_variance_"] = _a_direction(left, model.present_baseline, n)
+    return told
+
+
+def _a_direction(left, baseline, n_samples):
+    """Return the mean over the directions that a code leaves of the variance left; 0 of none."""
+    n_left = min(n_samples, len(baseline.mean)) - len(baseline.deviations)
+    return float(left / n_left) if n_left > 0 else 0.0

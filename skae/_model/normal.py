@@ -1,0 +1,52 @@
+"""The normal distribution of rows that a linear model stands for."""
+
+import numpy as np
+from scipy import linalg
+
+
+def covariance(model):
+    """Return the covariance of the rows, (n_features, n_features)."""
+    loadings, noise = _normal(model)
+    cov = loadings.T @ loadings
+    cov[np.diag_indices_from(cov)] += noise
+    return cov
+
+
+def precision(model):
+    """Return its inverse, by the matrix inversion lemma where there is noise."""
+    loadings, noise = _normal(model)
+    if noise == 0:
+        return _inverse(covariance(model))
+    inner = loadings @ loadings.T
+    inner[np.diag_indices_from(inner)] += noise
+    inverse = -loadings.T @ linalg.solve(inner, loadings, assume_a="pos") / noise
+    inverse[np.diag_indices_from(inverse)] += 1 / noise
+    return inverse
+
+
+def _normal(model):
+    """Return loadings, one row a component, and the noise variance."""
+    if model.schema.encoder is not None:
+        raise ValueError(
+            "A table with categories, dates or column_weights has no covariance in its own units: "
+            "fit columns of numbers alone."
+        )
+    told = model.attributes
+    if "explained_variance_" not in told or "noise_variance_" not in told:
+        raise ValueError(
+            "This model does not know its explained_variance_ and noise_variance_: an earlier "
+            "release of skae saved it. Fit again."
+        )
+    return model.loadings(), told["noise_variance_"]
+
+
+def _inverse(cov):
+    try:
+        with np.errstate(divide="ignore"):
+            return linalg.inv(cov)
+    except linalg.LinAlgError as error:
+        raise ValueError(
+            "The covariance is singular, for the rows lie in fewer dimensions than there are "
+            "columns: fit with fewer components, so that there is noise, or leave out constant "
+            "columns."
+        ) from error
