@@ -35,7 +35,9 @@ class ConvolutionalAutoencoder(
     image_shape : (int, int), (int, int, int) or None, default=None
         Height and width, or channels (1 to 4), height and width: how the
         columns of X are one image, in C order (all of the first channel come
-        first). None for one channel and a square: 784 columns are 28 x 28.
+        first). None for one channel and a square: 784 columns are 28 x 28;
+        where they make no square a row is a signal, an image of height 1,
+        such as a spectrum, and a warning says so.
     channels : int or array-like of int, default=(16, 32)
         Channels after each convolution of the encoder; the decoder mirrors
         them. (8, 16) takes about three quarters of the time and
@@ -55,7 +57,7 @@ class ConvolutionalAutoencoder(
     Attributes
     ----------
     image_shape_ : (int, int, int)
-        Channels, height and width.
+        Channels, height and width, as they were taken.
     hidden_layer_sizes_ : tuple of int
         ``channels``.
     n_components_, components_, explained_variance_, explained_variance_ratio_, \
@@ -68,7 +70,12 @@ class ConvolutionalAutoencoder(
     ------
     ValueError
         In ``fit``, if ``image_shape`` does not hold as many pixels as X has
-        columns, or is None where that number is no square.
+        columns.
+
+    Warns
+    -----
+    UserWarning
+        Where ``image_shape=None`` takes rows for signals.
 
     See Also
     --------

@@ -1,6 +1,7 @@
 """Tasks whose rows have a shape: flattened images and sequences."""
 
 import math
+import warnings
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import ClassVar
@@ -60,7 +61,15 @@ class Convolutional(ImageShape, Task):
         return min(super().batch_size(n_rows), LARGEST_BATCH_OF_IMAGES)
 
     def check(self):
-        self.shape  # noqa: B018
+        n = self.schema.n_features
+        is_cold = self.size is None
+        if self.shape == (1, 1, n) and self.image_shape is None and n > 1 and is_cold:
+            warnings.warn(
+                f"{n} columns are no square image: each row is taken for a signal, an image of shape "
+                f"(1, {n}). Pass image_shape=(1, {n}), or (height, width), to say so.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def build(self, generator, linear=False):
         module = super().build(None, linear=True)

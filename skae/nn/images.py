@@ -106,18 +106,22 @@ def image_decoder(image_shape, channels, n_inputs, activation):
 
 
 def image_shape_of(image_shape, n_features):
-    """Return channels, height and width of images in ``n_features`` columns; None is a square."""
-    side = math.isqrt(n_features)
-    shape = lengths_of((side, side) if image_shape is None else image_shape)
+    """Return channels, height and width of images in ``n_features`` columns.
+
+    None is a square, or a signal of height 1 where there is none.
+    """
+    if image_shape is None:
+        side = math.isqrt(n_features)
+        return (1, side, side) if side**2 == n_features else (1, 1, n_features)
+    shape = lengths_of(image_shape)
     shape = shape if len(shape) == 3 else (1, *shape)
     fits = len(shape) == 3 and min(shape) > 0 and math.prod(shape) == n_features
     if fits and shape[0] <= MOST_COLOURS:
         return shape
-    square = "; None stands for a square" if image_shape is None else ""
     raise ValueError(
         f"image_shape={image_shape!r} does not say how {n_features} columns are one image: "
         f"pass (height, width), or (channels, height, width) with 1 to {MOST_COLOURS} channels, "
-        f"whose product is the number of columns{square}."
+        "whose product is the number of columns."
     )
 
 

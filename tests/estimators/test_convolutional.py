@@ -100,19 +100,30 @@ def test_a_stream_and_a_warm_start(digits):
 
 
 @pytest.mark.parametrize("shape", [
-    None, (8, 8), (2, 4, 9), (65,), (5, 1, 13), (-5, -13), (5.5, 13), (np.nan, 13), ("5", 13),
+    (8, 8), (2, 4, 9), (65,), (5, 1, 13), (-5, -13), (5.5, 13), (np.nan, 13), ("5", 13),
 ])  # fmt: skip
 def test_shapes_that_do_not_fit_are_refused(shape):
     with pytest.raises(ValueError, match=r"65 columns are one image: pass \(height, width\)"):
         small(image_shape=shape).fit(np.random.default_rng(0).normal(size=(50, 65)))
 
 
-def test_none_is_explained_where_it_is_the_trouble():
+def test_rows_that_are_no_squares_are_signals():
     X = np.random.default_rng(0).normal(size=(50, 65))
-    with pytest.raises(ValueError, match="None stands for a square"):
-        small(image_shape=None).fit(X)
-    with pytest.raises(ValueError, match=r"product is the number of columns\.$"):
-        small(image_shape=(8, 8)).fit(X)
+    with pytest.warns(UserWarning, match=r"65 columns .* Pass image_shape=\(1, 65\)") as said:
+        model = small(image_shape=None).fit(X)
+    assert len(said) == 1
+    assert model.image_shape_ == (1, 1, 65)
+    asked = small(image_shape=(1, 65)).fit(X)  # without a warning: it would be an error
+    np.testing.assert_array_equal(model.transform(X), asked.transform(X))
+
+
+def test_a_stream_of_signals_warns_once():
+    X = np.random.default_rng(0).normal(size=(50, 65))
+    with pytest.warns(UserWarning, match="65 columns are no square image"):
+        model = small(image_shape=None).partial_fit(X)
+    model.partial_fit(X)
+    model.set_params(warm_start=True).fit(X)
+    assert pickle.loads(pickle.dumps(model)).image_shape_ == (1, 1, 65)
 
 
 def test_channels_are_positive(digits):
