@@ -23,14 +23,22 @@ from skae._data.frames import (
     whole_numbers,
     zoned,
 )
-from skae._parameters import TableEncoding, check_sample_weight, fit_context, parameters
+from skae._parameters import (
+    Documented,
+    TableEncoding,
+    check_sample_weight,
+    fit_context,
+    parameters,
+)
 
 FEWEST, LEAST_SHARE = 2, 1e-3  # rows of a level of its own, where min_frequency is "auto"
 EXAMPLES = 3  # of what was wrong, in a message
 
 
 @parameters
-class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+class TableEncoder(
+    TableEncoding, OneToOneFeatureMixin, TransformerMixin, Documented, BaseEstimator
+):
     r"""Code a table as one float64 matrix, a column for each of its columns, and back.
 
     Numbers, dates and durations are standardised,

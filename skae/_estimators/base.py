@@ -8,6 +8,7 @@ from os import fspath
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_array, check_is_fitted
 
@@ -15,8 +16,10 @@ from skae import _model as fitted_models
 from skae import _training
 from skae._data.frames import one_row
 from skae._data.schema import DTYPES, Columns, Schema
+from skae._data.tensors import as_arrays, like
 from skae._parameters import (
     CallbackSupportMixin,
+    Documented,
     check_sample_weight,
     count,
     fit_context,
@@ -47,13 +50,18 @@ ABSENT = {
 
 
 class BaseEncoder(
-    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    CallbackSupportMixin,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    Documented,
+    BaseEstimator,
 ):
     """Fit and transform for all encoders.
 
     A subclass brings its parameters, its docstring and its task.
     """
 
+    __metadata_request__fit = {"X_val": True}  # Pipeline(transform_input=["X_val"]) needs no more
     _complete = None  # what is said of missing cells, where they are refused
 
     def _task(self, schema):
@@ -73,7 +81,10 @@ class BaseEncoder(
             Training rows. float32 and float64 are used as they are, without a
             copy; other types become float64. NaN is a missing cell. Frames of
             pandas or polars may hold categories, dates and durations too.
-            Sparse rows are made dense batch by batch.
+            Sparse rows are made dense batch by batch. torch tensors are taken
+            where ``config_context(array_api_dispatch=True)``: what `transform`,
+            `inverse_transform` and `reconstruct` return is then on their
+            device; the fitted attributes are NumPy's.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -181,6 +192,7 @@ class BaseEncoder(
 
     def _read(self, X, y, sample_weight, before):
         """Return the task of training rows, and the rows; ``before`` is the model to go on with."""
+        X, sample_weight = as_arrays(X, sample_weight)
         if before is not None:
             self._check_unchanged(before)
             task = self._task(before.schema).going_on(before.task)
@@ -192,6 +204,7 @@ class BaseEncoder(
 
     def _later_rows(self, task, X, y=None, sample_weight=None, mean=None):
         """Return rows of known columns; ``mean`` is that of the model, where there is one."""
+        X, sample_weight = as_arrays(X, sample_weight)
         X = task.schema.read(X, judged=mean is None)
         task.check_rows(X)
         return _weighted(task.schema, X, sample_weight, mean)
@@ -322,13 +335,13 @@ class BaseEncoder(
             baseline (PCA's), or of unit variance over the training rows
             where ``whiten=True``.
         """
-        model, X = self._known(X)
-        return model.encode(X)
+        model, rows = self._known(X)
+        return like(model.encode(rows), X)
 
     def _known(self, X):
         """Return the fitted model, and rows as it reads them."""
         check_is_fitted(self)
-        return self._model, self._model.schema.read(X)
+        return self._model, self._model.schema.read(*as_arrays(X))
 
     def __sklearn_is_fitted__(self):
         """Return whether there is a model."""
@@ -404,6 +417,8 @@ def _is_normal(estimator):
 class BaseAutoencoder(BaseEncoder):
     """Fit, transform and inverse_transform for all autoencoders."""
 
+    __metadata_request__inverse_transform = {"Z": UNUSED}  # what is decoded is no metadata
+
     def inverse_transform(self, Z):
         """Return the rows that codes stand for.
 
@@ -418,13 +433,13 @@ class BaseAutoencoder(BaseEncoder):
             that of the fit, where it had categories or dates, or where
             `set_output` asks for frames.
         """
-        Z = self._check_codes(Z)
-        return self._give(self._model.decode_cells(Z), Z)
+        codes = self._check_codes(Z)
+        return like(self._give(self._model.decode_cells(codes), codes), Z)
 
     def _check_codes(self, Z):
         check_is_fitted(self)
         with np.errstate(invalid="ignore"):  # of the sum by which infinities are looked for
-            Z = check_array(Z, dtype=DTYPES, input_name="Z")
+            Z = check_array(*as_arrays(Z), dtype=DTYPES, input_name="Z")
         if Z.shape[1] != self.n_components_:
             raise ValueError(
                 f"Z has {Z.shape[1]} columns, but this {type(self).__name__} has "
@@ -448,7 +463,7 @@ class BaseAutoencoder(BaseEncoder):
         reconstruction : ndarray or frame of shape (n_samples, n_features)
         """
         model, rows = self._known(X)
-        return self._give(model.decode_cells(model.encode(rows)), X)
+        return like(self._give(model.decode_cells(model.encode(rows)), X), X)
 
     def impute(self, X):
         """Return rows with their missing cells filled: what was present stays as it is.

@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 from skae import _model as fitted_models
 from skae import _tasks
 from skae._data.labels import Labels, beside, columns_of
+from skae._data.tensors import like
 from skae._estimators.base import BaseAutoencoder, model_of, task_of, way
 from skae._parameters import (
     DenseNetwork,
@@ -251,7 +252,7 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
             Posterior means in the dtype of X, in units of the prior.
         """
         model, rows = self._labelled(X, y)
-        return model.encode(rows)
+        return like(model.encode(rows), X)
 
     def transform_distribution(self, X, y=None):
         """Return the distribution of the code of every row, given its label.
@@ -286,7 +287,7 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
         """
         codes = self._check_codes(Z)
         labels = self._model.task.labels.code(y, len(codes))
-        return self._give(self._model.decode(beside(codes, labels)), Z)
+        return like(self._give(self._model.decode(beside(codes, labels)), codes), Z)
 
     def reconstruct(self, X, y=None):
         """Return ``inverse_transform(transform(X, y), y)``.
@@ -301,7 +302,7 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
         reconstruction : ndarray or frame of shape (n_samples, n_features)
         """
         model, rows = self._labelled(X, y)
-        return self._give(model.reconstruct(rows)[1], X)
+        return like(self._give(model.reconstruct(rows)[1], X), X)
 
     def reconstruction_error(self, X, y=None, per_feature=False):
         """Return the squared reconstruction error of rows, in the squared units of X.

@@ -21,6 +21,7 @@ from skae._data.schema import DTYPES
 from skae._estimators.autoencoder import AutoencoderTransformer
 from skae._estimators.base import BaseEncoder, copied, model_of, restored, settings_of
 from skae._parameters import (
+    Documented,
     FromPCA,
     StrOptions,
     check_sample_weight,
@@ -58,7 +59,7 @@ class Targets(NamedTuple):
 
 
 @parameters
-class Supervised(BaseEstimator):
+class Supervised(Documented, BaseEstimator):
     """Pretrain on all rows, solve a head on the code, fine-tune both on the labelled rows.
 
     A subclass brings its parameters, its docstring, and what it learns of labels.
