@@ -42,7 +42,7 @@ class Rows:
         """Number of rows, weights above a mean of 1 counted as repetitions."""
         if self.all_weight is None:
             return len(self)
-        return max(len(self), self.all_weight[self.index].sum())
+        return max(len(self), float(self.all_weight[self.index].sum()))
 
     def subset(self, places):
         """Return the rows at some places of this subset, as a subset of the same matrix."""

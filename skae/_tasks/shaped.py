@@ -144,6 +144,10 @@ class Recurrent(Task):
     def is_normal(self):
         return self.is_linear
 
+    @property
+    def is_normal(self):
+        return self.is_linear
+
     def hidden_units(self, n_rows):
         sizes = super().hidden_units(n_rows)
         if sizes or self.has_baseline:
