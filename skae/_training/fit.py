@@ -158,7 +158,7 @@ def _updated_pca(task, settings, rows, baseline, before):
         if n_before is None:
             raise ValueError(
                 "An earlier release of skae saved this model, without the number of its rows: "
-                "start the stream anew, with an unfitted estimator."
+                "fit it to rows again, then go on."
             )
         baseline = updated(baseline, n_before, rows)
     model = task.model.settled(task, None, baseline, settings.device)
