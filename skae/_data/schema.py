@@ -344,28 +344,6 @@ class Schema:
             return self.encoder.library, self.encoder.names
         return self.fields and (self.library, [field.name for field in self.fields])
 
-    def by_column(self, values):
-        """Return a value for each column: a Series with their names, where the fit saw a frame."""
-        known = self._frame_of_fit
-        return values if known is None else pd.Series(values, pd.Index(known[1]))
-
-    def by_cell(self, values, like):
-        """Return a number for each cell: in a frame with names, where the fit saw one."""
-        known = self._frame_of_fit
-        if known is None:
-            return values
-        to, names = known
-        dtype = "float64" if to == "pandas" else "Float64"
-        index = like.index if to == "pandas" and hasattr(like, "iloc") else None
-        return build([Field(name, dtype, NUMBER) for name in names], values.T, to, index)
-
-    @property
-    def _frame_of_fit(self):
-        """Library and column names of the frame of the fit; None for an array."""
-        if self.encoder is not None and self.encoder.library is not None:
-            return self.encoder.library, self.encoder.names
-        return self.fields and (self.library, [field.name for field in self.fields])
-
     def _made_up_names(self):
         return [f"x{i}" for i in range(self.n_features)]
 

@@ -144,10 +144,6 @@ class Recurrent(Task):
     def is_normal(self):
         return self.is_linear
 
-    @property
-    def is_normal(self):
-        return self.is_linear
-
     def hidden_units(self, n_rows):
         sizes = super().hidden_units(n_rows)
         if sizes or self.has_baseline:
