@@ -643,6 +643,3 @@ def test_bad_use(by_share, digits):
         ComponentCurveDisplay.from_estimator(PCA(2).fit(digits[0]), digits[1])
     with pytest.raises(ValueError, match="X has 3 features"):
         ordered(2, hidden_layer_sizes=()).fit(digits[0]).truncate(1, fine_tune_on=np.ones((5, 3)))
-
-
-# the picture ------------------------------------------------------------------------------------
