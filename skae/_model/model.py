@@ -93,6 +93,7 @@ class Model:
         module = module if nonlinear else linear_network(task, baseline)
         module.zero_grad()  # or it would keep its gradients for good
         module = module.to(device).double().eval().requires_grad_(False)
+        task.fill_by(module, baseline)  # in float64, as in a copy
         attributes = {} if before is None else dict(before.attributes)
         if task.decodes and task.has_baseline:
             attributes["components_"] = _components(module, baseline, task.size)
@@ -338,8 +339,9 @@ def empty_network(task, nonlinear, extrapolates, baseline):
     """Return a module like that of a fitted model, its values not yet set."""
     with global_generator(0) if task.draws_from_global else nullcontext():
         module = task.network(torch.Generator(), linear=not nonlinear)
+    module = (confined(module) if extrapolates else module).double()
     task.fill_by(module, baseline)
-    return (confined(module) if extrapolates else module).double()
+    return module
 
 
 def filled_network(task, nonlinear, extrapolates, baseline, weights):

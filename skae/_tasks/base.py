@@ -88,7 +88,9 @@ class Task:
     linear_model_of_table: ClassVar = MixedModel
     baseline_name: ClassVar = "PCA"
     decodes: ClassVar = True  # whether there is a way back to rows
-    keeps_up: ClassVar = True  # whether rows that lack cells are told as well as by PCA in any case
+    keeps_up: ClassVar = (
+        True  # whether rows that lack cells come back as close as by PCA in any case
+    )
     encoder_extrapolates: ClassVar = True  # along the linear map, outside the training range
     least_range: ClassVar = -np.inf  # codes from minus to plus this are the decoder's in any case
     input_noise: ClassVar = 0.25  # in units of the root of the share that PCA leaves unexplained

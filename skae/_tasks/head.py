@@ -161,6 +161,8 @@ class Head(Task):
     codes: np.ndarray
     everything: Rows
 
+    keeps_up: ClassVar = False  # rows are not given back
+
     @classmethod
     def of(cls, model, X, targets, weight, kind, everything):
         """Return the task of rows that the schema read, and of their targets."""
