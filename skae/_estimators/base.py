@@ -213,7 +213,7 @@ class BaseEncoder(
 
     def _columns(self):
         """Return what is taken for columns, and how."""
-        known = self.get_params(deep=False)
+        known = vars(self)
         names = "categorical_features", "min_frequency", "column_weights"
         return Columns(
             type(self).__name__,
@@ -224,7 +224,7 @@ class BaseEncoder(
 
     def _check_unchanged(self, before):
         """Refuse to go on with another network than the fitted one."""
-        known = self.get_params(deep=False)
+        known = vars(self)
         for name, built in before.task.asked().items():
             asked = known.get(name, built)
             if asked is not built and not np.array_equal(asked, built):
@@ -656,7 +656,7 @@ class BaseAutoencoder(BaseEncoder):
         check_is_fitted(self)
         return fitted_models.precision(self._model)
 
-    @available_if(lambda self: "ordered" in self.get_params(deep=False))
+    @available_if(lambda self: hasattr(self, "ordered"))
     def truncate(self, n_components, fine_tune_on=None):
         """Return the fitted model of the first components alone; this one stays as it is.
 
@@ -797,8 +797,8 @@ def settings_of(estimator, task, n_rows, device=None, **changes):
 
 def _given(kind, estimator):
     """Return the parameters of an estimator that are fields of a dataclass, by name."""
-    params = estimator.get_params(deep=False)
-    return {field.name: params[field.name] for field in fields(kind) if field.name in params}
+    known = vars(estimator)  # all parameters, those too that a subclass does not take
+    return {field.name: known[field.name] for field in fields(kind) if field.name in known}
 
 
 def _fine_tuning(history):

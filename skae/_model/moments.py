@@ -55,7 +55,7 @@ def _moments_of_rows(model, rows):
         of_code = weight @ code, weight @ code**2
         if not tells_rest:
             return of_code
-        rest = X - model.decode(code)
+        rest = X - model.decode_cells(code)
         return *of_code, weight @ np.nan_to_num(rest, nan=0.0) ** 2, weight @ ~np.isnan(rest)
 
     total, square, *rest = rows.raw_sum(sums)
