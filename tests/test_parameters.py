@@ -6,6 +6,7 @@ import pydoc
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import numpy as np
 import pytest
 from family import PUBLIC, name_of
 from sklearn.base import clone
@@ -87,6 +88,18 @@ def test_a_subclass_may_have_more_parameters(kind, wine):
     assert {"n_components": 2, "gain": 2.0, "max_iter": 4}.items() <= estimator.get_params().items()
     assert repr(clone(estimator)) == f"{kind.__name__}(gain=2.0, max_iter=4)"
     assert estimator.transform(wine[0]).shape[1] == 2
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_what_a_constructor_does_not_take_holds_all_the_same(wine):
+    class Fixed(skae.AutoencoderTransformer):
+        def __init__(self, n_components=2):
+            super().__init__(n_components, max_iter=2, whiten=True, batch_size=50, random_state=0)
+
+    estimator = Fixed().fit(wine[0])
+    np.testing.assert_allclose(estimator.transform(wine[0]).std(axis=0, ddof=1), 1)
+    assert (estimator.batch_size_, estimator.n_iter_) == (50, 2)
+    assert estimator.partial_fit(wine[0]).n_iter_ == 3
 
 
 def test_a_subclass_may_have_the_same_parameters():

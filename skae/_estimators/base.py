@@ -213,20 +213,18 @@ class BaseEncoder(
 
     def _columns(self):
         """Return what is taken for columns, and how."""
-        known = vars(self)
         names = "categorical_features", "min_frequency", "column_weights"
         return Columns(
             type(self).__name__,
-            *(known.get(name) for name in names),
-            takes_categories="categorical_features" in known,
+            *(getattr(self, name, None) for name in names),
+            takes_categories=hasattr(self, "categorical_features"),
             complete=self._complete,
         )
 
     def _check_unchanged(self, before):
         """Refuse to go on with another network than the fitted one."""
-        known = vars(self)
         for name, built in before.task.asked().items():
-            asked = known.get(name, built)
+            asked = getattr(self, name, built)
             if asked is not built and not np.array_equal(asked, built):
                 raise ValueError(
                     f"Training goes on with the fitted network, but {name} was {built!r} then "
@@ -796,9 +794,12 @@ def settings_of(estimator, task, n_rows, device=None, **changes):
 
 
 def _given(kind, estimator):
-    """Return the parameters of an estimator that are fields of a dataclass, by name."""
-    known = vars(estimator)  # all parameters, those too that a subclass does not take
-    return {field.name: known[field.name] for field in fields(kind) if field.name in known}
+    """Return the parameters of an estimator that are fields of a dataclass, by name.
+
+    They are its attributes: a subclass whose constructor takes fewer has them all the same.
+    """
+    names = [field.name for field in fields(kind)]
+    return {name: getattr(estimator, name) for name in names if hasattr(estimator, name)}
 
 
 def _fine_tuning(history):
