@@ -14,7 +14,7 @@ from skae._estimators.base import BaseEncoder
 from skae._io import safetensors
 from skae._io.json import CannotKeep, decode, encode
 
-FORMAT = 1
+FORMAT = 2  # since 2 a table's missing cells are filled by a factor analysis, whose parts are kept
 PACKAGES = "skae", "numpy", "scikit-learn", "torch"  # whose versions a file holds
 METHODS = "fit", "partial_fit", "score"  # that metadata may be routed to
 SHADOWS = "_metadata_request", "_skl_callbacks", "_model"  # attributes that act
