@@ -11,6 +11,7 @@ signals = pytest.mark.filterwarnings("ignore:.* columns are no square image:User
 PUBLIC = [getattr(skae, name) for name in skae.__all__]
 ESTIMATORS = [kind(max_iter=3) for kind in PUBLIC if hasattr(kind, "score")]
 ESTIMATORS += [skae.TableEncoder(), skae.ContrastiveEncoder(max_iter=3)]
+ESTIMATORS += [skae.AutoencoderOutlierDetector(skae.AutoencoderTransformer(max_iter=3))]
 ESTIMATORS += [skae.AutoencoderTransformer(2, ordered=True, max_iter=3)]
 ESTIMATORS += [skae.DenoisingAutoencoder(ordered=True, max_iter=3)]
 ESTIMATORS += [skae.SparseAutoencoder(ordered=True, max_iter=3)]
