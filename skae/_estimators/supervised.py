@@ -257,11 +257,6 @@ def pretrained(given, X, sample_weight, random_state, rng):
         if given.random_state is None and random_state is not None:
             given.set_params(random_state=int(rng.randint(2**31 - 1)))
         return given.fit(X, sample_weight=sample_weight)
-    if given.n_features_in_ != np.shape(X)[1]:
-        raise ValueError(
-            f"The autoencoder was fitted to {given.n_features_in_} columns, X has {np.shape(X)[1]}: "
-            "fit it to the same columns, or pass it unfitted."
-        )
     return copied(given)
 
 
