@@ -279,6 +279,12 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
                 f"autoencoder={given!r}: an autoencoder that gives rows back, and is fitted "
                 "without labels, is needed: take AutoencoderTransformer, or another of its kind."
             )
+        n_columns = np.shape(rows)[-1]
+        if given.__sklearn_is_fitted__() and given.n_features_in_ != n_columns:
+            raise ValueError(
+                f"The autoencoder was fitted to {given.n_features_in_} columns, X has {n_columns}: "
+                "fit it to the same columns, or pass it unfitted."
+            )
         return given
 
     def _set_fitted(self, autoencoder, features, distance, scores, weight, held):
