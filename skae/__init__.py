@@ -9,6 +9,7 @@ from skae._estimators.contractive import ContractiveAutoencoder
 from skae._estimators.contrastive import ContrastiveEncoder
 from skae._estimators.convolutional import ConvolutionalAutoencoder
 from skae._estimators.denoising import DenoisingAutoencoder
+from skae._estimators.outlier import AutoencoderOutlierDetector
 from skae._estimators.recurrent import RecurrentAutoencoder
 from skae._estimators.sparse import SparseAutoencoder
 from skae._estimators.supervised import AutoencoderClassifier, AutoencoderRegressor
@@ -18,6 +19,7 @@ from skae._io.files import LoadError, load, save
 __all__ = [
     "AdversarialAutoencoder",
     "AutoencoderClassifier",
+    "AutoencoderOutlierDetector",
     "AutoencoderRegressor",
     "AutoencoderTransformer",
     "BiGANTransformer",

@@ -73,6 +73,7 @@ SUPERVISED = {
     "AutoencoderClassifier": ["fine_tune", "unlabeled", "class_weight", *TUNING],
     "AutoencoderRegressor": ["fine_tune", "unlabeled", *TUNING],
 }
+OUTLIERS = ["autoencoder", "calibration_fraction", "contamination", "random_state"]
 FUNCTIONS = {
     "save": ["estimator", "path"],
     "load": ["path"],
@@ -90,7 +91,7 @@ SUBMODULES = {
 
 
 def test_names():
-    others = ["LoadError", "TableEncoder", *SUPERVISED]
+    others = ["AutoencoderOutlierDetector", "LoadError", "TableEncoder", *SUPERVISED]
     assert sorted(skae.__all__) == sorted([*ESTIMATORS, *FUNCTIONS, *others])
     assert issubclass(skae.LoadError, ValueError)
 
@@ -115,6 +116,11 @@ def test_parameters_of_the_supervised(name):
     first, *others = inspect.signature(getattr(skae, name)).parameters
     assert first == "autoencoder"
     assert sorted(others) == sorted(SUPERVISED[name])
+
+
+def test_parameters_of_the_detector():
+    first, *others = inspect.signature(skae.AutoencoderOutlierDetector).parameters
+    assert [first, *sorted(others)] == OUTLIERS
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -172,6 +172,19 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
                 coded[:, place] = (cells - self.mean_[place]) / self.scale_[place]
         return coded, unseen
 
+    def unseen(self, X):
+        """Return which cells hold levels that fit did not see: bool, of the shape of the table."""
+        columns = self._read(X, reset=False)
+        found = np.zeros((len(columns[0][1]), len(columns)), dtype=bool)
+        for place, (field, cells) in enumerate(columns):
+            if field.kind == CATEGORY:
+                codes, levels = _factorize(cells)
+                known = {*self.categories_[place], *(self.infrequent_categories_[place] or [])}
+                found[:, place] = np.array([*(level not in known for level in levels), False])[
+                    codes
+                ]
+        return found
+
     def inverse_transform(self, X):
         """Return the table that a coded matrix stands for.
 

@@ -316,7 +316,7 @@ class BaseEncoder(
         """Return the tags: float32 stays float32."""
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self._complete is None
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = getattr(self, "column_weights", None) is None
         tags.input_tags.categorical = hasattr(self, "categorical_features")
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags

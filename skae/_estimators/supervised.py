@@ -155,24 +155,14 @@ class Supervised(BaseEstimator):
 
     def _pretrained(self, X, sample_weight, rng):
         """Return the autoencoder: as it is where it is fitted, else fitted to all rows."""
-        given = self.autoencoder
+        given = AutoencoderTransformer() if self.autoencoder is None else self.autoencoder
         given = given.estimator if isinstance(given, FrozenEstimator) else given
-        if given is not None and get_tags(given).target_tags.required:
+        if get_tags(given).target_tags.required:
             raise ValueError(
                 f"autoencoder={given!r}: {type(given).__name__} is told labels itself, and its code "
                 "leaves out what they say: take VAETransformer, or another that is fitted without."
             )
-        if given is None or not given.__sklearn_is_fitted__():
-            given = AutoencoderTransformer() if given is None else clone(given)
-            if given.random_state is None and self.random_state is not None:
-                given.set_params(random_state=int(rng.randint(2**31 - 1)))
-            return given.fit(X, sample_weight=sample_weight)
-        if given.n_features_in_ != X.shape[1]:
-            raise ValueError(
-                f"The autoencoder was fitted to {given.n_features_in_} columns, X has {X.shape[1]}: "
-                "fit it to the same columns, or pass it unfitted."
-            )
-        return copied(given)
+        return pretrained(given, X, sample_weight, self.random_state, rng)
 
     def _fit_head(self, encoder, X, labelled, learned, rng):
         """Solve the head; where it is asked for and pays, train it with the encoder."""
@@ -227,6 +217,24 @@ class Supervised(BaseEstimator):
             kept, autoencoder = state["_encoder"], self.autoencoder_
             same = model_of(autoencoder)
             self._encoder = same if kept is None else restored(autoencoder, kept)
+
+
+def pretrained(given, X, sample_weight, random_state, rng):
+    """Return a copy of an autoencoder where it is fitted, else one that is fitted to rows.
+
+    It gets a ``random_state`` drawn from ``rng`` where it has none, and its owner has one.
+    """
+    if not given.__sklearn_is_fitted__():
+        given = clone(given)
+        if given.random_state is None and random_state is not None:
+            given.set_params(random_state=int(rng.randint(2**31 - 1)))
+        return given.fit(X, sample_weight=sample_weight)
+    if given.n_features_in_ != np.shape(X)[1]:
+        raise ValueError(
+            f"The autoencoder was fitted to {given.n_features_in_} columns, X has {np.shape(X)[1]}: "
+            "fit it to the same columns, or pass it unfitted."
+        )
+    return copied(given)
 
 
 @parameters

@@ -47,6 +47,15 @@ class RowScores:
         error *= error
         return error if per_feature else np.nansum(error, axis=1)
 
+    def code_and_residuals(self, X):
+        """Return codes, and what reconstructions leave of each cell: float64.
+
+        In standard deviations of the column. NaN where a cell is missing.
+        """
+        code = self.model.encode(X)
+        residuals = np.subtract(_dense(X), self.model.decode(code), dtype=np.float64)
+        return code.astype(np.float64), residuals / self.model.baseline.scale
+
     def score(self, X):
         """Return the explained share of the variance."""
         return explained_share(*self.model.reconstruct(X))
@@ -84,6 +93,28 @@ class CellScores:
             ]
             errors = errors / unit
         return self.schema.in_columns(errors) if per_feature else np.nansum(errors, axis=1)
+
+    def code_and_residuals(self, X):
+        """Return codes, and what reconstructions leave of each cell: float64.
+
+        Numbers: the difference, in standard deviations of the column. Categories:
+        nats. One column for each of the table; NaN where nothing is known.
+        """
+        X, model = _dense(X), self.model
+        module = model.module_in(X.dtype)
+        cells = cells_of(self.schema, model.baseline, torch_type(X.dtype)).to(model.device)
+        size, n = model.task.size, cells.n_numbers
+
+        def both(x):
+            code = module.encode(x)
+            made = module.decoder(code)
+            differences = (x[:, :n] - made[:, :n]).nan_to_num(nan=0.0)
+            return torch.cat([code, differences, cells.nats(made, x)], dim=1)
+
+        found = model.apply_to_rows(X, both, size + cells.n_cells).astype(np.float64)
+        residuals = self.schema.in_columns(found[:, size:])
+        residuals[np.isnan(X)] = np.nan
+        return found[:, :size] * model.code_scale, residuals
 
     def score(self, X, reconstruct=None):
         """Return the explained share of the table."""

@@ -21,6 +21,7 @@ class Strips(skae.ConvolutionalAutoencoder):
 PUBLIC = [getattr(skae, name) for name in skae.__all__ if name != "ConvolutionalAutoencoder"]
 ESTIMATORS = [kind(max_iter=3) for kind in [*PUBLIC, Strips] if hasattr(kind, "score")]
 ESTIMATORS += [skae.TableEncoder(), skae.ContrastiveEncoder(max_iter=3)]
+ESTIMATORS += [skae.AutoencoderOutlierDetector(skae.AutoencoderTransformer(max_iter=3))]
 ESTIMATORS += [skae.AutoencoderTransformer(2, ordered=True, max_iter=3)]
 ESTIMATORS += [skae.DenoisingAutoencoder(ordered=True, max_iter=3)]
 ESTIMATORS += [skae.SparseAutoencoder(ordered=True, max_iter=3)]

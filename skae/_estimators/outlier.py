@@ -1,0 +1,451 @@
+"""Odd rows: a distance in what an autoencoder leaves of rows, and in their code."""
+
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils import _safe_indexing, gen_batches, get_tags
+from sklearn.utils.validation import _num_samples, check_is_fitted
+
+from skae import _model as fitted_models
+from skae._estimators.autoencoder import AutoencoderTransformer
+from skae._estimators.base import BaseEncoder, model_of
+from skae._estimators.supervised import pretrained
+from skae._linear.distance import robust_distance, weighted_quantile
+from skae._parameters import (
+    Interval,
+    Real,
+    StrOptions,
+    check_sample_weight,
+    fit_context,
+    parameters,
+    private_random_state,
+)
+
+NEAREST, STEPS = 0.75, 2  # share of the rows that the distance is learned from, and refits
+FENCE = 2.0  # robust standard deviations of the distance, where contamination is "auto"
+DEVIATION = 1.4826  # of a normal distribution: standard over median deviation
+FEWEST_TO_CALIBRATE = 100  # rows of fit
+LEAST_UNIT = 1e-3  # standard deviations of a column; residuals below are as good as none
+CHUNK_CELLS = 2**22
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """What a distance is taken of: residuals of the columns and units of the code.
+
+    Attributes
+    ----------
+    known : ndarray of bool, shape (n_features,)
+        Which columns had a cell in fit.
+    units : ndarray of shape (n_known + n_components,)
+        Root mean square of the residuals, standard deviation of the code.
+    unseen : float
+        Nats of a level that fit did not see.
+    """
+
+    known: np.ndarray
+    units: np.ndarray
+    unseen: float
+
+    @property
+    def n_residuals(self):
+        """Number of the features that are residuals: they come first."""
+        return int(self.known.sum())
+
+    @classmethod
+    def learn(cls, model, X, weight):
+        """Return the features of a model, and their values in training rows."""
+        raw = cls(np.ones(model.schema.n_features, bool), 1.0, np.log1p(weight.sum())).of(model, X)
+        present, size = ~np.isnan(raw), model.task.size
+        counts = weight @ present
+        squares = weight @ np.where(present, raw, 0.0) ** 2
+        means = weight @ raw[:, -size:] / weight.sum()
+        units = np.sqrt(np.divide(squares, counts, out=np.zeros(len(counts)), where=counts > 0))
+        units[-size:] = np.sqrt(weight @ (raw[:, -size:] - means) ** 2 / weight.sum())
+        code_floor = LEAST_UNIT * units[-size:].max()
+        units[:-size] = np.maximum(units[:-size], LEAST_UNIT)
+        units[-size:] = np.maximum(units[-size:], code_floor if code_floor > 0 else 1.0)
+        known = counts > 0
+        return cls(known[:-size], units[known], np.log1p(weight.sum())), raw[:, known] / units[
+            known
+        ]
+
+    def of(self, model, X):
+        """Return the features of rows, NaN where a cell is missing."""
+        schema = model.schema
+        unseen = None if schema.encoder is None else schema.encoder.unseen(X)
+        rows, scores = schema.read(X), fitted_models.scores_of(model)
+        found = np.empty((rows.shape[0], self.n_residuals + model.task.size))
+        step = max(1, CHUNK_CELLS // found.shape[1])
+        for span in gen_batches(len(found), step):
+            code, residuals = scores.code_and_residuals(rows[span])
+            if unseen is not None:
+                residuals[unseen[span]] = self.unseen
+            found[span] = np.hstack([residuals[:, self.known], code]) / self.units
+        return found
+
+
+@parameters
+class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
+    r"""Odd rows: those that are far off in what an autoencoder leaves of them and in their code.
+
+    With the residuals of the columns and the units of the code, each over
+    its spread in the training rows, in one vector f of a row:
+
+    .. math:: d^2(x) = (f - \mu)^\top \Sigma^{-1} (f - \mu), \quad f = [r, z], \quad
+        r_j = \frac{x_j - \hat x_j}{\sqrt{\mathrm{mean}\,(x_j - \hat x_j)^2}}
+
+    :math:`\mu` and :math:`\Sigma` are learned from the three quarters of the training
+    rows that are nearest (two concentration steps, as in `MinCovDet`), so that
+    odd rows among them do little harm; :math:`\Sigma` is shrunk (Ledoit and Wolf), so
+    that fewer rows than columns will do. Residuals are weighed by how far they usually go
+    together, and a row whose reconstruction is good but whose code is unusual is odd as well:
+    the plain `reconstruction_error` knows neither.
+
+    A category enters with its loss in nats, a level that fit did not see with
+    :math:`\log(1 + n)` of them; a missing cell leaves its coordinate out, and the
+    distance is scaled up to the number of all. A constant column counts in thousandths of its
+    unit: any change in it is far off.
+
+    Parameters
+    ----------
+    autoencoder : estimator of skae or None, default=None
+        What is fitted to the rows; any that gives rows back and needs no labels. None is
+        ``AutoencoderTransformer(column_weights={})``: every column counts the same,
+        whatever its unit (for sparse rows it is ``AutoencoderTransformer()``). One that
+        is fitted already is taken as it is, and copied; it should not have seen
+        the rows, or `p_values` are too small. ``clone``, and so a search, makes it unfitted;
+        ``sklearn.frozen.FrozenEstimator`` around it prevents that. Where it has no
+        ``random_state`` it gets one from this estimator's.
+    contamination : "auto" or float in (0, 0.5], default="auto"
+        Share of the training rows that are called outliers. "auto" calls
+        those so whose distance is more than 2 robust standard
+        deviations (1.4826 median deviations) above the median one.
+    calibration_fraction : float in (0, 1) or None, default=0.2
+        Share of the rows that nothing is learned from: `p_values` compares with
+        their scores. Below 100 rows, and with None, all rows are learned from and
+        there are no p-values.
+    random_state : int, RandomState instance or None, default=None
+        Which rows calibrate, and the autoencoder's.
+
+    Attributes
+    ----------
+    autoencoder_ : estimator
+        The fitted autoencoder.
+    offset_ : float
+        Rows with a lower `score_samples` are outliers.
+    training_scores_ : ndarray of shape (n_samples,)
+        `score_samples` of the training rows.
+    calibration_scores_ : ndarray of shape (n_calibration,)
+        Those of them that nothing was learned from, sorted; of length 0 where there are none.
+    n_features_in_, feature_names_in_
+        As in `AutoencoderTransformer`.
+
+    See Also
+    --------
+    sklearn.ensemble.IsolationForest : Trees; needs no scale and no training.
+    sklearn.neighbors.LocalOutlierFactor : For rows that are odd only beside their neighbours.
+
+    Notes
+    -----
+    Up to 2,000 coordinates (columns and code) the covariance is a matrix: its cost grows with the square of their
+    number for each row and with the third power once. Above, it has 200 axes and one
+    variance elsewhere. Rows with missing cells take the solution of a system of equations for each
+    pattern of missing cells.
+
+    What was tried and measured is in docs/lab/outliers.md.
+
+    References
+    ----------
+    O. Ledoit, M. Wolf. A well-conditioned estimator for large-dimensional covariance
+    matrices. Journal of Multivariate Analysis 88, 2004. DOI 10.1016/S0047-259X(03)00096-4
+
+    P. J. Rousseeuw, K. Van Driessen. A fast algorithm for the minimum covariance
+    determinant estimator. Technometrics 41, 1999. DOI 10.1080/00401706.1999.10485670
+
+    P. H. Garthwaite, I. Koch. Evaluating the contributions of individual variables to a
+    quadratic form. Australian & New Zealand Journal of Statistics 58, 2016.
+    DOI 10.1111/anzs.12144
+
+    S. Bates, E. Candès, L. Lei, Y. Romano, M. Sesia. Testing for outliers with conformal
+    p-values. Annals of Statistics 51, 2023. DOI 10.1214/22-AOS2244
+
+    Examples
+    --------
+    Fitted on benign tumours, asked for malignant ones:
+
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from sklearn.metrics import roc_auc_score
+    >>> from skae import AutoencoderOutlierDetector
+    >>> X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    >>> detector = AutoencoderOutlierDetector(random_state=0).fit(X[y == 1][:250])
+    >>> others = X.drop(X[y == 1][:250].index)
+    >>> auc = roc_auc_score(y[others.index] == 0, -detector.score_samples(others))
+    >>> bool(auc > 0.93)
+    True
+
+    What is odd about the oddest one:
+
+    >>> worst = others.iloc[[detector.score_samples(others).argmin()]]
+    >>> parts = detector.explain(worst)
+    >>> bool(abs(parts.sum(axis=1).item() + detector.score_samples(worst).item()) < 1e-6)
+    True
+    """
+
+    autoencoder: BaseEncoder | FrozenEstimator | None = field(default=None, kw_only=False)
+    contamination: str | float = "auto"
+    calibration_fraction: float | None = 0.2
+    random_state: int | np.random.RandomState | None = None
+
+    _parameter_constraints = {
+        "autoencoder": [BaseEncoder, FrozenEstimator, None],
+        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
+        "calibration_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "random_state": ["random_state"],
+    }
+
+    # fit --------------------------------------------------------------------------------------
+
+    @fit_context
+    def fit(self, X, y=None, sample_weight=None):
+        """Learn what usual rows are.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            As the autoencoder takes it.
+        y : None
+            Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row, as if it were repeated: in the autoencoder, the
+            distance and the offset. Rows of weight zero are left out. Calibration
+            takes each row once.
+
+        Returns
+        -------
+        self : object
+
+        Raises
+        ------
+        ValueError
+            For what the autoencoder refuses, one that does not give rows back or
+            needs labels, and a fitted one of another number of columns.
+        """
+        rng = private_random_state(self.random_state)
+        n_rows = _num_samples(X)
+        weight = np.ones(n_rows)
+        if sample_weight is not None:
+            about = {"dtype": np.float64, "ensure_non_negative": True}
+            weight = check_sample_weight(sample_weight, np.empty((n_rows, 1)), **about)
+        learned, held = self._dealt(weight, rng)
+        rows = X if len(learned) == n_rows else _safe_indexing(X, learned)
+        of_rows = None if sample_weight is None else weight[learned]
+        autoencoder = self._fit_autoencoder(rows, of_rows, rng)
+        features, values = Features.learn(model_of(autoencoder), rows, weight[learned])
+        distance = robust_distance(values, weight[learned], NEAREST, STEPS)
+        scores = -_squares(distance, features, features.of(model_of(autoencoder), X))
+        self._set_fitted(autoencoder, features, distance, scores, weight, held)
+        return self
+
+    def _dealt(self, weight, rng):
+        """Return the places of the rows that are learned from, and of those that calibrate."""
+        places = np.flatnonzero(weight)
+        if self.calibration_fraction is None or len(places) < FEWEST_TO_CALIBRATE:
+            return np.arange(len(weight)), places[:0]
+        order = rng.permutation(places)
+        n_held = round(self.calibration_fraction * len(places))
+        return np.sort(order[n_held:]), np.sort(order[:n_held])
+
+    def _fit_autoencoder(self, rows, weight, rng):
+        given = self.autoencoder
+        given = given.estimator if isinstance(given, FrozenEstimator) else given
+        if given is None:
+            alike = None if sparse.issparse(rows) else {}  # every column counts the same
+            given = AutoencoderTransformer(column_weights=alike)
+        if not hasattr(given, "reconstruct") or get_tags(given).target_tags.required:
+            raise ValueError(
+                f"autoencoder={given!r}: an autoencoder that gives rows back, and is fitted "
+                "without labels, is needed: take AutoencoderTransformer, or another of its kind."
+            )
+        return pretrained(given, rows, weight, self.random_state, rng)
+
+    def _set_fitted(self, autoencoder, features, distance, scores, weight, held):
+        """Set what a fit found."""
+        self.autoencoder_, self._features, self._distance = autoencoder, features, distance
+        self.training_scores_ = _without_nothing(scores, scores[weight > 0])
+        self.calibration_scores_ = np.sort(self.training_scores_[held])
+        self.offset_ = self._offset(weight)
+        self.n_features_in_ = autoencoder.n_features_in_
+        self.__dict__.pop("feature_names_in_", None)
+        if hasattr(autoencoder, "feature_names_in_"):
+            self.feature_names_in_ = autoencoder.feature_names_in_
+
+    def _offset(self, weight):
+        """Return the score below which rows are outliers."""
+        scores = self.training_scores_[weight > 0]
+        weight = weight[weight > 0]
+        if self.contamination != "auto":
+            return float(weighted_quantile(scores, self.contamination, weight))
+        lengths = np.sqrt(-scores)
+        middle = weighted_quantile(lengths, 0.5, weight)
+        spread = DEVIATION * weighted_quantile(np.abs(lengths - middle), 0.5, weight)
+        return float(-((middle + FENCE * spread) ** 2))
+
+    # use --------------------------------------------------------------------------------------
+
+    def score_samples(self, X):
+        """Return minus the squared distance of rows.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        scores : ndarray of shape (n_samples,)
+            float64, at most 0; larger is more normal. A row without any cell gets the
+            lowest score of the training rows, with a warning.
+        """
+        values = self._features_of(X)
+        scores = -_squares(self._distance, self._features, values)
+        return _without_nothing(scores, self.training_scores_)
+
+    def decision_function(self, X):
+        """Return ``score_samples(X) - offset_``: below zero for outliers.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,)
+        """
+        scores = self.score_samples(X)
+        return scores - self.offset_
+
+    def predict(self, X):
+        """Return 1 for usual rows, -1 for outliers.
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+        """
+        return np.where(self.decision_function(X) < 0, -1, 1)
+
+    def p_values(self, X):
+        r"""Return conformal p-values: how rare so low a score is among usual rows.
+
+        .. math:: p(x) = \frac{1 + \#\{i : s(x_i) \le s(x)\}}{1 + n}
+
+        over the n rows of the calibration, from which nothing was learned
+        (split-conformal). If those and a new row are exchangeable, that is all
+        drawn alike and free of outliers, then P(p <= alpha) <= alpha for each alpha, in the mean over
+        calibrations. Outliers among the training rows void it: p-values are then
+        larger than they ought to be, as a rule. They are at least 1 / (1 + n).
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+            Rows that ``fit`` did not get.
+
+        Returns
+        -------
+        p : ndarray of shape (n_samples,)
+            In (0, 1]. ``scipy.stats.false_discovery_control(p) <= 0.1`` selects rows of which at most a
+            tenth are false alarms, in the mean (Benjamini-Hochberg).
+
+        Raises
+        ------
+        ValueError
+            If there was no calibration.
+        """
+        check_is_fitted(self)
+        n = len(self.calibration_scores_)
+        if not n:
+            raise ValueError(
+                f"calibration_fraction={self.calibration_fraction!r} left no rows that were not "
+                f"learned from: fit at least {FEWEST_TO_CALIBRATE} rows, with a number there."
+            )
+        below = np.searchsorted(self.calibration_scores_, self.score_samples(X), side="right")
+        return (1 + below) / (n + 1)
+
+    def explain(self, X):
+        """Return how much each column, and each unit of the code, adds to the squared distance.
+
+        The squares of the whitened features, by the symmetric root of the inverse
+        covariance: each of its coordinates is the one that goes most closely
+        with its feature (Garthwaite and Koch, 2016).
+
+        Parameters
+        ----------
+        X : frame or array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        parts : DataFrame of shape (n_samples, n_features_in_ + n_components)
+            Not negative; each row adds up to ``-score_samples(X)``. NaN where a cell is
+            missing. Columns have their own names (x0, x1, ... where they have none), units of the code
+            those of the autoencoder's ``get_feature_names_out``; the index is that of X.
+        """
+        values = self._features_of(X)
+        parts = self._distance.whitened(self._distance.completed(values)) ** 2
+        parts[np.isnan(values)] = np.nan
+        sums = np.nansum(parts, axis=1)
+        squares = _squares(self._distance, self._features, values)
+        parts *= np.divide(squares, sums, out=np.ones(len(sums)), where=sums > 0)[:, None]
+        table = np.full((len(parts), self.n_features_in_ + self.autoencoder_.n_components_), np.nan)
+        known = np.append(self._features.known, np.ones(self.autoencoder_.n_components_, bool))
+        table[:, known] = parts
+        return pd.DataFrame(table, getattr(X, "index", None), self._names())
+
+    def _names(self):
+        """Return the names of the columns and of the units of the code."""
+        made_up = [f"x{i}" for i in range(self.n_features_in_)]
+        columns = getattr(self, "feature_names_in_", made_up)
+        return [*columns, *self.autoencoder_.get_feature_names_out()]
+
+    def _features_of(self, X):
+        check_is_fitted(self)
+        return self._features.of(model_of(self.autoencoder_), X)
+
+    def __sklearn_is_fitted__(self):
+        """Return whether there is a distance."""
+        return "_distance" in self.__dict__
+
+    def __sklearn_tags__(self):
+        """Return the tags: those of the autoencoder."""
+        tags = super().__sklearn_tags__()
+        given = AutoencoderTransformer() if self.autoencoder is None else self.autoencoder
+        tags.input_tags = get_tags(given).input_tags
+        return tags
+
+
+def _squares(distance, features, values):
+    """Return squared distances over what is present, as if all were; NaN where nothing is."""
+    squares = np.sum(distance.whitened(distance.completed(values)) ** 2, axis=1)
+    squares *= values.shape[1] / np.sum(~np.isnan(values), axis=1)
+    return np.where(np.isnan(values[:, : features.n_residuals]).all(axis=1), np.nan, squares)
+
+
+def _without_nothing(scores, known):
+    """Return scores, the lowest of the known ones for rows without any cell."""
+    nothing = np.isnan(scores)
+    if not nothing.any():
+        return scores
+    warnings.warn(
+        f"{nothing.sum()} rows have no cell that is present: they get the score of the most "
+        "abnormal training row. Leave them out if that is not what you want.",
+        UserWarning,
+        stacklevel=3,
+    )
+    return np.where(nothing, np.nanmin(known), scores)

@@ -1,0 +1,321 @@
+"""AutoencoderOutlierDetector: far rows are found, whatever the table."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.covariance import ledoit_wolf
+from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.frozen import FrozenEstimator
+from sklearn.metrics import roc_auc_score
+
+import skae
+from skae import AutoencoderOutlierDetector, AutoencoderTransformer
+from skae._linear.distance import robust_distance, shrunk_distance, weighted_quantile
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture(scope="module")
+def tumours():
+    """Benign rows to fit on; others, and whether they are malignant."""
+    X, y = load_breast_cancer(return_X_y=True, as_frame=True)
+    usual, odd = X[y == 1], X[y == 0]
+    return usual[:250], pd.concat([usual[250:], odd]), np.arange(319) >= 107
+
+
+@pytest.fixture(scope="module")
+def detector(tumours):
+    return AutoencoderOutlierDetector(random_state=0).fit(tumours[0])
+
+
+def quick(**params):
+    """Return a detector whose autoencoder is PCA."""
+    pca = AutoencoderTransformer(hidden_layer_sizes=(), column_weights={})
+    return AutoencoderOutlierDetector(pca, random_state=0, **params)
+
+
+# scores -------------------------------------------------------------------------------------------
+
+
+def test_malignant_tumours_are_odd(detector, tumours):
+    _, X, malignant = tumours
+    error = detector.autoencoder_.reconstruction_error(X)
+    found = roc_auc_score(malignant, -detector.score_samples(X))
+    assert found > max(0.93, roc_auc_score(malignant, error))
+
+
+def test_units_of_the_columns_do_not_matter(tumours):
+    rows, X, _ = tumours
+    units = 10.0 ** np.random.default_rng(0).integers(-3, 4, X.shape[1])
+    scores = quick().fit(rows).score_samples(X)
+    np.testing.assert_allclose(
+        quick().fit(rows * units).score_samples(X * units), scores, rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.37])
+def test_a_share_of_the_training_rows_is_odd(tumours, share):
+    rows, _, _ = tumours
+    labels = quick(contamination=share).fit_predict(rows)
+    assert abs(np.sum(labels == -1) - share * len(rows)) <= 1
+
+
+def test_odd_training_rows_do_not_hide_each_other():
+    rng = np.random.default_rng(0)
+    usual = rng.normal(size=(450, 8)) @ rng.normal(size=(8, 8))
+    odd = usual.mean(axis=0) + 3 * usual.std(axis=0) * rng.normal(size=(50, 8))
+    X = np.vstack([usual, odd])
+    scores = quick().fit(X).score_samples(X)
+    assert roc_auc_score(np.arange(500) >= 450, -scores) > 0.99
+
+
+def test_weights_are_repetitions(tumours):
+    rows = tumours[0].to_numpy()
+    weight = np.arange(len(rows)) % 3
+    one = quick(calibration_fraction=None).fit(rows, sample_weight=weight)
+    two = quick(calibration_fraction=None).fit(np.repeat(rows, weight, axis=0))
+    np.testing.assert_allclose(one.score_samples(rows), two.score_samples(rows), rtol=1e-6)
+    np.testing.assert_allclose(one.offset_, two.offset_, rtol=1e-6)
+
+
+def test_copies_say_the_same(detector, tumours):
+    X = tumours[1]
+    copy = pickle.loads(pickle.dumps(detector))
+    np.testing.assert_array_equal(copy.score_samples(X), detector.score_samples(X))
+    np.testing.assert_array_equal(
+        clone(detector).fit(tumours[0]).score_samples(X), detector.score_samples(X)
+    )
+
+
+# tables -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def table():
+    """Rows in which two categories and two numbers go together."""
+    rng = np.random.default_rng(0)
+    kind = rng.integers(0, 3, 600)
+    return pd.DataFrame(
+        {
+            "kind": np.array(["a", "b", "c"])[kind],
+            "same": np.array(["x", "y", "z"])[kind],
+            "size": kind + 0.3 * rng.normal(size=600),
+            "weight": 2 * kind + 0.3 * rng.normal(size=600),
+            "always": 1.0,
+        }
+    )
+
+
+def test_any_odd_cell_is_found(table):
+    detector = AutoencoderOutlierDetector(random_state=0).fit(table[:500])
+    usual = detector.score_samples(table[500:])
+    row = table[500:501]
+    odd = {"same": "xyz".replace(row["same"].item(), "")[0], "size": 9.0, "always": 2.0}
+    for name, value in odd.items():
+        changed = row.assign(**{name: value})
+        assert detector.score_samples(changed) < usual.min(), name
+        assert detector.predict(changed) == -1
+
+
+def test_a_level_that_was_never_seen_is_odd(table):
+    detector = AutoencoderOutlierDetector(random_state=0).fit(table[:500])
+    with pytest.warns(UserWarning, match="did not see"):
+        score = detector.score_samples(table[500:501].assign(kind="new"))
+    assert score < np.quantile(detector.score_samples(table[500:]), 0.01)
+
+
+def test_rows_with_missing_cells_compare_with_complete_ones(tumours):
+    X, others, _ = tumours
+    rng = np.random.default_rng(0)
+    hide = lambda table, share: table.mask(rng.random(table.shape) < share)  # noqa: E731
+    detector = quick().fit(hide(X, 0.1))
+    usual = others[:107]
+    complete, few, many = (
+        np.median(detector.score_samples(hide(usual, share))) for share in (0, 0.1, 0.3)
+    )
+    assert 0.5 < few / complete < 2
+    assert 0.5 < many / complete < 2
+
+
+def test_a_row_without_any_cell_is_as_odd_as_the_oddest(detector, tumours):
+    row = tumours[1][:2].copy()
+    row.iloc[0] = np.nan
+    with pytest.warns(UserWarning, match="no cell that is present"):
+        scores = detector.score_samples(row)
+    assert scores[0] == detector.training_scores_.min()
+    assert scores[1] == pytest.approx(detector.score_samples(row[1:])[0])
+
+
+def test_constant_rows_and_a_change():
+    X = np.ones((60, 4))
+    detector = AutoencoderOutlierDetector().fit(X)
+    assert (detector.predict(X) == 1).all()
+    assert (detector.predict(X + np.eye(4)[[0]]) == -1).all()
+
+
+def test_sparse_rows_are_taken():
+    X = load_digits().data
+    dense = AutoencoderTransformer(8, hidden_layer_sizes=(), random_state=0)
+    one, two = (
+        AutoencoderOutlierDetector(dense, random_state=0).fit(rows)
+        for rows in (X, sparse.csr_matrix(X))
+    )
+    np.testing.assert_allclose(one.score_samples(X), two.score_samples(sparse.csr_matrix(X)))
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_frames(kind, tumours):
+    X = tumours[0] if kind == "pandas" else pytest.importorskip("polars").from_pandas(tumours[0])
+    labels = quick().fit(X).predict(X)
+    np.testing.assert_array_equal(labels, quick().fit(tumours[0]).predict(tumours[0]))
+
+
+# p-values -----------------------------------------------------------------------------------------
+
+
+def test_false_alarms_are_no_more_frequent_than_promised():
+    X = load_digits().data
+    levels = np.array([0.01, 0.05, 0.1])
+    alarms, n_held = [], 100
+    for seed in range(20):
+        order = np.random.default_rng(seed).permutation(len(X))
+        detector = quick(calibration_fraction=0.2).set_params(random_state=seed)
+        p = detector.fit(X[order[:500]]).p_values(X[order[500:]])
+        alarms.append([np.mean(p <= level) for level in levels])
+    of_calibration = levels * (1 - levels) / (n_held + 2)
+    of_rows = levels * (1 - levels) / (len(X) - 500)
+    error = np.sqrt((of_calibration + of_rows) / 20)
+    assert (np.mean(alarms, axis=0) <= levels + 2 * error).all()
+
+
+def test_calibrating_rows_taught_nothing(tumours):
+    X = tumours[0].to_numpy()
+    detector = quick().fit(X)
+    held = np.isin(detector.training_scores_, detector.calibration_scores_)
+    assert held.sum() == len(detector.calibration_scores_) == 50
+    changed = np.where(held[:, None], X[~held][0], X)
+    again = quick().fit(changed)
+    np.testing.assert_array_equal(
+        again.score_samples(tumours[1].to_numpy()), detector.score_samples(tumours[1].to_numpy())
+    )
+
+
+@pytest.mark.parametrize("rows", [slice(60), slice(None)])
+def test_without_calibration_there_are_no_p_values(tumours, rows):
+    fraction = 0.2 if rows.stop else None
+    detector = quick(calibration_fraction=fraction).fit(tumours[0][rows])
+    with pytest.raises(ValueError, match="fit at least 100 rows"):
+        detector.p_values(tumours[1])
+
+
+# explanations -------------------------------------------------------------------------------------
+
+
+def test_parts_add_up_to_the_distance(detector, tumours):
+    X = tumours[1]
+    parts = detector.explain(X)
+    assert (parts >= 0).all(axis=None)
+    np.testing.assert_allclose(parts.sum(axis=1), -detector.score_samples(X), rtol=1e-9)
+    assert list(parts)[:30] == list(X)
+    assert parts.index.equals(X.index)
+    with_gaps = X.mask(np.random.default_rng(0).random(X.shape) < 0.1)
+    parts = detector.explain(with_gaps)
+    np.testing.assert_allclose(parts.sum(axis=1), -detector.score_samples(with_gaps), rtol=1e-9)
+    assert parts.iloc[:, :30].isna().equals(with_gaps.isna())
+
+
+def test_one_bad_cell_among_correlated_columns_ranks_first():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1200, 4)) @ rng.normal(size=(4, 12)) + 0.3 * rng.normal(size=(1200, 12))
+    detector = AutoencoderOutlierDetector(random_state=0).fit(X[:1000])
+    bad, cells = X[1000:].copy(), rng.integers(0, 12, 200)
+    bad[np.arange(200), cells] += 5 * X.std(axis=0)[cells]
+    parts = detector.explain(bad).iloc[:, :12].to_numpy()
+    assert np.mean(parts.argmax(axis=1) == cells) >= 0.9
+
+
+# the autoencoder ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["DenoisingAutoencoder", "VAETransformer", "SparseAutoencoder"])
+def test_other_autoencoders(kind, tumours):
+    given = getattr(skae, kind)(5, max_iter=5)
+    detector = AutoencoderOutlierDetector(given, random_state=0).fit(tumours[0])
+    assert roc_auc_score(tumours[2], -detector.score_samples(tumours[1])) > 0.85
+
+
+def test_a_fitted_autoencoder_is_copied(tumours):
+    fitted = AutoencoderTransformer(3, max_iter=3, random_state=0).fit(tumours[0])
+    detector = AutoencoderOutlierDetector(FrozenEstimator(fitted)).fit(tumours[0])
+    assert detector.autoencoder_ is not fitted
+    np.testing.assert_array_equal(
+        detector.autoencoder_.transform(tumours[0]), fitted.transform(tumours[0])
+    )
+    with pytest.raises(ValueError, match="fitted to 30 columns"):
+        AutoencoderOutlierDetector(fitted).fit(tumours[0].iloc[:, :5])
+
+
+@pytest.mark.parametrize("kind", ["ContrastiveEncoder", "ConditionalVAE"])
+def test_encoders_alone_and_those_that_need_labels_are_refused(kind, tumours):
+    with pytest.raises(ValueError, match="gives rows back"):
+        AutoencoderOutlierDetector(getattr(skae, kind)()).fit(tumours[0])
+
+
+def test_a_fit_that_fails_writes_nothing(tumours):
+    detector = AutoencoderOutlierDetector()
+    with pytest.raises(ValueError):
+        detector.fit(tumours[0], sample_weight=np.zeros(250))
+    assert not detector.__sklearn_is_fitted__()
+
+
+# the distance -------------------------------------------------------------------------------------
+
+
+def test_the_distance_is_that_of_scikit_learns_shrunk_covariance():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(40, 9)) @ rng.normal(size=(9, 9))
+    covariance, _ = ledoit_wolf(X)
+    centred = X - X.mean(axis=0)
+    expected = np.einsum("ij,ij->i", centred, np.linalg.solve(covariance, centred.T).T)
+    squares = np.sum(shrunk_distance(X, np.ones(40)).whitened(X) ** 2, axis=1)
+    np.testing.assert_allclose(squares, expected)
+
+
+def test_what_is_missing_takes_the_distance_of_what_is_present():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 6)) @ rng.normal(size=(6, 6))
+    distance = shrunk_distance(X, np.ones(200))
+    covariance = np.linalg.inv((distance.axes.T * distance.gains**2) @ distance.axes)
+    present = [0, 2, 5]
+    rows = np.full((3, 6), np.nan)
+    rows[:, present] = X[:3, present]
+    squares = np.sum(distance.whitened(distance.completed(rows)) ** 2, axis=1)
+    centred = X[:3, present] - distance.centre[present]
+    expected = centred @ np.linalg.inv(covariance[np.ix_(present, present)]) * centred
+    np.testing.assert_allclose(squares, expected.sum(axis=1))
+
+
+def test_wide_rows_have_no_matrix_of_their_columns():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(80, 3)) @ rng.normal(size=(3, 2500)) + 0.1 * rng.normal(size=(80, 2500))
+    distance = robust_distance(X, np.ones(80), 0.75, 2)
+    assert distance.axes.shape[0] < 100
+    far = X[:5] + np.where(np.arange(2500) < 20, 3.0, 0.0)
+    rows = np.vstack([X[5:10], far])
+    rows[0, ::2] = np.nan
+    squares = np.sum(distance.whitened(distance.completed(rows)) ** 2, axis=1)
+    assert squares[5:].min() > squares[:5].max()
+
+
+def test_quantiles_of_weights_are_those_of_repetitions():
+    rng = np.random.default_rng(0)
+    values, weight = rng.normal(size=50), rng.integers(0, 4, 50)
+    for share in (0.05, 0.1, 0.5, 0.9):
+        repeated = np.repeat(values, weight)
+        expected = np.quantile(repeated, share, method="averaged_inverted_cdf")
+        kept = weight > 0
+        assert weighted_quantile(values[kept], share, weight[kept]) == pytest.approx(expected)
