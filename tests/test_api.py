@@ -81,7 +81,7 @@ FUNCTIONS = {
 SUBMODULES = {
     "skae.corruption": """Draws GaussianNoise Hiding Jitter MaskingNoise Moments OwnNoise SaltAndPepperNoise
         Sparing SwapNoise Views""",
-    "skae.inspection": "ComponentCurveDisplay",
+    "skae.inspection": "ComponentCurveDisplay OutlierDisplay",
     "skae.losses": """ActivationRate BernoulliLikelihood Contraction ContrastiveError Deception DrawnDivergence GaussianLikelihood
         Objective RelativeSize SquaredError""",
     "skae.metrics": "explained_share mode_coverage reconstruction_score",

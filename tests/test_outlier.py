@@ -91,6 +91,29 @@ def test_copies_say_the_same(detector, tumours):
     )
 
 
+def test_files_keep_a_detector(detector, tumours, tmp_path):
+    for one in (detector, clone(detector), quick()):
+        skae.save(one, tmp_path / "model.skae")
+        same = skae.load(tmp_path / "model.skae")
+        assert repr(same) == repr(one)
+    skae.save(detector, tmp_path / "model.skae")
+    same = skae.load(tmp_path / "model.skae")
+    X = tumours[1]
+    np.testing.assert_array_equal(same.p_values(X), detector.p_values(X))
+    np.testing.assert_array_equal(same.decision_function(X), detector.decision_function(X))
+    pd.testing.assert_frame_equal(same.explain(X), detector.explain(X))
+
+
+@pytest.mark.parametrize("name", ["_features", "_distance", "autoencoder_", "training_scores_"])
+def test_parts_of_two_detectors_are_refused(name, detector, tumours):
+    other = quick().fit(tumours[0].iloc[:, :7])
+    state = detector.__getstate__() | {name: other.__getstate__()[name]}
+    if name == "training_scores_":
+        state[name] = state[name].astype(np.float32)
+    with pytest.raises(ValueError):
+        AutoencoderOutlierDetector().__setstate__(state)
+
+
 # tables -------------------------------------------------------------------------------------------
 
 
@@ -319,3 +342,25 @@ def test_quantiles_of_weights_are_those_of_repetitions():
         expected = np.quantile(repeated, share, method="averaged_inverted_cdf")
         kept = weight > 0
         assert weighted_quantile(values[kept], share, weight[kept]) == pytest.approx(expected)
+
+
+# the picture --------------------------------------------------------------------------------------
+
+
+def test_the_picture_shows_the_oddest_rows_and_their_columns(detector, tumours):
+    import matplotlib
+
+    matplotlib.use("agg")
+    from skae.inspection import OutlierDisplay
+
+    X = tumours[1]
+    display = OutlierDisplay.from_estimator(detector, X, n_rows=2, n_bars=4)
+    worst = X.index[np.argsort(detector.score_samples(X))[:2]]
+    assert list(display.parts.index) == list(worst)
+    for row, (ax, bars) in enumerate(zip(display.axes_, display.bars_, strict=True)):
+        parts = display.parts.iloc[row].sort_values()[-4:]
+        np.testing.assert_allclose([bar.get_width() for bar in bars], parts)
+        labels = [label.get_text() for label in ax.get_yticklabels()]
+        assert all(label.startswith(name) for label, name in zip(labels, parts.index, strict=True))
+        assert str(worst[row]) in ax.get_title(loc="left")
+    matplotlib.pyplot.close(display.figure_)

@@ -40,7 +40,9 @@ def test_names_and_defaults_are_what_people_read(kind):
 
 @every
 def test_copies_and_pages_tell_what_was_set(kind):
-    name = next(name for name in ("verbose", "min_frequency") if name in kind().get_params())
+    name = next(
+        name for name in ("verbose", "min_frequency", "random_state") if name in kind().get_params()
+    )
     estimator = kind(**{name: 7})
     for copy in (
         clone(estimator),

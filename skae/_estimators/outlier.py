@@ -1,7 +1,7 @@
 """Odd rows: a distance in what an autoencoder leaves of rows, and in their code."""
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from skae import _model as fitted_models
 from skae._estimators.autoencoder import AutoencoderTransformer
 from skae._estimators.base import BaseEncoder, model_of
 from skae._estimators.supervised import pretrained
-from skae._linear.distance import robust_distance, weighted_quantile
+from skae._linear.distance import Distance, robust_distance, weighted_quantile
 from skae._parameters import (
     Interval,
     Real,
@@ -418,6 +418,23 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         check_is_fitted(self)
         return self._features.of(model_of(self.autoencoder_), X)
 
+    def __getstate__(self):
+        """Return the state; what was learned of residuals as arrays and builtins."""
+        state = super().__getstate__().copy()
+        for name, kind in PARTS.items():
+            if name in state:
+                state[name] = {part.name: getattr(state[name], part.name) for part in fields(kind)}
+        return state
+
+    def __setstate__(self, state):
+        """Check that the parts belong together, and put them together."""
+        state = dict(state)
+        if "autoencoder_" in state:
+            for name, kind in PARTS.items():
+                state[name] = kind(**state[name])
+            _check_state(state)
+        super().__setstate__(state)
+
     def __sklearn_is_fitted__(self):
         """Return whether there is a distance."""
         return "_distance" in self.__dict__
@@ -428,6 +445,43 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         given = AutoencoderTransformer() if self.autoencoder is None else self.autoencoder
         tags.input_tags = get_tags(given).input_tags
         return tags
+
+
+PARTS = {"_features": Features, "_distance": Distance}
+
+
+def _check_state(state):
+    """Refuse, with a ValueError, parts that no fit makes together."""
+    model, features, distance = (
+        model_of(state["autoencoder_"]),
+        state["_features"],
+        state["_distance"],
+    )
+    n_features, size = model.schema.n_features, model.task.size
+    width, n_axes = features.n_residuals + size, len(distance.axes)
+    arrays = {
+        "known": (features.known, (n_features,)),
+        "units": (features.units, (width,)),
+        "centre": (distance.centre, (width,)),
+        "axes": (distance.axes, (n_axes, width)),
+        "gains": (distance.gains, (n_axes,)),
+        "training_scores_": (state["training_scores_"], state["training_scores_"].shape[:1]),
+        "calibration_scores_": (
+            state["calibration_scores_"],
+            state["calibration_scores_"].shape[:1],
+        ),
+    }
+    for name, (array, shape) in arrays.items():
+        kind = bool if name == "known" else np.float64
+        if array.dtype != kind or array.shape != shape or not np.isfinite(array).all():
+            raise ValueError(f"{name} of shape {array.shape} and type {array.dtype} does not fit")
+    numbers = features.unseen, distance.rest, state["offset_"]
+    if not (
+        np.isfinite(numbers).all() and (features.units > 0).all() and (distance.gains > 0).all()
+    ):
+        raise ValueError("units, gains and numbers of a detector must be finite, and positive")
+    if state["n_features_in_"] != n_features or not len(state["training_scores_"]):
+        raise ValueError(f"the autoencoder has {n_features} columns")
 
 
 def _squares(distance, features, values):

@@ -11,6 +11,7 @@ import sklearn
 from skae import _model
 from skae._disk import replacing
 from skae._estimators.base import BaseEncoder
+from skae._estimators.outlier import AutoencoderOutlierDetector
 from skae._io import safetensors
 from skae._io.json import CannotKeep, decode, encode
 
@@ -18,6 +19,7 @@ FORMAT = 1
 PACKAGES = "skae", "numpy", "scikit-learn", "torch"  # whose versions a file holds
 METHODS = "fit", "partial_fit", "score"  # that metadata may be routed to
 SHADOWS = "_metadata_request", "_skl_callbacks", "_model"  # attributes that act
+FITTED = {"module_", "autoencoder_"}  # what a fitted estimator has: a network, or one that has it
 NETWORK = "_built", "encoder", "decoder", "activation", "noise"  # what a network is made of
 OWN_CODE = "encoder", "decoder", "noise", "callbacks", "_skl_callbacks"  # what may be a user's
 
@@ -118,7 +120,10 @@ def load(path):
         header = safetensors.read_header(file)
         _check_format(header.metadata)
         arrays = safetensors.read_arrays(file, header)
-        return _made(safetensors.parse(header.metadata["estimator"].encode("ascii")), arrays)
+        estimator = _made(safetensors.parse(header.metadata["estimator"].encode("ascii")), arrays)
+        if arrays:
+            raise ValueError(f"nothing needs its array {next(iter(arrays))}")
+        return estimator
 
 
 @contextmanager
@@ -158,14 +163,14 @@ def _check_format(metadata):
 
 
 def _classes():
-    """Return the public autoencoders by name: what a file may name."""
+    """Return the public estimators that are kept, by name: what a file may name."""
     import skae
 
     public = {name: getattr(skae, name) for name in skae.__all__}
     return {
         name: kind
         for name, kind in public.items()
-        if isinstance(kind, type) and issubclass(kind, BaseEncoder)
+        if isinstance(kind, type) and issubclass(kind, BaseEncoder | AutoencoderOutlierDetector)
     }
 
 
@@ -180,23 +185,38 @@ def _described(estimator, arrays):
     estimator._validate_params()
     state = estimator.__getstate__()
     requests = _requests(state.pop("_metadata_request", None))
-    if "module_" not in state:  # a fit that failed may have left something
+    if not state.keys() & FITTED:  # a fit that failed may have left something
         state = {key: state[key] for key in state if key in _unfitted(estimator)}
     try:
         _check_no_code(state)
-        encoded = {key: encode(value, key, arrays) for key, value in state.items()}
+        encoded = {key: _encoded(value, key, arrays) for key, value in state.items()}
     except CannotKeep as error:
         raise TypeError(_way_out(estimator, error.path, error.value)) from None
     _check_names(estimator, state)
     return {"class": name, "state": encoded, "requests": requests}
 
 
+def _encoded(value, key, arrays):
+    """Return a value as JSON; an autoencoder within an estimator is described in its turn."""
+    if isinstance(value, BaseEncoder):
+        return {"$estimator": _described(value, arrays)}
+    return encode(value, key, arrays)
+
+
+def _decoded(value, kind, arrays):
+    """Return the value that `_encoded` was given; ``kind`` is that of its owner."""
+    if isinstance(value, dict) and value.keys() == {"$estimator"}:
+        described = value["$estimator"]
+        if issubclass(kind, BaseEncoder) or described["class"] == kind.__name__:
+            raise ValueError(f"{kind.__name__} has no estimator within")
+        return _made(described, arrays)
+    return decode(value, arrays)
+
+
 def _made(described, arrays):
-    """Return the estimator of a description; nothing of ``arrays`` may be left."""
+    """Return the estimator of a description; what it takes of ``arrays`` is removed there."""
     kind = _classes()[described["class"]]
-    state = {key: decode(value, arrays) for key, value in described["state"].items()}
-    if arrays:
-        raise ValueError(f"nothing needs its array {next(iter(arrays))}")
+    state = {key: _decoded(value, kind, arrays) for key, value in described["state"].items()}
     _check_no_code(state)
     estimator = kind()  # parameters that its release did not have yet
     _check_names(estimator, state)
@@ -209,7 +229,7 @@ def _made(described, arrays):
 
 def _check_names(estimator, state):
     """Refuse attributes that no fit makes, and those that would hide what the class has."""
-    if "module_" not in state and state.keys() - _unfitted(estimator):
+    if not state.keys() & FITTED and state.keys() - _unfitted(estimator):
         raise ValueError("it has fitted attributes, but no network")
     for name in state.keys() - estimator.get_params(deep=False).keys():
         fitted = name.isidentifier() and name.startswith("_") != name.endswith("_")

@@ -1,0 +1,168 @@
+"""How well odd rows are found, beside scikit-learn's detectors.
+
+Run by ``python -m benchmarks.quality.outliers FOLDER RESULTS.json``. The folder
+holds sets as ``.npz`` files with ``X`` and ``y`` (1 = outlier), such as those of
+ADBench (Han et al., NeurIPS 2022, https://arxiv.org/abs/2206.09426). Two protocols:
+"one-class" fits half of the usual rows and ranks the others, "contaminated"
+fits and ranks all rows. What the results file has already is not run again.
+"""
+
+import argparse
+import json
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+from sklearn.covariance import EllipticEnvelope
+from sklearn.decomposition import PCA
+from sklearn.ensemble import IsolationForest
+from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import OneClassSVM
+
+from skae import AutoencoderOutlierDetector
+
+PROTOCOLS = "one-class", "contaminated"
+FEWEST_OUTLIERS = 10  # that are drawn from a large set
+MOST_COLUMNS = 200  # of MCD
+N_NEIGHBORS = {"kNN": 5, "LOF": 20}
+
+
+def detector(fit, rank, seed):
+    """Return how odd rows are for the detector, and for the plain error of its autoencoder."""
+    model = AutoencoderOutlierDetector(random_state=seed).fit(fit)
+    return {
+        "detector": -model.score_samples(rank),
+        "its autoencoder's error": model.autoencoder_.reconstruction_error(rank),
+    }
+
+
+def pca_error(fit, rank, seed):
+    pca = PCA(0.95, random_state=seed).fit(fit)
+    return np.sum((rank - pca.inverse_transform(pca.transform(rank))) ** 2, axis=1)
+
+
+def neighbours(fit, rank, seed):
+    """Return the distance to the fifth neighbour; a row is none of its own."""
+    itself = int(fit is rank)
+    n = min(N_NEIGHBORS["kNN"] + itself, len(fit))
+    return NearestNeighbors(n_neighbors=n).fit(fit).kneighbors(rank)[0][:, -1]
+
+
+def local_outlier_factor(fit, rank, seed):
+    n, new = N_NEIGHBORS["LOF"], fit is not rank
+    model = LocalOutlierFactor(n, novelty=new).fit(fit)
+    return -(model.score_samples(rank) if new else model.negative_outlier_factor_)
+
+
+RIVALS = {
+    "isolation forest": lambda fit, rank, seed: (
+        -IsolationForest(random_state=seed).fit(fit).score_samples(rank)
+    ),
+    "kNN": neighbours,
+    "PCA error": pca_error,
+    "MCD": lambda fit, rank, seed: (
+        -EllipticEnvelope(random_state=seed).fit(fit).score_samples(rank)
+    ),
+    "LOF": local_outlier_factor,
+    "one-class SVM": lambda fit, rank, seed: -OneClassSVM().fit(fit).score_samples(rank),
+}
+
+
+def drawn(path, protocol, seed, most_rows):
+    """Return rows to fit, rows to rank, and which of these are outliers."""
+    with np.load(path) as data:
+        X, y = data["X"].astype(np.float64), data["y"].astype(int)
+    rng = np.random.default_rng(seed)
+    if len(X) > most_rows:
+        parts = [rng.permutation(np.flatnonzero(y == kind)) for kind in (0, 1)]
+        sizes = [max(FEWEST_OUTLIERS, round(most_rows * len(part) / len(X))) for part in parts]
+        rows = np.sort(np.concatenate([part[:n] for part, n in zip(parts, sizes, strict=True)]))
+        X, y = X[rows], y[rows]
+    if protocol == "contaminated":
+        return X, X, y
+    usual = rng.permutation(np.flatnonzero(y == 0))
+    rank = np.concatenate([usual[len(usual) // 2 :], np.flatnonzero(y == 1)])
+    return X[usual[: len(usual) // 2]], X[rank], y[rank]
+
+
+def judged(scores, y, seconds):
+    """Return area under the curve, average precision and seconds."""
+    return [float(roc_auc_score(y, scores)), float(average_precision_score(y, scores)), seconds]
+
+
+def run(path, protocol, seed, most_rows, known):
+    """Return the figures of a set that are not known yet, by name of the method."""
+    fit, rank, y = drawn(path, protocol, seed, most_rows)
+    found, start = {}, time.perf_counter()
+    if "detector" not in known:
+        scores = detector(fit, rank, seed)
+        seconds = time.perf_counter() - start
+        found |= {name: judged(values, y, seconds) for name, values in scores.items()}
+    scaler = StandardScaler().fit(fit)
+    scaled = scaler.transform(fit)
+    other = scaled if fit is rank else scaler.transform(rank)
+    for name, rival in RIVALS.items():
+        if name in known or (name == "MCD" and fit.shape[1] > MOST_COLUMNS):
+            continue
+        start = time.perf_counter()
+        scores = rival(scaled, other, seed)
+        found[name] = judged(scores, y, time.perf_counter() - start)
+    return found
+
+
+def halves(sets):
+    """Return the sets that defaults were chosen on, and those that they are reported on."""
+    return sets[::2], sets[1::2]
+
+
+def table(results, sets):
+    """Print mean areas under the curve and average precisions, by protocol."""
+    for protocol in PROTOCOLS:
+        runs = [
+            figures
+            for key, figures in results.items()
+            if key.split("|")[1] == protocol and key.split("|")[0] in sets
+        ]
+        if not runs:
+            continue
+        names = "detector", "its autoencoder's error", *RIVALS
+        print(f"\n{protocol}, {len(runs)} runs\n\n| method | runs | AUROC | AP | seconds |")
+        print("|---|---|---|---|---|")
+        for name in names:
+            rows = np.array([figures[name] for figures in runs if name in figures])
+            if len(rows):
+                auc, precision, seconds = rows.mean(axis=0)
+                print(f"| {name} | {len(rows)} | {auc:.3f} | {precision:.3f} | {seconds:.2f} |")
+
+
+def main(argv=None):
+    """Run what is missing, keep it, and print the tables."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--most-rows", type=int, default=10_000)
+    arguments = parser.parse_args(argv)
+    warnings.filterwarnings("ignore")
+    results = {}
+    if arguments.results.exists():
+        results = json.loads(arguments.results.read_text())
+    paths = sorted(arguments.folder.glob("*.npz"), key=lambda path: path.stat().st_size)
+    for seed in range(arguments.seeds):
+        for path in paths:
+            for protocol in PROTOCOLS:
+                key = f"{path.stem}|{protocol}|{seed}"
+                known = results.setdefault(key, {})
+                known |= run(path, protocol, seed, arguments.most_rows, known)
+                arguments.results.write_text(json.dumps(results, indent=1))
+    names = sorted(path.stem for path in paths)
+    for title, sets in zip(("chosen on", "reported on"), halves(names), strict=True):
+        print(f"\n**{title}**: {', '.join(sets)}")
+        table(results, sets)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""What is odd about the oddest rows."""
+
+from numbers import Real
+
+import numpy as np
+from scipy import sparse
+
+COLOUR = "#d1495b"
+
+
+class OutlierDisplay:
+    """The columns that make the most abnormal rows so, with what was seen and what was expected.
+
+    Make it with `from_estimator`; the constructor takes what is drawn as it is.
+
+    Parameters
+    ----------
+    parts : DataFrame of shape (n_rows, n_columns)
+        How much each column, or unit of the code, adds to a row's squared distance.
+    seen, expected : ndarray of shape (n_rows, n_features)
+        The rows, and their reconstructions, column by column of ``parts``.
+    n_bars : int, default=5
+        Columns to draw of each row, those that add most.
+
+    Attributes
+    ----------
+    axes_ : ndarray of matplotlib Axes, shape (n_rows,)
+        One for each row, the most abnormal first.
+    figure_ : matplotlib Figure
+    bars_ : list of matplotlib BarContainer
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_wine
+    >>> from skae import AutoencoderOutlierDetector
+    >>> from skae.inspection import OutlierDisplay
+    >>> X = load_wine(as_frame=True).data
+    >>> detector = AutoencoderOutlierDetector(random_state=0).fit(X)
+    >>> display = OutlierDisplay.from_estimator(detector, X, n_rows=3)
+    >>> bool(display.parts.index[0] == X.index[detector.score_samples(X).argmin()])
+    True
+    """
+
+    def __init__(self, *, parts, seen, expected, n_bars=5):
+        self.parts = parts
+        self.seen = seen
+        self.expected = expected
+        self.n_bars = n_bars
+
+    @classmethod
+    def from_estimator(cls, estimator, X, *, n_rows=3, n_bars=5, axes=None, **kwargs):
+        """Explain the most abnormal rows of a table, and draw their columns.
+
+        Parameters
+        ----------
+        estimator : fitted AutoencoderOutlierDetector
+        X : frame or array-like of shape (n_samples, n_features)
+        n_rows : int, default=3
+            The rows to draw, those of the lowest scores.
+        n_bars : int, default=5
+            Columns of each.
+        axes : sequence of n_rows matplotlib Axes, default=None
+            Where to draw; a new figure by default.
+        **kwargs : dict
+            Passed to ``ax.barh``.
+
+        Returns
+        -------
+        display : OutlierDisplay
+        """
+        worst = np.argsort(estimator.score_samples(X), kind="stable")[:n_rows]
+        display = cls(
+            parts=estimator.explain(X).iloc[worst],
+            seen=_cells(X)[worst],
+            expected=_cells(estimator.autoencoder_.reconstruct(X))[worst],
+            n_bars=n_bars,
+        )
+        return display.plot(axes, **kwargs)
+
+    def plot(self, axes=None, **kwargs):
+        """Draw the bars.
+
+        Parameters
+        ----------
+        axes : sequence of matplotlib Axes, default=None
+            One for each row; a new figure by default.
+        **kwargs : dict
+            Passed to ``ax.barh``.
+
+        Returns
+        -------
+        display : OutlierDisplay
+            This one.
+        """
+        n_rows = len(self.parts)
+        if axes is None:
+            import matplotlib.pyplot as plt
+
+            size = 6.4, 0.9 + 0.32 * n_rows * (self.n_bars + 2)
+            _, axes = plt.subplots(n_rows, squeeze=False, figsize=size, layout="constrained")
+        self.axes_ = np.ravel(axes)
+        self.figure_ = self.axes_[0].figure
+        self.bars_ = [self._draw(ax, row, kwargs) for row, ax in enumerate(self.axes_[:n_rows])]
+        self.axes_[n_rows - 1].set_xlabel("part of the squared distance")
+        return self
+
+    def _draw(self, ax, row, settings):
+        parts = self.parts.iloc[row].fillna(0.0)
+        places = np.argsort(-parts.to_numpy(), kind="stable")[: self.n_bars][::-1]
+        labels = [self._label(row, place) for place in places]
+        ax.set_title(f"row {self.parts.index[row]}", loc="left")
+        return ax.barh(labels, parts.iloc[places], **{"color": COLOUR} | settings)
+
+    def _label(self, row, place):
+        name = str(self.parts.columns[place])
+        if place >= self.seen.shape[1]:
+            return f"{name} (code)"
+        seen, expected = (_text(cells[row, place]) for cells in (self.seen, self.expected))
+        return f"{name}: {seen}, expected {expected}"
+
+
+def _cells(X):
+    """Return the cells of a table as an array of objects."""
+    return np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=object)
+
+
+def _text(cell):
+    """Return a cell as a short text."""
+    return f"{cell:.3g}" if isinstance(cell, Real) and not isinstance(cell, bool) else str(cell)
