@@ -190,6 +190,15 @@ def test_sparse_rows_are_taken():
     np.testing.assert_allclose(one.score_samples(X), two.score_samples(sparse.csr_matrix(X)))
 
 
+def test_rows_far_wider_than_many():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(120, 3)) @ rng.normal(size=(3, 6000)) + 0.3 * rng.normal(size=(120, 6000))
+    detector = AutoencoderOutlierDetector(random_state=0).fit(X[:110])
+    bad = X[110:] + np.where(np.arange(6000) < 30, 2.0, 0.0)
+    assert detector.score_samples(bad).max() < detector.score_samples(X[110:]).min()
+    assert detector.explain(bad[:1]).shape == (1, 6000 + detector.autoencoder_.n_components_)
+
+
 @pytest.mark.parametrize("kind", ["pandas", "polars"])
 def test_frames(kind, tumours):
     X = tumours[0] if kind == "pandas" else pytest.importorskip("polars").from_pandas(tumours[0])

@@ -117,7 +117,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     autoencoder : estimator of skae or None, default=None
         What is fitted to the rows; any that gives rows back and needs no labels. None is
         ``AutoencoderTransformer(column_weights={})``: every column counts the same,
-        whatever its unit (for sparse rows it is ``AutoencoderTransformer()``). One that
+        whatever its unit. For sparse rows, and for more columns than rows, it is
+        ``AutoencoderTransformer()``, for which units matter. One that
         is fitted already is taken as it is, and copied; it should not have seen
         the rows, or `p_values` are too small. ``clone``, and so a search, makes it unfitted;
         ``sklearn.frozen.FrozenEstimator`` around it prevents that. Where it has no
@@ -244,35 +245,40 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             weight = check_sample_weight(sample_weight, np.empty((n_rows, 1)), **about)
         learned, held = self._dealt(weight, rng)
         rows = X if len(learned) == n_rows else _safe_indexing(X, learned)
+        given = self._autoencoder(rows, weight.sum())
         of_rows = None if sample_weight is None else weight[learned]
-        autoencoder = self._fit_autoencoder(rows, of_rows, rng)
+        autoencoder = pretrained(given, rows, of_rows, self.random_state, rng)
         features, values = Features.learn(model_of(autoencoder), rows, weight[learned])
         distance = robust_distance(values, weight[learned], NEAREST, STEPS)
-        scores = -_squares(distance, features, features.of(model_of(autoencoder), X))
+        values = features.of(model_of(autoencoder), X)
+        scores = -_squares(_parts(distance, values), values, features)
         self._set_fitted(autoencoder, features, distance, scores, weight, held)
         return self
 
     def _dealt(self, weight, rng):
         """Return the places of the rows that are learned from, and of those that calibrate."""
         places = np.flatnonzero(weight)
+        if len(weight) and not len(places):
+            raise ValueError("sample_weight is zero for every row: at least one must be positive.")
         if self.calibration_fraction is None or len(places) < FEWEST_TO_CALIBRATE:
-            return np.arange(len(weight)), places[:0]
+            return places, places[:0]
         order = rng.permutation(places)
         n_held = round(self.calibration_fraction * len(places))
         return np.sort(order[n_held:]), np.sort(order[:n_held])
 
-    def _fit_autoencoder(self, rows, weight, rng):
+    def _autoencoder(self, rows, n_repeated):
+        """Return the autoencoder to take, as it was given or the default one."""
         given = self.autoencoder
         given = given.estimator if isinstance(given, FrozenEstimator) else given
         if given is None:
-            alike = None if sparse.issparse(rows) else {}  # every column counts the same
-            given = AutoencoderTransformer(column_weights=alike)
+            wide = sparse.issparse(rows) or np.shape(rows)[-1] > n_repeated
+            given = AutoencoderTransformer(column_weights=None if wide else {})
         if not hasattr(given, "reconstruct") or get_tags(given).target_tags.required:
             raise ValueError(
                 f"autoencoder={given!r}: an autoencoder that gives rows back, and is fitted "
                 "without labels, is needed: take AutoencoderTransformer, or another of its kind."
             )
-        return pretrained(given, rows, weight, self.random_state, rng)
+        return given
 
     def _set_fitted(self, autoencoder, features, distance, scores, weight, held):
         """Set what a fit found."""
@@ -312,7 +318,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             lowest score of the training rows, with a warning.
         """
         values = self._features_of(X)
-        scores = -_squares(self._distance, self._features, values)
+        scores = -_squares(_parts(self._distance, values), values, self._features)
         return _without_nothing(scores, self.training_scores_)
 
     def decision_function(self, X):
@@ -398,10 +404,10 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             those of the autoencoder's ``get_feature_names_out``; the index is that of X.
         """
         values = self._features_of(X)
-        parts = self._distance.whitened(self._distance.completed(values)) ** 2
+        parts = _parts(self._distance, values)
+        squares = _squares(parts, values, self._features)
         parts[np.isnan(values)] = np.nan
         sums = np.nansum(parts, axis=1)
-        squares = _squares(self._distance, self._features, values)
         parts *= np.divide(squares, sums, out=np.ones(len(sums)), where=sums > 0)[:, None]
         table = np.full((len(parts), self.n_features_in_ + self.autoencoder_.n_components_), np.nan)
         known = np.append(self._features.known, np.ones(self.autoencoder_.n_components_, bool))
@@ -411,7 +417,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     def _names(self):
         """Return the names of the columns and of the units of the code."""
         made_up = [f"x{i}" for i in range(self.n_features_in_)]
-        columns = getattr(self, "feature_names_in_", made_up)
+        columns = getattr(self.autoencoder_, "feature_names_in_", made_up)
         return [*columns, *self.autoencoder_.get_feature_names_out()]
 
     def _features_of(self, X):
@@ -429,7 +435,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     def __setstate__(self, state):
         """Check that the parts belong together, and put them together."""
         state = dict(state)
-        if "autoencoder_" in state:
+        if state.keys() & {"autoencoder_", *PARTS}:
             for name, kind in PARTS.items():
                 state[name] = kind(**state[name])
             _check_state(state)
@@ -481,13 +487,19 @@ def _check_state(state):
     ):
         raise ValueError("units, gains and numbers of a detector must be finite, and positive")
     if state["n_features_in_"] != n_features or not len(state["training_scores_"]):
-        raise ValueError(f"the autoencoder has {n_features} columns")
+        raise ValueError(f"the autoencoder has {n_features} columns, and scores of its rows")
+    if distance.rest < 0 or not hasattr(state["autoencoder_"], "reconstruct"):
+        raise ValueError(f"rest={distance.rest!r}, or an encoder without a decoder")
 
 
-def _squares(distance, features, values):
-    """Return squared distances over what is present, as if all were; NaN where nothing is."""
-    squares = np.sum(distance.whitened(distance.completed(values)) ** 2, axis=1)
-    squares *= values.shape[1] / np.sum(~np.isnan(values), axis=1)
+def _parts(distance, values):
+    """Return what each coordinate adds to the squared distance over what is present."""
+    return distance.whitened(distance.completed(values)) ** 2
+
+
+def _squares(parts, values, features):
+    """Return squared distances as if all coordinates were present; NaN where no cell is."""
+    squares = parts.sum(axis=1) * values.shape[1] / np.sum(~np.isnan(values), axis=1)
     return np.where(np.isnan(values[:, : features.n_residuals]).all(axis=1), np.nan, squares)
 
 
