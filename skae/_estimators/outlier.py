@@ -26,7 +26,7 @@ from skae._parameters import (
     private_random_state,
 )
 
-NEAREST, STEPS = 0.75, 2  # share of the rows that the distance is learned from, and refits
+NEAREST, STEPS = 0.6, 5  # share of the rows that the distance is learned from, and refits
 FENCE = 2.0  # robust standard deviations of the distance, where contamination is "auto"
 DEVIATION = 1.4826  # of a normal distribution: standard over median deviation
 FEWEST_TO_CALIBRATE = 100  # rows of fit
@@ -100,8 +100,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     .. math:: d^2(x) = (f - \mu)^\top \Sigma^{-1} (f - \mu), \quad f = [r, z], \quad
         r_j = \frac{x_j - \hat x_j}{\sqrt{\mathrm{mean}\,(x_j - \hat x_j)^2}}
 
-    :math:`\mu` and :math:`\Sigma` are learned from the three quarters of the training
-    rows that are nearest (two concentration steps, as in `MinCovDet`), so that
+    :math:`\mu` and :math:`\Sigma` are learned from the three fifths of the training
+    rows that are nearest (five concentration steps, as in `MinCovDet`), so that
     odd rows among them do little harm; :math:`\Sigma` is shrunk (Ledoit and Wolf), so
     that fewer rows than columns will do. Residuals are weighed by how far they usually go
     together, and a row whose reconstruction is good but whose code is unusual is odd as well:
