@@ -138,6 +138,13 @@ def table(results, sets):
                 print(f"| {name} | {len(rows)} | {auc:.3f} | {precision:.3f} | {seconds:.2f} |")
 
 
+def keep(results, path):
+    """Write the figures to a file, which is whole at any moment."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(results, indent=1))
+    part.replace(path)
+
+
 def main(argv=None):
     """Run what is missing, keep it, and print the tables."""
     parser = argparse.ArgumentParser(description=main.__doc__)
@@ -157,7 +164,7 @@ def main(argv=None):
                 key = f"{path.stem}|{protocol}|{seed}"
                 known = results.setdefault(key, {})
                 known |= run(path, protocol, seed, arguments.most_rows, known)
-                arguments.results.write_text(json.dumps(results, indent=1))
+                keep(results, arguments.results)
     names = sorted(path.stem for path in paths)
     for title, sets in zip(("chosen on", "reported on"), halves(names), strict=True):
         print(f"\n**{title}**: {', '.join(sets)}")
