@@ -27,7 +27,7 @@ from skae._parameters import (
 )
 
 NEAREST, STEPS = 0.6, 5  # share of the rows that the distance is learned from, and refits
-FENCE = 2.0  # robust standard deviations of the distance, where contamination is "auto"
+FENCE = 3.0  # robust standard deviations of the scores, where contamination is "auto"
 DEVIATION = 1.4826  # of a normal distribution: standard over median deviation
 FEWEST_TO_CALIBRATE = 100  # rows of fit
 LEAST_UNIT = 1e-3  # standard deviations of a column; residuals below are as good as none
@@ -125,8 +125,10 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         ``random_state`` it gets one from this estimator's.
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of the training rows that are called outliers. "auto" calls
-        those so whose distance is more than 2 robust standard
-        deviations (1.4826 median deviations) above the median one.
+        rows so whose score is more than three robust standard deviations (1.4826 median
+        deviations) below the median, both those of the calibration: rows that were
+        learned from are nearer than new ones. Without calibration they are those of
+        the training rows, and with few of them too many new rows are called outliers.
     calibration_fraction : float in (0, 1) or None, default=0.2
         Share of the rows that nothing is learned from: `p_values` compares with
         their scores. Below 100 rows, and with None, all rows are learned from and
@@ -293,14 +295,14 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     def _offset(self, weight):
         """Return the score below which rows are outliers."""
-        scores = self.training_scores_[weight > 0]
-        weight = weight[weight > 0]
+        scores, weight = self.training_scores_[weight > 0], weight[weight > 0]
         if self.contamination != "auto":
             return float(weighted_quantile(scores, self.contamination, weight))
-        lengths = np.sqrt(-scores)
-        middle = weighted_quantile(lengths, 0.5, weight)
-        spread = DEVIATION * weighted_quantile(np.abs(lengths - middle), 0.5, weight)
-        return float(-((middle + FENCE * spread) ** 2))
+        if len(self.calibration_scores_):
+            scores, weight = self.calibration_scores_, np.ones(len(self.calibration_scores_))
+        middle = weighted_quantile(scores, 0.5, weight)
+        spread = DEVIATION * weighted_quantile(np.abs(scores - middle), 0.5, weight)
+        return float(middle - FENCE * spread)
 
     # use --------------------------------------------------------------------------------------
 
