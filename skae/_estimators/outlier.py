@@ -27,8 +27,7 @@ from skae._parameters import (
 )
 
 NEAREST, STEPS = 0.6, 5  # share of the rows that the distance is learned from, and refits
-FENCE = 3.0  # robust standard deviations of the scores, where contamination is "auto"
-DEVIATION = 1.4826  # of a normal distribution: standard over median deviation
+FALSE_ALARMS = 0.05  # share of usual rows that are called outliers, where contamination is "auto"
 FEWEST_TO_CALIBRATE = 100  # rows of fit
 LEAST_UNIT = 1e-3  # standard deviations of a column; residuals below are as good as none
 CHUNK_CELLS = 2**22
@@ -124,11 +123,11 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         ``sklearn.frozen.FrozenEstimator`` around it prevents that. Where it has no
         ``random_state`` it gets one from this estimator's.
     contamination : "auto" or float in (0, 0.5], default="auto"
-        Share of the training rows that are called outliers. "auto" calls
-        rows so whose score is more than three robust standard deviations (1.4826 median
-        deviations) below the median, both those of the calibration: rows that were
-        learned from are nearer than new ones. Without calibration they are those of
-        the training rows, and with few of them too many new rows are called outliers.
+        Share of the training rows that are called outliers. "auto" sets
+        the share of false alarms instead: 5 % of the rows of the calibration, and
+        so about 5 % of new rows like them. (Rows that were learned from score higher
+        than new ones. Without calibration they are all there is, and more than 5 % of the new rows are
+        called outliers.) It knows nothing of how many outliers there are.
     calibration_fraction : float in (0, 1) or None, default=0.2
         Share of the rows that nothing is learned from: `p_values` compares with
         their scores. Below 100 rows, and with None, all rows are learned from and
@@ -300,9 +299,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             return float(weighted_quantile(scores, self.contamination, weight))
         if len(self.calibration_scores_):
             scores, weight = self.calibration_scores_, np.ones(len(self.calibration_scores_))
-        middle = weighted_quantile(scores, 0.5, weight)
-        spread = DEVIATION * weighted_quantile(np.abs(scores - middle), 0.5, weight)
-        return float(middle - FENCE * spread)
+        return float(weighted_quantile(scores, FALSE_ALARMS, weight))
 
     # use --------------------------------------------------------------------------------------
 
