@@ -104,9 +104,9 @@ class Rows:
         """
         return _total(statistic(*chunk) for chunk in self.chunks(most))
 
-    def raw_sum(self, statistic):
+    def raw_sum(self, statistic, most=None):
         """Return the same of rows of ``X`` itself."""
-        return _total(statistic(*chunk) for chunk in self._chunks(self.raw))
+        return _total(statistic(*chunk) for chunk in self._chunks(self.raw, most))
 
     def range(self):
         """Return minimum and maximum of the columns."""

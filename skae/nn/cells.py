@@ -75,8 +75,24 @@ def completed(x, loadings, weighted, pairs):
     gram = ((~missing).to(x.dtype) @ pairs).unflatten(-1, (n_factors, n_factors))
     gram.diagonal(dim1=-2, dim2=-1).add_(1.0)
     moments = (filled @ weighted).unsqueeze(-1)
-    code = torch.cholesky_solve(moments, torch.linalg.cholesky(gram)).squeeze(-1)
+    code = torch.cholesky_solve(moments, _cholesky(gram)).squeeze(-1)
     return torch.where(missing, code @ loadings.mT, filled)
+
+
+def _cholesky(gram):
+    """Return Cholesky factors of matrices (..., n, n), each by itself.
+
+    Where rounding leaves one not positive definite, some roundings are added to its
+    diagonal; NaN where that is not enough.
+    """
+    factor, failed = torch.linalg.cholesky_ex(gram)
+    if not failed.any():
+        return factor
+    diagonal = gram.diagonal(dim1=-2, dim2=-1)
+    rounding = 10 * torch.finfo(gram.dtype).eps * diagonal.sum(dim=-1)
+    diagonal.add_(torch.where(failed > 0, rounding, 0.0).unsqueeze(-1))
+    factor, failed = torch.linalg.cholesky_ex(gram)
+    return torch.where((failed > 0)[..., None, None], torch.nan, factor)
 
 
 class Cells(nn.Module):

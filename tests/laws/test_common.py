@@ -43,6 +43,7 @@ def expected_failures(estimator):
 
 @signals
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:y has 2 whole numbers:UserWarning")  # classes as floats
 @parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected_failures)
 def test_scikit_learn(estimator, check):
     check(estimator)

@@ -122,14 +122,11 @@ def test_tied_axes_are_spared_by_weight_decay_and_each_parameter_appears_once(di
     assert not any(layer.weight.any() for layer in list(mlp(module.decoder))[::2])
 
 
-@pytest.mark.parametrize("hidden", [(), (20,)])
-@paths
+@pytest.mark.parametrize(("linear_path", "hidden"), [(None, ()), (None, (20,)), ("pca", (20,))])
 def test_tied_networks_are_left_to_autograd(digits, linear_path, hidden):
     settings = {"linear_path": linear_path, "hidden_layer_sizes": hidden}
     by_hand, by_autograd = (
-        net_of(
-            AutoencoderTransformer(4, tied_weights=tied, **settings).partial_fit, digits[0]
-        ).gradient
+        net_of(AutoencoderTransformer(4, tied_weights=tied, **settings).fit, digits[0]).gradient
         for tied in (False, True)
     )
     assert hasattr(type(by_hand), "fits")
