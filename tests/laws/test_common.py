@@ -22,9 +22,6 @@ PUBLIC = [getattr(skae, name) for name in skae.__all__ if name != "Convolutional
 ESTIMATORS = [kind(max_iter=3) for kind in [*PUBLIC, Strips] if hasattr(kind, "score")]
 ESTIMATORS += [skae.TableEncoder(), skae.ContrastiveEncoder(max_iter=3)]
 ESTIMATORS += [skae.AutoencoderTransformer(2, ordered=True, max_iter=3)]
-ESTIMATORS += [skae.DenoisingAutoencoder(ordered=True, max_iter=3)]
-ESTIMATORS += [skae.SparseAutoencoder(ordered=True, max_iter=3)]
-ESTIMATORS += [skae.ContractiveAutoencoder(2, ordered=True, max_iter=3)]
 ESTIMATORS += [skae.VAETransformer(ordered=True, max_iter=3)]
 
 # what parametrize_with_checks leaves to each package
