@@ -85,23 +85,6 @@ def test_frames_in_and_out(wine):
     assert list(estimator.feature_names_in_) == list(frame.columns)
 
 
-@pytest.mark.parametrize("order", ["C", "F"])
-def test_memory_layout_does_not_matter(digits, order, tmp_path):
-    X = digits[0][:300]
-    np.save(tmp_path / "x.npy", np.asarray(X, order=order))
-    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    expected = AutoencoderTransformer(3, random_state=0).fit(X).transform(X)
-    np.testing.assert_allclose(
-        AutoencoderTransformer(3, random_state=0).fit(mapped).transform(mapped), expected, rtol=1e-9
-    )
-    backwards = np.ascontiguousarray(X[::-1])[::-1]
-    np.testing.assert_allclose(
-        AutoencoderTransformer(3, random_state=0).fit(backwards).transform(backwards),
-        expected,
-        rtol=1e-9,
-    )
-
-
 def test_input_is_not_changed(digits):
     X = digits[0].copy()
     estimator = AutoencoderTransformer(3, early_stopping=False, max_iter=2).fit(X)

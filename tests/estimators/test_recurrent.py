@@ -4,7 +4,6 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GroupShuffleSplit
 from sklearn.preprocessing import StandardScaler
@@ -142,13 +141,6 @@ def test_rows_are_independent_and_copies_equal_to_the_bit(name, watch, request, 
         np.testing.assert_array_equal(other.transform(X), code)
         np.testing.assert_array_equal(other.inverse_transform(code), model.inverse_transform(code))
     assert b"torch." not in pickle.dumps(model.__getstate__())
-
-
-def test_same_seed_same_bits_and_no_global_generator(watch):
-    state = torch.get_rng_state()
-    codes = [small(max_iter=1).fit(watch[0]).transform(watch[1]) for _ in range(2)]
-    np.testing.assert_array_equal(*codes)
-    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_ordered_codes_are_cut(watch):

@@ -6,12 +6,7 @@ import numpy as np
 import pytest
 import torch
 from inside import objective_of
-from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 
 from skae import SparseAutoencoder
 from skae.nn import Outputs
@@ -23,22 +18,20 @@ def near_zero(code):
     return np.mean(np.abs(code) < 1e-3 * code.std(axis=0))
 
 
-@pytest.mark.parametrize("k", [16, 100])
-def test_more_weight_more_zeros(digits, k):
+def test_more_weight_more_zeros(digits):
     train, test = digits
     shares, scores = [], []
-    for weight in (0.0, 0.1, 1.0):
+    for k, weight in ((16, 0.0), (16, 0.1), (16, 1.0), (100, 1.0)):
         model = SparseAutoencoder(k, penalty_weight=weight, random_state=0).fit(train)
         shares.append(near_zero(model.transform(test)))
         scores.append(model.score(test))
     assert shares[0] < 0.05 < shares[1] < shares[2]
+    assert shares[3] > 0.6
     assert shares[2] > 0.6
     assert min(scores) > 0.7
 
 
-@pytest.mark.parametrize(
-    ("k", "sparsity"), [(16, 0.1), (16, 0.3), (100, 0.05), (100, 0.1), (0.95, 0.1)]
-)
+@pytest.mark.parametrize(("k", "sparsity"), [(16, 0.1), (16, 0.3), (100, 0.05), (0.95, 0.1)])
 def test_rate_reaches_the_target(digits, k, sparsity):
     train = digits[0]
     model = SparseAutoencoder(k, penalty="kl", sparsity=sparsity, random_state=0).fit(train)
@@ -102,27 +95,27 @@ def test_far_rows_get_the_code_of_the_nearest_row_within(cancer):
     np.testing.assert_allclose(model.transform(far), model.transform(within), atol=1e-8)
 
 
-@pytest.mark.parametrize("penalty", ["l1", "kl"])
 @pytest.mark.parametrize(
     "changes",
     [
-        {},
+        {"penalty": "kl"},
         {"linear_path": None},
-        {"encoder": torch.nn.Linear, "decoder": torch.nn.Linear},
+        {"encoder": torch.nn.Linear, "decoder": torch.nn.Linear, "penalty": "kl"},
         {"early_stopping": False},
-        {"whiten": True},
+        {"whiten": True, "penalty": "kl"},
         {"n_components": None},
         {"n_components": 0.9},
-        {"n_components": 40},
+        {"n_components": 0.9, "penalty": "kl"},
+        {"n_components": 40, "penalty": "kl"},
         {"hidden_layer_sizes": ()},
-        {"batch_size": 1, "max_iter": 1},
+        {"batch_size": 1, "max_iter": 1, "penalty": "kl"},
     ],
     ids=str,
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_files_are_equal_to_the_bit(cancer, penalty, changes):
+def test_files_are_equal_to_the_bit(cancer, changes):
     changes = {"n_components": 5, "max_iter": 2, "random_state": 0, **changes}
-    model = SparseAutoencoder(penalty=penalty, **changes).fit(cancer[0])
+    model = SparseAutoencoder(**changes).fit(cancer[0])
     code = model.transform(cancer[1])
     assert np.isfinite(model.score(cancer[1]))
     again = pickle.loads(pickle.dumps(model))
@@ -146,14 +139,6 @@ def test_streams_weights_and_going_on(digits):
     rate = model.activation_rate_.mean()
     model.set_params(penalty_weight=1.0).fit(train, sample_weight=weight)
     assert model.activation_rate_.mean() < rate
-
-
-def test_in_a_search():
-    X, y = load_wine(return_X_y=True)
-    pipeline = make_pipeline(StandardScaler(), SparseAutoencoder(4, random_state=0), SVC())
-    grid = {"sparseautoencoder__penalty": ["l1", "kl"]}
-    search = GridSearchCV(pipeline, grid, cv=2).fit(X, y)
-    assert search.best_score_ > 0.8
 
 
 def test_constant_and_tiny_data():

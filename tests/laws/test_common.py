@@ -13,9 +13,6 @@ ESTIMATORS = [kind(max_iter=3) for kind in PUBLIC if hasattr(kind, "score")]
 ESTIMATORS += [skae.TableEncoder(), skae.ContrastiveEncoder(max_iter=3)]
 ESTIMATORS += [skae.AutoencoderOutlierDetector(skae.AutoencoderTransformer(max_iter=3))]
 ESTIMATORS += [skae.AutoencoderTransformer(2, ordered=True, max_iter=3)]
-ESTIMATORS += [skae.DenoisingAutoencoder(ordered=True, max_iter=3)]
-ESTIMATORS += [skae.SparseAutoencoder(ordered=True, max_iter=3)]
-ESTIMATORS += [skae.ContractiveAutoencoder(2, ordered=True, max_iter=3)]
 ESTIMATORS += [skae.VAETransformer(ordered=True, max_iter=3)]
 
 # what parametrize_with_checks leaves to each package

@@ -22,6 +22,10 @@ from family import (
     name_of,
     small,
 )
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 import skae
 
@@ -189,3 +193,25 @@ def test_the_family_is_whole():
     public = [getattr(skae, name) for name in skae.__all__]
     assert {kind for kind in public if hasattr(kind, "fit")} == set(PUBLIC)
     assert set(PUBLIC) - set(TRAINED) == {skae.AutoencoderOutlierDetector, skae.TableEncoder}
+
+
+# alike in all -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [k for k in CODING if hasattr(k, "sample")], ids=name_of)
+def test_drawn_rows_repeat_with_their_seed(kind, models):
+    model = models[kind]
+    np.testing.assert_array_equal(model.sample(4, random_state=3), model.sample(4, random_state=3))
+    assert not np.array_equal(model.sample(4), model.sample(4))
+    for bad in (0, -1, 1.5, "3", None):
+        with pytest.raises(ValueError, match=f"n_samples={bad!r} must be an int of at least 1"):
+            model.sample(bad)
+
+
+@pytest.mark.parametrize("kind", CODING, ids=name_of)
+def test_searched_in_front_of_a_classifier(kind):
+    pipeline = make_pipeline(StandardScaler(), small(kind), SVC())
+    grid = {f"{name_of(kind).lower()}__n_components": [2, 6]}
+    search = GridSearchCV(pipeline, grid, cv=2).fit(X, Y)
+    told = kind is skae.ConditionalVAE  # its code leaves out what the label says
+    assert search.best_score_ > (0.1 if told else 0.3)  # of ten digits

@@ -283,7 +283,7 @@ def test_fine_tuning_starts_at_pca(digits, variant, activation):
     X, seen = digits[0], []
     scale = np.where(X.std(axis=0) > 0, X.std(axis=0), 1)
     first = FirstOutputs((X - X.mean(axis=0)) / scale, seen)
-    trained(X, activation=activation, callbacks=[first], max_iter=20, **variant)
+    trained(X, activation=activation, callbacks=[first], max_iter=5, **variant)
     (outputs,) = seen
     pca = PCA(4).fit(X)
     code = pca.transform(X)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import warnings
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -129,12 +130,19 @@ SETTINGS = {
 }
 
 
+@cache
+def whole_fit(name):
+    """Return the parameters of some settings, and a fit that nothing disturbed."""
+    kind, rows, params = SETTINGS[name]
+    params = {"n_components": 3, "max_iter": 6, "random_state": 0} | params
+    return params, kind(**params).fit(rows)
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 @pytest.mark.parametrize("n_epochs", [1, 5, 11])
 def test_killed_fits_end_at_the_same_bits(name, n_epochs, tmp_path, monkeypatch):
-    kind, rows, params = SETTINGS[name]
-    params = {"n_components": 3, "max_iter": 6, "random_state": 0} | params
-    whole = kind(**params).fit(rows)
+    kind, rows, _ = SETTINGS[name]
+    params, whole = whole_fit(name)
     path = tmp_path / "fit.state"
     was_killed = killed_after(n_epochs, monkeypatch, kind(**params, checkpoint=path), rows)
     assert path.exists() == was_killed
@@ -391,9 +399,8 @@ def interrupted_after(n_calls, monkeypatch, fit, rows, place=(_checkpoint.Checkp
 )
 @pytest.mark.parametrize("n_epochs", [0, 4, 7])
 def test_ctrl_c_leaves_the_best_so_far(name, n_epochs, tmp_path, monkeypatch):
-    kind, rows, params = SETTINGS[name]
-    params = {"n_components": 3, "max_iter": 6, "random_state": 0} | params
-    whole = kind(**params).fit(rows)
+    kind, rows, _ = SETTINGS[name]
+    params, whole = whole_fit(name)
     estimator = kind(**params, checkpoint=tmp_path / "fit.state")
     if name in ("no baseline", "textbook", "own optimizer"):
         n_epochs = min(n_epochs, 4)  # one training, six epochs
@@ -484,13 +491,19 @@ for i in range(24):
     params |= {"hidden_layer_sizes": (600, 600), "batch_size": 700}  # most time goes into writing
     ae = AutoencoderTransformer(3, **params, random_state=0, checkpoint=sys.argv[1])
     over = threading.Event()
-    threading.Thread(target=press, args=(moments.uniform(0.1, 0.5), over)).start()
+    finger = threading.Thread(target=press, args=(moments.uniform(0.1, 0.5), over))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    finger.start()
     try:
-        ae.fit(X)
+        try:
+            ae.fit(X)
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second press may come late
     except KeyboardInterrupt:
         if hasattr(ae, "module_"):
             made.append(np.array_equal(pickle.loads(pickle.dumps(ae)).transform(X), ae.transform(X)))
     over.set()
+    finger.join()
 print(len(made), all(made))
 """
 
