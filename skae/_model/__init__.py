@@ -8,6 +8,7 @@ from skae._lazy import lazily
 __getattr__ = lazily(
     __name__,
     {
+        "numpy_engine": "NumpyModel",
         "scores": "scores_of",
         "state": "check_fit check_output check_parameters_of check_schema",
     },

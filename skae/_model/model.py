@@ -11,13 +11,13 @@ from scipy import sparse
 from torch import nn
 
 from skae._linear.pca import LinearModel
+from skae._model.cells import cells_of, most_probable, torch_type
 from skae._model.inference import apply, survey
-from skae._model.scores import cells_of, most_probable, torch_type
-from skae._model.state import check_state, fill
+from skae._model.state import check_state
+from skae._parameters import has_own_code
 from skae.nn.build import (
     confined,
     global_generator,
-    has_own_code,
     released,
     take_prefix,
     widen,
@@ -143,6 +143,22 @@ class Model:
         """Return rows of numbers, dense, and their reconstruction."""
         X = X.toarray() if sparse.issparse(X) else X
         return X, self.decode(self.encode(X))
+
+    def errors_of_cells(self, X, reconstruct=None):
+        """Return errors of a table's cells in the module's units, (n_samples, n_cells): NaN where missing.
+
+        ``reconstruct`` is a function of standardised wide rows; by default the module's.
+        """
+        module = self.module_in(X.dtype)
+        made = reconstruct or (lambda x: module.decoder(module.encode(x)))
+        cells = cells_of(self.schema, self.baseline, torch_type(X.dtype)).to(self.device)
+
+        def errors(x):
+            found = cells.errors(made(x), x)
+            return torch.where(cells.present(x), found, -1.0)
+
+        found = self.apply_to_rows(X, errors, cells.n_cells)
+        return np.where(found < 0, np.nan, found.astype(np.float64))
 
     def apply_to_rows(self, X, function, n_outputs, after=unchanged):
         """Return a function of the module at standardised rows."""
@@ -316,6 +332,30 @@ def filled_network(task, nonlinear, extrapolates, weights):
         module = empty_network(task, nonlinear, extrapolates)
     fill(module, weights, own)
     return module.eval().requires_grad_(False)
+
+
+def fill(module, weights, own):
+    """Make arrays the weights of a module; torch refuses other names and shapes.
+
+    Parameters
+    ----------
+    module : nn.Module
+        In float64; on the "meta" device, where nothing was allocated yet.
+    weights : dict of ndarray
+    own : bool
+        Whether the module is partly a user's; it has memory then, and gets copies.
+    """
+    if own:
+        weights = {name: torch.tensor(array) for name, array in weights.items()}
+    else:
+        for name, array in weights.items():
+            if array.dtype != np.float64:
+                raise ValueError(f"{name} cannot be of {array.dtype}")
+        weights = {
+            name: torch.from_numpy(np.require(array, requirements=["C", "A", "W"]))
+            for name, array in weights.items()
+        }
+    module.load_state_dict(weights, assign=not own)
 
 
 def _components(module, baseline, k):

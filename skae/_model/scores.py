@@ -1,33 +1,15 @@
 """Errors and scores of a fitted model: of rows of numbers, and of the cells of a table."""
 
 import numpy as np
-import torch
 from scipy import sparse
 
 from skae._data.schema import entropy
 from skae.metrics import explained_share
-from skae.nn.build import linear_maps
-from skae.nn.cells import Cells
-
-
-def cells_of(schema, baseline, dtype=torch.float32):
-    """Return the `Cells` of a table."""
-    return Cells(schema.blocks, baseline.level, dtype)
 
 
 def level_entropies(schema, baseline):
     """Return the entropy of each category, in nats."""
     return np.array([entropy(share) for share in schema.level_shares(baseline)])
-
-
-def most_probable(probabilities):
-    """Return the code of the most probable level."""
-    return probabilities.argmax(-1)
-
-
-def torch_type(dtype):
-    """Return torch's type of numpy's floats."""
-    return torch.float64 if dtype == np.float64 else torch.float32
 
 
 class RowScores:
@@ -101,6 +83,8 @@ class CellScores:
 
     def baseline_scores(self, X):
         """Return the `score` of 1, 2, ... components of the baseline."""
+        from skae.nn.build import linear_maps
+
         device, baseline = self.model.device, self.model.baseline
 
         def first(k):
@@ -116,18 +100,9 @@ class CellScores:
         Numbers: squared, in squared units of the coded table. Categories: nats.
         ``reconstruct`` is a function of standardised wide rows.
         """
-        X, model = _dense(X), self.model
-        module = model.module_in(X.dtype)
-        made = reconstruct or (lambda x: module.decoder(module.encode(x)))
-        cells = cells_of(self.schema, model.baseline, torch_type(X.dtype)).to(model.device)
-
-        def errors(x):
-            found = cells.errors(made(x), x)
-            return torch.where(cells.present(x), found, -1.0)
-
-        found = model.apply_to_rows(X, errors, cells.n_cells)
-        found = np.where(found < 0, np.nan, found.astype(np.float64))
-        n = cells.n_numbers
+        n, model = self.schema.n_numbers, self.model
+        asked = () if reconstruct is None else (reconstruct,)
+        found = model.errors_of_cells(_dense(X), *asked)
         found[:, :n] *= (model.baseline.scale[:n] / self.schema.blocks.metric[:n]) ** 2
         return found
 

@@ -3,7 +3,6 @@
 from dataclasses import fields, replace
 
 import numpy as np
-import torch
 
 from skae._parameters import check_parameters
 
@@ -210,26 +209,3 @@ def _check_optimizer(optimizer, weights):
         _check_array(name, optimizer[name], letters, {"n": n})
         _check(optimizer[name].dtype == np.float32, name, optimizer[name].dtype)
     _check((optimizer["square"] >= 0).all(), "square", "less than zero")
-
-
-def fill(module, weights, own):
-    """Make arrays the weights of a module; torch refuses other names and shapes.
-
-    Parameters
-    ----------
-    module : nn.Module
-        In float64; on the "meta" device, where nothing was allocated yet.
-    weights : dict of ndarray
-    own : bool
-        Whether the module is partly a user's; it has memory then, and gets copies.
-    """
-    if own:
-        weights = {name: torch.tensor(array) for name, array in weights.items()}
-    else:
-        for name, array in weights.items():
-            _check(array.dtype == np.float64, name, array.dtype)
-        weights = {
-            name: torch.from_numpy(np.require(array, requirements=["C", "A", "W"]))
-            for name, array in weights.items()
-        }
-    module.load_state_dict(weights, assign=not own)

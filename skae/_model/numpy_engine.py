@@ -1,0 +1,407 @@
+"""Fitted models without torch: numpy runs the graphs that say what they compute."""
+
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+
+import numpy as np
+from scipy import sparse, special
+
+from skae._data.labels import Labels
+from skae._linear.mixed import MixedModel
+from skae._linear.pca import LinearModel
+from skae._linear.probabilistic import ConditionalModel, ProbabilisticModel
+from skae._model.graph import LOG_VARIANCES, CannotDescribe, Graph, described
+from skae._model.likelihood import lower_bound, refuse_infinite
+from skae._model.state import check_schema, check_state
+
+CHUNK_CELLS = 2**18
+OF_MODEL = "_built", "_prefixes", "n_components_", "hidden_layer_sizes_"
+
+
+def _gelu(x):
+    return x * special.ndtr(x)
+
+
+def _elu(x):
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
+
+
+def _repeat(x, times, width):
+    return np.broadcast_to(x[:, None], (len(x), times, width))
+
+
+OPERATIONS = {
+    "add": np.add,
+    "affine": lambda x, weight, bias: x @ weight + bias,
+    "best": lambda x: x.argmax(-1, keepdims=True).astype(x.dtype),
+    "concat": lambda *parts: np.concatenate(parts, axis=-1),
+    "divide": np.divide,
+    "elu": _elu,
+    "exp": np.exp,
+    "gelu": _gelu,
+    "greater": np.greater,
+    "isnan": np.isnan,
+    "logistic": special.expit,
+    "logsumexp": lambda x: special.logsumexp(x, axis=-1, keepdims=True),
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+    "multiply": np.multiply,
+    "relu": lambda x: np.maximum(x, 0),
+    "repeat": _repeat,
+    "reshape": np.reshape,
+    "silu": lambda x: x * special.expit(x),
+    "slice": lambda x, start, stop: x[..., start:stop],
+    "softplus": lambda x: np.logaddexp(x, 0),
+    "subtract": np.subtract,
+    "take": lambda x, places: x[..., places],
+    "tanh": np.tanh,
+    "total": lambda x: x.sum(-1, keepdims=True),
+    "where": np.where,
+}
+
+
+class Program:
+    """A graph that numpy runs.
+
+    Parameters
+    ----------
+    graph : Graph
+    outputs : tuple of Value
+
+    Raises
+    ------
+    CannotDescribe
+        For operations that numpy has not.
+    """
+
+    def __init__(self, graph, outputs):
+        self.outputs = [value.place for value in outputs]
+        self.steps = [self._step(step, graph.dtype) for step in graph.steps]
+
+    def _step(self, step, dtype):
+        if step.operation == "input":
+            return None
+        if step.operation not in OPERATIONS:
+            raise CannotDescribe(f"there is no {step.operation!r} in numpy")
+        places = [x if isinstance(x, int) else None for x in step.inputs]
+        values = [None if isinstance(x, int) else x for x in step.inputs]
+        attributes = dict(step.attributes)
+        if step.operation == "as_number":
+            attributes["dtype"] = dtype
+        return OPERATIONS[step.operation], places, values, attributes
+
+    def __call__(self, *inputs):
+        """Return the outputs for arrays."""
+        made, given = [], iter(inputs)
+        for step in self.steps:
+            if step is None:
+                made.append(next(given))
+                continue
+            function, places, values, attributes = step
+            known = [
+                value if place is None else made[place]
+                for place, value in zip(places, values, strict=True)
+            ]
+            made.append(function(*known, **attributes))
+        return [made[place] for place in self.outputs]
+
+
+OPERATIONS["as_number"] = lambda x, dtype: x.astype(dtype)
+
+
+@dataclass(eq=False)
+class NumpyModel:
+    """A fitted model as `Model` is one, but for training; numpy alone computes.
+
+    Attributes
+    ----------
+    task : object
+        What of a `Task` encoding and decoding ask for.
+    schema : Schema
+    baseline : LinearModel
+    code_scale : ndarray of shape (n_components,)
+    attributes : dict
+    kept : dict
+        The state that the model was made of.
+    """
+
+    task: object
+    schema: object
+    baseline: object
+    code_scale: np.ndarray
+    kept: dict
+    attributes: dict = field(default_factory=dict)
+    device: str = "cpu"
+    module: object = None
+    _programs: dict = field(default_factory=dict)
+
+    def weights(self):
+        """Return the network's weights by name."""
+        return self.kept["module_"]
+
+    @cached_property
+    def described(self):
+        """The model as graphs read it."""
+        return described(self)
+
+    # use --------------------------------------------------------------------------------------
+
+    def encode(self, X):
+        """Return the code of rows that the schema read, in their dtype."""
+        return self._of_rows(X, _code)
+
+    def posterior(self, X):
+        """Return mean and standard deviation of the code of rows."""
+        return np.hsplit(self._of_rows(X, _posterior), 2)
+
+    def decode(self, Z):
+        """Return the rows of numbers that codes stand for, in units of X."""
+        return self._run(_rows, Z)
+
+    def decode_cells(self, Z):
+        """Return the coded table that codes stand for."""
+        blocks = self.schema.blocks
+        if blocks is None:
+            return self.decode(Z)
+        table = np.full((len(Z), blocks.n_columns), np.nan, dtype=Z.dtype)
+        table[:, np.concatenate([blocks.numbers, blocks.categories])] = self._run(_cells, Z)
+        return table
+
+    def reconstruct(self, X):
+        """Return rows of numbers, dense, and their reconstruction, given labels beside the rows."""
+        X = X.toarray() if sparse.issparse(X) else X
+        code, n = self.encode(X), self.schema.n_features
+        return X[:, :n], self.decode(np.hstack([code, X[:, n:]]) if self.task.n_labels else code)
+
+    def errors_of_cells(self, X):
+        """Return errors of a table's cells in the module's units: NaN where missing."""
+        return self._of_rows(X, _errors).astype(np.float64)
+
+    def log_likelihood(self, X, n_draws):
+        """Return a lower bound of every row's log-likelihood, in nats."""
+        return lower_bound(self._log_weights, X, n_draws, self.task)
+
+    def _log_weights(self, X, draws):
+        rows = self.schema.wide(X, self.baseline.mean).astype(np.float64)
+        key = _log_weights, len(draws)
+        if key not in self._programs:
+            self._programs[key] = self._made(_log_weights, np.float64, draws)
+        with np.errstate(over="ignore", invalid="ignore"):
+            (nats,) = self._programs[key](rows)
+        return nats.T
+
+    def _of_rows(self, X, build):
+        if sparse.issparse(X) and X.shape[0] * X.shape[1] > CHUNK_CELLS:
+            step = max(1, CHUNK_CELLS // X.shape[1])
+            parts = [X[i : i + step] for i in range(0, X.shape[0], step)]
+            return np.concatenate([self._of_rows(part, build) for part in parts])
+        return self._run(build, self.schema.wide(X, self.baseline.mean))
+
+    def _run(self, build, X):
+        """Return what a graph makes of rows, chunk by chunk."""
+        program = self._program(build, X.dtype)
+        step = max(1, CHUNK_CELLS // max(1, X.shape[1]))
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts = [program(X[i : i + step])[0] for i in range(0, max(len(X), 1), step)]
+        made = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if build is not _errors:
+            refuse_infinite(made, X.dtype)
+        return made
+
+    def _program(self, build, dtype):
+        key = build, dtype.char
+        if key not in self._programs:
+            self._programs[key] = self._made(build, dtype)
+        return self._programs[key]
+
+    def _made(self, build, dtype, *known):
+        graph = Graph(np.dtype(dtype))
+        return Program(graph, [build(self.described, graph.input(), *known)])
+
+    def __getattr__(self, name):
+        """Say that only torch does this."""
+        raise AttributeError(
+            f"A model that was loaded with engine='numpy' has no {name!r}: load the file with "
+            "engine='torch' where more is asked than codes, rows and scores."
+        )
+
+    # state ------------------------------------------------------------------------------------
+
+    def state(self):
+        """Return arrays and builtins that `of_state` makes the model of."""
+        return {**self.kept, "_engine": "numpy"}
+
+    def __getstate__(self):
+        """Return what the model is pickled as."""
+        return vars(self) | {"_programs": {}}
+
+    @classmethod
+    def of_state(cls, schema, state):
+        """Return the model of a state, whose entries are removed.
+
+        Parameters
+        ----------
+        schema : Schema
+        state : dict
+
+        Raises
+        ------
+        CannotDescribe
+            For networks that numpy does not run here: with convolutions,
+            recurrent units, or modules of a user's own.
+        ValueError
+            Or KeyError, if the parts do not belong together.
+        """
+        kept = dict(state) | schema.state()
+        check_schema(schema)
+        task = check_state(_task(schema, state), state)
+        for name in (*OF_MODEL, "_nonlinear", "_confined", "module_", "mean_", "scale_"):
+            del state[name]
+        baseline = task.linear_kind()(**state.pop("_start"))
+        model = cls(task, schema, baseline, state.pop("_code_scale"), kept)
+        names = [name for name in ATTRIBUTES if name in state]
+        model.attributes = {name: state.pop(name) for name in names}
+        state.pop("_labels", None)
+        model._try()
+        return model
+
+    def _try(self):
+        """Refuse weights that do not fit each other."""
+        width = len(self.baseline.units[0])
+        if self.task.decodes:
+            outputs = self._program(_outputs, np.dtype(np.float64))
+            code = np.zeros((1, self.task.size + self.task.n_labels))
+            if outputs(code)[0].shape != (1, self.schema.width):
+                raise ValueError("its decoder gives other columns than it was fitted to")
+        code = self._program(_code, np.dtype(np.float64))(np.zeros((1, width)))[0]
+        if code.shape != (1, self.task.size):
+            raise ValueError("its encoder gives other units than the code has")
+
+
+ATTRIBUTES = (
+    "components_",
+    "explained_variance_ratio_",
+    "activation_rate_",
+    "_code_moments",
+    "kl_per_component_",
+    "active_units_",
+    "noise_variance_",
+    "label_coef_",
+    "label_intercept_",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedTask:
+    """What of a task a fitted model is asked for, as a file tells it."""
+
+    schema: object
+    activation: object
+    encoder: object
+    decoder: object
+    ordered: bool
+    likelihood: str
+    has_baseline: bool
+    decodes: bool
+    labels: object
+    kind: type
+    told_missing: bool = False
+    size: int | None = None
+    hidden: tuple | None = None
+    prefixes: bool = False
+    shapes = {}
+    of_images = False
+
+    @property
+    def n_labels(self):
+        """Number of columns beside row and code."""
+        return 0 if self.labels is None else self.labels.width
+
+    @property
+    def n_inputs(self):
+        """Number of inputs of the encoder."""
+        width = 2 * self.schema.width if self.told_missing else self.schema.n_inputs
+        return width + self.n_labels
+
+    def linear_kind(self):
+        """Return the class of the baseline."""
+        return self.kind
+
+    def check_rows(self, X):
+        """Refuse rows that the likelihood has no place for."""
+        if self.likelihood == "bernoulli":
+            self.schema.refuse_beyond_unit(X)
+
+
+def _task(schema, state):
+    """Return what of a task a state tells, its sizes not yet checked."""
+    built, weights = state["_built"], state["module_"]
+    for half in ("encoder", "decoder"):
+        if built[half] is not None:
+            raise CannotDescribe(f"{half} is a module of your own")
+    if any(name.endswith((".unit", "weight_ih_l0")) for name in weights):
+        raise CannotDescribe("the network has convolutions or recurrent units")
+    if not isinstance(built["activation"], str):
+        raise CannotDescribe(f"activation={built['activation']!r} is none of skae's")
+    labels = None
+    if "_labels" in state:
+        labels = Labels(**state["_labels"])
+        labels.check()
+    return FittedTask(
+        schema=schema,
+        activation=built["activation"],
+        encoder=None,
+        decoder=None,
+        ordered=bool(built.get("ordered")),
+        likelihood=built.get("likelihood", "plain"),
+        has_baseline=built["linear_path"] == "pca",
+        decodes=any(name.startswith("decoder.") for name in weights) and "ordered" in built,
+        labels=labels,
+        kind=_linear_kind(state["_start"]),
+        told_missing="sequence_shape" in built,
+    )
+
+
+def _linear_kind(start):
+    """Return the class of linear models with such fields."""
+    for kind in (LinearModel, MixedModel, ProbabilisticModel, ConditionalModel):
+        if start.keys() == {part.name for part in fields(kind)}:
+            return kind
+    raise ValueError("its linear model is of no kind that skae knows")
+
+
+# what is run --------------------------------------------------------------------------------------
+
+
+def _code(model, rows):
+    return model.mean_of_code(model.standardised(rows)) * model.code_scale
+
+
+def _posterior(model, rows):
+    low, high = (np.full(1, bound) for bound in LOG_VARIANCES)
+    both = model.posterior(model.standardised(rows))
+    mean, log_variance = both[: model.size], both[model.size :].clip(low, high)
+    return rows.graph.concat(mean, (log_variance * 0.5).do("exp"))
+
+
+def _outputs(model, code):
+    unit = np.append(model.code_scale, np.ones(model.n_labels))
+    return model.outputs(code / unit)
+
+
+def _rows(model, code):
+    return model.in_units_of_x(_outputs(model, code))
+
+
+def _cells(model, code):
+    return model.cells(_outputs(model, code))
+
+
+def _errors(model, rows):
+    x = model.standardised(rows)
+    errors, missing = model.errors(x, model.outputs(model.mean_of_code(x)))
+    return rows.graph.add("where", missing, np.full(1, np.nan), errors)
+
+
+def _log_weights(model, rows, draws):
+    return model.log_weights(model.standardised(rows), draws)
