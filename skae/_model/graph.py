@@ -271,7 +271,8 @@ class Network:
         names = "weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"
         parts = [self.weights[f"{place}{name}"] for name in names]
         begin = () if first is None else (first,)
-        return states.graph.add("recur", states, *parts, *begin)
+        n_reads = -(-self.shape[0] // steps_at_once(self.shape[0]))
+        return states.graph.add("recur", states, *parts, *begin, n_reads=n_reads)
 
     def _read_sequences(self, place, x):
         n = self.shape[0] * self.shape[1]
@@ -458,7 +459,41 @@ class Described:
             parts.append(logits.do("logsumexp") - chosen)
         return graph.concat(*parts), x[self.blocks.first].do("isnan")
 
+    # what estimators answer -------------------------------------------------------------------
+
+    def code(self, rows):
+        """Return the code of wide rows."""
+        return self.mean_of_code(self.standardised(rows)) * self.code_scale
+
+    def distribution(self, rows):
+        """Return means and standard deviations of the code of wide rows, side by side."""
+        low, high = (np.full(1, bound) for bound in LOG_VARIANCES)
+        both = self.posterior(self.standardised(rows))
+        mean, log_variance = both[: self.size], both[self.size :].clip(low, high)
+        return rows.graph.concat(mean, (log_variance * 0.5).do("exp"))
+
+    def decoded(self, code):
+        """Return the decoder's outputs for codes, which may have labels beside them."""
+        return self.outputs(code / np.append(self.code_scale, np.ones(self.n_labels)))
+
+    def rows(self, code):
+        """Return the rows of numbers that codes stand for."""
+        return self.in_units_of_x(self.decoded(code))
+
+    def table(self, code):
+        """Return the cells that codes stand for: numbers and codes of categories."""
+        return self.cells(self.decoded(code))
+
+    def errors_of_cells(self, rows):
+        """Return the errors of the cells of wide rows, and which cells are missing."""
+        x = self.standardised(rows)
+        return self.errors(x, self.outputs(self.mean_of_code(x)))
+
     # likelihood -------------------------------------------------------------------------------
+
+    def log_weights_of_rows(self, rows, draws):
+        """Return the `log_weights` of wide rows."""
+        return self.log_weights(self.standardised(rows), draws)
 
     def log_weights(self, x, draws):
         """Return log p(x|z) p(z) / q(z|x) of standardised rows, of shape (n_samples, n_draws)."""

@@ -10,7 +10,7 @@ from skae._data.labels import Labels
 from skae._linear.mixed import MixedModel
 from skae._linear.pca import LinearModel
 from skae._linear.probabilistic import ConditionalModel, ProbabilisticModel
-from skae._model.graph import LOG_VARIANCES, CannotDescribe, Graph, described
+from skae._model.graph import CannotDescribe, Described, Graph, described
 from skae._model.likelihood import lower_bound, refuse_infinite
 from skae._model.state import check_schema, check_state
 
@@ -148,15 +148,15 @@ class NumpyModel:
 
     def encode(self, X):
         """Return the code of rows that the schema read, in their dtype."""
-        return self._of_rows(X, _code)
+        return self._of_rows(X, Described.code)
 
     def posterior(self, X):
         """Return mean and standard deviation of the code of rows."""
-        return np.hsplit(self._of_rows(X, _posterior), 2)
+        return np.hsplit(self._of_rows(X, Described.distribution), 2)
 
     def decode(self, Z):
         """Return the rows of numbers that codes stand for, in units of X."""
-        return self._run(_rows, Z)
+        return self._run(Described.rows, Z)
 
     def decode_cells(self, Z):
         """Return the coded table that codes stand for."""
@@ -164,7 +164,9 @@ class NumpyModel:
         if blocks is None:
             return self.decode(Z)
         table = np.full((len(Z), blocks.n_columns), np.nan, dtype=Z.dtype)
-        table[:, np.concatenate([blocks.numbers, blocks.categories])] = self._run(_cells, Z)
+        table[:, np.concatenate([blocks.numbers, blocks.categories])] = self._run(
+            Described.table, Z
+        )
         return table
 
     def reconstruct(self, X):
@@ -183,9 +185,9 @@ class NumpyModel:
 
     def _log_weights(self, X, draws):
         rows = self.schema.wide(X, self.baseline.mean).astype(np.float64)
-        key = _log_weights, len(draws)
+        key = "log-weights", len(draws)
         if key not in self._programs:
-            self._programs[key] = self._made(_log_weights, np.float64, draws)
+            self._programs[key] = self._made(Described.log_weights_of_rows, np.float64, draws)
         with np.errstate(over="ignore", invalid="ignore"):
             (nats,) = self._programs[key](rows)
         return nats.T
@@ -269,11 +271,11 @@ class NumpyModel:
         """Refuse weights that do not fit each other."""
         width = len(self.baseline.units[0])
         if self.task.decodes:
-            outputs = self._program(_outputs, np.dtype(np.float64))
+            outputs = self._program(Described.decoded, np.dtype(np.float64))
             code = np.zeros((1, self.task.size + self.task.n_labels))
             if outputs(code)[0].shape != (1, self.schema.width):
                 raise ValueError("its decoder gives other columns than it was fitted to")
-        code = self._program(_code, np.dtype(np.float64))(np.zeros((1, width)))[0]
+        code = self._program(Described.code, np.dtype(np.float64))(np.zeros((1, width)))[0]
         if code.shape != (1, self.task.size):
             raise ValueError("its encoder gives other units than the code has")
 
@@ -370,38 +372,7 @@ def _linear_kind(start):
     raise ValueError("its linear model is of no kind that skae knows")
 
 
-# what is run --------------------------------------------------------------------------------------
-
-
-def _code(model, rows):
-    return model.mean_of_code(model.standardised(rows)) * model.code_scale
-
-
-def _posterior(model, rows):
-    low, high = (np.full(1, bound) for bound in LOG_VARIANCES)
-    both = model.posterior(model.standardised(rows))
-    mean, log_variance = both[: model.size], both[model.size :].clip(low, high)
-    return rows.graph.concat(mean, (log_variance * 0.5).do("exp"))
-
-
-def _outputs(model, code):
-    unit = np.append(model.code_scale, np.ones(model.n_labels))
-    return model.outputs(code / unit)
-
-
-def _rows(model, code):
-    return model.in_units_of_x(_outputs(model, code))
-
-
-def _cells(model, code):
-    return model.cells(_outputs(model, code))
-
-
 def _errors(model, rows):
-    x = model.standardised(rows)
-    errors, missing = model.errors(x, model.outputs(model.mean_of_code(x)))
+    """Return the errors of cells, NaN where one is missing."""
+    errors, missing = model.errors_of_cells(rows)
     return rows.graph.add("where", missing, np.full(1, np.nan), errors)
-
-
-def _log_weights(model, rows, draws):
-    return model.log_weights(model.standardised(rows), draws)
