@@ -129,8 +129,8 @@ class Network:
     ----------
     weights : dict of ndarray
         As the module has them.
-    activation : object
-        The parameter.
+    activation : str
+        One of `ACTIVATIONS`.
     shape : tuple or None
         Of images (channels, height, width) or of sequences (steps, channels).
     own : callable
@@ -141,7 +141,7 @@ class Network:
     """
 
     weights: dict
-    activation: object
+    activation: str
     shape: tuple | None = None
     own: object = None
     owned: tuple = ()
@@ -180,8 +180,10 @@ class Network:
         if f"{place}gain" in weights:
             return self._nonlinear(f"{place}module.", x) * weights[f"{place}gain"]
         if place.partition(".")[0] in self.owned:
-            if self.own is None:
-                raise CannotDescribe(f"the network holds torch modules of your own, at {place}")
+            if self.own is None or f"{place.removesuffix('nonlinear.')}told.weight" in weights:
+                raise CannotDescribe(
+                    "the network holds a torch module or an activation of your own"
+                )
             return self.own(place, x)
         if f"{place}steps.unit" in weights:
             return self._read_sequences(place, x)
@@ -209,14 +211,8 @@ class Network:
         found = sorted(int(m[1]) for m in map(pattern.fullmatch, self.weights) if m)
         return [f"{place}{number}." for number in found]
 
-    def _activate(self, x, activation=None):
-        activation = activation or self.activation
-        place = getattr(activation, "__module__", None) or ""
-        if not isinstance(activation, str) and place.startswith("torch.nn."):
-            activation = TORCH_ACTIVATIONS.get(getattr(activation, "__name__", ""), activation)
-        if not isinstance(activation, str) or activation not in ACTIVATIONS:
-            raise CannotDescribe(f"activation={activation!r} is none of {', '.join(ACTIVATIONS)}")
-        return x if activation == "identity" else x.do(activation)
+    def _activate(self, x):
+        return x if self.activation == "identity" else x.do(self.activation)
 
     # images -----------------------------------------------------------------------------------
 
@@ -548,15 +544,26 @@ class Described:
         return max(float(log_noise), LEAST_LOG_NOISE)
 
 
+def _name_of(activation):
+    """Return skae's name of an activation; of others what they are."""
+    place = getattr(activation, "__module__", None) or ""
+    if isinstance(activation, str) or not place.startswith("torch.nn."):
+        return activation
+    return TORCH_ACTIVATIONS.get(activation.__name__, activation)
+
+
 def described(model, own=None):
     """Return a fitted `Model`, or one of the NumPy engine, as graphs read it.
 
     ``own`` applies the user's modules; see `Network`.
     """
     task, schema = model.task, model.schema
-    owned = tuple(name for name in ("encoder", "decoder") if getattr(task, name) is not None)
+    activation = _name_of(task.activation)
+    foreign = activation not in ACTIVATIONS
+    halves = "encoder", "decoder"
+    owned = tuple(name for name in halves if foreign or getattr(task, name) is not None)
     shape = task.shape if getattr(task, "of_images", hasattr(task, "shape")) else None
-    network = Network(untied(model.weights()), task.activation, shape, own, owned)
+    network = Network(untied(model.weights()), activation, shape, own, owned)
     blocks, encoder = schema.blocks, schema.encoder
     units = None
     if encoder is not None:

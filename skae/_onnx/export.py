@@ -4,7 +4,9 @@ from importlib import import_module
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
+from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from skae._estimators.base import BaseEncoder, model_of
@@ -25,7 +27,8 @@ from skae._onnx.writer import Writer
 PACKAGES = "skl2onnx", "onnx", "onnxruntime"
 OPSET = 20  # the first with GELU
 N_DRAWS = 64  # of `score_samples`
-PLACES = {"predict": 0, "predict_proba": 1, "decision_function": 1, "transform": 0}
+PLACES = {"predict": 0, "predict_proba": 1, "transform": 0}  # among skl2onnx's outputs
+AFFINE = StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, PCA
 
 
 def to_onnx(estimator, X, method="transform"):
@@ -36,7 +39,8 @@ def to_onnx(estimator, X, method="transform"):
     estimator : object
         A fitted estimator of skae, a ``Pipeline``, or a search (whose
         ``best_estimator_`` is taken). Other steps of a pipeline are written
-        by skl2onnx.
+        by skl2onnx; back, by ``inverse_transform``, lead those scalers and
+        PCA of scikit-learn whose inverse is an affine map.
     X : ndarray or frame of shape (n_samples, n_features)
         Rows of the kind that will be served; codes for ``inverse_transform``.
         Their types are those of the graph's inputs: float32 gives a float32
@@ -97,17 +101,19 @@ def to_onnx(estimator, X, method="transform"):
         raise ValueError(f"method={method!r}: {type(estimator).__name__} has no such method.")
     last = _last(estimator)
     options = None
-    if _is_ours(last):
+    if method == "inverse_transform":
+        asked = Asked(estimator, method)
+    elif _is_ours(last):
         asked = _with_last(estimator, Asked(last, method))
     else:
-        asked, options = estimator, _options(last, method)
+        asked, options = estimator, _options(last)
     graph = skl2onnx.convert_sklearn(
         asked,
         initial_types=_types(as_inputs(X)),
         target_opset={"": OPSET, "ai.onnx.ml": 3},
         options=options,
     )
-    if not _is_ours(last):
+    if asked is estimator:
         graph = _with_output(graph, method)
     check_graph(graph, estimator, X, method)
     return graph
@@ -189,11 +195,11 @@ def _is_ours(estimator):
     return isinstance(estimator, BaseEncoder | AutoencoderClassifier | AutoencoderRegressor)
 
 
-def _options(last, method):
+def _options(last):
     """Return skl2onnx's options for a last step of scikit-learn's."""
     if not is_classifier(last):
         return None
-    return {id(last): {"zipmap": False} | ({"raw_scores": True} if "dec" in method else {})}
+    return {id(last): {"zipmap": False}}
 
 
 def _with_output(graph, method):
@@ -285,6 +291,8 @@ def _outputs(estimator, method, dtype):
 
 def _gives_columns(estimator):
     """Return whether rows come back as the columns of a frame."""
+    if not isinstance(estimator, BaseEncoder):
+        return False
     encoder = model_of(estimator).schema.encoder
     return encoder is not None and encoder.library is not None
 
@@ -305,7 +313,9 @@ def _convert(scope, operator, container):
     estimator, method = _asked(operator)
     writer = Writer(scope, container, _dtype(operator.inputs, estimator, method))
     inputs = [(v.full_name, _is_other(v, writer.dtype)) for v in operator.inputs]
-    if isinstance(estimator, BaseEncoder):
+    if method == "inverse_transform":
+        made = _write_inverse(writer, estimator, [write_matrix(writer, inputs)])
+    elif isinstance(estimator, BaseEncoder):
         made = _write_encoder(writer, estimator, method, inputs)
     else:
         wanted = ["predict", "predict_proba"] if len(operator.outputs) == 2 else [method]
@@ -327,8 +337,6 @@ def _is_other(variable, dtype):
 def _write_encoder(writer, estimator, method, inputs):
     model = model_of(estimator)
     parts = described(model, _own(model))
-    if method == "inverse_transform":
-        return _write_back(writer, model, parts, write_matrix(writer, inputs))
     rows, wide = _write_rows(writer, model, inputs)
     if method == "transform":
         return _run(writer, parts.code, wide)
@@ -345,6 +353,30 @@ def _write_encoder(writer, estimator, method, inputs):
         code = writer.node("Concat", code, labels, axis=-1)
     made = _write_back(writer, model, parts, code)
     return made if method == "reconstruct" else [_write_errors(writer, rows, made[0])]
+
+
+def _write_inverse(writer, estimator, made):
+    """Return what rows the last step of a pipeline, or an estimator, makes of codes, step by step."""
+    if isinstance(estimator, Pipeline):
+        for _, step in reversed(estimator.steps):
+            made = _write_inverse(writer, step, made)
+        return made
+    if isinstance(estimator, str) or estimator is None:  # "passthrough"
+        return made
+    if len(made) != 1:
+        raise ValueError("A table comes back as columns: no step can stand in front of it.")
+    if isinstance(estimator, BaseEncoder):
+        model = model_of(estimator)
+        return _write_back(writer, model, described(model, _own(model)), made[0])
+    if not isinstance(estimator, AFFINE) or getattr(estimator, "clip", False):
+        names = ", ".join(kind.__name__ for kind in AFFINE)
+        raise ValueError(f"{estimator!r} has no way back in ONNX here: expected {names}.")
+    n = getattr(estimator, "n_components_", estimator.n_features_in_)
+    offset = estimator.inverse_transform(np.zeros((1, n)))
+    matrix = estimator.inverse_transform(np.eye(n)) - offset
+    if isinstance(estimator, PCA):
+        return _run(writer, lambda x: x.affine(matrix.T, offset[0]), made[0])
+    return _run(writer, lambda x: x * np.diag(matrix).copy() + offset[0], made[0])
 
 
 def _own(model):
