@@ -272,3 +272,56 @@ def test_an_unknown_method_is_refused():
     model = skae.ContrastiveEncoder(**FAST).fit(X)
     with pytest.raises(ValueError, match="has no such method"):
         to_onnx(model, X, "reconstruct")
+
+
+ALONE = """
+import sys
+
+class Nowhere:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] in {"skae", "sklearn", "scipy", "pandas", "torch", "skorch", "skl2onnx", "onnx"}:
+            raise ModuleNotFoundError(f"No module named {name!r}")
+
+sys.meta_path.insert(0, Nowhere())
+"""
+
+
+def test_numpy_and_onnxruntime_alone_agree_with_the_numpy_engine(tmp_path):
+    X, _ = labelled_digits(60)
+    model = skae.AutoencoderTransformer(**FAST).fit(X)
+    (tmp_path / "ae.onnx").write_bytes(to_onnx(model, X).SerializeToString())
+    skae.save(model, tmp_path / "ae.skae")
+    np.save(tmp_path / "X.npy", X)
+    run_it = """
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession("ae.onnx")
+np.save("Z.npy", session.run(None, {"X": np.load("X.npy")})[0])
+"""
+    subprocess.run([sys.executable, "-c", ALONE + run_it], cwd=tmp_path, check=True)
+    numpy = skae.load(tmp_path / "ae.skae", engine="numpy")
+    assert_close(np.load(tmp_path / "Z.npy"), numpy.transform(X), 1e-9)
+
+
+def test_the_how_to_serves_over_http(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "deploy.md").read_text()
+    (serve,) = (block.partition("```")[0] for block in page.split("```py\n")[1:])
+    assert len(serve.split("\n")) < 25
+    serve = serve.replace(
+        "server.serve_forever", "print(server.server_port, flush=True)\nserver.serve_forever"
+    )
+    X, y = labelled_digits(100)
+    X = X.astype(np.float32)
+    ae = skae.AutoencoderTransformer(**FAST)
+    model = make_pipeline(StandardScaler(), ae, LogisticRegression()).fit(X, y)
+    (tmp_path / "digits.onnx").write_bytes(to_onnx(model, X, "predict").SerializeToString())
+    command = [sys.executable, "-c", ALONE + serve, str(tmp_path / "digits.onnx"), "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        try:
+            port = int(server.stdout.readline())
+            rows = json.dumps(X[:5].tolist()).encode()
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}", rows) as answer:
+                assert json.load(answer) == model.predict(X[:5]).tolist()
+        finally:
+            server.terminate()
