@@ -13,7 +13,7 @@ from skae._disk import replacing
 from skae._estimators.base import BaseEncoder
 from skae._io import safetensors
 from skae._io.json import CannotKeep, decode, encode
-from skae._model.graph import CannotDescribe
+from skae._model import CannotDescribe
 from skae._parameters import has_own_code
 
 FORMAT = 1

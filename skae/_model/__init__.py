@@ -5,6 +5,11 @@ The names below are imported where they are first used, and torch with them.
 
 from skae._lazy import lazily
 
+
+class CannotDescribe(ValueError):
+    """A network that the operations of a graph do not make."""
+
+
 __getattr__ = lazily(
     __name__,
     {

@@ -10,6 +10,7 @@ from math import log, pi
 import numpy as np
 
 from skae._linear.probabilistic import noise_unit
+from skae._model import CannotDescribe
 
 ACTIVATIONS = "elu", "gelu", "identity", "logistic", "relu", "silu", "tanh"
 TORCH_ACTIVATIONS = {
@@ -25,10 +26,6 @@ LOG_VARIANCES = -30.0, 10.0  # as `VariationalAutoencoder` has them
 LEAST_LOG_NOISE = log(1e-8)
 LEAST_UNIT = 1e-6  # of a pixel, as `Rows` has it
 KERNEL, STRIDE = 3, 2  # of convolutions
-
-
-class CannotDescribe(ValueError):
-    """A network that these operations do not make."""
 
 
 @dataclass(frozen=True, eq=False)
