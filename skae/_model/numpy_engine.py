@@ -1,5 +1,6 @@
 """Fitted models without torch: numpy runs the graphs that say what they compute."""
 
+import re
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 
@@ -15,6 +16,8 @@ from skae._model.likelihood import lower_bound, refuse_infinite
 from skae._model.state import check_schema, check_state
 
 CHUNK_CELLS = 2**18
+LAYER = re.compile(r"encoder\.(inside\.)?(nonlinear\.)?(module\.)?\d+\.weight")
+STRAIGHT = re.compile(r"encoder\.(inside\.)?linear\.(weight|axes)")
 OF_MODEL = "_built", "_prefixes", "n_components_", "hidden_layer_sizes_"
 
 
@@ -345,6 +348,7 @@ def _task(schema, state):
         raise CannotDescribe("the network has convolutions or recurrent units")
     if not isinstance(built["activation"], str):
         raise CannotDescribe(f"activation={built['activation']!r} is none of skae's")
+    _check_layers(state)
     labels = None
     if "_labels" in state:
         labels = Labels(**state["_labels"])
@@ -362,6 +366,20 @@ def _task(schema, state):
         kind=_linear_kind(state["_start"]),
         told_missing="sequence_shape" in built,
     )
+
+
+def _check_layers(state):
+    """Refuse weights that are not those of the layers that the network has."""
+    weights, built, hidden = state["module_"], state["_built"], state["hidden_layer_sizes_"]
+    linear = built["linear_path"] == "pca"
+    bent = state["_nonlinear"] and (len(hidden) > 0 or not linear)
+    layers = [name for name in weights if LAYER.fullmatch(name)]
+    straight = [name for name in weights if STRAIGHT.fullmatch(name)]
+    good = len(layers) == (len(hidden) + 1 if bent else 0) and len(straight) == linear
+    good &= all(array.dtype == np.float64 for array in weights.values())
+    good &= state["_confined"] == ("encoder.beyond" in weights) == ("decoder.beyond" in weights)
+    if not good:
+        raise ValueError("its weights are not those of such a network")
 
 
 def _linear_kind(start):
