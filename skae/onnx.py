@@ -15,8 +15,8 @@ A pipeline that needs neither skae nor torch any more:
 >>> from skae.onnx import to_onnx
 >>> X, y = load_digits(return_X_y=True)
 >>> X = X.astype("float32")
->>> ae = AutoencoderTransformer(4, max_iter=5, random_state=0)
->>> pipeline = make_pipeline(StandardScaler(), ae, LogisticRegression())
+>>> ae = AutoencoderTransformer(4, max_iter=5, early_stopping=False, random_state=0)
+>>> pipeline = make_pipeline(StandardScaler(), ae, LogisticRegression(max_iter=1000))
 >>> pipeline = pipeline.fit(X[:1000], y[:1000])
 >>> graph = to_onnx(pipeline, X[:1000], method="predict")
 >>> session = onnxruntime.InferenceSession(graph.SerializeToString())

@@ -19,6 +19,29 @@ CHUNK_CELLS = 2**18
 LAYER = re.compile(r"encoder\.(inside\.)?(nonlinear\.)?(module\.)?\d+\.weight")
 STRAIGHT = re.compile(r"encoder\.(inside\.)?linear\.(weight|axes)")
 OF_MODEL = "_built", "_prefixes", "n_components_", "hidden_layer_sizes_"
+ATTRIBUTES = (
+    "components_",
+    "explained_variance_ratio_",
+    "activation_rate_",
+    "_code_moments",
+    "kl_per_component_",
+    "active_units_",
+    "noise_variance_",
+    "label_coef_",
+    "label_intercept_",
+)
+KEPT = (
+    *ATTRIBUTES,
+    *OF_MODEL,
+    "mean_",
+    "scale_",
+    "_start",
+    "_nonlinear",
+    "_confined",
+    "_code_scale",
+    "module_",
+    "_labels",
+)
 
 
 def _gelu(x):
@@ -155,7 +178,7 @@ class NumpyModel:
 
     def posterior(self, X):
         """Return mean and standard deviation of the code of rows."""
-        return np.hsplit(self._of_rows(X, Described.distribution), 2)
+        return tuple(np.hsplit(self._of_rows(X, Described.distribution), 2))
 
     def decode(self, Z):
         """Return the rows of numbers that codes stand for, in units of X."""
@@ -257,7 +280,7 @@ class NumpyModel:
         ValueError
             Or KeyError, if the parts do not belong together.
         """
-        kept = dict(state) | schema.state()
+        kept = schema.state() | {name: state[name] for name in KEPT if name in state}
         check_schema(schema)
         task = check_state(_task(schema, state), state)
         for name in (*OF_MODEL, "_nonlinear", "_confined", "module_", "mean_", "scale_"):
@@ -281,19 +304,6 @@ class NumpyModel:
         code = self._program(Described.code, np.dtype(np.float64))(np.zeros((1, width)))[0]
         if code.shape != (1, self.task.size):
             raise ValueError("its encoder gives other units than the code has")
-
-
-ATTRIBUTES = (
-    "components_",
-    "explained_variance_ratio_",
-    "activation_rate_",
-    "_code_moments",
-    "kl_per_component_",
-    "active_units_",
-    "noise_variance_",
-    "label_coef_",
-    "label_intercept_",
-)
 
 
 @dataclass(frozen=True, eq=False)
