@@ -73,6 +73,6 @@ def test_no_function_is_long():
     assert long == {}
 
 
-@pytest.mark.xfail(strict=True, reason="15,761 lines: the docstrings grew with the fields")
+@pytest.mark.xfail(strict=True, reason="18,700 lines: strangers' tables and outliers came")
 def test_the_package_stays_small():
     assert sum(len(path.read_text().splitlines()) for path in MODULES) <= 14_000

@@ -17,6 +17,7 @@ from skae._estimators.base import BaseEncoder, model_of
 from skae._estimators.supervised import pretrained
 from skae._linear.distance import Distance, robust_distance, weighted_quantile
 from skae._parameters import (
+    Documented,
     Interval,
     Real,
     StrOptions,
@@ -90,7 +91,7 @@ class Features:
 
 
 @parameters
-class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
+class AutoencoderOutlierDetector(OutlierMixin, Documented, BaseEstimator):
     r"""Odd rows: those that are far off in what an autoencoder leaves of them and in their code.
 
     With the residuals of the columns and the units of the code, each over
@@ -272,18 +273,17 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         given = self.autoencoder
         given = given.estimator if isinstance(given, FrozenEstimator) else given
         if given is None:
-            wide = sparse.issparse(rows) or np.shape(rows)[-1] > n_repeated
+            wide = sparse.issparse(rows) or _n_columns(rows) > n_repeated
             given = AutoencoderTransformer(column_weights=None if wide else {})
         if not hasattr(given, "reconstruct") or get_tags(given).target_tags.required:
             raise ValueError(
                 f"autoencoder={given!r}: an autoencoder that gives rows back, and is fitted "
                 "without labels, is needed: take AutoencoderTransformer, or another of its kind."
             )
-        n_columns = np.shape(rows)[-1]
-        if given.__sklearn_is_fitted__() and given.n_features_in_ != n_columns:
+        if given.__sklearn_is_fitted__() and given.n_features_in_ != _n_columns(rows):
             raise ValueError(
-                f"The autoencoder was fitted to {given.n_features_in_} columns, X has {n_columns}: "
-                "fit it to the same columns, or pass it unfitted."
+                f"The autoencoder was fitted to {given.n_features_in_} columns, X has "
+                f"{_n_columns(rows)}: fit it to the same columns, or pass it unfitted."
             )
         return given
 
@@ -495,6 +495,12 @@ def _check_state(state):
         raise ValueError(f"the autoencoder has {n_features} columns, and scores of its rows")
     if distance.rest < 0 or not hasattr(state["autoencoder_"], "reconstruct"):
         raise ValueError(f"rest={distance.rest!r}, or an encoder without a decoder")
+
+
+def _n_columns(rows):
+    """Return the number of columns of rows of any kind."""
+    shape = getattr(rows, "shape", None)
+    return (np.asarray(rows).shape if shape is None else shape)[-1]
 
 
 def _parts(distance, values):
