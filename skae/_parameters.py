@@ -183,7 +183,7 @@ def parameters(kind):
     return kind
 
 
-ACTIVATIONS = {"elu", "gelu", "identity", "logistic", "relu", "silu", "tanh"}
+ACTIVATIONS = {"elu", "gelu", "identity", "logistic", "quick_gelu", "relu", "silu", "tanh"}
 
 
 @parameters
@@ -191,7 +191,7 @@ class Training:
     """How a network is trained."""
 
     batch_size: str | int = "auto"
-    learning_rate_init: float = 0.01
+    learning_rate_init: float = 0.015
     optimizer: str | Callable = "adam"
     max_iter: str | int = "auto"
     warm_start: bool = False
@@ -223,13 +223,13 @@ class HeldOut:
 
     early_stopping: bool = True
     validation_fraction: float = 0.1
-    n_iter_no_change: int = 20
-    tol: float = 1e-3
+    n_iter_no_change: str | int = "auto"
+    tol: float = 0.05
 
     _parameter_constraints = {
         "early_stopping": ["boolean"],
         "validation_fraction": [real(0, 1, closed="neither")],
-        "n_iter_no_change": [integer(1)],
+        "n_iter_no_change": [StrOptions({"auto"}), integer(1)],
         "tol": [real(0)],
     }
 
@@ -258,7 +258,7 @@ class FromPCA(HeldOut, Training):
 class Activation:
     """What makes a network nonlinear."""
 
-    activation: str | Callable = "gelu"
+    activation: str | Callable = "quick_gelu"
 
     _parameter_constraints = {"activation": [StrOptions(ACTIVATIONS), callable]}
 

@@ -187,7 +187,14 @@ class Supervised(Documented, BaseEstimator):
             return _training.Fit(task.solved(rows), 0, [], [])
         return _training.fit_model(
             task,
-            settings_of(self, encoder.task, len(rows), encoder.device, early_stopping=True),
+            settings_of(
+                self,
+                encoder.task,
+                len(rows),
+                encoder.device,
+                early_stopping=True,
+                tol=_tasks.TOLERANCE,
+            ),
             rows,
             random_state=rng,
             progress=_training.Progress(self.verbose, type(self).__name__),

@@ -10,10 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import linalg, sparse
 
-from skae._linear.pca import columns
+from skae._linear.pca import LinearModel, assembled, columns, principal_axes, resolved
 
 AXES = 1.5  # a dimension: a step of Adam, as long in every weight, then keeps more of its direction
 MOST_AXES = 0.5  # a column: with more the change does not pay
+LEFT_OUT = 0.06  # of what PCA leaves unexplained: what lies outside leading axes
+MOST_REST = 0.25  # of what a model leaves
+FEWEST_COLUMNS, MOST_COLUMNS = 128, 2048  # that are turned to leading axes
 MOST_CELLS = 2**26  # that are decomposed
 
 
@@ -112,6 +115,60 @@ def row_space(rows, held_out=None):
     axes[:, weights == 0] = 0.0  # rounding, and nothing else
     low, high = (low - mean) / scale, (high - mean) / scale
     return RowSpace(mean, scale, weights, low, high, _frame(axes)) if len(axes) else None
+
+
+@dataclass(frozen=True)
+class LeadingSpace(RowSpace):
+    """The leading principal axes of rows, turned at random: what lies outside is next to nothing.
+
+    Turned, for a step of Adam is as long in every weight, and single axes
+    have very different variances.
+
+    Attributes
+    ----------
+    model : LinearModel
+        PCA of the columns.
+    rest : float
+        Share of the variance that lies outside.
+    """
+
+    model: LinearModel
+    rest: float
+
+    def outside(self, model):
+        """Return PCA of the columns, and the signs of its units against those of coordinates."""
+        along = np.sum((model.components @ self.axes.T) * self.model.components, axis=1)
+        return self.model, np.where(along < 0, -1.0, 1.0)
+
+    def loss(self, inside):
+        """Return the loss of columns, given that of coordinates."""
+        return self.rest + (1 - self.rest) * inside
+
+    def lacks(self, loss):
+        """Return whether what lies outside is much of what a model leaves, by its loss inside."""
+        return self.rest > MOST_REST * self.loss(loss)
+
+
+def leading_space(rows, n_components, random_state):
+    """Return the `LeadingSpace` of rows, or None where it is not much narrower than the columns."""
+    dense = rows.blocks is None and not sparse.issparse(rows.X)
+    if not dense or not FEWEST_COLUMNS < rows.width <= MOST_COLUMNS:
+        return None
+    moments = columns(rows)
+    mean, scale, weights, *_, total = moments
+    axes, values = principal_axes(rows, mean, None, random_state)
+    k = resolved(n_components, values, rows.width, total * len(rows), rows)
+    model = assembled(moments, axes, values, k, len(rows), rows.n_repeated)
+    rests = 1 - np.cumsum(values**2) / (total * len(rows))
+    n_axes = max(4 * k, int(np.argmax(rests <= LEFT_OUT * model.unexplained)) + 1)
+    if n_axes > MOST_AXES * rows.width or model.unexplained <= 0:
+        return None
+    drawn = np.random.RandomState(0).standard_normal((n_axes, n_axes))
+    frame = axes[:n_axes].T @ linalg.qr(drawn, check_finite=False)[0]
+    frame[weights == 0] = 0.0
+    return LeadingSpace(
+        mean, scale, weights, model.low, model.high, frame, model, rests[n_axes - 1]
+    )
 
 
 def _frame(axes):

@@ -29,6 +29,7 @@ LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to le
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"
 MOST_STEPS, LEAST_EPOCHS = 20_000, 3  # of one on so many rows that 20 epochs are more
 SMALLEST_BATCH, LARGEST_BATCH = 32, 256  # where batch_size is "auto"
+BATCHES, BATCHES_OF_SMALL = 10, 20  # an epoch, about
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,7 +55,7 @@ class Task:
     schema: Schema
     n_components: object
     hidden_layer_sizes: object = "auto"
-    activation: object = "gelu"
+    activation: object = "quick_gelu"
     linear_path: str | None = "pca"
     whiten: bool = False
     encoder: object = None
@@ -162,7 +163,7 @@ class Task:
 
     def batch_size(self, n_rows):
         """Return the rows a step, where ``batch_size`` is "auto"."""
-        size = 2 ** np.round(np.log2(n_rows / 20))
+        size = 2 ** np.round(np.log2(n_rows / (BATCHES if n_rows > SMALL else BATCHES_OF_SMALL)))
         return int(np.clip(size, SMALLEST_BATCH, LARGEST_BATCH))
 
     def max_iter(self, steps):
@@ -222,6 +223,11 @@ class Task:
     @property
     def can_turn(self):
         """Whether training may go along other axes than the columns."""
+        return False
+
+    @property
+    def can_lead(self):
+        """Whether training may leave out directions that hold next to nothing."""
         return False
 
     def inside(self, space, n_rows):
@@ -371,9 +377,9 @@ class Task:
         """Return the score, larger is better, that a mean objective of held-out rows stands for."""
         return 1 - loss
 
-    def tolerance(self, tol, loss):
-        """Return the held-out improvement that counts as one, given the baseline's loss."""
-        return tol * abs(loss)
+    def log_error(self, loss):
+        """Return the logarithm of the error that a mean objective of held-out rows stands for."""
+        return np.log(max(loss, np.finfo(float).tiny))
 
     def prefix_error(self, baseline, device):
         """Return by what the prefixes of a code are compared."""

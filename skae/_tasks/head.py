@@ -246,9 +246,6 @@ class Head(Task):
     def held_out_corruption(self, baseline):
         """Return None: held-out rows are as they are."""
 
-    def tolerance(self, tol, loss):
-        return TOLERANCE * loss
-
     def score(self, loss):
         return -loss
 

@@ -56,6 +56,10 @@ class Reconstruction(Task):
     def can_turn(self):
         return not (self.has_own_modules or self.tied_weights or self.pretraining)
 
+    @property
+    def can_lead(self):
+        return self.can_turn and self.has_baseline and not (self.ordered or self.is_linear)
+
     def build(self, generator, linear=False):
         module = super().build(generator, linear)
         return tied(module, generator) if self.tied_weights else module
@@ -172,13 +176,6 @@ class Sparse(Task):
     def baseline_is_best(self, baseline):
         """Return whether the rows do not vary; PCA leaves the code dense."""
         return not baseline.column_weights.any()
-
-    def chooses_size(self, early_stopping):
-        # a code that is cut and trained for a few epochs more misses its rate
-        return self.penalty != "kl" and super().chooses_size(early_stopping)
-
-    def tolerance(self, tol, loss):
-        return tol * min(loss, 1.0)  # the baseline's divergence may exceed all variance
 
     def describe(self, model, rows):
         active = rows.raw_sum(lambda x, weight: weight @ (model.encode(x) != 0))

@@ -242,8 +242,8 @@ class Variational(Task):
     def score(self, loss):
         return -loss * self.n_columns
 
-    def tolerance(self, tol, loss):
-        return tol
+    def log_error(self, loss):
+        return 2 * loss  # nats a column: half the logarithm of a variance
 
     def reconstruct_prefix(self, module, baseline, inputs, mask):
         x, draws = inputs

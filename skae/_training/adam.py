@@ -5,7 +5,7 @@ from itertools import groupby
 
 import torch
 
-BETAS = (0.9, 0.999)
+BETAS = (0.8, 0.95)
 EPS = 1e-8
 WIDE = 128  # inputs of a layer from which on its learning rate falls
 

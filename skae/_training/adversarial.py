@@ -6,6 +6,7 @@ from torch.nn.functional import softplus
 from skae._training.adam import FlatAdam
 from skae._training.net import LARGEST_GRADIENT, AutoencoderNet
 
+BETAS = 0.9, 0.999  # of the discriminator's Adam
 RATE = 0.2  # of the discriminator, in the autoencoder's
 
 
@@ -22,7 +23,7 @@ class AdversarialNet(AutoencoderNet):
         discriminator = self.module_.discriminator.requires_grad_(False)
         super().initialize_optimizer(triggered_directly)
         parameters = list(discriminator.parameters())
-        self.discriminator_optimizer_ = FlatAdam([], parameters, 0.0, LARGEST_GRADIENT)
+        self.discriminator_optimizer_ = FlatAdam([], parameters, 0.0, LARGEST_GRADIENT, BETAS)
         self.losses = []
         return self
 

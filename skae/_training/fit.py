@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from skae._linear.incremental import updated
-from skae._linear.row_space import row_space
+from skae._linear.row_space import leading_space, row_space
 from skae._model.moments import moments_of, moments_of_pca
 from skae._parameters import private_random_state
 from skae._training.checkpoint import NoCheckpoint
 from skae._training.trainer import training
 
+FIRST_RATIO, MOST_FITS = 0.6, 3  # of the errors of model and PCA, and in the search for a size
 PARTIAL_RATE = 0.3  # share of the learning rate in an epoch over the batch of a stream
 
 
@@ -31,6 +32,9 @@ class Fit:
         What a training that goes on needs.
     interrupted : bool
         Whether Ctrl-C ended the training.
+    explained : float or None
+        Share of the variance of held-out rows that the model explains, where
+        it was measured.
     """
 
     model: object
@@ -39,6 +43,7 @@ class Fit:
     held_out_curve: list
     optimizer_state: dict | None = None
     interrupted: bool = False
+    explained: float | None = None
 
 
 def fit_model(
@@ -82,38 +87,126 @@ def fit_model(
     MemoryError
         If a batch does not fit in memory.
     """
-    about = {"random_state": random_state, "progress": progress, "checkpoint": checkpoint}
+    checkpoint = checkpoint or NoCheckpoint()
+    about = Circumstances(checkpoint.seed(random_state), progress, checkpoint, pairs)
     if before is not None and before.is_pca:
         before = None  # the best is found at once, wherever it starts
-    space = row_space(rows, held_out) if before is None and task.can_turn else None
+    if before is None:
+        fit = fit_anew(task, settings, rows, held_out, about)
+    else:
+        fit = _trained(task, settings, rows, held_out, about, before)
+    if not fit.interrupted:
+        checkpoint.finish()
+    return fit
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What the trainings of a fit have in common, beside how they are done; as in `fit_model`."""
+
+    random_state: object
+    progress: object
+    checkpoint: object
+    pairs: object
+
+
+def fit_anew(task, settings, rows, held_out, about):
+    """Return the `Fit` of a new model, in the coordinates and of the size that are best."""
+    space = row_space(rows, held_out) if task.can_turn else None
     if space is not None:
-        parts = [part and space.inside(part) for part in (rows, held_out)]
-        fit = fit_model(task.inside(space, len(rows)), settings, *parts, **about)
-        model = fit.model.outside(space, rows, task)
-        model.attributes |= moments_of(model, rows)
-        return replace(fit, model=model, optimizer_state=None)
+        return _fit_in_row_space(task, settings, rows, held_out, about, space)
+    if task.chooses_size(settings.early_stopping):
+        return _fit_of_share(task, settings, rows, held_out, about)
+    if task.can_lead and held_out is None:
+        fit = _fit_in_leading_space(task, settings, rows, about)
+        if fit is not None:
+            return fit
+    return _trained(task, settings, rows, held_out, about)
+
+
+def _trained(task, settings, rows, held_out, about, before=None):
+    """Return the `Fit` of one model, trained on rows as they are."""
     task.check()
-    checkpoint = checkpoint or NoCheckpoint()
-    rng = private_random_state(checkpoint.seed(random_state))
+    rng = private_random_state(about.random_state)
     if before is None:
         baseline = task.baseline(rows, task.n_components, rng)
         task = task.sized(len(baseline.deviations), len(rows))
     else:
         baseline = before.present_baseline
-    with training(task, settings, rng, progress, checkpoint) as trainer:
-        chooses = before is None and task.chooses_size(settings.early_stopping)
-        if chooses:
-            trainer.compare_prefixes()
-        trained = trainer.train(baseline, rows, held_out, before, pairs)
+    with training(task, settings, rng, about.progress, about.checkpoint) as trainer:
+        trained = trainer.train(baseline, rows, held_out, before, about.pairs)
         model = trainer.settled(trained, rows)
-        if chooses:
-            model = trainer.choose_size(model, trained.prefix_shares, rows)
         model.attributes |= trainer.task.describe(model, rows)
-    if not trainer.interrupted:
-        checkpoint.finish()
-    optimizer_state = None if chooses else trained.optimizer_state
     curves = trained.history, trained.held_out_curve
-    return Fit(model, trained.best_iter, *curves, optimizer_state, trainer.interrupted)
+    state = trained.optimizer_state
+    return Fit(model, trained.best_iter, *curves, state, trainer.interrupted, trained.explained)
+
+
+def _fit_in_row_space(task, settings, rows, held_out, about, space):
+    parts = [part and space.inside(part) for part in (rows, held_out)]
+    fit = fit_anew(task.inside(space, len(rows)), settings, *parts, replace(about, pairs=None))
+    return _outside(fit, space, rows, task)
+
+
+def _fit_in_leading_space(task, settings, rows, about):
+    """Return a fit along the leading axes of rows; None where much would stay outside."""
+    rng = private_random_state(about.random_state)
+    space = leading_space(rows, task.n_components, rng)
+    if space is None:
+        return None
+    inside = replace(task.inside(space, len(rows)), n_components=len(space.model.deviations))
+    fit = _trained(inside, settings, space.inside(rows), None, about)
+    if not fit.interrupted and fit.best_iter and space.lacks(min(fit.held_out_curve)):
+        return None
+    curve = [space.loss(loss) for loss in fit.held_out_curve]
+    return replace(_outside(fit, space, rows, task), held_out_curve=curve)
+
+
+def _outside(fit, space, rows, task):
+    """Return a fit in a space as one of the columns."""
+    model = fit.model.outside(space, rows, task)
+    model.attributes |= moments_of(model, rows)
+    return replace(fit, model=model, optimizer_state=None)
+
+
+def _fit_of_share(task, settings, rows, held_out, about):
+    """Return the fit of the fewest components found that explain the share asked for.
+
+    What a fit leaves unexplained, over what PCA of its size does, tells how
+    many components the next one needs. Where none of them explains the share
+    there are as many as PCA needs.
+    """
+    asked, settings = task.n_components, replace(settings, measures=True)
+    left = _unexplained(task.baseline(rows, asked, private_random_state(about.random_state)))
+    k, fits = _fewest(FIRST_RATIO * left, asked), {}
+    while k not in fits and len(fits) < MOST_FITS:
+        fits[k] = fit = fit_anew(replace(task, n_components=k), settings, rows, held_out, about)
+        if fit.interrupted:
+            return _asked_for(fit, asked)
+        k = _fewest((1 - fit.explained) / left[k - 1] * left, asked)
+    enough = [k for k, fit in fits.items() if fit.explained >= asked]
+    k = min(enough, default=len(left))
+    if k not in fits:
+        fits[k] = fit_anew(replace(task, n_components=k), settings, rows, held_out, about)
+    return _asked_for(fits[k], asked)
+
+
+def _unexplained(baseline):
+    """Return what 1, 2, ... components of a linear model leave unexplained."""
+    shares = baseline.explained if baseline.shares is None else baseline.shares
+    return np.maximum(1 - shares, np.finfo(float).eps)
+
+
+def _fewest(left, asked):
+    """Return the fewest components that leave no more than is asked for; else all."""
+    enough = np.flatnonzero(left <= 1 - asked)
+    return int(enough[0]) + 1 if len(enough) else len(left)
+
+
+def _asked_for(fit, n_components):
+    """Return a fit whose model tells what number of components was asked for."""
+    fit.model.task = replace(fit.model.task, n_components=n_components)
+    return fit
 
 
 def fit_batch(task, settings, rows, *, random_state=None, progress=None, before=None, n_before=0):

@@ -12,6 +12,7 @@ from torch import nn
 from skae.losses import Objective, SquaredError
 from skae.nn import MLP, Autoencoder, Linear, PrefixDecoder, Residual
 from skae.nn.cells import CellError
+from skae.nn.layers import QuickGELU
 
 aten = torch.ops.aten
 
@@ -34,6 +35,12 @@ def _relu_backward(g, x, y):
     aten.threshold_backward.grad_input(g, y, 0, grad_input=g)
 
 
+def _quick_gelu(x, out):
+    x.mul_(QuickGELU.SCALE)  # kept so, for the way back
+    aten.silu.out(x, out=out)
+    out.mul_(1 / QuickGELU.SCALE)
+
+
 DERIVATIVES = {
     nn.ELU: Derivative(
         lambda x, out: aten.elu.out(x, out=out),
@@ -46,6 +53,10 @@ DERIVATIVES = {
         (("approximate", "none"),),
     ),
     nn.Identity: Derivative(lambda x, out: out.copy_(x), lambda g, x, y: None),
+    QuickGELU: Derivative(
+        _quick_gelu,
+        lambda g, scaled, y: aten.silu_backward.grad_input(g, scaled, grad_input=g),
+    ),
     nn.ReLU: Derivative(lambda x, out: torch.clamp_min(x, 0, out=out), _relu_backward),
     nn.Sigmoid: Derivative(
         lambda x, out: torch.sigmoid(x, out=out),

@@ -21,22 +21,15 @@ class Cuts:
     Parameters
     ----------
     n_components : int
-    whole : float
-        Share of the rows that keep all, not counting those whose length is drawn.
-    shortest : int
-        The least length that is drawn.
     """
 
     n_components: int
-    whole: float = WHOLE
-    shortest: int = 1
 
     @cached_property
     def shares(self):
         """Probability of each length: ndarray of shape (n_components,)."""
-        shares = np.zeros(self.n_components)
-        shares[self.shortest - 1 :] = (1 - self.whole) / (self.n_components - self.shortest + 1)
-        shares[-1] += self.whole
+        shares = np.full(self.n_components, (1 - WHOLE) / self.n_components)
+        shares[-1] += WHOLE
         return shares
 
     @cached_property
@@ -66,7 +59,7 @@ class Cuts:
     @cached_property
     def judged(self):
         """Lengths at which held-out rows are judged, and weights: each stands for a group."""
-        cut = np.arange(self.shortest, self.n_components)
+        cut = np.arange(1, self.n_components)
         groups = [group for group in np.array_split(cut, JUDGED - 1) if len(group)]
         lengths = [int(group[len(group) // 2]) for group in groups]
         weights = [float(self.shares[group - 1].sum()) for group in groups]
@@ -108,11 +101,14 @@ class PrefixShares:
     Parameters
     ----------
     n_components : int
+    lengths : sequence of int or None
+        Of the prefixes; None for all.
     """
 
-    def __init__(self, n_components):
+    def __init__(self, n_components, lengths=None):
         self.cuts = Cuts(n_components)
-        self.errors = np.zeros(n_components)
+        self.lengths = range(1, n_components + 1) if lengths is None else lengths
+        self.errors = np.zeros(len(self.lengths))
         self.totals = []
 
     @torch.no_grad()
@@ -135,8 +131,8 @@ class PrefixShares:
             counts, device = weight > 0, target.device
             target, weight = target[torch.from_numpy(counts).to(device)], weight[counts]
             self.totals.append(error.total(target, weight))
-            for i in range(len(self.errors)):
-                mask = self.cuts.masks(torch.tensor([i + 1], device=device))
+            for i, length in enumerate(self.lengths):
+                mask = self.cuts.masks(torch.tensor([length], device=device))
                 rows = reconstruct(inputs, mask)[torch.from_numpy(counts).to(device)]
                 self.errors[i] += weight @ error(rows, target)
 

@@ -42,6 +42,8 @@ class Settings:
     averaging : bool
     warm_up : int
         Epochs over which the objective's rising terms reach their weight.
+    measures : bool
+        Whether to measure the share of the variance that the code explains.
     optimizer_state : dict or None
         What an optimizer goes on with.
     """
@@ -55,8 +57,8 @@ class Settings:
     skorch_params: dict = field(default_factory=dict)
     early_stopping: bool = False
     validation_fraction: float = 0.1
-    n_iter_no_change: int = 20
-    tol: float = 1e-3
+    n_iter_no_change: str | int = "auto"
+    tol: float = 0.05
     warns: bool = True
     device: str = "cpu"
     corruption: object = None
@@ -65,6 +67,7 @@ class Settings:
     decay_from: float = 1.0
     averaging: bool = True
     warm_up: int = 0
+    measures: bool = False
     optimizer_state: dict | None = None
 
     def of(self, task):

@@ -18,21 +18,21 @@ from skae._training.checkpoint import NoCheckpoint
 from skae._training.folds import Folds, can_train
 from skae._training.held_out import FEWER, FEWEST_ROWS, HeldOutCurves, gains_over, split
 from skae._training.net import AutoencoderNet, Diverged, StopTraining, plain, takes_part
-from skae._training.ordered import Cuts, PrefixShares
+from skae._training.ordered import PrefixShares
+from skae._training.plateau import Plateau
 from skae._training.progress import Progress
 from skae._training.settings import Settings, explained_memory
 from skae._training.threads import limited_threads
 from skae.nn.build import global_generator, global_generators
 
 SLOWER = 0.1  # factor of the learning rate after a divergence
-POLISH_EPOCHS, POLISH_RATE = 10, 0.3  # the last epochs of a large fit, on all rows
-ORDERED_POLISH_EPOCHS = 30  # the same of an ordered code
-MOST_POLISH_STEPS = 5000  # where these epochs would take more there are fewer
-TUNING_EPOCHS = 15  # on the rows that a code which was cut is fine-tuned on
+# the last steps of a fit, on all rows at a falling rate: in the steps up to the best epoch, and
+# how many at most, unless a part of those steps is more
+COOL_DOWN, COOL_DOWN_STEPS, COOL_DOWN_PART = 0.8, 400, 1 / 3
+COOL_DOWN_OF_FOLDS = 0.6
+ORDERED_STEPS = 500  # at least, of an ordered code
+TUNING_EPOCHS, TUNING_RATE = 15, 0.3  # on the rows that a code which was cut is fine-tuned on
 PRETRAINING, PRETRAINING_DECAY = 0.1, 0.5  # epochs of a phase, in max_iter; when the rate falls
-LONGER = 2  # times the patience, before folds improve at all: their epochs have few steps
-COMPARING_RATE = 0.5  # of the learning rate, where the prefixes of a code are to be compared
-COMPARING_EPOCHS = 15  # at a falling rate, before they are compared
 SAMPLE = 1000  # training rows that show what a prefix explains, where none are held out
 
 
@@ -52,6 +52,11 @@ class Trained:
     held_out_curve: list
     optimizer_state: dict | None = None
     prefix_shares: np.ndarray | None = None
+
+    @property
+    def explained(self):
+        """Share of the variance that the code explains, where it was measured."""
+        return None if self.prefix_shares is None else float(self.prefix_shares[-1])
 
 
 @contextmanager
@@ -94,16 +99,12 @@ class Trainer:
     checkpoint : NoCheckpoint
         Keeps the trainings on disk, where it is asked to; then Ctrl-C ends
         them, but leaves the best so far.
-    compares : bool
-        Whether the prefixes of the code are compared, to keep one of them.
     pretraining : list of dict
         History of the first pretraining.
     interrupted : bool
         Whether Ctrl-C has ended the training.
     settings : Settings
         Of the present task.
-    patience : int
-        Epochs without an improvement after which training stops.
     """
 
     task: object
@@ -112,14 +113,12 @@ class Trainer:
     generator: torch.Generator
     progress: Progress
     checkpoint: NoCheckpoint = field(default_factory=NoCheckpoint)
-    compares: bool = False
     pretraining: list = field(default_factory=list)
     interrupted: bool = False
 
     def __post_init__(self):
         """Resolve the settings."""
         self.settings = self.given.of(self.task)
-        self.patience = self.given.n_iter_no_change
 
     @contextmanager
     def _interruptible(self):
@@ -131,30 +130,7 @@ class Trainer:
                 raise
             self.interrupted = True
 
-    # sizes ------------------------------------------------------------------------------------
-
-    def compare_prefixes(self):
-        """Train for comparing the prefixes of the code: half the patience will do.
-
-        So wide a code starts near its best: at the full rate it would first get worse.
-        """
-        k = self.task.size
-        shortest = 1 if self.task.ordered else (k + 1) // 2
-        self.task = replace(self.task, prefixes=True)
-        self.settings = replace(
-            self.settings,
-            cuts=Cuts(k, 0.0, shortest),
-            learning_rate=COMPARING_RATE * self.settings.learning_rate,
-        )
-        self.patience = max(1, self.patience // 2)
-        self.compares = True
-
-    def choose_size(self, model, shares, rows):
-        """Keep the fewest components that explain the share asked for, or all; train them on."""
-        reached = np.flatnonzero(shares >= self.task.n_components)
-        enough = model.nonlinear and len(reached) > 0
-        model = model.truncated(int(reached[0]) + 1 if enough else model.task.size)
-        return self.fine_tune(model, rows) if model.nonlinear else model
+    # one model on other rows -------------------------------------------------------------------
 
     def fine_tune(self, model, rows):
         """Return a model that is trained for a few epochs more; its ranges do not shrink."""
@@ -162,7 +138,8 @@ class Trainer:
         self.settings = self.given.of(self.task)
         baseline = model.present_baseline
         rate = self.settings.learning_rate
-        module = self.polished(model.trainable(self.generator), baseline, rows, rate, TUNING_EPOCHS)
+        module = model.trainable(self.generator)
+        module = self.cooled_down(module, baseline, rows, TUNING_RATE * rate, TUNING_EPOCHS)
         self.task.calibrate(module, baseline, rows, self.settings.device)
         return model.tuned(module, rows)
 
@@ -184,8 +161,7 @@ class Trainer:
             pairs = split(rows, self.settings.validation_fraction, self.rng, cross_fit=cold)
         if not cold:
             return self.go_on(module, baseline, pairs[0], before)
-        final = held_out is None and not self.compares  # else fine-tuning follows
-        return self.above_baseline(module, baseline, rows, pairs, final)
+        return self.above_baseline(module, baseline, rows, pairs, held_out is None)
 
     def module(self, baseline, before=None):
         """Return what training goes on with: a fitted module, or a new one at the baseline."""
@@ -245,14 +221,13 @@ class Trainer:
         rejected = self.task.has_baseline and not accepted
         if rejected:
             _load(nets, [self._at(module, own).state_dict() for own in baselines])
-        if self.compares and not rejected:
-            self._come_to_rest(nets, baselines, pairs)
-        if self.settings.cuts is not None:
+        if self.settings.cuts is not None or self.settings.measures:
             parts = [net.held_out for net in nets]
             weights = curves.row_weights()
             trained.prefix_shares = self._prefix_shares(nets, baselines, parts, weights)
         if rejected:
             return trained
+        trained.best_iter = curves.best
         if len(nets) > 1 and not self.interrupted:
             n_epochs = max(1, curves.best)
             with self._interruptible():
@@ -261,8 +236,7 @@ class Trainer:
             self._finish(trained, nets[0], baselines[0], rows if final else None)
         if trained.module is None:
             trained.prefix_shares = self._shares_of_baseline(baseline, rows)
-        else:
-            trained.best_iter = curves.best
+            trained.best_iter = 0
         return trained
 
     def _keeps_up(self, nets, baselines, pairs):
@@ -310,7 +284,8 @@ class Trainer:
 
     def _shares_of_baseline(self, baseline, rows):
         """Return what each prefix of the baseline explains, as it knows or as rows show."""
-        if self.settings.cuts is None or baseline.shares is not None:
+        asked = self.settings.cuts is not None or self.settings.measures
+        if not asked or baseline.shares is not None:
             return baseline.shares
         module = linear_network(self.task, baseline).float().requires_grad_(True)
         net = self._net(module, baseline, rows, self.settings).initialize()
@@ -324,7 +299,8 @@ class Trainer:
 
     def _prefix_shares(self, nets, baselines, parts, weights):
         """Return what each prefix of the code explains of one part of the rows for each net."""
-        prefixes = PrefixShares(len(baselines[0].deviations))
+        k = len(baselines[0].deviations)
+        prefixes = PrefixShares(k, None if self.settings.cuts is not None else [k])
         for net, own, part, weight in zip(nets, baselines, parts, weights, strict=True):
             reconstruct = partial(self.task.reconstruct_prefix, net.module_.eval(), own)
             error = self.task.prefix_error(own, self.settings.device)
@@ -388,24 +364,38 @@ class Trainer:
         self.pretraining = self.pretraining or history
         return module
 
-    def _come_to_rest(self, nets, baselines, pairs):
-        """Train each net for a few epochs more on its own rows: prefixes gain most from it."""
-        for net, own, (part, _) in zip(nets, baselines, pairs, strict=True):
-            module = self.polished(net.module_, own, part, net.lr, COMPARING_EPOCHS)
-            net.module_.load_state_dict(module.state_dict())
-
     def _finish(self, trained, net, baseline, rows):
         """Take a trained net as it is, or let it take in all rows."""
         trained.module, trained.baseline = net.module_, baseline
         if rows is not None:
-            n_epochs = POLISH_EPOCHS if self.settings.cuts is None else ORDERED_POLISH_EPOCHS
             steps = max(1, len(rows) // self.settings.batch_size)
-            n_epochs = min(n_epochs, max(1, MOST_POLISH_STEPS // steps))
-            trained.module = self.polished(net.module_, baseline, rows, net.lr, n_epochs)
+            n_epochs = self._cool_down_epochs(trained.best_iter * net.steps_an_epoch, steps)
+            state = net.optimizer_.state_dict() if net.lean else None
+            trained.module = self.cooled_down(
+                net.module_, baseline, rows, net.lr, n_epochs, optimizer_state=state
+            )
+
+    def _cool_down_epochs(self, n_before, steps):
+        """Return the epochs of so many steps that a training of ``n_before`` steps ends with."""
+        most = max(COOL_DOWN_STEPS, COOL_DOWN_PART * n_before)
+        least = 0 if self.settings.cuts is None else ORDERED_STEPS
+        return max(1, round(max(least, min(COOL_DOWN * n_before, most)) / steps))
 
     def _again(self, module, baseline, rows, n_epochs, rate):
-        """Train on all rows for as many epochs as the held-out rows chose; None if it diverges."""
-        settings = replace(self._final_settings(), max_iter=n_epochs, learning_rate=rate)
+        """Train on all rows for as many epochs as the held-out rows chose; None if it diverges.
+
+        Epochs at a falling rate follow.
+        """
+        steps = max(1, len(rows) // self.settings.batch_size)
+        n_last = min(COOL_DOWN_OF_FOLDS * n_epochs, COOL_DOWN_STEPS / steps)
+        n_all = n_epochs + max(1, round(n_last))
+        settings = replace(
+            self._final_settings(),
+            max_iter=n_all,
+            learning_rate=rate,
+            decay_from=n_epochs / n_all,
+            averaging=False,
+        )
         try:
             module = self.started(module, baseline, rows)
             return self._run(self._net(module, baseline, rows, settings))
@@ -413,8 +403,8 @@ class Trainer:
             _warn_of_divergence(failure)
             return None
 
-    def polished(self, module, baseline, rows, rate, n_epochs):
-        """Train on all rows for a few epochs at a falling rate; or leave it, if it diverges.
+    def cooled_down(self, module, baseline, rows, rate, n_epochs, optimizer_state=None):
+        """Train on all rows for some epochs at a falling rate; or leave it, if it diverges.
 
         After Ctrl-C there is no time for it.
         """
@@ -423,10 +413,11 @@ class Trainer:
         settings = replace(
             self._final_settings(),
             max_iter=n_epochs,
-            learning_rate=POLISH_RATE * rate,
+            learning_rate=rate,
             decay_from=0.0,
             averaging=False,
             warm_up=0,
+            optimizer_state=optimizer_state,
         )
         with suppress(Diverged), self._interruptible():
             return self._run(self._net(deepcopy(module), baseline, rows, settings))
@@ -461,10 +452,8 @@ class Trainer:
             net.initialize()
         curves = HeldOutCurves([n.held_out.row_weights for n in nets], [n.judge() for n in nets])
         first = [net.weights() for net in nets]
-        at_first = settings.n_iter_no_change * (LONGER if len(nets) > 1 else 1)
-        tolerance = self.task.tolerance(settings.tol, curves.curve[0])
-        patience = _Patience(self.patience, at_first, tolerance, curves.curve[0], settings.warm_up)
-        together = _Together(nets, curves, patience, first)
+        plateau = Plateau.of(settings, self.task, nets)
+        together = _Together(nets, curves, plateau, first)
         folds = Folds(nets) if can_train(nets) else None
         if self.interrupted:
             return curves, first
@@ -479,7 +468,7 @@ class Trainer:
                     if not go_on:
                         break
                 else:
-                    self._warn_of_max_iter(patience)
+                    self._warn_of_max_iter(plateau.reached(curves.curve))
         except Diverged as failure:
             if not self.task.has_baseline:
                 raise
@@ -513,11 +502,10 @@ class Trainer:
                 folds.take_over()
             return self._epoch(nets, best, curves, folds)
 
-    def _warn_of_max_iter(self, patience):
-        asked = self.given.max_iter
-        if self.given.warns and patience.reference_iter > max(0, asked - patience.n_iter):
+    def _warn_of_max_iter(self, at_rest):
+        if self.given.warns and not at_rest:
             warnings.warn(
-                f"max_iter={asked} reached while the held-out loss was still falling: "
+                f"max_iter={self.given.max_iter} reached while the held-out loss was still falling: "
                 "increase max_iter.",
                 ConvergenceWarning,
                 stacklevel=2,
@@ -530,27 +518,25 @@ class _Together:
 
     nets: list
     curves: HeldOutCurves
-    patience: object
+    plateau: object
     best: list
 
     def is_over(self, max_iter):
         """Return whether there is no next epoch."""
-        return self.patience.is_over or len(self.curves.curve) > max_iter
+        curve = self.curves.curve
+        return self.plateau.reached(curve) or len(curve) > max_iter
 
     def judge(self):
         """Take in an epoch; return its number and held-out loss."""
         if self.curves.add([net.row_losses for net in self.nets]):
             self.best = [net.weights() for net in self.nets]
-        number, loss = len(self.curves.curve) - 1, self.curves.curve[-1]
-        self.patience.see(number, loss)
-        return number, loss
+        return len(self.curves.curve) - 1, self.curves.curve[-1]
 
     def state_dict(self):
         """Return what the next epochs depend on, besides the generator."""
         return {
             "nets": [net.state_dict() for net in self.nets],
             "curves": self.curves.state_dict(),
-            "patience": vars(self.patience),
             "best": self.best,
         }
 
@@ -559,28 +545,7 @@ class _Together:
         for net, its in zip(self.nets, state["nets"], strict=True):
             net.load_state_dict(its)
         self.curves.load_state_dict(state["curves"])
-        vars(self.patience).update(state["patience"])
         self.best = state["best"]
-
-
-class _Patience:
-    """Ends a training whose held-out loss no longer falls, or at first did not fall.
-
-    The epochs of a warm-up, in which the training loss is still another, do
-    not count.
-    """
-
-    def __init__(self, n_iter, at_first, tol, start_loss, warm_up):
-        self.n_iter, self.at_first, self.tol = n_iter, at_first, tol
-        self.warm_up, self.reference, self.reference_iter = warm_up, start_loss, warm_up
-        self.is_over = False
-
-    def see(self, number, loss):
-        """Take in an epoch; it is over if the last improvement was ``n_iter`` epochs ago."""
-        if loss < self.reference - self.tol:
-            self.reference, self.reference_iter = loss, number
-        n_iter = self.n_iter if self.reference_iter > self.warm_up else self.at_first
-        self.is_over = number - self.reference_iter >= n_iter
 
 
 @contextmanager

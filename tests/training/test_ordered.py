@@ -46,12 +46,8 @@ def by_share(digits):
 # how rows are cut -------------------------------------------------------------------------------
 
 
-CUTS = [*map(Cuts, (1, 2, 3, 8, 9, 50)), Cuts(9, 0.0, 5), Cuts(50, 0.0, 25), Cuts(1, 0.0, 1)]
-
-
-@pytest.mark.parametrize("cuts", CUTS, ids=str)
+@pytest.mark.parametrize("cuts", map(Cuts, (1, 2, 3, 8, 9, 50)), ids=str)
 def test_lengths_are_drawn_as_often_as_they_shall_be(cuts):
-    assert not cuts.shares[: cuts.shortest - 1].any()
     assert cuts.shares.sum() == pytest.approx(1)
     cut = cuts.before(None).begin(torch.Generator().manual_seed(0))
     lengths = torch.cat([cut(torch.zeros(64, 2))[1].sum(1) for _ in range(500)]).numpy()
@@ -59,7 +55,7 @@ def test_lengths_are_drawn_as_often_as_they_shall_be(cuts):
     np.testing.assert_allclose(share, cuts.shares, atol=0.01)
 
 
-@pytest.mark.parametrize("cuts", CUTS, ids=str)
+@pytest.mark.parametrize("cuts", map(Cuts, (1, 2, 3, 8, 9, 50)), ids=str)
 def test_judged_lengths_stand_for_all(cuts):
     lengths, weights = cuts.judged
     assert lengths == sorted(set(lengths))
