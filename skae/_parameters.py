@@ -191,7 +191,7 @@ class Training:
     """How a network is trained."""
 
     batch_size: str | int = "auto"
-    learning_rate_init: float = 0.015
+    learning_rate_init: float = 0.012
     optimizer: str | Callable = "adam"
     max_iter: str | int = "auto"
     warm_start: bool = False

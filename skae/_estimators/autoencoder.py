@@ -118,8 +118,8 @@ class AutoencoderTransformer(
         columns are numbers, and weighs all columns alike where some are not.
     batch_size : "auto" or int, default="auto"
         Rows a step. "auto" is the power of two nearest to n_samples / 10
-        (up to 500 rows n_samples / 20), from 32 to 256.
-    learning_rate_init : float, default=0.015
+        (up to 500 rows n_samples / 20), from 32 to 512.
+    learning_rate_init : float, default=0.012
         Step size of Adam: reached after 20 steps, then constant while
         held-out rows watch a running average of the weights. Without
         held-out rows it falls to zero over the second half.
@@ -145,7 +145,7 @@ class AutoencoderTransformer(
         where less than 30 % of PCA's loss is left; 120 up to 500 rows).
     tol : float, default=0.05
         Training ends when the held-out loss fell by less than this share of
-        itself in the last ``n_iter_no_change`` epochs (0.4 of it up to 500
+        itself in the last ``n_iter_no_change`` epochs (half of it up to 500
         rows, whose steps are cheap). Smaller values train longer: 0.02 often
         gives an error a few percent lower in 1.5 times the time; 1e-4 trains
         to the end.

@@ -28,7 +28,7 @@ AUTO_HIDDEN, AUTO_HIDDEN_SMALL, SMALL = (128, 128), (64,), 500  # up to SMALL ro
 LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to learn
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"
 MOST_STEPS, LEAST_EPOCHS = 20_000, 3  # of one on so many rows that 20 epochs are more
-SMALLEST_BATCH, LARGEST_BATCH = 32, 256  # where batch_size is "auto"
+SMALLEST_BATCH, LARGEST_BATCH = 32, 512  # where batch_size is "auto"
 BATCHES, BATCHES_OF_SMALL = 10, 20  # an epoch, about
 
 
@@ -377,9 +377,9 @@ class Task:
         """Return the score, larger is better, that a mean objective of held-out rows stands for."""
         return 1 - loss
 
-    def log_error(self, loss):
-        """Return the logarithm of the error that a mean objective of held-out rows stands for."""
-        return np.log(max(loss, np.finfo(float).tiny))
+    def error(self, loss):
+        """Return the error, which is positive, that a mean objective of held-out rows stands for."""
+        return loss
 
     def prefix_error(self, baseline, device):
         """Return by what the prefixes of a code are compared."""
@@ -387,9 +387,9 @@ class Task:
             return ErrorOfNumbers(baseline.column_weights)
         return ErrorOfCells(self.cell_error(baseline).to(device))
 
-    def reconstruct_prefix(self, module, baseline, inputs, mask):
+    def reconstruct_prefix(self, module, baseline, inputs, *mask):
         """Return standardised rows, made from what a mask leaves of the code."""
-        return module(inputs, mask).reconstruction
+        return module(inputs, *mask).reconstruction
 
     def describe(self, model, rows):
         """Return the fitted attributes of a model and its training rows, by name."""

@@ -242,12 +242,12 @@ class Variational(Task):
     def score(self, loss):
         return -loss * self.n_columns
 
-    def log_error(self, loss):
-        return 2 * loss  # nats a column: half the logarithm of a variance
+    def error(self, loss):
+        return np.exp(2 * loss)  # nats a column: half the logarithm of a variance
 
-    def reconstruct_prefix(self, module, baseline, inputs, mask):
+    def reconstruct_prefix(self, module, baseline, inputs, *mask):
         x, draws = inputs
-        rows = module((x, torch.zeros_like(draws[:, 0])), mask).reconstruction
+        rows = module((x, torch.zeros_like(draws[:, 0])), *mask).reconstruction
         if not self.is_bernoulli:
             return rows
         level, mean, scale = (

@@ -203,9 +203,12 @@ def _fewest(left, asked):
     return int(enough[0]) + 1 if len(enough) else len(left)
 
 
-def _asked_for(fit, n_components):
-    """Return a fit whose model tells what number of components was asked for."""
-    fit.model.task = replace(fit.model.task, n_components=n_components)
+def _asked_for(fit, share):
+    """Return a fit whose model tells what was asked for, its ordered code no longer than it needs."""
+    if fit.model.task.ordered:
+        shares = np.cumsum(fit.model.attributes["explained_variance_ratio_"])
+        fit = replace(fit, model=fit.model.truncated(_fewest(1 - shares, share)))
+    fit.model.task = replace(fit.model.task, n_components=share)
     return fit
 
 

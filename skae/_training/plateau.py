@@ -9,7 +9,7 @@ FEWEST_STEPS, EPOCHS, MOST_OF_LONG = 250, 8, 1000  # before the end; so many epo
 FEWEST_OF_FOLDS, EPOCHS_OF_FOLDS = 120, 40  # or so many epochs, of tiny tables
 MOST_STEPS_WITHOUT_GAIN = 160
 MUCH, FEWEST_AFTER_MUCH = 0.3, 700  # of the baseline's error; where less is left, more is to come
-TOLERANCE_OF_FOLDS = 0.4  # small tables learn slowly, and their steps are cheap
+TOLERANCE_OF_FOLDS = 0.5  # small tables learn slowly, and their steps are cheap
 
 
 @dataclass(frozen=True)
@@ -18,8 +18,8 @@ class Plateau:
 
     Attributes
     ----------
-    log_error : callable
-        Turns a loss into the logarithm of an error.
+    error : callable
+        Turns a loss into an error, which is positive.
     tol : float
     n_iter : "auto" or int
         How many are the last epochs; "auto": 30 % of the epochs so far.
@@ -31,7 +31,7 @@ class Plateau:
         Steps before which "auto" does not end a training.
     """
 
-    log_error: object
+    error: object
     tol: float
     n_iter: object
     warm_up: int
@@ -45,25 +45,27 @@ class Plateau:
         few, most = EPOCHS_OF_FOLDS * steps, EPOCHS * steps
         fewest = min(FEWEST_OF_FOLDS, few) if folds else np.clip(most, FEWEST_STEPS, MOST_OF_LONG)
         tol = settings.tol * (TOLERANCE_OF_FOLDS if folds else 1.0)
-        return cls(task.log_error, tol, settings.n_iter_no_change, settings.warm_up, steps, fewest)
+        return cls(task.error, tol, settings.n_iter_no_change, settings.warm_up, steps, fewest)
 
     def reached(self, curve):
         """Return whether a curve of held-out losses, the baseline's first, has come to rest."""
         number = len(curve) - 1
-        window = max(1, round(WINDOW * number)) if self.n_iter == "auto" else self.n_iter
-        before = number - window
-        start, then, best = (
-            self.log_error(min(curve[: n + 1])) for n in (0, max(before, 0), number)
-        )
         trained = number - self.warm_up
-        if trained <= 0 or before < 0:
-            return False
-        if self.n_iter == "auto" and trained < self._fewest_epochs(best - start):
-            return False
-        return then - best < self.tol or best == then
+        enough = self._fewest_epochs(curve) if self.n_iter == "auto" else self.n_iter
+        return trained >= max(1, enough) and not self.falls(curve)
 
-    def _fewest_epochs(self, gain):
-        """Return the epochs that are trained in any case, given the error's change so far."""
-        if gain < np.log(MUCH):
+    def falls(self, curve):
+        """Return whether the loss fell by ``tol`` of itself in the last epochs."""
+        number = len(curve) - 1
+        window = max(1, round(WINDOW * number)) if self.n_iter == "auto" else self.n_iter
+        before, best = (
+            self.error(min(part)) for part in (curve[: max(1, number - window + 1)], curve)
+        )
+        return best < before and before - best >= self.tol * best
+
+    def _fewest_epochs(self, curve):
+        """Return the epochs that are trained in any case, given the losses so far."""
+        start, best = self.error(curve[0]), self.error(min(curve))
+        if best < MUCH * start:
             return max(self.fewest, FEWEST_AFTER_MUCH) / self.steps
-        return min(self.fewest, np.inf if gain < 0 else MOST_STEPS_WITHOUT_GAIN) / self.steps
+        return min(self.fewest, np.inf if best < start else MOST_STEPS_WITHOUT_GAIN) / self.steps

@@ -303,6 +303,8 @@ class Trainer:
         prefixes = PrefixShares(k, None if self.settings.cuts is not None else [k])
         for net, own, part, weight in zip(nets, baselines, parts, weights, strict=True):
             reconstruct = partial(self.task.reconstruct_prefix, net.module_.eval(), own)
+            if self.settings.cuts is None:
+                reconstruct = partial(_of_whole, reconstruct)
             error = self.task.prefix_error(own, self.settings.device)
             prefixes.add(reconstruct, net.get_iterator(part), weight, error)
         return prefixes.shares
@@ -468,7 +470,7 @@ class Trainer:
                     if not go_on:
                         break
                 else:
-                    self._warn_of_max_iter(plateau.reached(curves.curve))
+                    self._warn_of_max_iter(plateau.falls(curves.curve))
         except Diverged as failure:
             if not self.task.has_baseline:
                 raise
@@ -502,8 +504,8 @@ class Trainer:
                 folds.take_over()
             return self._epoch(nets, best, curves, folds)
 
-    def _warn_of_max_iter(self, at_rest):
-        if self.given.warns and not at_rest:
+    def _warn_of_max_iter(self, falls):
+        if self.given.warns and falls:
             warnings.warn(
                 f"max_iter={self.given.max_iter} reached while the held-out loss was still falling: "
                 "increase max_iter.",
@@ -568,6 +570,11 @@ def _notified(nets):
 def _load(nets, weights):
     for net, chosen in zip(nets, weights, strict=True):
         net.module_.load_state_dict(chosen)
+
+
+def _of_whole(reconstruct, inputs, mask):
+    """Return rows made from the whole code, by modules that know no other."""
+    return reconstruct(inputs)
 
 
 def _warn_of_divergence(failure):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from skae._training.adam import FlatAdam
+from skae._training.adam import BETAS, FlatAdam
 
 
 def generator(seed=0):
@@ -26,7 +26,7 @@ def test_flat_adam_is_torchs_adamw(monkeypatch, fused, n_inputs, factor):
             {"params": [theirs.weight], "weight_decay": 0.3, "lr": factor * 0.02},
             {"params": [theirs.bias]},
         ],
-        lr=0.02, weight_decay=0.0,
+        lr=0.02, weight_decay=0.0, betas=BETAS,
     )  # fmt: skip
     for _ in range(30):
         flat.zero_grad()

@@ -46,7 +46,7 @@ def by_share(digits):
 # how rows are cut -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("cuts", map(Cuts, (1, 2, 3, 8, 9, 50)), ids=str)
+@pytest.mark.parametrize("cuts", [*map(Cuts, (1, 2, 3, 8, 9, 50))], ids=str)
 def test_lengths_are_drawn_as_often_as_they_shall_be(cuts):
     assert cuts.shares.sum() == pytest.approx(1)
     cut = cuts.before(None).begin(torch.Generator().manual_seed(0))
@@ -55,11 +55,11 @@ def test_lengths_are_drawn_as_often_as_they_shall_be(cuts):
     np.testing.assert_allclose(share, cuts.shares, atol=0.01)
 
 
-@pytest.mark.parametrize("cuts", map(Cuts, (1, 2, 3, 8, 9, 50)), ids=str)
+@pytest.mark.parametrize("cuts", [*map(Cuts, (1, 2, 3, 8, 9, 50))], ids=str)
 def test_judged_lengths_stand_for_all(cuts):
     lengths, weights = cuts.judged
     assert lengths == sorted(set(lengths))
-    assert lengths[0] >= cuts.shortest
+    assert lengths[0] >= 1
     assert lengths[-1] == cuts.n_components
     assert len(lengths) <= JUDGED
     assert sum(weights) == pytest.approx(1)

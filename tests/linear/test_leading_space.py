@@ -1,0 +1,99 @@
+"""Wide tables: trained along their leading axes, given back as columns'."""
+
+import numpy as np
+import pytest
+from inside import standardised
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+from skorch.callbacks import Callback
+
+from skae import AutoencoderTransformer
+from skae._linear import row_space
+from skae._linear.row_space import leading_space
+from skae.metrics import reconstruction_score
+
+
+class Widths(Callback):
+    """Keeps the number of columns that trainings see."""
+
+    seen = set()  # of all its clones
+
+    def on_train_begin(self, net, **_):
+        self.seen.add(net.rows.n_features)
+
+
+def widths(X, **params):
+    Widths.seen.clear()
+    AutoencoderTransformer(4, max_iter=2, random_state=0, callbacks=[Widths()], **params).fit(X)
+    return set(Widths.seen)
+
+
+@pytest.fixture(scope="module")
+def wide():
+    """Digits seen through 200 mixing sensors with a little noise, and a constant one."""
+    rng = np.random.default_rng(0)
+    X = load_digits().data
+    X = X @ rng.normal(size=(64, 200)) + rng.normal(size=(len(X), 200))
+    X = np.column_stack([X, np.full(len(X), 3.0)])
+    return X[:1300], X[1300:]
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def fitted(X, **params):
+    return AutoencoderTransformer(4, random_state=0, **params).fit(X)
+
+
+@pytest.fixture(scope="module")
+def model(wide):
+    return fitted(wide[0])
+
+
+def test_little_lies_outside(wide):
+    X = wide[0] - wide[0].mean(axis=0)
+    space = leading_space(standardised(wide[0]).rows, 4, np.random.RandomState(0))
+    inside = X @ space.axes
+    np.testing.assert_allclose(space.axes.T @ space.axes, np.eye(inside.shape[1]), atol=1e-9)
+    share = 1 - np.sum(inside**2) / np.sum(X**2)
+    assert space.rest == pytest.approx(share)
+    pca = PCA(4).fit(X)
+    assert share <= 0.06 * (1 - pca.explained_variance_ratio_.sum())
+    assert inside.var(axis=0).max() < 20 * inside.var(axis=0).min()  # turned: none stands out
+
+
+def test_wide_tables_train_along_fewer_axes(wide):
+    (width,) = widths(wide[0])
+    assert 16 <= width < 100
+    assert widths(wide[0], ordered=True) == {201}
+    assert widths(wide[0][:, :100]) == {100}
+
+
+def test_where_pca_is_kept_it_is_pca_of_the_columns():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(700, 150)) * 0.9 ** np.arange(150) @ rng.normal(size=(150, 150))
+    assert len(widths(X)) == 1 and widths(X) != {150}
+    model, pca = fitted(X), PCA(4).fit(X)
+    assert model.best_iter_ == 0
+    np.testing.assert_allclose(model.components_, pca.components_, atol=1e-8)
+    assert model.noise_variance_ == pytest.approx(pca.noise_variance_)
+    np.testing.assert_allclose(model.transform(X), pca.transform(X), atol=1e-8)
+
+
+def test_it_is_far_better_than_pca(model, wide):
+    pca = PCA(4).fit(wide[0])
+    left = 1 - model.score(wide[1])
+    assert left < 0.8 * (1 - reconstruction_score(pca, wide[1]))
+    assert left < 1.5 * (1 - max(model.validation_scores_))  # which tell of columns, too
+
+
+def test_a_constant_column_comes_back(model, wide):
+    assert (model.reconstruct(wide[1])[:, -1] == 3.0).all()
+
+
+def test_where_much_lies_outside_the_columns_are_trained(model, wide, monkeypatch):
+    monkeypatch.setattr(row_space, "MOST_REST", 0.0)
+    again = fitted(wide[0], max_iter=6)
+    monkeypatch.setattr(row_space, "FEWEST_COLUMNS", 1000)
+    in_columns = fitted(wide[0], max_iter=6)
+    np.testing.assert_array_equal(again.transform(wide[1]), in_columns.transform(wide[1]))

@@ -1,0 +1,53 @@
+"""A training ends where its held-out loss has come to rest."""
+
+import numpy as np
+import pytest
+
+from skae import AutoencoderTransformer
+from skae._training.plateau import Plateau
+
+
+def plateau(tol=0.05, n_iter="auto", warm_up=0, steps=10, fewest=100):
+    return Plateau(lambda loss: loss, tol, n_iter, warm_up, steps, fewest)
+
+
+def end(curve, **settings):
+    """Return the first epoch at which a curve has come to rest, or None."""
+    rest = plateau(**settings)
+    return next((n for n in range(1, len(curve)) if rest.reached(curve[: n + 1])), None)
+
+
+def test_a_flat_curve_ends_after_the_fewest_steps():
+    falls = [1.0, 0.5, *[0.49] * 50]
+    assert end(falls) == 10
+    assert end(falls, steps=20) == 5
+    assert end(falls, n_iter=4) == 5
+    assert end(falls, n_iter=4, warm_up=3) == 7
+
+
+def test_it_goes_on_while_the_last_epochs_brought_a_share():
+    curve = 0.5 ** (np.arange(400) / 20) + 0.3
+    number = end(list(curve))
+    before = curve[number - round(0.3 * number)]
+    assert number > 10
+    assert before - curve[number] < 0.05 * curve[number]
+    assert end(list(curve), tol=0.01) > number
+    assert end([0.99**n for n in range(200)], tol=1e-4) is None
+
+
+def test_without_a_gain_it_ends_early_and_after_a_large_one_late():
+    assert end([1.0, *[1.5] * 100], fewest=500) == 16  # 160 steps
+    assert end([1.0, *[0.29] * 100], fewest=100) == 70
+
+
+def test_losses_may_be_logarithms():
+    nats = Plateau(lambda loss: np.exp(2 * loss), 0.05, 5, 0, 10, 100)
+    assert not nats.reached([0.0, *(-0.1 * n for n in range(1, 10))])
+    assert nats.reached([0.0, *(-0.1 * n for n in range(1, 10)), *[-0.91] * 5])
+
+
+@pytest.mark.filterwarnings("error::sklearn.exceptions.ConvergenceWarning")
+def test_an_end_at_rest_is_no_end_of_max_iter():
+    X = np.random.default_rng(0).normal(size=(100, 6))
+    model = AutoencoderTransformer(2, n_iter_no_change=7, max_iter=7, random_state=0).fit(X)
+    assert model.n_iter_ == 7 and model.best_iter_ == 0
