@@ -50,4 +50,5 @@ def test_losses_may_be_logarithms():
 def test_an_end_at_rest_is_no_end_of_max_iter():
     X = np.random.default_rng(0).normal(size=(100, 6))
     model = AutoencoderTransformer(2, n_iter_no_change=7, max_iter=7, random_state=0).fit(X)
-    assert model.n_iter_ == 7 and model.best_iter_ == 0
+    assert model.n_iter_ == 7
+    assert model.best_iter_ == 0

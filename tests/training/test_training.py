@@ -442,7 +442,8 @@ def test_the_last_steps_are_a_part_of_those_before(digits):
     judged, last = nets_of(estimator.fit, digits[0])
     before = estimator.best_iter_ * judged.steps_an_epoch
     steps = last.max_epochs * last.steps_an_epoch
-    assert judged.held_out is not None and before > 100
+    assert judged.held_out is not None
+    assert before > 100
     assert steps == pytest.approx(min(0.8 * before, 400), abs=last.steps_an_epoch)
     assert last.optimizer_.n_steps == steps + judged.optimizer_.n_steps
     assert last.next_rate() == 0.0
