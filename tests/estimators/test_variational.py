@@ -445,3 +445,11 @@ def test_wine_is_not_worse_than_pca():
     train, test = scaler.transform(train), scaler.transform(test)
     model = VAETransformer(2, random_state=0).fit(train)
     assert model.score_samples(test, 1).mean() > PCA(2).fit(train).score(test) - 0.3
+
+
+def test_likelihoods_are_by_64_draws(digits):
+    model = VAETransformer(2, random_state=0, max_iter=20).fit(digits[0])
+    assert model.best_iter_ > 0
+    scores = model.score_samples(digits[1])
+    np.testing.assert_array_equal(scores, model.score_samples(digits[1], 64))
+    assert scores.mean() > model.score_samples(digits[1], 1).mean() + 0.1

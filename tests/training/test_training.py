@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from inside import model_of, net_of, nets_of
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, Freezer, LRScheduler
 from torch import nn
@@ -454,3 +455,32 @@ def test_the_rate_rises_in_twenty_steps_and_stays(gaussian):
     net = net_of(estimator.fit, gaussian)
     rates = [net.next_rate() for _ in range(40)]
     np.testing.assert_allclose(rates, 0.5 * np.minimum(1, np.arange(1, 41) / 20))
+
+
+def test_inputs_have_noise_in_proportion_to_what_pca_leaves(digits):
+    net = net_of(AutoencoderTransformer(8, random_state=0).fit, digits[0])
+    inputs, targets = zip(
+        *((x, target) for x, (target, _) in net.get_iterator(net.rows, True)), strict=False
+    )
+    noise = torch.cat(inputs) - torch.cat(targets)
+    left = 1 - PCA(8).fit(digits[0]).explained_variance_ratio_.sum()
+    assert noise.std().item() == pytest.approx(0.25 * left**0.5, rel=0.1)
+    held_out, (target, _) = next(iter(net.get_iterator(net.held_out)))
+    assert torch.equal(held_out, target)
+
+
+def test_held_out_rows_are_judged_by_the_mean_of_the_last_weights(digits):
+    net = net_of(AutoencoderTransformer(2, random_state=0).fit, digits[0])
+    net.initialize()
+    seen = [net.optimizer_.parameters.clone()]
+    step = net.optimizer_.step
+    net.optimizer_.step = lambda rate: (step(rate), seen.append(net.optimizer_.parameters.clone()))
+    net.epoch()
+    mean = seen[0]
+    for n, present in enumerate(seen[1:], 1):
+        mean = mean.lerp(present, 1 - min(0.98, (1 + n) / (10 + n)))
+    torch.testing.assert_close(net.average.average[0], mean)
+    judged = net.row_losses
+    net.module_.load_state_dict(net.weights())
+    net.average = None
+    np.testing.assert_allclose(net.judge(), judged, rtol=1e-5)
