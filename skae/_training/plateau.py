@@ -6,8 +6,8 @@ import numpy as np
 
 WINDOW = 0.3  # of the epochs so far
 FEWEST_STEPS, EPOCHS, MOST_OF_LONG = 250, 8, 1000  # before the end; so many epochs, of long tables
-FEWEST_OF_FOLDS, EPOCHS_OF_FOLDS = 120, 40  # or so many epochs, of tiny tables
-MOST_STEPS_WITHOUT_GAIN = 160
+FEWEST_OF_FOLDS, EPOCHS_OF_FOLDS = 200, 40  # or so many epochs, of tiny tables
+MOST_STEPS_WITHOUT_GAIN = 250
 MUCH, FEWEST_AFTER_MUCH = 0.3, 700  # of the baseline's error; where less is left, more is to come
 TOLERANCE_OF_FOLDS = 0.5  # small tables learn slowly, and their steps are cheap
 

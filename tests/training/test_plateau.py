@@ -36,7 +36,7 @@ def test_it_goes_on_while_the_last_epochs_brought_a_share():
 
 
 def test_without_a_gain_it_ends_early_and_after_a_large_one_late():
-    assert end([1.0, *[1.5] * 100], fewest=500) == 16  # 160 steps
+    assert end([1.0, *[1.5] * 100], fewest=500) == 25  # 250 steps
     assert end([1.0, *[0.29] * 100], fewest=100) == 70
 
 
