@@ -19,7 +19,6 @@ from skae._data.schema import DTYPES, Columns, Schema
 from skae._data.tensors import as_arrays, like
 from skae._parameters import (
     CallbackSupportMixin,
-    Documented,
     check_sample_weight,
     count,
     fit_context,
@@ -47,6 +46,7 @@ ABSENT = {
     ),
     "get_covariance": OF_LINEAR,
     "get_precision": OF_LINEAR,
+    "truncate": "its components have no order: take an estimator with the parameter ordered",
 }
 
 
@@ -54,7 +54,6 @@ class BaseEncoder(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    Documented,
     BaseEstimator,
 ):
     """Fit and transform for all encoders.
@@ -463,7 +462,7 @@ class BaseAutoencoder(BaseEncoder):
         reconstruction : ndarray or frame of shape (n_samples, n_features)
         """
         model, rows = self._known(X)
-        return like(self._give(model.decode_cells(model.encode(rows)), X), X)
+        return like(self._give(model.reconstruct_cells(rows), X), X)
 
     def impute(self, X):
         """Return rows with their missing cells filled: what was present stays as it is.
@@ -479,7 +478,7 @@ class BaseAutoencoder(BaseEncoder):
             column without any cell in ``fit`` stays missing.
         """
         model, rows = self._known(X)
-        return model.schema.fill(X, model.decode_cells(model.encode(rows)))
+        return model.schema.fill(X, model.reconstruct_cells(rows))
 
     def reconstruction_error(self, X, per_feature=False, missing="sum"):
         r"""Return the squared reconstruction error of rows, in the squared units of X.
@@ -583,19 +582,19 @@ class BaseAutoencoder(BaseEncoder):
             From the reconstruction of ``a`` to that of ``b``.
         """
         on_path, share = way(n_steps, path)
-        check_is_fitted(self)
+        ends = self._ends(a, b)
         model = self._model
-        if model.schema.blocks is None:
-            codes = model.encode(self._ends(a, b))
-        else:
-            codes = np.vstack([model.encode(self._known(one_row(end))[1]) for end in (a, b)])
+        whole = model.schema.blocks is None
+        codes = model.encode(ends) if whole else np.vstack(list(map(model.encode, ends[:, None])))
         unit = model.code_scale.astype(codes.dtype)
         between = on_path(*codes / unit, share.astype(codes.dtype)) * unit
         return self._give(model.decode_cells(between))
 
     def _ends(self, a, b):
-        """Return two rows of complete numbers, whatever names their columns have."""
+        """Return two rows as the model reads them; of complete numbers whatever names they have."""
         check_is_fitted(self)
+        if self._model.schema.blocks is not None:
+            return np.vstack([self._known(one_row(end))[1] for end in (a, b)])
         ends = np.vstack([np.ravel(unmasked(end)) for end in (a, b)])
         ends = check_array(ends, dtype=DTYPES)
         if ends.shape[1] != self.n_features_in_:

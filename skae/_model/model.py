@@ -165,6 +165,14 @@ class Model:
         values = self._apply_to_codes(Z, lambda z: cells.values(decoder(z), choose), cells.n_cells)
         return self.schema.coded(values, self.baseline.mean, self.baseline.scale)
 
+    def wide(self, X):
+        """Return rows as the network's columns, dense, not yet standardised."""
+        return self.schema.wide(X, self.baseline.mean)
+
+    def reconstruct_cells(self, X):
+        """Return the coded table that is made of rows."""
+        return self.decode_cells(self.encode(X))
+
     def reconstruct(self, X):
         """Return rows of numbers, dense, and their reconstruction."""
         X = X.toarray() if sparse.issparse(X) else X
@@ -177,7 +185,7 @@ class Model:
         rest = (exact - mean).astype(X.dtype)  # what float32 cannot hold of the mean
 
         def standardise(rows, out):
-            np.subtract(self.schema.wide(rows, self.baseline.mean), mean, out=out)
+            np.subtract(self.wide(rows), mean, out=out)
             if X.dtype == np.float32:
                 out -= rest
             out /= scale

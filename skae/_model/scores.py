@@ -122,7 +122,7 @@ class CellScores:
         score = self.schema.score(X, self._errors(X, reconstruct))
         if np.isnan(score) and self.schema.encoder is None and reconstruct is None:
             # squares of numbers that large are infinite
-            return explained_share(X, self.model.decode_cells(self.model.encode(X)))
+            return explained_share(X, self.model.reconstruct_cells(X))
         return score
 
     def score_by_column(self, X):
@@ -150,7 +150,7 @@ class CellScores:
         """
         X, model = _dense(X), self.model
         module = model.module_in(X.dtype)
-        made = reconstruct or (lambda x: module.decoder(module.encode(x)))
+        made = reconstruct or module.reconstruct
         cells = cells_of(self.schema, model.baseline, torch_type(X.dtype)).to(model.device)
 
         def errors(x):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy import sparse
 from scipy.special import expit, logsumexp
 
 from skae._model.model import Model
@@ -35,6 +36,11 @@ class VariationalModel(Model):
         mean, log_variance = np.hsplit(both, 2)
         return mean, np.exp(log_variance / 2)
 
+    def draw_codes(self, X, rng):
+        """Return a code of every row, drawn from its distribution, as the decoder takes it."""
+        mean, std = self.posterior(X)
+        return mean + std * rng.standard_normal(mean.shape).astype(mean.dtype)
+
     def log_likelihood(self, X, n_draws):
         """Return a lower bound of every row's log-likelihood, in nats."""
         n_sets = -(-FEWEST_DRAWS // n_draws)
@@ -53,8 +59,7 @@ class VariationalModel(Model):
     def _log_weights(self, X, draws):
         """Return log p(x|z)p(z)/q(z|x), of shape (n_draws, n_samples)."""
         mean, scale = self.baseline.units
-        wide = self.schema.wide(X, self.baseline.mean)
-        x = torch.from_numpy((wide - mean) / scale).to(self.device)
+        x = torch.from_numpy((self.wide(X) - mean) / scale).to(self.device)
         draws = torch.from_numpy(draws).to(x).expand(len(x), -1, -1)
         with torch.inference_mode():
             outputs = self.module((x, draws))
@@ -160,16 +165,35 @@ class ConditionalVAEModel(VariationalModel):
 
     ATTRIBUTES = (*VariationalModel.ATTRIBUTES, "label_coef_", "label_intercept_")
 
+    def wide(self, X):
+        """Return rows as the network's columns, their labels last."""
+        rows, labels = self._split(X)
+        return np.hstack([self.schema.wide(rows, self.baseline.mean), labels])
+
+    def reconstruct_cells(self, X):
+        """Return the coded table that is made of rows, given their labels."""
+        return self.decode_cells(self._with_labels(X))
+
     def reconstruct(self, X):
         """Return rows of numbers, dense, and their reconstruction, given their labels."""
-        wide = self.schema.wide(X, self.baseline.mean)
-        rows, labels = np.hsplit(wide, [self.schema.n_features])
-        return rows, self.decode(np.hstack([self.encode(X), labels]))
+        return self._split(X)[0], self.decode(self._with_labels(X))
 
-    def sample(self, codes, rng):
-        """Return rows of codes that have their labels beside them, with noise."""
-        X = self.decode(codes)
-        return X + np.sqrt(self.noise_variance) * rng.standard_normal(X.shape)
+    def draw_codes(self, X, rng):
+        """Return a code of every row, drawn from its distribution, with its labels."""
+        return np.hstack([super().draw_codes(X, rng), self._split(X)[1]])
+
+    def _with_labels(self, X):
+        return np.hstack([self.encode(X), self._split(X)[1]])
+
+    def _split(self, X):
+        """Return rows and their labels, dense."""
+        X = X.toarray() if sparse.issparse(X) else X
+        return np.hsplit(X, [self.schema.n_features])
+
+    def head_inputs(self, X):
+        """Return rows without labels as what infers these reads them."""
+        wide = X if self.schema.blocks is None else self.schema.blocks.widen(X)
+        return self.schema.filled(wide, self.baseline.mean)
 
     def state(self):
         """Return arrays and builtins."""

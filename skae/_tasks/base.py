@@ -277,7 +277,7 @@ class Task:
         """Return a module with new weights; with ``linear``, its linear maps alone."""
         module = self.build(generator, linear)
         if self.schema.blocks is not None:
-            module.missing = Missing(self.schema.blocks)
+            module.missing = Missing(self.schema.blocks, self.n_labels)
         return module
 
     def build(self, generator, linear=False):

@@ -151,18 +151,20 @@ def gains_over(net, baseline, least, n_numbers):
     baseline : LinearModel
         Its mean and scale are those of the net's rows.
     least : LinearModel
-        Of the same mean; its rows have zeros in place of missing cells.
+        Its rows have its mean in place of missing cells.
     n_numbers : int
         Columns, the first ones, that are numbers.
     """
     module, held_out, gains = net.module_.eval(), net.held_out, []
     for span in held_out.rows.spans(ROWS_AT_ONCE):
         x = held_out.take(span)
-        scale, axes = (torch.from_numpy(part).to(x) for part in (baseline.scale, least.components))
-        by_axes = (x.nan_to_num(nan=0.0) * scale) @ axes.T @ axes / scale
+        parts = baseline.scale, least.components, (least.mean - baseline.mean) / baseline.scale
+        scale, axes, mean = (torch.from_numpy(part).to(x) for part in parts)
+        made, x = module.reconstruct(x), x[:, : len(scale)]  # labels may be beside rows
+        by_axes = ((x - mean).nan_to_num(nan=0.0) * scale) @ axes.T @ axes / scale + mean
         theirs, ours = (
-            ((made - x) * scale)[:, :n_numbers].nan_to_num(nan=0.0).square().sum(1)
-            for made in (by_axes, module.decoder(module.encode(x)))
+            ((rows - x) * scale)[:, :n_numbers].nan_to_num(nan=0.0).square().sum(1)
+            for rows in (by_axes, made)
         )
         gains.append((theirs - ours).double().cpu().numpy())
     return np.concatenate(gains) * held_out.row_weights
