@@ -142,22 +142,23 @@ class HeldOutCurves:
 
 
 @torch.no_grad()
-def gains_over(net, baseline, least, n_numbers):
-    """Return by how much each held-out row's present numbers are told better than by a linear model.
+def gains_over(module, part, baseline, least, n_numbers):
+    """Return by how much each row's present numbers are told better than by a linear model.
 
     Parameters
     ----------
-    net : AutoencoderNet
+    module : nn.Module
+    part : StandardisedRows
     baseline : LinearModel
-        Its mean and scale are those of the net's rows.
+        Its mean and scale are those of these rows.
     least : LinearModel
         Its rows have its mean in place of missing cells.
     n_numbers : int
         Columns, the first ones, that are numbers.
     """
-    module, held_out, gains = net.module_.eval(), net.held_out, []
-    for span in held_out.rows.spans(ROWS_AT_ONCE):
-        x = held_out.take(span)
+    module, gains = module.eval(), []
+    for span in part.rows.spans(ROWS_AT_ONCE):
+        x = part.take(span)
         parts = baseline.scale, least.components, (least.mean - baseline.mean) / baseline.scale
         scale, axes, mean = (torch.from_numpy(part).to(x) for part in parts)
         made, x = module.reconstruct(x), x[:, : len(scale)]  # labels may be beside rows
@@ -167,7 +168,7 @@ def gains_over(net, baseline, least, n_numbers):
             for rows in (by_axes, made)
         )
         gains.append((theirs - ours).double().cpu().numpy())
-    return np.concatenate(gains) * held_out.row_weights
+    return np.concatenate(gains) * part.row_weights
 
 
 def _influence(start, limit):
