@@ -32,21 +32,20 @@ FINE_TUNING = "fine-tuning"  # the phase after a pretraining
 LEAST_SINE = 1e-6  # of the angle between two codes that gives an arc
 NOT_ALWAYS = "feature_names_in_", "table_encoder_", "singular_values_"
 OF_LINEAR = (
-    "it is of a linear AutoencoderTransformer, RecurrentAutoencoder or VAETransformer: set "
-    "hidden_layer_sizes=() and linear_path='pca'"
+    "it is of a linear AutoencoderTransformer, AdversarialAutoencoder, RecurrentAutoencoder, "
+    "VAETransformer or ConditionalVAE: set hidden_layer_sizes=() and linear_path='pca'"
 )
 ABSENT = {
     "explained_variance_ratio_": (
         "fit gives it with ordered=True, where the estimator has that parameter, and to linear "
-        "models (hidden_layer_sizes=() and linear_path='pca'); partial_fit to linear "
-        "AutoencoderTransformers alone"
+        "models (hidden_layer_sizes=() and linear_path='pca') other than ConditionalVAE; partial_fit "
+        "to linear AutoencoderTransformers and AdversarialAutoencoders alone"
     ),
     "noise_variance_": (
         "fit gives it to what decodes columns of numbers, and truncate with fine_tune_on"
     ),
     "get_covariance": OF_LINEAR,
     "get_precision": OF_LINEAR,
-    "truncate": "its components have no order: take an estimator with the parameter ordered",
 }
 
 
@@ -147,9 +146,11 @@ class BaseEncoder(
         The first call starts at the linear model of its rows and freezes the
         standardisation. There is no judgement, for no rows are held out.
 
-        A linear `AutoencoderTransformer` (``hidden_layer_sizes=()``) of
-        complete numbers is not trained: it is the PCA of all rows so far, by
-        the incremental SVD of ``IncrementalPCA``.
+        A linear `AutoencoderTransformer` or `AdversarialAutoencoder`
+        (``hidden_layer_sizes=()``) of complete numbers is not trained: it is
+        the PCA of all rows so far, by the incremental SVD of
+        ``IncrementalPCA``. With missing cells, categories or dates, and in
+        other estimators, a linear model is trained as any other.
 
         Parameters
         ----------
@@ -616,12 +617,14 @@ class BaseAutoencoder(BaseEncoder):
         which is ``PCA.get_covariance`` (of ``whiten=False``; scikit-learn
         1.9 multiplies by the variances twice with ``whiten=True``). Of
         `VAETransformer` it is :math:`V^\top V + \sigma^2 I`, for its codes
-        have the variance of the prior.
+        have the variance of the prior; of `ConditionalVAE` it is the same, that
+        of rows of one label.
 
-        Only where the parameters make the model linear:
+        Only where the parameters make the model linear, and PCA:
         ``hidden_layer_sizes=()`` and ``linear_path="pca"``, in
-        `AutoencoderTransformer`, `RecurrentAutoencoder` and
-        `VAETransformer`.
+        `AutoencoderTransformer`, `AdversarialAutoencoder`,
+        `RecurrentAutoencoder`, `VAETransformer` and `ConditionalVAE`. (The best linear
+        denoiser is no distribution of rows, and a penalty leaves no PCA.)
 
         Returns
         -------

@@ -101,6 +101,8 @@ class ConditionalModel(ProbabilisticModel):
 
     effects: np.ndarray
 
+    shares = None  # of the rows, beside what labels explain
+
     @property
     def units(self):
         """Mean and scale of rows with their labels beside them."""
@@ -162,8 +164,6 @@ class ConditionalTableModel(ConditionalModel):
     loadings: np.ndarray
     precision: np.ndarray
     taken: np.ndarray
-
-    shares = None
 
     @property
     def maps(self):

@@ -136,8 +136,17 @@ class Model:
     def loadings(self):
         """Return W of a linear model whose rows have the covariance W'W plus that of the noise."""
         told = self.attributes
-        beside_noise = np.maximum(told["explained_variance_"] - told["noise_variance_"], 0.0)
+        noise = told["noise_variance_"] / self.squared_lengths
+        beside_noise = np.maximum(told["explained_variance_"] - noise, 0.0)
         return told["components_"] * np.sqrt(beside_noise)[:, None]
+
+    @property
+    def squared_lengths(self):
+        """Of the components; of those beyond the rank 1."""
+        if self.task.unit_axes:
+            return np.ones(self.task.size)
+        squares = np.sum(self.attributes["components_"] ** 2, axis=1)
+        return np.where(squares > 0, squares, 1.0)
 
     # use --------------------------------------------------------------------------------------
 

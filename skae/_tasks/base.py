@@ -94,6 +94,7 @@ class Task:
     encoder_extrapolates: ClassVar = True  # along the linear map, outside the training range
     least_range: ClassVar = -np.inf  # codes from minus to plus this are the decoder's in any case
     input_noise: ClassVar = 0.25  # in units of the root of the share that PCA leaves unexplained
+    unit_axes: ClassVar = True  # whether the components of its PCA have a length of 1
     offset: ClassVar = False  # whether the encoder's linear map adds a constant
     warm_up: ClassVar = 0  # epochs in which a term of the objective rises
 
@@ -256,6 +257,10 @@ class Task:
         if rows.blocks is None:
             return pca(rows, n_components, rng)
         return mixed_pca(rows, n_components, rng, self.schema.hidden)
+
+    def of_pca(self, model):
+        """Return the baseline that PCA of the rows is, where the task `is_pca`."""
+        return model
 
     def linear_kind(self):
         """Return the class of the baseline."""

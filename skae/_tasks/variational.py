@@ -22,6 +22,7 @@ from skae._linear.probabilistic import (
     probabilistic_mixed,
     probabilistic_pca,
 )
+from skae._model.moments import shares_of
 from skae._model.scores import cells_of
 from skae._model.variational import ConditionalVAEModel, VariationalModel
 from skae._tasks.base import LEAST_UNEXPLAINED, Task
@@ -270,7 +271,8 @@ class Variational(Task):
         spread = square - (total / len(rows)) ** 2
         moments = np.column_stack([square, spread, variance, 2 * logarithm])
         n = rows.n_repeated
-        known = model.unit_statistics(moments) | {
+        known = model.unit_statistics(moments) | shares_of(model)
+        known |= {
             "n_samples_": n,
             "explained_variance_": spread * n / max(n - 1, 1),
         }
@@ -301,7 +303,6 @@ class Conditional(Variational):
     model: ClassVar = ConditionalVAEModel
     linear_model: ClassVar = ConditionalModel
     linear_model_of_table: ClassVar = ConditionalTableModel
-    is_normal: ClassVar = False  # but given the labels
 
     @property
     def n_inputs(self):

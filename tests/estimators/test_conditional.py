@@ -289,11 +289,6 @@ def test_strings_where_numbers_were(diabetes):
         model.sample(y="tall")
 
 
-def test_no_code_can_be_cut(wine):
-    with pytest.raises(AttributeError, match="has no truncate: its components have no order"):
-        linear(2).fit(*wine).truncate(1)
-
-
 # tables -------------------------------------------------------------------------------------------
 
 
