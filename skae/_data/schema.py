@@ -69,6 +69,8 @@ class Columns:
             of_frame = {"library": library(frame), "label_names": label_names(X)}
             schema = replace(schema, fields=found, **of_frame)
         matrix, names = schema.read_numbers(X, feature_names(X), is_plain(X))
+        if frame is not None and isinstance(matrix, np.ndarray):
+            matrix = np.ascontiguousarray(matrix)  # frames hold columns, but rows are drawn from it
         schema = replace(schema, n_features=matrix.shape[1], names=names)
         return schema._with_missing(_counted(matrix, sample_weight)), matrix
 
