@@ -50,6 +50,13 @@ def rows(table, pattern, seed):
     return spoilt(train, pattern, rng), spoilt(test, pattern, rng), test
 
 
+def labels(table, seed):
+    """Return the labels of these training and test rows."""
+    y = getattr(datasets, f"load_{table}")(return_X_y=True)[1]
+    test, train = np.split(y[np.random.default_rng(seed).permutation(len(y))], [len(y) // 4])
+    return train, test
+
+
 def spoilt(X, pattern, rng):
     """Return rows with missing cells."""
     if pattern == ENDS:
