@@ -91,11 +91,9 @@ def ratios(make, k, table, pattern, seed, **settings):
 
 
 def fits(settings, results):
-    """Run the fits that a file has not, and return all that it then has, by setting."""
-    known = (
-        [json.loads(line) for line in results.read_text().splitlines()] if results.exists() else []
-    )
-    known = {tuple(line["fit"]): line for line in known}
+    """Run the fits that a file has not, and return all, by setting."""
+    lines = results.read_text().splitlines() if results and results.exists() else []
+    known = {tuple(line["fit"]): line for line in map(json.loads, lines)}
     for fit in settings:
         if fit not in known:
             table, pattern, k, name, seed = fit
@@ -103,8 +101,9 @@ def fits(settings, results):
             present, hidden = ratios(ESTIMATORS[name], k, table, pattern, seed)
             seconds = time.process_time() - began
             known[fit] = {"fit": fit, "present": present, "hidden": hidden, "seconds": seconds}
-            with results.open("a") as file:
-                file.write(json.dumps(known[fit]) + "\n")
+            if results:
+                with results.open("a") as file:
+                    file.write(json.dumps(known[fit]) + "\n")
     return known
 
 
@@ -117,7 +116,7 @@ def main(argv=None):
     parser.add_argument("--estimators", nargs="+", default=list(ESTIMATORS))
     parser.add_argument("--components", nargs="+", type=int, default=[2, 8])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--results", type=Path, default=Path("missing.jsonl"))
+    parser.add_argument("--results", type=Path)
     asked = parser.parse_args(argv)
     warnings.simplefilter("ignore")
     patterns = [*asked.shares, *([ENDS] if asked.ends else [])]
