@@ -284,6 +284,7 @@ def _regression_of_present(rows):
     By conjugate gradients, for all columns at once, in units of uncorrelated labels.
     """
     n_labels = rows.labels.shape[1]
+    ridge = MEANS * len(rows) / rows.n_repeated  # the weights have a mean of 1
     mean, _ = present_moments(rows)
     basis = _uncorrelated(rows.own_labels, rows.weight)
 
@@ -300,7 +301,7 @@ def _regression_of_present(rows):
             x, c = split(x)
             return c.T @ (~np.isnan(x) * weight[:, None] * (c @ of_labels))
 
-        return rows.sum(products) + MEANS * of_labels
+        return rows.sum(products) + ridge * of_labels
 
     effects = _conjugate_gradients(squares, rows.sum(with_labels))
     return basis @ effects[:-1]

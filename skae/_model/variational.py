@@ -2,10 +2,10 @@
 
 import numpy as np
 import torch
-from scipy import sparse
 from scipy.special import expit, logsumexp
 
 from skae._model.model import Model
+from skae._model.scores import dense
 from skae.losses import DrawnDivergence
 
 ACTIVE = 0.01  # variance of a unit's posterior means above which it says something
@@ -50,11 +50,14 @@ class VariationalModel(Model):
         n_rows = max(1, CHUNK_CELLS // (len(draws) * width))
         bounds = []
         for first in range(0, X.shape[0], n_rows):
-            nats = self._log_weights(X[first : first + n_rows], draws)
-            sets = nats.reshape(n_sets, n_draws, -1)
-            bounds.append((logsumexp(sets, axis=1) - np.log(n_draws)).mean(axis=0))
-        bounds, blocks = _finite(np.concatenate(bounds)), self.schema.blocks
-        return bounds if blocks is None else np.where(blocks.present(X), bounds, np.nan)
+            some = dense(X[first : first + n_rows])
+            sets = self._log_weights(some, draws).reshape(n_sets, n_draws, -1)
+            bound = _finite((logsumexp(sets, axis=1) - np.log(n_draws)).mean(axis=0), first)
+            blocks = self.schema.blocks
+            bounds.append(
+                bound if blocks is None else np.where(blocks.present(some), bound, np.nan)
+            )
+        return np.concatenate(bounds)
 
     def _log_weights(self, X, draws):
         """Return log p(x|z)p(z)/q(z|x), of shape (n_draws, n_samples)."""
@@ -187,23 +190,23 @@ class ConditionalVAEModel(VariationalModel):
 
     def _split(self, X):
         """Return rows and their labels, dense."""
-        X = X.toarray() if sparse.issparse(X) else X
-        return np.hsplit(X, [self.schema.n_features])
+        return np.hsplit(dense(X), [self.schema.n_features])
 
     def head_inputs(self, X):
         """Return rows without labels as what infers these reads them."""
-        wide = X if self.schema.blocks is None else self.schema.blocks.widen(X)
-        return self.schema.filled(wide, self.baseline.mean)
+        mean = self.baseline.mean
+        wide = X if self.schema.blocks is None else self.schema.wide(X, mean)
+        return self.schema.filled(wide, mean)
 
     def state(self):
         """Return arrays and builtins."""
         return super().state() | {"_labels": vars(self.task.labels).copy()}
 
 
-def _finite(bounds):
-    """Refuse bounds that are not finite."""
+def _finite(bounds, first):
+    """Refuse bounds, from that of row ``first`` on, that are not finite."""
     if not np.isfinite(bounds).all():
-        row = int(np.flatnonzero(~np.isfinite(bounds))[0])
+        row = first + int(np.flatnonzero(~np.isfinite(bounds))[0])
         raise ValueError(
             f"The log-likelihood of row {row} is beyond the range of float64: it is too far "
             "from the training rows. Leave it out, or check its units."

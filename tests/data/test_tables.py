@@ -455,6 +455,28 @@ def test_sample_weights_and_held_out_rows(cancer):
     assert len(judged.validation_scores_) >= 1
 
 
+@pytest.mark.parametrize("kind", [AutoencoderTransformer, VAETransformer, ConditionalVAE])
+def test_weights_of_rows_with_missing_cells_are_repetitions(kind):
+    rng = np.random.default_rng(0)
+    X = with_holes(pd.DataFrame(rng.normal(size=(120, 3)) @ rng.normal(size=(3, 6))), 0.3)
+    X, y, weight = X.to_numpy(), rng.integers(3, size=120), rng.integers(3, size=120)
+    plain = kind(2, hidden_layer_sizes=())
+    weighted = clone(plain).fit(X, y, sample_weight=weight.astype(float))
+    repeated = clone(plain).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    told = [y] if kind is ConditionalVAE else []
+    codes = [model.transform(X, *told) for model in (weighted, repeated)]
+    np.testing.assert_allclose(*codes, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [VAETransformer, ConditionalVAE])
+def test_likelihoods_of_sparse_rows_with_missing_cells(kind):
+    X = with_holes(pd.DataFrame(load_digits().data[:300, 20:40]), 0.1).to_numpy()
+    y, rows = labels(kind, X), sparse.csr_matrix(X)
+    model = kind(2, hidden_layer_sizes=()).fit(rows, *y)
+    for use in ("transform", "score_samples", "reconstruction_error"):
+        np.testing.assert_allclose(getattr(model, use)(rows), getattr(model, use)(X))
+
+
 # generative models --------------------------------------------------------------------------------
 
 
