@@ -33,13 +33,6 @@ except ImportError:
         return method
 
 
-class Documented:
-    """Lets the HTML representation of an estimator link to the documentation."""
-
-    _doc_link_module = "skae"
-    _doc_link_template = "https://pypi.org/project/skae/#{estimator_name}"
-
-
 def frames_asked_for(estimator):
     """Return what `set_output` asks for: "default", "pandas" or "polars"."""
     return _get_output_config("transform", estimator)["dense"]

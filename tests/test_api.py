@@ -44,7 +44,7 @@ ESTIMATORS = {
         "reconstruction_weight", "batch_size", "learning_rate_init", "optimizer", "max_iter",
         "warm_start", "callbacks", "skorch_params", "checkpoint", "device", "verbose", "random_state",
     ],
-    "ConditionalVAE": ["beta", "kl_warmup", *NETWORK, *TRAINING],
+    "ConditionalVAE": ["beta", "kl_warmup", *NETWORK, *TABLES, *TRAINING],
     "ContrastiveEncoder": [
         "noise_level", "temperature", *NETWORK, "whiten", *TABLES[:2], *TRAINING
     ],

@@ -7,12 +7,16 @@ are those of the test rows' present cells, over the error of the least that any
 fit may give: PCA of the training rows whose missing cells are column means,
 applied to test rows filled with the same means. ``hidden`` is the same ratio
 for the cells that were hidden. Means over the seeds; ``worst`` is the largest
-ratio of a single fit.
+ratio of a single fit. With ``--results`` a file takes one line a fit; what it has
+is not run again.
 """
 
 import argparse
+import itertools
+import json
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 from sklearn import datasets
@@ -44,6 +48,13 @@ def rows(table, pattern, seed):
     scaler = StandardScaler().fit(train)
     train, test = scaler.transform(train), scaler.transform(test)
     return spoilt(train, pattern, rng), spoilt(test, pattern, rng), test
+
+
+def labels(table, seed):
+    """Return the labels of these training and test rows."""
+    y = getattr(datasets, f"load_{table}")(return_X_y=True)[1]
+    test, train = np.split(y[np.random.default_rng(seed).permutation(len(y))], [len(y) // 4])
+    return train, test
 
 
 def spoilt(X, pattern, rng):
@@ -79,6 +90,23 @@ def ratios(make, k, table, pattern, seed, **settings):
     return np.divide(found, of_filled_pca(k, train, seen, whole))
 
 
+def fits(settings, results):
+    """Run the fits that a file has not, and return all, by setting."""
+    lines = results.read_text().splitlines() if results and results.exists() else []
+    known = {tuple(line["fit"]): line for line in map(json.loads, lines)}
+    for fit in settings:
+        if fit not in known:
+            table, pattern, k, name, seed = fit
+            began = time.process_time()
+            present, hidden = ratios(ESTIMATORS[name], k, table, pattern, seed)
+            seconds = time.process_time() - began
+            known[fit] = {"fit": fit, "present": present, "hidden": hidden, "seconds": seconds}
+            if results:
+                with results.open("a") as file:
+                    file.write(json.dumps(known[fit]) + "\n")
+    return known
+
+
 def main(argv=None):
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -88,24 +116,22 @@ def main(argv=None):
     parser.add_argument("--estimators", nargs="+", default=list(ESTIMATORS))
     parser.add_argument("--components", nargs="+", type=int, default=[2, 8])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--results", type=Path)
     asked = parser.parse_args(argv)
     warnings.simplefilter("ignore")
+    patterns = [*asked.shares, *([ENDS] if asked.ends else [])]
+    rows = list(itertools.product(asked.tables, patterns, asked.components, asked.estimators))
+    seeds = range(asked.seeds)  # outermost, so that every setting has its first figures early
+    known = fits([(*row, seed) for seed in seeds for row in rows], asked.results)
     print("| table | missing | k | model | present | worst | hidden | seconds |")
     print("|---|---|---|---|---|---|---|---|")
-    for table in asked.tables:
-        for pattern in [*asked.shares, *([ENDS] if asked.ends else [])]:
-            for k in asked.components:
-                for name in asked.estimators:
-                    began = time.process_time()
-                    runs = [
-                        ratios(ESTIMATORS[name], k, table, pattern, seed)
-                        for seed in range(asked.seeds)
-                    ]
-                    seconds = (time.process_time() - began) / asked.seeds
-                    present, hidden = np.mean(runs, axis=0)
-                    worst = np.max(runs, axis=0)[0]
-                    cells = f"{present:.3f} | {worst:.3f} | {hidden:.3f} | {seconds:.1f}"
-                    print(f"| {table} | {pattern} | {k} | {name} | {cells} |", flush=True)
+    for row in rows:
+        found = [known[*row, seed] for seed in seeds]
+        present, hidden, seconds = (
+            [fit[name] for fit in found] for name in ("present", "hidden", "seconds")
+        )
+        means = f"{np.mean(present):.3f} | {max(present):.3f} | {np.mean(hidden):.3f}"
+        print("|", " | ".join(map(str, row)), f"| {means} | {np.mean(seconds):.1f} |")
 
 
 if __name__ == "__main__":

@@ -118,9 +118,18 @@ def is_plain(X):
     """Return whether X is a frame of numbers alone that scikit-learn reads: a look at its types."""
     if frame_of(X) is None:
         return False
-    dtypes = set(X.dtypes)
+    dtypes = list(X.dtypes)
+    dtypes = dict(zip(_keys(X, dtypes), dtypes, strict=True)).values()
     are_sparse = {isinstance(dtype, pd.SparseDtype) for dtype in dtypes}
     return len(are_sparse) < 2 and all(map(_is_plain_number, dtypes))
+
+
+def _keys(frame, dtypes):
+    """Return what tells apart which types are plain numbers; polars compares its own ones slowly."""
+    if library(frame) == "pandas":
+        return dtypes
+    keys = list(map(type, dtypes))
+    return dtypes if any(issubclass(key, type) for key in set(keys)) else keys
 
 
 def _is_plain_number(dtype):
@@ -138,10 +147,12 @@ def _is_plain_number(dtype):
 def fields(frame):
     """Return a `Field` for each column of a frame."""
     dtypes = list(frame.dtypes)
-    plain = {dtype: str(dtype) for dtype in set(dtypes) if _is_plain_number(dtype)}
+    keys = _keys(frame, dtypes)
+    kinds = dict(zip(keys, dtypes, strict=True)).items()
+    plain = {key: str(dtype) for key, dtype in kinds if _is_plain_number(dtype)}
     return [
-        Field(name, plain[dtype], NUMBER) if dtype in plain else _field(name, column(frame, place))
-        for place, (name, dtype) in enumerate(zip(names_of(frame), dtypes, strict=True))
+        Field(name, plain[key], NUMBER) if key in plain else _field(name, column(frame, place))
+        for place, (name, key) in enumerate(zip(names_of(frame), keys, strict=True))
     ]
 
 

@@ -152,6 +152,11 @@ class LabelledRows(Rows):
         return *super().content, self.labels
 
     @property
+    def own_labels(self):
+        """Coded labels of these rows alone."""
+        return self.labels[self.index]
+
+    @property
     def width(self):
         """Number of columns of the rows that are read."""
         return super().width + self.labels.shape[1]
@@ -176,16 +181,25 @@ class Residuals(Rows):
     Parameters
     ----------
     rows : LabelledRows
-    effects : ndarray of shape (n_labels, n_features)
+    effects : ndarray of shape (n_labels, width)
     """
 
     def __init__(self, rows, effects):
-        super().__init__(rows.X, rows.index, rows.all_weight)
+        super().__init__(rows.X, rows.index, rows.all_weight, rows.blocks)
         self.rows, self.effects = rows, effects
 
-    def raw(self, index):
+    @property
+    def own_labels(self):
+        """Coded labels of the rows."""
+        return self.rows.own_labels
+
+    def subset(self, places):
+        """Return what is left of some of the rows."""
+        return Residuals(self.rows.subset(places), self.effects)
+
+    def take(self, index):
         """Return the residuals."""
-        rows, labels = np.hsplit(self.rows.raw(index), [self.X.shape[1]])
+        rows, labels = np.hsplit(self.rows.take(index), [self.width])
         return rows - labels @ self.effects
 
 

@@ -68,7 +68,9 @@ class Columns:
             self._refuse_others(found)
             of_frame = {"library": library(frame), "label_names": label_names(X)}
             schema = replace(schema, fields=found, **of_frame)
-        matrix, names = schema.read_numbers(X, feature_names(X))
+        matrix, names = schema.read_numbers(X, feature_names(X), is_plain(X))
+        if frame is not None and isinstance(matrix, np.ndarray):
+            matrix = np.ascontiguousarray(matrix)  # frames hold columns, but rows are drawn from it
         schema = replace(schema, n_features=matrix.shape[1], names=names)
         return schema._with_missing(_counted(matrix, sample_weight)), matrix
 
@@ -191,7 +193,8 @@ class Schema:
         X = table(X)
         if self.encoder is not None:
             return self.encoder.read(X)
-        matrix, _ = self.read_numbers(self._of_known_kinds(X), self.names)
+        plain = is_plain(X)
+        matrix, _ = self.read_numbers(X if plain else self._of_known_kinds(X), self.names, plain)
         if self.blocks is None and (judged or self.complete) and _lacks_cells(matrix):
             raise ValueError(
                 self.complete
@@ -202,7 +205,7 @@ class Schema:
 
     def _of_known_kinds(self, X):
         """Return a table whose columns are of the kinds of the fit, or refuse it."""
-        frame = None if self.fields is None or is_plain(X) else frame_of(X)
+        frame = None if self.fields is None else frame_of(X)
         if frame is None or len(frame.columns) != len(self.fields):
             return X
         unused = self._unused()
@@ -217,11 +220,14 @@ class Schema:
         levels = () if self.blocks is None else self.blocks.n_levels
         return [place for place, n in enumerate(levels) if n == 0]
 
-    def read_numbers(self, X, names):
-        """Return a matrix of numbers, NaN where a cell is missing, and the names of its columns."""
+    def read_numbers(self, X, names, plain):
+        """Return a matrix of numbers, NaN where a cell is missing, and the names of its columns.
+
+        ``plain`` says whether X is a frame of numbers alone (see `is_plain`).
+        """
         checks = {"dtype": DTYPES, "accept_sparse": "csr"}
         known = self.owner, self.n_features, names
-        X = _plain_numbers(X)
+        X = X if plain else _plain_numbers(X)
         if frame_of(X) is not None and not _is_extended(X):
             if self.n_features is not None:
                 validated(X, *known, skip_check_array=True)  # the names of the columns
@@ -487,7 +493,7 @@ def entropy(shares):
 
 def _plain_numbers(X):
     """Return what `validate_data` can read of a frame of numbers; other tables as they are."""
-    frame = None if is_plain(X) else frame_of(X)
+    frame = frame_of(X)
     if frame is None:
         return X
     columns = [numbers(column(frame, place), NUMBER) for place in range(len(frame.columns))]

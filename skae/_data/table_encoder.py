@@ -28,7 +28,6 @@ from skae._data.frames import (
 )
 from skae._data.objects import CATEGORY, NUMBER, is_missing
 from skae._parameters import (
-    Documented,
     TableEncoding,
     check_sample_weight,
     fit_context,
@@ -56,9 +55,7 @@ REMEDIES = {
 
 
 @parameters
-class TableEncoder(
-    TableEncoding, OneToOneFeatureMixin, TransformerMixin, Documented, BaseEstimator
-):
+class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     r"""Code a table as one float64 matrix, a column for each of its columns, and back.
 
     Numbers, dates and durations are standardised,

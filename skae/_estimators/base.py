@@ -19,7 +19,6 @@ from skae._data.schema import DTYPES, Columns, Schema
 from skae._data.tensors import as_arrays, like
 from skae._parameters import (
     CallbackSupportMixin,
-    Documented,
     check_sample_weight,
     count,
     fit_context,
@@ -33,14 +32,14 @@ FINE_TUNING = "fine-tuning"  # the phase after a pretraining
 LEAST_SINE = 1e-6  # of the angle between two codes that gives an arc
 NOT_ALWAYS = "feature_names_in_", "table_encoder_", "singular_values_"
 OF_LINEAR = (
-    "it is of a linear AutoencoderTransformer, RecurrentAutoencoder or VAETransformer: set "
-    "hidden_layer_sizes=() and linear_path='pca'"
+    "it is of a linear AutoencoderTransformer, AdversarialAutoencoder, RecurrentAutoencoder, "
+    "VAETransformer or ConditionalVAE: set hidden_layer_sizes=() and linear_path='pca'"
 )
 ABSENT = {
     "explained_variance_ratio_": (
         "fit gives it with ordered=True, where the estimator has that parameter, and to linear "
-        "models (hidden_layer_sizes=() and linear_path='pca'); partial_fit to linear "
-        "AutoencoderTransformers alone"
+        "models (hidden_layer_sizes=() and linear_path='pca') other than ConditionalVAE; partial_fit "
+        "to linear AutoencoderTransformers and AdversarialAutoencoders alone"
     ),
     "noise_variance_": (
         "fit gives it to what decodes columns of numbers, and truncate with fine_tune_on"
@@ -54,7 +53,6 @@ class BaseEncoder(
     CallbackSupportMixin,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
-    Documented,
     BaseEstimator,
 ):
     """Fit and transform for all encoders.
@@ -148,9 +146,11 @@ class BaseEncoder(
         The first call starts at the linear model of its rows and freezes the
         standardisation. There is no judgement, for no rows are held out.
 
-        A linear `AutoencoderTransformer` (``hidden_layer_sizes=()``) of
-        complete numbers is not trained: it is the PCA of all rows so far, by
-        the incremental SVD of ``IncrementalPCA``.
+        A linear `AutoencoderTransformer` or `AdversarialAutoencoder`
+        (``hidden_layer_sizes=()``) of complete numbers is not trained: it is
+        the PCA of all rows so far, by the incremental SVD of
+        ``IncrementalPCA``. With missing cells, categories or dates, and in
+        other estimators, a linear model is trained as any other.
 
         Parameters
         ----------
@@ -463,7 +463,7 @@ class BaseAutoencoder(BaseEncoder):
         reconstruction : ndarray or frame of shape (n_samples, n_features)
         """
         model, rows = self._known(X)
-        return like(self._give(model.decode_cells(model.encode(rows)), X), X)
+        return like(self._give(model.reconstruct_cells(rows), X), X)
 
     def impute(self, X):
         """Return rows with their missing cells filled: what was present stays as it is.
@@ -479,7 +479,7 @@ class BaseAutoencoder(BaseEncoder):
             column without any cell in ``fit`` stays missing.
         """
         model, rows = self._known(X)
-        return model.schema.fill(X, model.decode_cells(model.encode(rows)))
+        return model.schema.fill(X, model.reconstruct_cells(rows))
 
     def reconstruction_error(self, X, per_feature=False, missing="sum"):
         r"""Return the squared reconstruction error of rows, in the squared units of X.
@@ -583,19 +583,19 @@ class BaseAutoencoder(BaseEncoder):
             From the reconstruction of ``a`` to that of ``b``.
         """
         on_path, share = way(n_steps, path)
-        check_is_fitted(self)
+        ends = self._ends(a, b)
         model = self._model
-        if model.schema.blocks is None:
-            codes = model.encode(self._ends(a, b))
-        else:
-            codes = np.vstack([model.encode(self._known(one_row(end))[1]) for end in (a, b)])
+        whole = model.schema.blocks is None
+        codes = model.encode(ends) if whole else np.vstack(list(map(model.encode, ends[:, None])))
         unit = model.code_scale.astype(codes.dtype)
         between = on_path(*codes / unit, share.astype(codes.dtype)) * unit
         return self._give(model.decode_cells(between))
 
     def _ends(self, a, b):
-        """Return two rows of complete numbers, whatever names their columns have."""
+        """Return two rows as the model reads them; of complete numbers whatever names they have."""
         check_is_fitted(self)
+        if self._model.schema.blocks is not None:
+            return np.vstack([self._known(one_row(end))[1] for end in (a, b)])
         ends = np.vstack([np.ravel(unmasked(end)) for end in (a, b)])
         ends = check_array(ends, dtype=DTYPES)
         if ends.shape[1] != self.n_features_in_:
@@ -617,12 +617,14 @@ class BaseAutoencoder(BaseEncoder):
         which is ``PCA.get_covariance`` (of ``whiten=False``; scikit-learn
         1.9 multiplies by the variances twice with ``whiten=True``). Of
         `VAETransformer` it is :math:`V^\top V + \sigma^2 I`, for its codes
-        have the variance of the prior.
+        have the variance of the prior; of `ConditionalVAE` it is the same, that
+        of rows of one label.
 
-        Only where the parameters make the model linear:
+        Only where the parameters make the model linear, and PCA:
         ``hidden_layer_sizes=()`` and ``linear_path="pca"``, in
-        `AutoencoderTransformer`, `RecurrentAutoencoder` and
-        `VAETransformer`.
+        `AutoencoderTransformer`, `AdversarialAutoencoder`,
+        `RecurrentAutoencoder`, `VAETransformer` and `ConditionalVAE`. (The best linear
+        denoiser is no distribution of rows, and a penalty leaves no PCA.)
 
         Returns
         -------

@@ -11,9 +11,11 @@ from skae import _tasks
 from skae._data.labels import Labels, beside, columns_of
 from skae._data.tensors import like
 from skae._estimators.base import BaseAutoencoder, model_of, task_of, way
+from skae._estimators.variational import bound_of, imputed
 from skae._parameters import (
     DenseNetwork,
     FromPCA,
+    TableInput,
     count,
     fit_context,
     integer,
@@ -26,7 +28,7 @@ from skae._parameters import (
 
 
 @parameters
-class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
+class ConditionalVAE(DenseNetwork, TableInput, FromPCA, BaseAutoencoder):
     r"""A variational autoencoder that gets the label of each row, and draws rows with given labels.
 
     As `VAETransformer`, but encoder and decoder get a label y beside the row
@@ -64,8 +66,8 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
         Units of the code. A float is the share of the variance within the
         labels that PCA shall explain in the baseline; None is as many as PCA
         has.
-    beta, kl_warmup, hidden_layer_sizes, activation, linear_path, batch_size, \
-    learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
+    beta, kl_warmup, hidden_layer_sizes, activation, linear_path, \
+    categorical_features, min_frequency, column_weights, batch_size, learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
     validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
     skorch_params, checkpoint, device, verbose, random_state
         As in `VAETransformer`.
@@ -78,7 +80,8 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
     label_coef_ : ndarray of shape (n_labels, n_features_in_)
         The head that infers labels where none are given: a row for each class
         (scores, of which the largest counts) and for each number (in units of
-        its standard deviation). With ``partial_fit`` that of the last batch.
+        its standard deviation). In a table with categories or dates the
+        columns are those of ``components_``. With ``partial_fit`` that of the last batch.
     label_intercept_ : ndarray of shape (n_labels,)
     mean_ : ndarray of shape (n_features_in_,)
         What the mean label stands for, at a code of zero, in the linear model.
@@ -94,8 +97,8 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
     Raises
     ------
     ValueError
-        For y with missing entries or, after ``fit``, unknown classes; for X
-        with missing cells or categories: its columns are complete numbers.
+        For y with missing entries or, after ``fit``, unknown classes, and as
+        `VAETransformer` does.
 
     Warns
     -----
@@ -106,7 +109,7 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
 
     See Also
     --------
-    VAETransformer : Without labels; tables with categories and missing cells.
+    VAETransformer : Without labels.
     AutoencoderClassifier : Where the label is what you want to know.
 
     Notes
@@ -144,17 +147,20 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
     >>> style = vae.transform(X[1300:1301], y[1300:1301])
     >>> vae.inverse_transform(style.repeat(10, axis=0), range(10)).shape
     (10, 64)
+
+    Rows of a table, its missing cells filled with what its label says:
+
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"width": X[:, 20], "dark": X[:, 36] > 0.5})
+    >>> vae = ConditionalVAE(n_components=1, hidden_layer_sizes=()).fit(table, y)
+    >>> bool(vae.sample(500, y=0, random_state=0)["dark"].mean() < 0.1)
+    True
     """
 
     beta: float = 1.0
     kl_warmup: int = 0
 
     _parameter_constraints = {"beta": [real(0)], "kl_warmup": [integer(0)]}
-
-    _complete = (
-        "X has missing cells (NaN): fill them, for example with SimpleImputer, or take "
-        "VAETransformer, which takes rows with missing cells."
-    )
 
     def _task(self, schema):
         return task_of(_tasks.Conditional, self, schema)
@@ -169,7 +175,7 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
         Parameters
         ----------
         X : array-like, CSR matrix or frame of shape (n_samples, n_features)
-            Training rows: complete numbers.
+            Training rows, as in `VAETransformer`.
         y : array-like or frame of shape (n_samples,) or (n_samples, n_columns)
             Their labels.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -283,12 +289,12 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
         Returns
         -------
         X : ndarray or frame of shape (n_samples, n_features_in_)
-            In the dtype of Z and the units of the training rows; a frame where
-            `set_output` asks for one.
+            In the dtype of Z and the units of the training rows. A frame as
+            from `VAETransformer`.
         """
         codes = self._check_codes(Z)
         labels = self._model.task.labels.code(y, len(codes))
-        return like(self._give(self._model.decode(beside(codes, labels)), codes), Z)
+        return like(self._give(self._model.decode_cells(beside(codes, labels)), Z), Z)
 
     def reconstruct(self, X, y=None):
         """Return ``inverse_transform(transform(X, y), y)``.
@@ -303,25 +309,43 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
         reconstruction : ndarray or frame of shape (n_samples, n_features)
         """
         model, rows = self._labelled(X, y)
-        return like(self._give(model.reconstruct(rows)[1], X), X)
+        return like(self._give(model.reconstruct_cells(rows), X), X)
 
-    def reconstruction_error(self, X, y=None, per_feature=False):
+    def impute(self, X, y=None, n_draws=None, random_state=None):
+        """Return rows with their missing cells filled: what was present stays as it is.
+
+        Parameters
+        ----------
+        X, y
+            As in ``transform``.
+        n_draws, random_state
+            As in `VAETransformer`.
+
+        Returns
+        -------
+        filled : frame or ndarray of shape (n_samples, n_features), or a list of them
+            Like ``X``: missing cells are what rows of that label have there,
+            given the cells that are present.
+        """
+        return imputed(*self._labelled(X, y), X, n_draws, random_state)
+
+    def reconstruction_error(self, X, y=None, per_feature=False, missing="sum"):
         """Return the squared reconstruction error of rows, in the squared units of X.
 
         Parameters
         ----------
         X, y
             As in ``transform``.
-        per_feature : bool, default=False
-            Give each cell's error rather than their sum over the row.
+        per_feature, missing
+            As in `VAETransformer`.
 
         Returns
         -------
         error : ndarray of shape (n_samples,), or ndarray or frame of shape (n_samples, n_features)
-            float64; those of cells in a frame, where ``fit`` saw one.
+            float64; as of `VAETransformer`.
         """
         model, rows = self._labelled(X, y)
-        error = fitted_models.scores_of(model).error(rows, per_feature)
+        error = fitted_models.scores_of(model).error(rows, per_feature, missing)
         return model.schema.by_cell(error, X) if per_feature else error
 
     def score(self, X, y=None):
@@ -374,8 +398,7 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
         bound : ndarray of shape (n_samples,)
             float64.
         """
-        model, rows = self._labelled(X, y)
-        return model.log_likelihood(rows, count(n_draws, "n_draws"))
+        return bound_of(*self._labelled(X, y), n_draws)
 
     def sample(self, n_samples=1, y=None, random_state=None):
         """Draw new rows with given labels: codes from the prior, decoded, with noise.
@@ -394,8 +417,8 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
         Returns
         -------
         X : ndarray or frame of shape (n_samples, n_features_in_)
-            float64. The rows without noise are ``inverse_transform`` of
-            standard normal codes.
+            float64, a frame as from ``inverse_transform``. The rows without
+            noise are ``inverse_transform`` of standard normal codes.
         """
         n_samples = count(n_samples, "n_samples")
         check_is_fitted(self)
@@ -426,12 +449,7 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
         ends = self._beside(self._ends(a, b), y)
         codes, labels = self._model.encode(ends), ends[:, self.n_features_in_ :]
         between = np.hstack([on_path(*codes, share), on_line(*labels, share)])
-        return self._give(self._model.decode(between.astype(ends.dtype)))
-
-    @property
-    def impute(self):
-        """Absent: rows are complete."""
-        raise AttributeError("ConditionalVAE takes complete rows: there is nothing to impute.")
+        return self._give(self._model.decode_cells(between.astype(ends.dtype)))
 
     def _labelled(self, X, y):
         """Return the model, and rows with their labels, or inferred ones, beside them."""
@@ -442,9 +460,16 @@ class ConditionalVAE(DenseNetwork, FromPCA, BaseAutoencoder):
         """Return checked rows with their labels, or inferred ones, beside them."""
         labels = self._model.task.labels
         if y is None:
-            scores = X @ self.label_coef_.T.astype(X.dtype)
+            scores = self._model.head_inputs(X) @ self.label_coef_.T.astype(X.dtype)
             return beside(X, labels.nearest(scores + self.label_intercept_))
         return beside(X, labels.code(y, X.shape[0]))
+
+    def _restored(self, state):
+        """Return the model of a state; earlier releases took no tables, and knew no such parameters."""
+        of_tables = {name: getattr(self, name) for name in TableInput._parameter_constraints}
+        if isinstance(state["_built"], dict) and not of_tables.keys() & state.keys():
+            state["_built"] = state["_built"] | of_tables
+        return super()._restored(state)
 
     def __sklearn_tags__(self):
         """Return the tags: labels are needed."""

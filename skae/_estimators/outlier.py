@@ -17,7 +17,6 @@ from skae._estimators.base import BaseEncoder, model_of
 from skae._estimators.supervised import pretrained
 from skae._linear.distance import Distance, robust_distance, weighted_quantile
 from skae._parameters import (
-    Documented,
     Interval,
     Real,
     StrOptions,
@@ -91,7 +90,7 @@ class Features:
 
 
 @parameters
-class AutoencoderOutlierDetector(OutlierMixin, Documented, BaseEstimator):
+class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     r"""Odd rows: those that are far off in what an autoencoder leaves of them and in their code.
 
     With the residuals of the columns and the units of the code, each over

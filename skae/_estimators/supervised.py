@@ -21,7 +21,6 @@ from skae._data.labels import chosen, classes_of, columns_of, has_label, numbers
 from skae._estimators.autoencoder import AutoencoderTransformer
 from skae._estimators.base import BaseEncoder, copied, model_of, restored, settings_of
 from skae._parameters import (
-    Documented,
     FromPCA,
     StrOptions,
     check_sample_weight,
@@ -57,7 +56,7 @@ class Targets(NamedTuple):
 
 
 @parameters
-class Supervised(Documented, BaseEstimator):
+class Supervised(BaseEstimator):
     """Pretrain on all rows, solve a head on the code, fine-tune both on the labelled rows.
 
     A subclass brings its parameters, its docstring, and what it learns of labels.

@@ -255,15 +255,7 @@ class VAETransformer(DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, Ba
             For ``n_draws`` below 1, values outside [0, 1] for the Bernoulli
             likelihood, and rows so far out that float64 does not hold it.
         """
-        n_draws = count(n_draws, "n_draws")
-        model, X = self._known(X)
-        if model.schema.blocks is None and not sparse.issparse(X) and np.isnan(X.sum()):
-            raise ValueError(
-                "X has missing cells, but the rows of the fit had none: their likelihood is not "
-                "known. Fit to rows with missing cells, or fill them first."
-            )
-        model.task.check_rows(X)
-        return model.log_likelihood(X, n_draws)
+        return bound_of(*self._known(X), n_draws)
 
     def sample(self, n_samples=1, random_state=None):
         r"""Draw new rows: codes from the prior, decoded, with noise.
@@ -306,13 +298,26 @@ class VAETransformer(DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, Ba
             and missing cells from theirs given the code (multiple imputation,
             Rubin, 1987, DOI 10.1002/9780470316696).
         """
-        if n_draws is None:
-            return super().impute(X)
-        model, rows = self._known(X)
-        mean, std = model.posterior(rows)
-        rng = private_random_state(random_state)
-        tables = []
-        for _ in range(count(n_draws, "n_draws")):
-            codes = mean + std * rng.standard_normal(mean.shape).astype(mean.dtype)
-            tables.append(model.schema.fill(X, model.sample(codes, rng)))
-        return tables
+        return imputed(*self._known(X), X, n_draws, random_state)
+
+
+def bound_of(model, rows, n_draws):
+    """Return the `score_samples` of rows that the schema read."""
+    n_draws = count(n_draws, "n_draws")
+    if model.schema.blocks is None and not sparse.issparse(rows) and np.isnan(rows.sum()):
+        raise ValueError(
+            "X has missing cells, but the rows of the fit had none: their likelihood is not "
+            "known. Fit to rows with missing cells, or fill them first."
+        )
+    model.task.check_rows(rows)
+    return model.log_likelihood(rows, n_draws)
+
+
+def imputed(model, rows, X, n_draws, random_state):
+    """Return the table X, or several, with the missing cells of its rows filled."""
+    if n_draws is None:
+        return model.schema.fill(X, model.reconstruct_cells(rows))
+    n_draws, rng = count(n_draws, "n_draws"), private_random_state(random_state)
+    return [
+        model.schema.fill(X, model.sample(model.draw_codes(rows, rng), rng)) for _ in range(n_draws)
+    ]

@@ -86,7 +86,8 @@ def _step(rows, mean, loadings, noise):
 
     second, with_rows, square, count = rows.sum(moments, ROWS_AT_ONCE)
     second = second.reshape(width, n_factors, n_factors)
-    loadings = solve(second + MEANS * np.eye(n_factors), with_rows[:, :, None])[:, :, 0]
+    ridge = MEANS * len(rows) / rows.n_repeated * np.eye(n_factors)  # weights have a mean of 1
+    loadings = solve(second + ridge, with_rows[:, :, None])[:, :, 0]
     explained = 2 * np.sum(loadings * with_rows)
     explained -= np.einsum("ij,ijk,ik->", loadings, second, loadings)
     return loadings, max(square - explained, 0.0) / count

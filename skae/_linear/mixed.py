@@ -77,7 +77,7 @@ class Filled(Rows):
 
     def __init__(self, rows, mean, model=None):
         super().__init__(rows.X, rows.index, rows.all_weight, rows.blocks)
-        self.mean, self.model, self.ready = mean, model, None
+        self.rows, self.mean, self.model, self.ready = rows, mean, model, None
         if model is not None and len(rows) * rows.width <= MOST_READY:
             self.ready = self.take(slice(None))
 
@@ -85,7 +85,7 @@ class Filled(Rows):
         """Return the filled rows at places ``index``, in float64."""
         if self.ready is not None:
             return self.ready[index]
-        rows = super().take(index).astype(np.float64, copy=False)
+        rows = self.rows.take(index).astype(np.float64, copy=False)
         if self.model is None:
             return np.where(np.isnan(rows), self.mean, rows)
         model = self.model
@@ -102,15 +102,16 @@ def mixed_pca(rows, n_components, random_state, hidden=0.0):
     ``hidden`` of their cells as well.
     """
     model = linear_code(rows, n_components, random_state)
-    drawn = sample(rows, model, random_state, hidden)
+    codes, drawn = sample(rows, model, random_state, hidden)
     inertia = model.shares
-    model, level = with_logits(model, rows.blocks, *drawn)
+    model, level = with_logits(model, codes, drawn)
     return MixedModel(**vars(model), level=level, inertia=inertia)
 
 
 def mean_filled_pca(rows, n_components):
     """Return PCA of a table's wide rows with column means in place of missing cells."""
-    mean, _ = _present_moments(rows)
+    rows = _unlabelled(rows)
+    mean, _ = present_moments(rows)
     return pca(Filled(rows, mean), n_components, np.random.RandomState(0))
 
 
@@ -122,7 +123,7 @@ def linear_code(rows, n_components, random_state):
     that is left unexplained is that of present cells, a share ``HIDDEN`` of
     them hidden from the model.
     """
-    mean, variance = _present_moments(rows)
+    mean, variance = present_moments(rows)
     model = _in_units_of_present(pca(Filled(rows, mean), n_components, random_state), variance)
     if not rows.blocks.flagged:
         return _with_factors(model, np.zeros((rows.width, 0)), np.ones(rows.width))
@@ -140,8 +141,14 @@ def _with_factors(model, loadings, precision):
 
 def missing_share(rows):
     """Return the share of the cells of a table's wide rows that are missing."""
+    rows = _unlabelled(rows)
     missing, everything = rows.sum(lambda x, weight: (weight @ np.isnan(x), weight.sum()))
     return float(missing.sum() / (everything * rows.width))
+
+
+def _unlabelled(rows):
+    """Return rows without the labels that may be beside them."""
+    return Rows(rows.X, rows.index, rows.all_weight, rows.blocks)
 
 
 def _noise_of_present(rows, model):
@@ -168,28 +175,28 @@ def _unexplained(rows, model, random_state):
     return float(min(left / total, 1.0)) if total > 0 else 0.0
 
 
-def with_logits(model, blocks, codes, coded, weight):
+def with_logits(model, codes, rows):
     """Return a model whose decoder gives logits of the categories, and their level.
 
     Parameters
     ----------
     model : LinearModel
-    blocks : Blocks
     codes : ndarray of shape (n_rows, n_components)
         In units of ``model.deviations``.
-    coded : ndarray of shape (n_rows, n_columns)
-        The coded table.
-    weight : ndarray of shape (n_rows,)
+    rows : Rows
+        Whose codes these are.
     """
+    blocks = rows.blocks
     components, level = model.components.copy(), np.zeros(blocks.width)
     if len(blocks.categories):
         n = len(blocks.numbers)
-        weights, level[n:] = logistic_regressions(codes, coded, blocks, weight)
+        coded = rows.raw(slice(None))
+        weights, level[n:] = logistic_regressions(codes, coded, blocks, weight_of(rows))
         components[:, n:] = weights * model.scale[n:] / model.deviations[:, None]
     return replace(model, components=components), level
 
 
-def _present_moments(rows):
+def present_moments(rows):
     """Return mean and variance of the cells that are present; 0 where none is."""
     total, count = rows.sum(
         lambda x, weight: (weight @ np.nan_to_num(x, nan=0.0), weight @ ~np.isnan(x))
@@ -216,19 +223,22 @@ def _in_units_of_present(model, variance):
 
 
 def sample(rows, model, random_state, hidden):
-    """Return whitened codes of some rows, a share of their cells hidden, these rows, and weights."""
+    """Return whitened codes of some rows, a share of their cells hidden, and these rows."""
     blocks = rows.blocks
     n_rows = max(min(LOGISTIC_ROWS, LOGISTIC_CELLS // blocks.width), 1)
     if len(rows) > n_rows:
         rows = rows.subset(np.sort(random_state.permutation(len(rows))[:n_rows]))
-    coded = rows.raw(slice(None))
-    x = (blocks.widen(coded) - model.mean) / model.scale
+    x = (rows.take(slice(None)) - model.mean) / model.scale
     if hidden:
-        seen = random_state.random_sample(coded.shape) >= hidden
+        seen = random_state.random_sample((len(rows), blocks.n_columns)) >= hidden
         x = np.where(seen[:, blocks.owner], x, np.nan)
     code = model.fill(x) @ model.encoder.T + model.offset
-    weight = np.ones(len(rows)) if rows.weight is None else rows.weight
-    return code / model.deviations, coded, weight
+    return code / model.deviations, rows
+
+
+def weight_of(rows):
+    """Return the weight of each row."""
+    return np.ones(len(rows)) if rows.weight is None else rows.weight
 
 
 def logistic_regressions(Z, coded, blocks, weight):

@@ -6,13 +6,16 @@ import numpy as np
 from scipy import optimize, special
 
 from skae._data.labels import Residuals
-from skae._linear.mixed import linear_code, sample, with_logits
+from skae._data.rows import Rows
+from skae._linear.factors import MEANS
+from skae._linear.mixed import linear_code, present_moments, sample, weight_of, with_logits
 from skae._linear.pca import LinearModel, pca, rounding
 from skae.metrics import explained_share
 
 LEAST_NOISE = 1e-8  # relative to the mean variance of a column
 LEAST_SHARE = 1e-10  # of the largest variance of coded labels: less is rounding
 LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**20  # at most, that a regression is fitted to
+MOST_PASSES, EXACT = 30, 1e-24  # of conjugate gradients, and the squared error that is none
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,8 @@ class ConditionalModel(ProbabilisticModel):
 
     effects: np.ndarray
 
+    shares = None  # of the rows, beside what labels explain
+
     @property
     def units(self):
         """Mean and scale of rows with their labels beside them."""
@@ -107,9 +112,13 @@ class ConditionalModel(ProbabilisticModel):
     @property
     def maps(self):
         """From standardised rows and labels to the code, and from code and labels to rows."""
+        return self._maps_less(self.effects)
+
+    def _maps_less(self, taken):
+        """Return the `maps`, where the encoder takes ``taken`` off the rows for their labels."""
         encoder, decoder = super().maps
-        effects = self.effects / self.scale
-        return np.hstack([encoder, -encoder @ effects.T]), np.vstack([decoder, effects])
+        encoder = np.hstack([encoder, -encoder @ (taken / self.scale).T])
+        return encoder, np.vstack([decoder, self.effects / self.scale])
 
 
 class LogisticModel(ProbabilisticModel):
@@ -135,6 +144,31 @@ class ProbabilisticTableModel(ProbabilisticModel):
     precision: np.ndarray
 
     shares = None
+
+
+@dataclass(frozen=True)
+class ConditionalTableModel(ConditionalModel):
+    """A `ProbabilisticTableModel` of what a linear map of the labels leaves of a table.
+
+    Attributes
+    ----------
+    effects : ndarray of shape (n_labels, width)
+        What labels add to the numbers and the logits.
+    loadings, precision : ndarray
+        As of a `TableModel`, of what the labels leave.
+    taken : ndarray of shape (n_labels, width)
+        What the labels account for in the wide rows: it is taken off before
+        these are filled and coded.
+    """
+
+    loadings: np.ndarray
+    precision: np.ndarray
+    taken: np.ndarray
+
+    @property
+    def maps(self):
+        """As of a `ConditionalModel`."""
+        return self._maps_less(self.taken)
 
 
 def noise_unit(model, blocks=None):
@@ -187,33 +221,119 @@ def conditional_pca(rows, n_components, random_state, beta=1.0):
     """
     effects, explained = _regression(rows)
     model = probabilistic_pca(Residuals(rows, effects), n_components, random_state, beta)
-    left = np.where(model.column_weights > 0, model.scale**2, 0.0)
-    variance = left + explained
-    variance[variance <= rounding(len(rows), model.mean, variance)] = 0.0
+    variance = model.variances + explained
+    fields = asdict(model) | _in_units_of_rows(model, variance, len(rows))
+    return ConditionalModel(**fields, effects=effects)
+
+
+def conditional_mixed(rows, n_components, random_state):
+    """Return `probabilistic_mixed` of what the labels leave of a table's rows.
+
+    Parameters
+    ----------
+    rows : LabelledRows
+        With `Blocks`.
+    n_components : int, float or None
+        As of `conditional_pca`.
+    """
+    flagged = rows.blocks.flagged
+    taken = _regression_of_present(rows) if flagged else _regression(rows)[0]
+    model, effects = _drawn_mixed(Residuals(rows, taken), n_components, random_state, taken)
+    _, variance = present_moments(Rows(rows.X, rows.index, rows.all_weight, rows.blocks))
+    units = _in_units_of_rows(model, variance, len(rows))
+    ratio = units["scale"] / model.scale
+    units["loadings"] = model.loadings / ratio[:, None]
+    units["precision"] = model.precision * ratio**2
+    ratio[: len(rows.blocks.numbers)] = 1.0  # logits are multiplied by the scale of their columns
+    units["components"] = model.components * ratio
+    fields = asdict(model) | units
+    return ConditionalTableModel(**fields, effects=effects * ratio, taken=taken)
+
+
+def _in_units_of_rows(model, variance, n_rows):
+    """Return the fields that a model of residuals has in units of the rows, of this variance."""
+    left = model.variances.sum()
+    variance[variance <= rounding(n_rows, model.mean, variance)] = 0.0
     total, scale = variance.sum() or 1.0, np.sqrt(np.where(variance > 0, variance, 1.0))
-    fields = asdict(model) | {
+    return {
         "scale": scale,
         "column_weights": variance / total,
         "encoder": model.encoder / model.scale * scale,
-        "unexplained": model.unexplained * left.sum() / total,
-        "effects": effects,
+        "unexplained": model.unexplained * left / total,
     }
-    return ConditionalModel(**fields)
 
 
 def _regression(rows):
     """Return the least squares of rows on their labels, and the variance they explain by column."""
-    n_features, n = rows.X.shape[1], len(rows)
+    n_labels, n = rows.labels.shape[1], len(rows)
     mean = rows.sum(lambda x, weight: weight @ x) / n
 
     def products(x, weight):
-        x, c = np.hsplit(x - mean, [n_features])
+        x, c = np.hsplit(x - mean, [-n_labels])
         weighted = (c * weight[:, None]).T
         return weighted @ c / n, weighted @ x / n
 
     labels, between = rows.sum(products)
     effects = np.linalg.pinv(labels, rcond=LEAST_SHARE, hermitian=True) @ between
     return effects, np.einsum("ij,ij->j", effects, between)
+
+
+def _regression_of_present(rows):
+    """Return the least squares of present cells on labels, with `MEANS` rows at the mean added.
+
+    By conjugate gradients, for all columns at once, in units of uncorrelated labels.
+    """
+    n_labels = rows.labels.shape[1]
+    ridge = MEANS * len(rows) / rows.n_repeated  # the weights have a mean of 1
+    mean, _ = present_moments(rows)
+    basis = _uncorrelated(rows.own_labels, rows.weight)
+
+    def split(x):
+        x, c = np.hsplit(x - mean, [-n_labels])
+        return x, np.column_stack([c @ basis, np.ones(len(c))])
+
+    def with_labels(x, weight):
+        x, c = split(x)
+        return c.T @ (np.nan_to_num(x, nan=0.0) * weight[:, None])
+
+    def squares(of_labels):
+        def products(x, weight):
+            x, c = split(x)
+            return c.T @ (~np.isnan(x) * weight[:, None] * (c @ of_labels))
+
+        return rows.sum(products) + ridge * of_labels
+
+    effects = _conjugate_gradients(squares, rows.sum(with_labels))
+    return basis @ effects[:-1]
+
+
+def _uncorrelated(labels, weight):
+    """Return what turns labels into uncorrelated columns of variance 1."""
+    covariance = np.cov(labels.T, aweights=weight, bias=True)
+    values, vectors = np.linalg.eigh(np.atleast_2d(covariance))
+    real = values > LEAST_SHARE * values[-1]
+    return vectors[:, real] / np.sqrt(values[real])
+
+
+def _conjugate_gradients(product, target):
+    """Return the solutions of ``product(x) = target``, each column by itself."""
+    solution, rest = np.zeros_like(target), target.copy()
+    direction, length = rest, np.sum(rest**2, axis=0)
+    least = EXACT * length
+    for _ in range(min(len(target), MOST_PASSES)):
+        image = product(direction)
+        curvature = np.sum(direction * image, axis=0)
+        going = (length > least) & (curvature > 0)
+        if not going.any():
+            break
+        step = np.divide(length, curvature, where=going, out=np.zeros_like(length))
+        solution += step * direction
+        rest = rest - step * image
+        before, length = length, np.sum(rest**2, axis=0)
+        direction = (
+            rest + np.divide(length, before, where=going, out=np.zeros_like(length)) * direction
+        )
+    return solution
 
 
 def _noises(model, rows, beta):
@@ -276,22 +396,47 @@ def probabilistic_mixed(rows, n_components, random_state):
     :math:`\sigma^2` the mean variance of a column that the code leaves. The
     regressions, and the noise of the numbers, are fitted to drawn codes.
     """
+    return _drawn_mixed(rows, n_components, random_state)[0]
+
+
+def _drawn_mixed(rows, n_components, random_state, effects=None):
+    """Return the same, and what labels add to the decoder's outputs; of rows less their ``effects``."""
     blocks, model = rows.blocks, linear_code(rows, n_components, random_state)
     noise = max(model.noise_variance, LEAST_NOISE * noise_unit(model))
     share = noise / (noise + model.deviations**2)
     encoder, decoder = _maps(model, share)
-    codes, coded, weight = sample(rows, model, random_state, hidden=0.0)
+    codes, drawn = sample(rows, model, random_state, hidden=0.0)
     codes = np.sqrt(1 - share) * codes + np.sqrt(share) * random_state.standard_normal(codes.shape)
-    drawn = replace(model, components=decoder, deviations=np.ones(len(share)))
-    drawn, level = with_logits(drawn, blocks, codes, coded, weight)
-    n = len(blocks.numbers)
-    rest = blocks.widen(coded)[:, :n] - model.mean[:n] - codes @ drawn.components[:, :n]
+    k, n = len(share), len(blocks.numbers)
+    linear = replace(model, components=decoder, deviations=np.ones(k))
+    if effects is None:
+        linear, level = with_logits(linear, codes, drawn)
+    else:
+        linear, level, effects = _with_labelled_logits(linear, codes, drawn, effects)
+    components = linear.components
+    rest = drawn.take(slice(None))[:, :n] - model.mean[:n] - codes @ components[:, :n]
     present = ~np.isnan(rest)
-    weight = (present * weight[:, None])[present]
+    weight = (present * weight_of(drawn)[:, None])[present]
     noise = np.average(rest[present] ** 2, weights=weight) if present.any() else 1.0
-    noises = np.full(len(share), max(noise, LEAST_NOISE * noise_unit(model, blocks)))
-    fields = _prior(model, share, encoder, drawn.components, level, noises, noises / share)
-    return ProbabilisticTableModel(**fields)
+    noises = np.full(k, max(noise, LEAST_NOISE * noise_unit(model, blocks)))
+    fields = _prior(model, share, encoder, components, level, noises, noises / share)
+    return ProbabilisticTableModel(**fields), effects
+
+
+def _with_labelled_logits(model, codes, rows, effects):
+    """Return what `with_logits` returns of labels beside codes, and what labels add to the outputs.
+
+    The ridge is that of codes: labels come in units in which they are uncorrelated, of variance 1.
+    """
+    labels, (k, width) = rows.own_labels, model.components.shape
+    basis = _uncorrelated(labels, rows.weight)
+    both = np.vstack([model.components, np.zeros((basis.shape[1], width))])
+    both = replace(model, components=both, deviations=np.ones(len(both)))
+    both, level = with_logits(both, np.hstack([codes, labels @ basis]), rows)
+    components, of_basis = np.vsplit(both.components, [k])
+    levels = np.arange(width) >= len(rows.blocks.numbers)
+    effects = np.where(levels, basis @ of_basis, effects)
+    return replace(model, components=components), level, effects
 
 
 def _maps(model, share):

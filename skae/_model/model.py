@@ -136,8 +136,17 @@ class Model:
     def loadings(self):
         """Return W of a linear model whose rows have the covariance W'W plus that of the noise."""
         told = self.attributes
-        beside_noise = np.maximum(told["explained_variance_"] - told["noise_variance_"], 0.0)
+        noise = told["noise_variance_"] / self.squared_lengths
+        beside_noise = np.maximum(told["explained_variance_"] - noise, 0.0)
         return told["components_"] * np.sqrt(beside_noise)[:, None]
+
+    @property
+    def squared_lengths(self):
+        """Of the components; of those beyond the rank 1."""
+        if self.task.unit_axes:
+            return np.ones(self.task.size)
+        squares = np.sum(self.attributes["components_"] ** 2, axis=1)
+        return np.where(squares > 0, squares, 1.0)
 
     # use --------------------------------------------------------------------------------------
 
@@ -165,6 +174,14 @@ class Model:
         values = self._apply_to_codes(Z, lambda z: cells.values(decoder(z), choose), cells.n_cells)
         return self.schema.coded(values, self.baseline.mean, self.baseline.scale)
 
+    def wide(self, X):
+        """Return rows as the network's columns, dense, not yet standardised."""
+        return self.schema.wide(X, self.baseline.mean)
+
+    def reconstruct_cells(self, X):
+        """Return the coded table that is made of rows."""
+        return self.decode_cells(self.encode(X))
+
     def reconstruct(self, X):
         """Return rows of numbers, dense, and their reconstruction."""
         X = X.toarray() if sparse.issparse(X) else X
@@ -177,7 +194,7 @@ class Model:
         rest = (exact - mean).astype(X.dtype)  # what float32 cannot hold of the mean
 
         def standardise(rows, out):
-            np.subtract(self.schema.wide(rows, self.baseline.mean), mean, out=out)
+            np.subtract(self.wide(rows), mean, out=out)
             if X.dtype == np.float32:
                 out -= rest
             out /= scale

@@ -7,7 +7,7 @@ from skae._model.inference import SURVEYED
 
 def moments_of(model, rows):
     """Return attributes of a model that was fitted to rows, by name: they are coded once more."""
-    told = _shares(model) | _moments_of_rows(model, rows)
+    told = shares_of(model) | _moments_of_rows(model, rows)
     if model.is_pca:
         told["explained_variance_"] = _variances(model.present_baseline)
     return told | {"n_samples_": rows.n_repeated}
@@ -18,7 +18,7 @@ def moments_of_pca(model, n_samples):
     baseline = model.present_baseline
     left = baseline.unexplained * unbiased(baseline.variances.sum(), n_samples)
     told = {"n_samples_": n_samples, "explained_variance_": _variances(baseline)}
-    return told | _shares(model) | {"noise_variance_": _a_direction(left, baseline, n_samples)}
+    return told | shares_of(model) | {"noise_variance_": _a_direction(left, baseline, n_samples)}
 
 
 def noise_of_fewer(model, k):
@@ -26,7 +26,7 @@ def noise_of_fewer(model, k):
     told, k_before = model.attributes, model.task.size
     n_axes = min(told["n_samples_"], len(model.baseline.mean))
     left = told["noise_variance_"] * max(n_axes - k_before, 0)
-    left += told["explained_variance_"][k:].sum()
+    left += (told["explained_variance_"] * model.squared_lengths)[k:].sum()
     return float(left / (n_axes - k)) if n_axes > k else 0.0
 
 
@@ -40,7 +40,7 @@ def unbiased(variance, n_samples):
     return variance * n_samples / max(n_samples - 1, 1)
 
 
-def _shares(model):
+def shares_of(model):
     """Return what each component of a linear model adds to the explained share."""
     shares = None
     if model.task.is_linear and not model.nonlinear:

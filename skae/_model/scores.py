@@ -53,7 +53,7 @@ class RowScores:
         In standard deviations of the column. NaN where a cell is missing.
         """
         code = self.model.encode(X)
-        residuals = np.subtract(_dense(X), self.model.decode(code), dtype=np.float64)
+        residuals = np.subtract(dense(X), self.model.decode(code), dtype=np.float64)
         return code.astype(np.float64), residuals / self.model.baseline.scale
 
     def score(self, X):
@@ -100,7 +100,7 @@ class CellScores:
         Numbers: the difference, in standard deviations of the column. Categories:
         nats. One column for each of the table; NaN where nothing is known.
         """
-        X, model = _dense(X), self.model
+        X, model = dense(X), self.model
         module = model.module_in(X.dtype)
         cells = cells_of(self.schema, model.baseline, torch_type(X.dtype)).to(model.device)
         size, n = model.task.size, cells.n_numbers
@@ -118,16 +118,16 @@ class CellScores:
 
     def score(self, X, reconstruct=None):
         """Return the explained share of the table."""
-        X = _dense(X)
+        X = dense(X)
         score = self.schema.score(X, self._errors(X, reconstruct))
         if np.isnan(score) and self.schema.encoder is None and reconstruct is None:
             # squares of numbers that large are infinite
-            return explained_share(X, self.model.decode_cells(self.model.encode(X)))
+            return explained_share(X, self.model.reconstruct_cells(X))
         return score
 
     def score_by_column(self, X):
         """Return the explained share of each column, NaN for one without any cell."""
-        X = _dense(X)
+        X = dense(X)
         return self.schema.score_by_column(X, self._errors(X))
 
     def baseline_scores(self, X):
@@ -148,9 +148,9 @@ class CellScores:
         Numbers: squared, in squared units of the coded table. Categories: nats.
         ``reconstruct`` is a function of standardised wide rows.
         """
-        X, model = _dense(X), self.model
+        X, model = dense(X), self.model
         module = model.module_in(X.dtype)
-        made = reconstruct or (lambda x: module.decoder(module.encode(x)))
+        made = reconstruct or module.reconstruct
         cells = cells_of(self.schema, model.baseline, torch_type(X.dtype)).to(model.device)
 
         def errors(x):
@@ -192,5 +192,6 @@ def _of_rows(errors, missing):
     return np.where(n_present > 0, total, np.nan)
 
 
-def _dense(X):
+def dense(X):
+    """Return rows as an array."""
     return X.toarray() if sparse.issparse(X) else X

@@ -45,6 +45,7 @@ START = {
     "spread": "k",
     "inertia": "k",
     "effects": "mp",
+    "taken": "mp",
     "loadings": "pf",
     "precision": "p",
 }

@@ -5,6 +5,7 @@ import torch
 from scipy.special import expit, logsumexp
 
 from skae._model.model import Model
+from skae._model.scores import dense
 from skae.losses import DrawnDivergence
 
 ACTIVE = 0.01  # variance of a unit's posterior means above which it says something
@@ -35,6 +36,11 @@ class VariationalModel(Model):
         mean, log_variance = np.hsplit(both, 2)
         return mean, np.exp(log_variance / 2)
 
+    def draw_codes(self, X, rng):
+        """Return a code of every row, drawn from its distribution, as the decoder takes it."""
+        mean, std = self.posterior(X)
+        return mean + std * rng.standard_normal(mean.shape).astype(mean.dtype)
+
     def log_likelihood(self, X, n_draws):
         """Return a lower bound of every row's log-likelihood, in nats."""
         n_sets = -(-FEWEST_DRAWS // n_draws)
@@ -44,17 +50,19 @@ class VariationalModel(Model):
         n_rows = max(1, CHUNK_CELLS // (len(draws) * width))
         bounds = []
         for first in range(0, X.shape[0], n_rows):
-            nats = self._log_weights(X[first : first + n_rows], draws)
-            sets = nats.reshape(n_sets, n_draws, -1)
-            bounds.append((logsumexp(sets, axis=1) - np.log(n_draws)).mean(axis=0))
-        bounds, blocks = _finite(np.concatenate(bounds)), self.schema.blocks
-        return bounds if blocks is None else np.where(blocks.present(X), bounds, np.nan)
+            some = dense(X[first : first + n_rows])
+            sets = self._log_weights(some, draws).reshape(n_sets, n_draws, -1)
+            bound = _finite((logsumexp(sets, axis=1) - np.log(n_draws)).mean(axis=0), first)
+            blocks = self.schema.blocks
+            bounds.append(
+                bound if blocks is None else np.where(blocks.present(some), bound, np.nan)
+            )
+        return np.concatenate(bounds)
 
     def _log_weights(self, X, draws):
         """Return log p(x|z)p(z)/q(z|x), of shape (n_draws, n_samples)."""
         mean, scale = self.baseline.units
-        wide = self.schema.wide(X, self.baseline.mean)
-        x = torch.from_numpy((wide - mean) / scale).to(self.device)
+        x = torch.from_numpy((self.wide(X) - mean) / scale).to(self.device)
         draws = torch.from_numpy(draws).to(x).expand(len(x), -1, -1)
         with torch.inference_mode():
             outputs = self.module((x, draws))
@@ -160,26 +168,45 @@ class ConditionalVAEModel(VariationalModel):
 
     ATTRIBUTES = (*VariationalModel.ATTRIBUTES, "label_coef_", "label_intercept_")
 
+    def wide(self, X):
+        """Return rows as the network's columns, their labels last."""
+        rows, labels = self._split(X)
+        return np.hstack([self.schema.wide(rows, self.baseline.mean), labels])
+
+    def reconstruct_cells(self, X):
+        """Return the coded table that is made of rows, given their labels."""
+        return self.decode_cells(self._with_labels(X))
+
     def reconstruct(self, X):
         """Return rows of numbers, dense, and their reconstruction, given their labels."""
-        wide = self.schema.wide(X, self.baseline.mean)
-        rows, labels = np.hsplit(wide, [self.schema.n_features])
-        return rows, self.decode(np.hstack([self.encode(X), labels]))
+        return self._split(X)[0], self.decode(self._with_labels(X))
 
-    def sample(self, codes, rng):
-        """Return rows of codes that have their labels beside them, with noise."""
-        X = self.decode(codes)
-        return X + np.sqrt(self.noise_variance) * rng.standard_normal(X.shape)
+    def draw_codes(self, X, rng):
+        """Return a code of every row, drawn from its distribution, with its labels."""
+        return np.hstack([super().draw_codes(X, rng), self._split(X)[1]])
+
+    def _with_labels(self, X):
+        return np.hstack([self.encode(X), self._split(X)[1]])
+
+    def _split(self, X):
+        """Return rows and their labels, dense."""
+        return np.hsplit(dense(X), [self.schema.n_features])
+
+    def head_inputs(self, X):
+        """Return rows without labels as what infers these reads them."""
+        mean = self.baseline.mean
+        wide = X if self.schema.blocks is None else self.schema.wide(X, mean)
+        return self.schema.filled(wide, mean)
 
     def state(self):
         """Return arrays and builtins."""
         return super().state() | {"_labels": vars(self.task.labels).copy()}
 
 
-def _finite(bounds):
-    """Refuse bounds that are not finite."""
+def _finite(bounds, first):
+    """Refuse bounds, from that of row ``first`` on, that are not finite."""
     if not np.isfinite(bounds).all():
-        row = int(np.flatnonzero(~np.isfinite(bounds))[0])
+        row = first + int(np.flatnonzero(~np.isfinite(bounds))[0])
         raise ValueError(
             f"The log-likelihood of row {row} is beyond the range of float64: it is too far "
             "from the training rows. Leave it out, or check its units."

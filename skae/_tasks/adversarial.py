@@ -30,10 +30,21 @@ class Adversarial(Task):
 
     ARCHITECTURE: ClassVar = tuple(name for name in Task.ARCHITECTURE if name != "whiten")
     net: ClassVar = AdversarialNet
+    unit_axes: ClassVar = False
+
+    @property
+    def is_pca(self):
+        return self.is_linear and self.schema.blocks is None
+
+    @property
+    def is_normal(self):
+        return self.is_linear
 
     def baseline(self, rows, n_components, rng):
         """Return PCA with a whitened code: the prior's mean and variances."""
-        model = super().baseline(rows, n_components, rng)
+        return self.of_pca(super().baseline(rows, n_components, rng))
+
+    def of_pca(self, model):
         deviations = model.deviations[:, None]
         return replace(
             model,

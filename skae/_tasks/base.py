@@ -95,6 +95,7 @@ class Task:
     encoder_extrapolates: ClassVar = True  # along the linear map, outside the training range
     least_range: ClassVar = -np.inf  # codes from minus to plus this are the decoder's in any case
     input_noise: ClassVar = 0.25  # in units of the root of the share that PCA leaves unexplained
+    unit_axes: ClassVar = True  # whether the components of its PCA have a length of 1
     offset: ClassVar = False  # whether the encoder's linear map adds a constant
     warm_up: ClassVar = 0  # epochs in which a term of the objective rises
 
@@ -263,6 +264,10 @@ class Task:
             return pca(rows, n_components, rng)
         return mixed_pca(rows, n_components, rng, self.schema.hidden)
 
+    def of_pca(self, model):
+        """Return the baseline that PCA of the rows is, where the task `is_pca`."""
+        return model
+
     def linear_kind(self):
         """Return the class of the baseline."""
         return self.linear_model if self.schema.blocks is None else self.linear_model_of_table
@@ -283,7 +288,7 @@ class Task:
         """Return a module with new weights; with ``linear``, its linear maps alone."""
         module = self.build(generator, linear)
         if self.schema.blocks is not None:
-            module.missing = Missing(self.schema.blocks)
+            module.missing = Missing(self.schema.blocks, self.n_labels)
         return module
 
     def build(self, generator, linear=False):

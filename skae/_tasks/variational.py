@@ -11,18 +11,21 @@ from scipy import sparse
 from skae._data.labels import Labels
 from skae._linear.probabilistic import (
     ConditionalModel,
+    ConditionalTableModel,
     LogisticModel,
     ProbabilisticModel,
     ProbabilisticTableModel,
+    conditional_mixed,
     conditional_pca,
     logistic_pca,
     noise_unit,
     probabilistic_mixed,
     probabilistic_pca,
 )
+from skae._model.moments import shares_of
 from skae._model.scores import cells_of
 from skae._model.variational import ConditionalVAEModel, VariationalModel
-from skae._tasks.base import Task
+from skae._tasks.base import LEAST_UNEXPLAINED, Task
 from skae._tasks.head import logistic_head, ridge_head
 from skae._training.held_out import FEWEST_ROWS
 from skae.corruption import Draws, Sparing
@@ -268,11 +271,14 @@ class Variational(Task):
         spread = square - (total / len(rows)) ** 2
         moments = np.column_stack([square, spread, variance, 2 * logarithm])
         n = rows.n_repeated
-        known = model.unit_statistics(moments) | {
+        known = model.unit_statistics(moments) | shares_of(model)
+        known |= {
             "n_samples_": n,
             "explained_variance_": spread * n / max(n - 1, 1),
         }
-        if len(rows) >= FEWEST_ROWS and not known["active_units_"].any():
+        labels_say_all = self.n_labels and model.baseline.unexplained < LEAST_UNEXPLAINED
+        silent = not (known["active_units_"].any() or labels_say_all)
+        if len(rows) >= FEWEST_ROWS and silent:
             warnings.warn(
                 f"All {self.size} units of the code are inactive: it says nothing about the rows. "
                 "Lower beta, set kl_warmup, or see whether the columns are correlated at all.",
@@ -296,11 +302,11 @@ class Conditional(Variational):
     ARCHITECTURE: ClassVar = tuple(name for name in Variational.ARCHITECTURE if name != "ordered")
     model: ClassVar = ConditionalVAEModel
     linear_model: ClassVar = ConditionalModel
-    is_normal: ClassVar = False  # but given the labels
+    linear_model_of_table: ClassVar = ConditionalTableModel
 
     @property
     def n_inputs(self):
-        return self.schema.n_features + self.n_labels
+        return super().n_inputs + self.n_labels
 
     @property
     def n_labels(self):
@@ -322,11 +328,18 @@ class Conditional(Variational):
         return replace(super().restored(state), labels=labels)
 
     def baseline(self, rows, n_components, rng):
+        if rows.blocks is not None:
+            return conditional_mixed(rows, n_components, rng)
         return conditional_pca(rows, n_components, rng, self.beta)
 
     def build(self, generator, linear=False):
         module = super().build(generator, linear)
         return ConditionalAutoencoder(module.encoder, module.decoder, self.n_labels)
+
+    def fill_by(self, module, baseline):
+        if module.missing is not None:
+            effects = baseline.taken / baseline.scale
+            module.missing.learn(baseline.loadings, baseline.precision, effects)
 
     def corruption(self, baseline):
         draws = super().corruption(baseline)
@@ -338,12 +351,15 @@ class Conditional(Variational):
         return super().describe(model, rows) | self._head(model.baseline, rows)
 
     def _head(self, baseline, rows):
-        """Solve what infers labels, on standardised rows, or some of them where there are many."""
+        """Solve what infers labels, on standardised rows, or some of them where there are many.
+
+        Missing cells count as means.
+        """
         n, most = len(rows), max(1, HEAD_CELLS // rows.width)
         part = rows.subset(np.linspace(0, n - 1, min(n, most)).astype(int))
         both = part.take(slice(None)).astype(np.float64)
-        x, coded = np.hsplit(both, [self.schema.n_features])
-        x = (x - baseline.mean) / baseline.scale
+        x, coded = np.hsplit(both, [self.schema.width])
+        x = np.nan_to_num((x - baseline.mean) / baseline.scale, nan=0.0)
         weight = np.ones(len(x)) if part.weight is None else part.weight
         solved = []
         for block, known in zip(self.labels.slices, self.labels.classes, strict=True):

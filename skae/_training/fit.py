@@ -256,7 +256,7 @@ def _updated_pca(task, settings, rows, baseline, before):
                 "An earlier release of skae saved this model, without the number of its rows: "
                 "fit it to rows again, then go on."
             )
-        baseline = updated(baseline, n_before, rows)
+        baseline = task.of_pca(updated(baseline, n_before, rows))
     model = task.model.settled(task, None, baseline, settings.device)
     if before is None:
         model.attributes |= moments_of(model, rows)

@@ -142,30 +142,33 @@ class HeldOutCurves:
 
 
 @torch.no_grad()
-def gains_over(net, baseline, least, n_numbers):
-    """Return by how much each held-out row's present numbers are told better than by a linear model.
+def gains_over(module, part, baseline, least, n_numbers):
+    """Return by how much each row's present numbers are told better than by a linear model.
 
     Parameters
     ----------
-    net : AutoencoderNet
+    module : nn.Module
+    part : StandardisedRows
     baseline : LinearModel
-        Its mean and scale are those of the net's rows.
+        Its mean and scale are those of these rows.
     least : LinearModel
-        Of the same mean; its rows have zeros in place of missing cells.
+        Its rows have its mean in place of missing cells.
     n_numbers : int
         Columns, the first ones, that are numbers.
     """
-    module, held_out, gains = net.module_.eval(), net.held_out, []
-    for span in held_out.rows.spans(ROWS_AT_ONCE):
-        x = held_out.take(span)
-        scale, axes = (torch.from_numpy(part).to(x) for part in (baseline.scale, least.components))
-        by_axes = (x.nan_to_num(nan=0.0) * scale) @ axes.T @ axes / scale
+    module, gains = module.eval(), []
+    for span in part.rows.spans(ROWS_AT_ONCE):
+        x = part.take(span)
+        parts = baseline.scale, least.components, (least.mean - baseline.mean) / baseline.scale
+        scale, axes, mean = (torch.from_numpy(part).to(x) for part in parts)
+        made, x = module.reconstruct(x), x[:, : len(scale)]  # labels may be beside rows
+        by_axes = ((x - mean).nan_to_num(nan=0.0) * scale) @ axes.T @ axes / scale + mean
         theirs, ours = (
-            ((made - x) * scale)[:, :n_numbers].nan_to_num(nan=0.0).square().sum(1)
-            for made in (by_axes, module.decoder(module.encode(x)))
+            ((rows - x) * scale)[:, :n_numbers].nan_to_num(nan=0.0).square().sum(1)
+            for rows in (by_axes, made)
         )
         gains.append((theirs - ours).double().cpu().numpy())
-    return np.concatenate(gains) * held_out.row_weights
+    return np.concatenate(gains) * part.row_weights
 
 
 def _influence(start, limit):

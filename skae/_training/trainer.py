@@ -234,6 +234,8 @@ class Trainer:
                 trained.module = self._again(module, baseline, rows, n_epochs, nets[0].lr)
         if len(nets) == 1 or self.interrupted:
             self._finish(trained, nets[0], baselines[0], rows if final else None)
+        if self._falls_behind(trained.module, trained.baseline, rows):
+            trained.module, trained.baseline = None, baseline
         if trained.module is None:
             trained.prefix_shares = self._shares_of_baseline(baseline, rows)
             trained.best_iter = 0
@@ -245,15 +247,34 @@ class Trainer:
         By a standard error; objectives that trade reconstruction for something else may give up
         so much of it. With few missing cells that is their own affair, as with none.
         """
-        schema, (first, _) = self.task.schema, pairs[0]
-        if not (self.task.keeps_up and schema.hidden and missing_share(first) > schema.hidden):
+        if not self._lacks_much(pairs[0][0]):
             return True
         gains = [
-            gains_over(net, own, mean_filled_pca(part, self.task.size), schema.n_numbers)
+            self._gains(net.module_, net.held_out, own, part)
             for net, own, (part, _) in zip(nets, baselines, pairs, strict=True)
         ]
         gains = np.concatenate(gains)
         return bool(gains.mean() > FEWER * sem(gains) or not gains.any())
+
+    def _lacks_much(self, rows):
+        """Return whether the model must tell these rows better than PCA of mean-filled rows."""
+        hidden = self.task.schema.hidden
+        return bool(self.task.keeps_up and hidden and missing_share(rows) > hidden)
+
+    def _gains(self, module, part, baseline, rows):
+        """Return by how much rows are told better than by PCA of other, mean-filled ones."""
+        least = mean_filled_pca(rows, self.task.size)
+        return gains_over(module, part, baseline, least, self.task.schema.n_numbers)
+
+    def _falls_behind(self, module, baseline, rows):
+        """Return whether a module tells its own training rows worse than PCA of mean-filled ones.
+
+        It is another one than those that held-out rows have judged.
+        """
+        if module is None or not self._lacks_much(rows):
+            return False
+        part = StandardisedRows(rows, *baseline.units, self.settings.device)
+        return self._gains(module, part, baseline, rows).mean() < 0
 
     def go_on(self, module, baseline, pair, before):
         """Train further; the present weights are the baseline. ``module`` is left as it is."""

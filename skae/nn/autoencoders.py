@@ -55,6 +55,10 @@ class Autoencoder(nn.Module):
         """Return what the decoder gets for codes of ``x``."""
         return code
 
+    def reconstruct(self, x):
+        """Return the reconstruction of ``x`` alone, from its code or the mean of it."""
+        return self.decoder(self.decoder_inputs(self.encode(x), x))
+
     def forward(self, x, mask=None):
         """Return the reconstruction of ``x`` and its code; a mask says what of the code is used."""
         code = self.encode(x)

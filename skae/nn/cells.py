@@ -25,26 +25,33 @@ class Missing(nn.Module):
     Parameters
     ----------
     blocks : Blocks
+    n_labels : int
+        Number of labels beside a row: its last columns, which are there. What
+        they add to the others is taken off before, and added again.
     """
 
-    def __init__(self, blocks):
+    def __init__(self, blocks, n_labels=0):
         super().__init__()
         first = torch.from_numpy(blocks.first) if blocks.flagged else None
         self.register_buffer("first", first, persistent=False)
         none = factors(np.zeros((blocks.width, 0)), np.ones(blocks.width))
         for name, part in zip(FACTORS, none, strict=True):
             self.register_buffer(name, part.float(), persistent=False)
+        effects = torch.from_numpy(np.zeros((n_labels, blocks.width), dtype=np.float32))
+        self.register_buffer("effects", effects if n_labels else None, persistent=False)
 
-    def learn(self, loadings, precision):
-        """Take over loadings (width, n_factors) and noise precisions (width,)."""
+    def learn(self, loadings, precision, effects=None):
+        """Take over loadings (width, n_factors), noise precisions (width,) and effects of labels."""
         for name, part in zip(FACTORS, factors(loadings, precision), strict=True):
             setattr(self, name, part.to(getattr(self, name)))
+        if effects is not None:
+            self.effects = torch.from_numpy(effects).to(self.effects)
 
     @classmethod
     def together(cls, several):
         """Return what fills the rows of several nets, (n_nets, n_samples, width), each by its own."""
         one = deepcopy(several[0])
-        for name in FACTORS:
+        for name in FACTORS if one.effects is None else (*FACTORS, "effects"):
             setattr(one, name, torch.stack([getattr(missing, name) for missing in several]))
         return one
 
@@ -56,7 +63,12 @@ class Missing(nn.Module):
 
     def fill(self, x):
         """Return wide standardised rows without missing cells."""
-        return completed(x, *(getattr(self, name) for name in FACTORS))
+        parts = [getattr(self, name) for name in FACTORS]
+        if self.effects is None:
+            return completed(x, *parts)
+        rows, labels = x.split([x.shape[-1] - self.effects.shape[-2], self.effects.shape[-2]], -1)
+        shift = labels @ self.effects
+        return torch.cat([completed(rows - shift, *parts) + shift, labels], dim=-1)
 
 
 def factors(loadings, precision):
@@ -99,7 +111,8 @@ class Cells(nn.Module):
     r"""What the wide rows of a table and their reconstruction say about its cells.
 
     Cells stand in the order numbers, categories (without those that have no
-    level). A category's outputs are logits less ``level``.
+    level). A category's outputs are logits less ``level``. Further columns of the
+    rows, labels, are not looked at.
 
     Parameters
     ----------
@@ -126,7 +139,7 @@ class Cells(nn.Module):
         self.register_buffer("members_of", members_of)
         places = np.concatenate([members for members, *_ in self.buckets] or [np.empty(0, int)])
         self.register_buffer("order", torch.from_numpy(np.argsort(places)))
-        self.n_cells = self.n_numbers + n_categories
+        self.n_cells, self.width = self.n_numbers + n_categories, len(level)
 
     def at(self, level):
         """Return the same cells with other logits where the outputs are zero."""
@@ -144,7 +157,7 @@ class Cells(nn.Module):
     def present(self, target):
         """Return which cells are present: bool, of shape (n_samples, n_cells)."""
         firsts = [index[:, 0] for _, index, _ in self.buckets]
-        there = ~target.isnan()
+        there = ~target[:, : self.width].isnan()
         if not firsts:
             return there
         levels = there[:, self.n_numbers :][:, torch.cat(firsts).to(target.device)]
@@ -179,7 +192,7 @@ class Cells(nn.Module):
     def _centred(self, reconstruction, target):
         """Return logits less the largest of their category, and 1 where a cell has the level."""
         logits = reconstruction[..., self.n_numbers :] + self.level
-        hits = (target[..., self.n_numbers :] > 0).to(logits.dtype)
+        hits = (target[..., self.n_numbers : self.width] > 0).to(logits.dtype)
         largest = self._extreme(logits.detach(), torch.amax)
         return logits - largest[..., self.spread], hits
 

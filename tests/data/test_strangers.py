@@ -17,10 +17,17 @@ from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
 
 import skae
-from skae import AutoencoderTransformer, DenoisingAutoencoder, TableEncoder, VAETransformer
+from skae import (
+    AutoencoderTransformer,
+    ConditionalVAE,
+    DenoisingAutoencoder,
+    TableEncoder,
+    VAETransformer,
+)
 from skae.metrics import explained_share
 
-FAMILY = [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer]
+FAMILY = [AutoencoderTransformer, DenoisingAutoencoder, VAETransformer, ConditionalVAE]
+WITH_LIKELIHOOD = VAETransformer, ConditionalVAE
 UNSEEN = "ignore:.*levels that fit did not see:UserWarning"
 
 pytestmark = pytest.mark.filterwarnings("ignore:max_iter=")
@@ -46,7 +53,7 @@ def cancer():
 
 @pytest.fixture(scope="module", params=FAMILY, ids=lambda kind: kind.__name__)
 def model(request, cancer):
-    return quick(request.param).fit(cancer.iloc[:400])
+    return quick(request.param).fit(cancer.iloc[:400], np.arange(400) % 3)
 
 
 # what fit did not see -------------------------------------------------------------------------
@@ -84,7 +91,7 @@ def test_rows_with_an_unseen_level_stand_out(model, change, cancer):
     assert model.score(few) < model.score(pd.concat([later, later.head(3)]))
     cells = np.asarray(model.reconstruction_error(odd, per_feature=True))
     assert cells[:, place].min() > 1
-    if isinstance(model, VAETransformer):
+    if isinstance(model, WITH_LIKELIHOOD):
         assert (model.score_samples(odd) < model.score_samples(later)).all()
 
 
@@ -123,11 +130,11 @@ def test_a_row_with_nothing_present_is_nan_and_no_part_of_the_score(kind, number
     holes = np.random.default_rng(0).random(table.shape) < 0.2
     holes[0], holes[1] = True, False
     spoilt = table.mask(holes)
-    model = quick(kind).fit(spoilt)
+    model = quick(kind).fit(spoilt, np.arange(len(spoilt)) % 3)
     errors = model.reconstruction_error(spoilt)
     assert np.isnan(errors).tolist() == holes.all(axis=1).tolist()
     np.testing.assert_allclose(model.score(spoilt), model.score(spoilt[1:]))
-    if kind is VAETransformer:
+    if kind in WITH_LIKELIHOOD:
         assert np.isnan(model.score_samples(spoilt[:2])).tolist() == [True, False]
 
 

@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 
 from skae import (
     AutoencoderTransformer,
+    ConditionalVAE,
     ContractiveAutoencoder,
     DenoisingAutoencoder,
     SparseAutoencoder,
@@ -33,6 +34,7 @@ FAMILY = [
     DenoisingAutoencoder,
     SparseAutoencoder,
     VAETransformer,
+    ConditionalVAE,
 ]
 
 
@@ -65,6 +67,11 @@ def quick(kind, **parameters):
     return kind(**(defaults | parameters))
 
 
+def labels(kind, rows):
+    """Return what an estimator is told beside the rows."""
+    return [np.arange(rows.shape[0]) % 3] if kind is ConditionalVAE else []
+
+
 @pytest.fixture(autouse=True)
 def _quietly():
     with warnings.catch_warnings():
@@ -78,17 +85,19 @@ def _quietly():
 @pytest.mark.parametrize("kind", FAMILY)
 def test_a_frame_of_numbers_is_its_array(kind):
     X = load_breast_cancer(as_frame=True).data.iloc[:200, :6]
-    a, b = quick(kind).fit(X), quick(kind).fit(X.to_numpy())
+    y = labels(kind, X)
+    a, b = quick(kind).fit(X, *y), quick(kind).fit(X.to_numpy(), *y)
     np.testing.assert_array_equal(a.transform(X), b.transform(X.to_numpy()))
-    reconstruction = a.inverse_transform(a.transform(X))
+    reconstruction = a.inverse_transform(a.transform(X, *y), *y)
     assert isinstance(reconstruction, np.ndarray)
-    np.testing.assert_array_equal(reconstruction, b.reconstruct(X.to_numpy()))
+    np.testing.assert_array_equal(reconstruction, b.reconstruct(X.to_numpy(), *y))
 
 
 @pytest.mark.parametrize("kind", FAMILY)
 def test_sparse_rows_are_their_dense_ones(kind):
     X = load_digits().data[:300]
-    a, b = quick(kind).fit(sparse.csr_matrix(X)), quick(kind).fit(X)
+    y = labels(kind, X)
+    a, b = quick(kind).fit(sparse.csr_matrix(X), *y), quick(kind).fit(X, *y)
     rows = sparse.csr_array(X[:50])
     np.testing.assert_allclose(a.transform(rows), b.transform(X[:50]), rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(a.score(rows), b.score(X[:50]), rtol=1e-9)
@@ -229,12 +238,12 @@ def test_the_start_predicts_levels_as_a_logistic_regression(cancer):
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("numbers_only", [False, True])
-@pytest.mark.parametrize("kind", [AutoencoderTransformer, VAETransformer])
+@pytest.mark.parametrize("kind", [AutoencoderTransformer, VAETransformer, ConditionalVAE])
 def test_the_gradient_by_hand_is_that_of_autograd(kind, numbers_only, weighted, spoilt, cancer):
     table = spoilt
     if numbers_only:
         table = cancer.select_dtypes("number").mask(lambda frame: frame > frame.quantile(0.9))
-    net = net_of(quick(kind, early_stopping=False).fit, table)
+    net = net_of(quick(kind, early_stopping=False).fit, table, *labels(kind, table))
     module = net.module_
     for p in module.parameters():
         torch.nn.init.normal_(p, 0, 0.2, generator=torch.Generator().manual_seed(p.numel()))
@@ -260,7 +269,7 @@ def test_the_gradient_by_hand_is_that_of_autograd(kind, numbers_only, weighted, 
 @pytest.mark.parametrize("holes", [False, True])
 def test_without_steps_the_model_is_its_baseline(kind, holes, cancer, spoilt):
     table = spoilt if holes else cancer
-    ae = quick(kind, learning_rate_init=1e-12, max_iter=2).fit(table)
+    ae = quick(kind, learning_rate_init=1e-12, max_iter=2).fit(table, *labels(kind, table))
     assert ae.best_iter_ == 0
     np.testing.assert_allclose(max(ae.validation_scores_), ae.pca_score_, rtol=1e-4)
 
@@ -318,16 +327,16 @@ def test_wrong_column_weights(weights, message, cancer):
 @pytest.mark.parametrize("kind", FAMILY)
 def test_frames_come_back_as_they_went_in(kind, cancer, spoilt):
     for table in (cancer, spoilt):
-        before = table.copy()
-        ae = quick(kind).fit(table)
-        Z = ae.transform(table)
+        before, y = table.copy(), labels(kind, table)
+        ae = quick(kind).fit(table, *y)
+        Z = ae.transform(table, *y)
         assert Z.shape == (len(table), 3)
         assert np.isfinite(Z).all()
-        made = ae.inverse_transform(Z)
+        made = ae.inverse_transform(Z, *y)
         assert list(made.columns) == list(table.columns)
         assert (made.dtypes == table.dtypes).all()
         assert not made.isna().any(axis=None)
-        pd.testing.assert_frame_equal(ae.reconstruct(table), made.set_index(table.index))
+        pd.testing.assert_frame_equal(ae.reconstruct(table, *y), made.set_index(table.index))
         assert np.isfinite(ae.reconstruction_error(table)).all()
         cells = ae.reconstruction_error(table, per_feature=True)
         np.testing.assert_array_equal(np.isnan(cells), table.isna())
@@ -337,7 +346,8 @@ def test_frames_come_back_as_they_went_in(kind, cancer, spoilt):
 
 @pytest.mark.parametrize("kind", FAMILY)
 def test_imputation_fills_what_was_missing(kind, spoilt):
-    filled = quick(kind).fit(spoilt).impute(spoilt)
+    y = labels(kind, spoilt)
+    filled = quick(kind).fit(spoilt, *y).impute(spoilt, *y)
     assert not filled.isna().any(axis=None)
     assert (filled.dtypes == spoilt.dtypes).all()
     pd.testing.assert_frame_equal(filled.where(spoilt.notna()), spoilt, check_dtype=False)
@@ -387,11 +397,12 @@ def test_set_output_gives_frames_of_numbers():
 
 @pytest.mark.parametrize("kind", FAMILY)
 def test_copies_are_the_same(kind, spoilt):
-    ae = quick(kind).fit(spoilt)
+    y = labels(kind, spoilt)
+    ae = quick(kind).fit(spoilt, *y)
     copy = pickle.loads(pickle.dumps(ae))
     np.testing.assert_array_equal(copy.transform(spoilt), ae.transform(spoilt))
     pd.testing.assert_frame_equal(copy.reconstruct(spoilt), ae.reconstruct(spoilt))
-    np.testing.assert_array_equal(clone(ae).fit(spoilt).transform(spoilt), ae.transform(spoilt))
+    np.testing.assert_array_equal(clone(ae).fit(spoilt, *y).transform(spoilt), ae.transform(spoilt))
 
 
 def test_interpolation_between_rows_of_a_frame(cancer):
@@ -444,6 +455,28 @@ def test_sample_weights_and_held_out_rows(cancer):
     assert len(judged.validation_scores_) >= 1
 
 
+@pytest.mark.parametrize("kind", [AutoencoderTransformer, VAETransformer, ConditionalVAE])
+def test_weights_of_rows_with_missing_cells_are_repetitions(kind):
+    rng = np.random.default_rng(0)
+    X = with_holes(pd.DataFrame(rng.normal(size=(120, 3)) @ rng.normal(size=(3, 6))), 0.3)
+    X, y, weight = X.to_numpy(), rng.integers(3, size=120), rng.integers(3, size=120)
+    plain = kind(2, hidden_layer_sizes=())
+    weighted = clone(plain).fit(X, y, sample_weight=weight.astype(float))
+    repeated = clone(plain).fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    told = [y] if kind is ConditionalVAE else []
+    codes = [model.transform(X, *told) for model in (weighted, repeated)]
+    np.testing.assert_allclose(*codes, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [VAETransformer, ConditionalVAE])
+def test_likelihoods_of_sparse_rows_with_missing_cells(kind):
+    X = with_holes(pd.DataFrame(load_digits().data[:300, 20:40]), 0.1).to_numpy()
+    y, rows = labels(kind, X), sparse.csr_matrix(X)
+    model = kind(2, hidden_layer_sizes=()).fit(rows, *y)
+    for use in ("transform", "score_samples", "reconstruction_error"):
+        np.testing.assert_allclose(getattr(model, use)(rows), getattr(model, use)(X))
+
+
 # generative models --------------------------------------------------------------------------------
 
 
@@ -462,9 +495,11 @@ def test_samples_are_frames_like_the_rows(cancer):
     assert with_others > 0.6  # the rows': 0.97
 
 
-def test_multiple_imputation(cancer, spoilt):
-    vae = VAETransformer(4, random_state=0).fit(spoilt)
-    tables = vae.impute(spoilt, n_draws=20, random_state=0)
+@pytest.mark.parametrize("kind", [VAETransformer, ConditionalVAE])
+def test_multiple_imputation(kind, cancer, spoilt):
+    y = labels(kind, spoilt)
+    vae = kind(4, random_state=0).fit(spoilt, *y)
+    tables = vae.impute(spoilt, *y, n_draws=20, random_state=0)
     assert len(tables) == 20
     holes = spoilt["mean area"].isna()
     draws = np.array([t["mean area"][holes] for t in tables], dtype=float)
@@ -472,17 +507,19 @@ def test_multiple_imputation(cancer, spoilt):
     assert (draws.std(axis=0) > 0).all()
     inside = np.abs(draws.mean(0) - cancer["mean area"][holes]) < 2 * draws.std(axis=0)
     assert inside.mean() > 0.8
-    again = vae.impute(spoilt, n_draws=20, random_state=0)
+    again = vae.impute(spoilt, *y, n_draws=20, random_state=0)
     pd.testing.assert_frame_equal(tables[3], again[3])
 
 
-def test_bounds_of_tables_are_nats_of_their_units(cancer):
-    vae = quick(VAETransformer).fit(cancer)
-    nats = vae.score_samples(cancer)
+@pytest.mark.parametrize("kind", [VAETransformer, ConditionalVAE])
+def test_bounds_of_tables_are_nats_of_their_units(kind, cancer):
+    y = labels(kind, cancer)
+    vae = quick(kind).fit(cancer, *y)
+    nats = vae.score_samples(cancer, *y)
     assert np.isfinite(nats).all()
     scaled = cancer.assign(**{"mean area": 10 * cancer["mean area"]})
-    other = quick(VAETransformer).fit(scaled)
-    np.testing.assert_allclose(other.score_samples(scaled), nats - np.log(10), atol=1e-3)
+    other = quick(kind).fit(scaled, *y)
+    np.testing.assert_allclose(other.score_samples(scaled, *y), nats - np.log(10), atol=1e-3)
 
 
 # as a citizen -------------------------------------------------------------------------------------

@@ -289,19 +289,111 @@ def test_strings_where_numbers_were(diabetes):
         model.sample(y="tall")
 
 
-def test_rows_are_complete_numbers(wine):
-    X, y = wine
+# tables -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bottles():
+    """Wine as a table: its class says much of each column, and a column of its own tells it nearly."""
+    X, y = load_wine(return_X_y=True)
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(StandardScaler().fit_transform(X)[:, :6]).rename(columns="c{}".format)
+    blurred = np.where(rng.random(len(y)) < 0.2, rng.integers(3, size=len(y)), y)
+    table["grape"] = np.array(["barolo", "grignolino", "nebbiolo"])[blurred]
+    table["day"] = pd.Timestamp("2020-01-01") + pd.to_timedelta(rng.integers(99, size=len(y)), "D")
+    return table, y
+
+
+def test_a_row_without_a_cell_is_filled_with_what_its_label_says(bottles):
+    """With the means and the most frequent levels of its class, over the cells that are present."""
+    table, y = bottles
+    holes = np.random.default_rng(1).random(table.shape) < 0.3
+    spoilt = table.mask(holes)
+    model = linear(2).fit(spoilt, y)
+    filled = model.impute(table.mask(np.full(table.shape, True))[:3], [0, 1, 2])
+    by_class = spoilt.groupby(y)
+    numbers = spoilt.columns[:6]
+    expected = by_class[numbers].mean()
+    near = np.abs(filled[numbers].to_numpy(float) - expected.to_numpy()).max()
+    assert near < 0.15  # five rows at the mean are added to about 40 of each class
+    assert filled["grape"].tolist() == by_class["grape"].agg(lambda x: x.mode()[0]).tolist()
+    assert (filled.dtypes == table.dtypes).all()
+
+
+def test_labels_and_cells_together_fill_better_than_either(bottles):
+    table, y = bottles
+    numbers = table.iloc[:, :6]
+    holes = np.random.default_rng(1).random(numbers.shape) < 0.3
+    spoilt = numbers.mask(holes)
+    with_both = linear(2).fit(spoilt, y).impute(spoilt, y)
+    of_cells = VAETransformer(2, hidden_layer_sizes=()).fit(spoilt).impute(spoilt)
+    of_labels = spoilt.fillna(spoilt.groupby(y).transform("mean"))
+    errors = [np.sum((np.asarray(made) - numbers.to_numpy())[holes] ** 2)
+              for made in (with_both, of_cells, of_labels)]  # fmt: skip
+    assert errors[0] < 0.97 * min(errors[1:])
+
+
+def test_the_effects_of_labels_are_the_least_squares_of_present_cells(bottles):
+    """Of labels that are correlated, too; but for the few rows at the mean that are added."""
+    table, y = bottles
+    X = np.repeat(table.iloc[:, 1:6].to_numpy(), 40, axis=0)
+    labels = pd.DataFrame({"class": np.repeat(y, 40), "number": table["c0"].repeat(40)})
+    spoilt = np.where(np.random.default_rng(2).random(X.shape) < 0.5, np.nan, X)
+    model = linear(1).fit(spoilt, labels)
+    told = np.column_stack([np.eye(3)[labels["class"]], labels["number"]])
+    made = model.inverse_transform(np.zeros((len(X), 1)), labels)
+    for column in range(5):
+        there = ~np.isnan(spoilt[:, column])
+        own = LinearRegression().fit(told[there], spoilt[there, column])
+        np.testing.assert_allclose(made[:, column], own.predict(told), atol=0.02)
+
+
+def test_samples_of_a_class_have_its_levels(bottles):
+    table, y = bottles
+    model = linear(2).fit(table, y)
+    for label in range(3):
+        drawn = model.sample(4000, y=label, random_state=0)
+        assert (drawn.dtypes == table.dtypes).all()
+        shares = [rows["grape"].value_counts(normalize=True) for rows in (drawn, table[y == label])]
+        np.testing.assert_allclose(shares[0][shares[1].index], shares[1], atol=0.06)
+        means = [rows.iloc[:, :6].mean() for rows in (drawn, table[y == label])]
+        np.testing.assert_allclose(*means, atol=0.1)
+
+
+def test_missing_cells_where_the_fit_had_none(bottles):
+    table, y = bottles
+    X = table.iloc[:, :6].to_numpy()
     model = linear(2).fit(X, y)
-    hole = np.where(np.arange(X.size).reshape(X.shape) == 20, np.nan, X)
-    for use in (lambda: linear(2).fit(hole, y), lambda: model.transform(hole),
-                lambda: small(max_iter=1, early_stopping=True).fit(X, y, X_val=hole, y_val=y)):  # fmt: skip
-        with pytest.raises(ValueError, match="missing cells.*VAETransformer"):
-            use()
-    frame = pd.DataFrame(X[:, :3]).add_prefix("c").assign(colour="red")
-    with pytest.raises(ValueError, match=r"\['colour'\] are no numbers.*convert them"):
-        linear(2).fit(frame, y)
-    assert not hasattr(model, "impute")
-    assert not hasattr(model, "truncate")
+    spoilt = np.where(np.arange(6) == 2, np.nan, X)
+    assert np.isfinite(model.transform(spoilt)).all()
+    with pytest.raises(ValueError, match="the rows of the fit had none: their likelihood"):
+        model.score_samples(spoilt, y)
+    with pytest.raises(ValueError, match="X_val has missing cells, but X has none"):
+        linear(2).fit(X, y, X_val=spoilt, y_val=y)
+
+
+@quiet
+def test_tables_of_labelled_rows_there_and_back(bottles, tmp_path):
+    table, y = bottles
+    names = np.array(list("abc"))[y]
+    spoilt = table.mask(np.random.default_rng(1).random(table.shape) < 0.2)
+    model = small(max_iter=2, early_stopping=True).fit(spoilt, names, X_val=table, y_val=names)
+    skae.save(model, tmp_path / "model.skae")
+    for same in (pickle.loads(pickle.dumps(model)), skae.load(tmp_path / "model.skae")):
+        for use in ("transform", "score_samples", "reconstruction_error"):
+            made, again = (getattr(each, use)(spoilt, names) for each in (model, same))
+            np.testing.assert_array_equal(made, again)
+        np.testing.assert_array_equal(same.transform(spoilt), model.transform(spoilt))
+        pd.testing.assert_frame_equal(
+            same.sample(9, random_state=0), model.sample(9, random_state=0)
+        )
+        same.partial_fit(spoilt, names)
+    ends = model.interpolate(table.iloc[0], table.iloc[9], 3, y=names[[0, 9]]).iloc[[0, 2]]
+    made = model.reconstruct(table.iloc[[0, 9]], names[[0, 9]])
+    pd.testing.assert_frame_equal(ends.reset_index(drop=True), made.reset_index(drop=True))
+    of_row = np.nansum(model.reconstruction_error(spoilt, names, per_feature=True), axis=1)
+    rescaled = model.reconstruction_error(spoilt, names, missing="rescale")
+    np.testing.assert_allclose(rescaled, of_row * 8 / spoilt.notna().sum(axis=1))
 
 
 # a good citizen -----------------------------------------------------------------------------------

@@ -182,6 +182,37 @@ def test_variances_are_those_of_the_code(kind):
     assert not hasattr(model, "explained_variance_ratio_")
 
 
+def adversarial(n_components, **changes):
+    return skae.AdversarialAutoencoder(n_components, hidden_layer_sizes=(), **changes)
+
+
+@pytest.mark.parametrize("n_components", [1, 3, None, 0.8])
+@pytest.mark.parametrize("name", ["wine", "breast_cancer", "wide"])
+def test_linear_adversarial_model_is_whitened_pca(name, n_components):
+    n_components = 29 if n_components is None and name == "wide" else n_components
+    X = TABLES[name]
+    pca = PCA(n_components, svd_solver="full", whiten=True).fit(X)
+    model = adversarial(n_components).fit(X)
+    assert_same(model, pca, ["explained_variance_ratio_", "mean_", "noise_variance_"])
+    np.testing.assert_allclose(model.transform(X), pca.transform(X), atol=1e-9)
+    own = linear(n_components).fit(X).get_covariance()
+    np.testing.assert_allclose(model.get_covariance(), own, atol=1e-9 * np.abs(own).max())
+
+
+@pytest.mark.parametrize("n_components", [2, 4])
+@pytest.mark.parametrize("name", ["iris", "wine", "breast_cancer"])
+def test_stream_of_a_linear_adversarial_model_is_incremental_pca(name, n_components):
+    X = TABLES[name][np.random.RandomState(0).permutation(len(TABLES[name]))]
+    expected, model = linear(n_components), adversarial(n_components)
+    for batch in np.array_split(X, 9):
+        expected.partial_fit(batch)
+        model.partial_fit(batch)
+    assert_same(model, expected, ["explained_variance_ratio_", "mean_", "noise_variance_"])
+    np.testing.assert_allclose(model.get_covariance(), expected.get_covariance(), rtol=1e-9)
+    code = expected.transform(X) / np.sqrt(expected.explained_variance_)
+    np.testing.assert_allclose(model.transform(X), code, atol=1e-8)
+
+
 @quiet
 def test_noise_is_the_mean_variance_of_what_is_left():
     X = labelled_digits()[0]
@@ -222,6 +253,29 @@ def test_covariance_of_a_linear_vae_is_pcas():
     pca = PCA(5, svd_solver="full").fit(X)
     np.testing.assert_allclose(vae.get_covariance(), pca.get_covariance(), atol=1e-9)
     np.testing.assert_allclose(vae.get_precision(), pca.get_precision(), atol=1e-9)
+
+
+@pytest.mark.parametrize("name", ["wine", "diabetes"])
+def test_ratio_of_a_linear_vae_is_what_its_shrunk_codes_add(name):
+    X = TABLES[name]
+    shares = [
+        skae.VAETransformer(k, hidden_layer_sizes=()).fit(X).explained_variance_ratio_.sum()
+        for k in (1, 2, 3)
+    ]
+    scores = [skae.VAETransformer(k, hidden_layer_sizes=()).fit(X).score(X) for k in (1, 2, 3)]
+    np.testing.assert_allclose(shares, scores, rtol=1e-9)
+    assert (np.array(shares) < np.cumsum(PCA(3).fit(X).explained_variance_ratio_)).all()
+
+
+def test_covariance_of_a_linear_conditional_vae_is_that_of_rows_of_one_label():
+    X, y = load_wine(return_X_y=True)
+    X = StandardScaler().fit_transform(X)
+    rest = X - np.array([X[y == label].mean(axis=0) for label in range(3)])[y]
+    model = skae.ConditionalVAE(4, hidden_layer_sizes=()).fit(X, y)
+    pca = PCA(4, svd_solver="full").fit(rest)
+    np.testing.assert_allclose(model.get_covariance(), pca.get_covariance(), atol=1e-9)
+    np.testing.assert_allclose(model.get_precision(), pca.get_precision(), atol=1e-9)
+    assert not hasattr(model, "explained_variance_ratio_")
 
 
 def test_covariance_is_there_where_the_parameters_say_so():

@@ -102,8 +102,6 @@ def test_codes_are_no_metadata(kind):
 
 
 @pytest.mark.parametrize("kind", PUBLIC, ids=name_of)
-def test_html_links_to_documentation(kind):
-    link = kind()._get_doc_link()
-    assert link.startswith("https://")
-    assert link.endswith(name_of(kind))
-    assert link in kind()._repr_html_()
+def test_html_links_to_no_page_that_does_not_exist(kind):
+    """There is none on the web yet."""
+    assert "href" not in kind()._repr_html_()

@@ -59,6 +59,10 @@ CASES |= {
     "missing cells": (small(DenoisingAutoencoder), {"X": GAPS}),
     "a table": (small(AutoencoderTransformer), {"X": TABLE}),
     "a table, variational": (small(VAETransformer), {"X": TABLE}),
+    "a table, labelled": (
+        small(skae.ConditionalVAE),
+        {"X": TABLE.mask(GAPS[:, :5] > 12), "y": Y, "sample_weight": W},
+    ),
     "a chosen size": (small(AutoencoderTransformer, n_components=0.6), {"X": X}),
     "pretrained": (small(AutoencoderTransformer, pretraining="layerwise"), {"X": X}),
     "the rows' own space": (small(AutoencoderTransformer), {"X": WIDE}),

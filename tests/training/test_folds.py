@@ -71,6 +71,7 @@ def table(n_rows):
         (VAETransformer, curved(101, 150), {"hidden_layer_sizes": (20, 10)}),
         (VAETransformer, curved(120, 5), {"linear_path": None, "batch_size": 40}),
         (ConditionalVAE, curved(163, 6), {"batch_size": 7}),
+        (ConditionalVAE, table(163), {}),
         (AutoencoderTransformer, table(163), {}),
         (AutoencoderTransformer, table(163), {"ordered": True}),
         (VAETransformer, table(163), {}),
