@@ -141,7 +141,7 @@ class AutoencoderTransformer(
         most a third.
     n_iter_no_change : "auto" or int, default="auto"
         Epochs that ``tol`` looks back on. "auto" is the last 30 % of the
-        epochs so far, after at least 250 steps (more of long tables, 700
+        epochs so far, after at least 400 steps (more of long tables, 700
         where less than 30 % of PCA's loss is left; 200 up to 500 rows).
     tol : float, default=0.05
         Training ends when the held-out loss fell by less than this share of

@@ -71,6 +71,8 @@ class Variational(Task):
     baseline_name: ClassVar = "linear baseline"
     least_range: ClassVar = 3.0
     input_noise: ClassVar = 0.5
+    fineness: ClassVar = 0.4
+    cool_down: ClassVar = 0.3  # after more of them it is too sure of itself
     offset: ClassVar = True
 
     @property

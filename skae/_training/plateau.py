@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 WINDOW = 0.3  # of the epochs so far
-FEWEST_STEPS, EPOCHS, MOST_OF_LONG = 250, 8, 1000  # before the end; so many epochs, of long tables
+FEWEST_STEPS, EPOCHS, MOST_OF_LONG = 400, 8, 1000  # before the end; so many epochs, of long tables
 FEWEST_OF_FOLDS, EPOCHS_OF_FOLDS = 200, 40  # or so many epochs, of tiny tables
 MOST_STEPS_WITHOUT_GAIN = 250
 MUCH, FEWEST_AFTER_MUCH = 0.3, 700  # of the baseline's error; where less is left, more is to come
@@ -44,7 +44,7 @@ class Plateau:
         folds, steps = len(nets) > 1, nets[0].steps_an_epoch
         few, most = EPOCHS_OF_FOLDS * steps, EPOCHS * steps
         fewest = min(FEWEST_OF_FOLDS, few) if folds else np.clip(most, FEWEST_STEPS, MOST_OF_LONG)
-        tol = settings.tol * (TOLERANCE_OF_FOLDS if folds else 1.0)
+        tol = settings.tol * task.fineness * (TOLERANCE_OF_FOLDS if folds else 1.0)
         return cls(task.error, tol, settings.n_iter_no_change, settings.warm_up, steps, fewest)
 
     def reached(self, curve):

@@ -26,10 +26,9 @@ from skae._training.threads import limited_threads
 from skae.nn.build import global_generator, global_generators
 
 SLOWER = 0.1  # factor of the learning rate after a divergence
-# the last steps of a fit, on all rows at a falling rate: in the steps up to the best epoch, and
-# how many at most, unless a part of those steps is more
-COOL_DOWN, COOL_DOWN_STEPS, COOL_DOWN_PART = 0.8, 400, 1 / 3
-COOL_DOWN_OF_FOLDS = 0.6
+# the last steps of a fit, on all rows at a falling rate: how many at most, unless this part of
+# the steps before is more; and of folds, in the task's share of the steps before
+COOL_DOWN_STEPS, COOL_DOWN_PART, COOL_DOWN_OF_FOLDS = 400, 1 / 3, 0.75
 ORDERED_STEPS = 500  # at least, of an ordered code
 TUNING_EPOCHS, TUNING_RATE = 15, 0.3  # on the rows that a code which was cut is fine-tuned on
 PRETRAINING, PRETRAINING_DECAY = 0.1, 0.5  # epochs of a phase, in max_iter; when the rate falls
@@ -402,7 +401,7 @@ class Trainer:
         """Return the epochs of so many steps that a training of ``n_before`` steps ends with."""
         most = max(COOL_DOWN_STEPS, COOL_DOWN_PART * n_before)
         least = 0 if self.settings.cuts is None else ORDERED_STEPS
-        return max(1, round(max(least, min(COOL_DOWN * n_before, most)) / steps))
+        return max(1, round(max(least, min(self.task.cool_down * n_before, most)) / steps))
 
     def _again(self, module, baseline, rows, n_epochs, rate):
         """Train on all rows for as many epochs as the held-out rows chose; None if it diverges.
@@ -410,7 +409,8 @@ class Trainer:
         Epochs at a falling rate follow.
         """
         steps = max(1, len(rows) // self.settings.batch_size)
-        n_last = min(COOL_DOWN_OF_FOLDS * n_epochs, COOL_DOWN_STEPS / steps)
+        share = COOL_DOWN_OF_FOLDS * self.task.cool_down
+        n_last = min(share * n_epochs, COOL_DOWN_STEPS / steps)
         n_all = n_epochs + max(1, round(n_last))
         settings = replace(
             self._final_settings(),
