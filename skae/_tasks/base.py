@@ -98,7 +98,7 @@ class Task:
     unit_axes: ClassVar = True  # whether the components of its PCA have a length of 1
     offset: ClassVar = False  # whether the encoder's linear map adds a constant
     fineness: ClassVar = 1.0  # of the gains that are worth training for, in ``tol``
-    cool_down: ClassVar = 0.8  # steps at a falling rate, in those before
+    cool_down: ClassVar = 0.5  # steps at a falling rate, in those before
     warm_up: ClassVar = 0  # epochs in which a term of the objective rises
 
     def __getstate__(self):

@@ -28,7 +28,7 @@ from skae.nn.build import global_generator, global_generators
 SLOWER = 0.1  # factor of the learning rate after a divergence
 # the last steps of a fit, on all rows at a falling rate: how many at most, unless this part of
 # the steps before is more; and of folds, in the task's share of the steps before
-COOL_DOWN_STEPS, COOL_DOWN_PART, COOL_DOWN_OF_FOLDS = 400, 1 / 3, 0.75
+COOL_DOWN_STEPS, COOL_DOWN_PART, COOL_DOWN_OF_FOLDS = 400, 1 / 3, 1.2
 ORDERED_STEPS = 500  # at least, of an ordered code
 TUNING_EPOCHS, TUNING_RATE = 15, 0.3  # on the rows that a code which was cut is fine-tuned on
 PRETRAINING, PRETRAINING_DECAY = 0.1, 0.5  # epochs of a phase, in max_iter; when the rate falls
