@@ -6,11 +6,24 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+
+class QuickGELU(nn.Module):
+    r"""The GELU with a logistic in place of the normal distribution.
+
+    .. math:: x \, \sigma(1.702 x)
+    """
+
+    def forward(self, x):
+        """Return the activation of each cell."""
+        return x * torch.sigmoid(1.702 * x)
+
+
 ACTIVATIONS = {
     "elu": nn.ELU,
     "gelu": nn.GELU,
     "identity": nn.Identity,
     "logistic": nn.Sigmoid,
+    "quick_gelu": QuickGELU,
     "relu": nn.ReLU,
     "silu": nn.SiLU,
     "tanh": nn.Tanh,

@@ -1,0 +1,194 @@
+"""A graph is run, and compared with the estimator that it was written from."""
+
+import warnings
+from contextlib import suppress
+
+import narwhals.stable.v2 as nw
+import numpy as np
+
+from skae._data.frames import CATEGORY, as_frame, fields
+from skae._onnx.inputs import as_inputs
+
+TOLERANCES = {np.float32: 1e-5, np.float64: 1e-9}  # of the largest value of a column
+N_MADE = 16  # rows of each kind that are made
+BACK = "inverse_transform", "reconstruct"
+FAR = 4.0  # widths of a column's range that they lie beyond it
+GIVEN = "the rows of X"
+LEAST_TIME = 1e6  # a second
+UNSEEN = "a level that fit did not see"
+
+
+def check_graph(graph, estimator, X, method):
+    """Refuse a graph that gives other answers than the estimator.
+
+    Parameters
+    ----------
+    graph : onnx.ModelProto
+    estimator : object
+    X : ndarray or frame of shape (n_samples, n_features)
+    method : str
+
+    Raises
+    ------
+    ValueError
+        If the graph cannot be run, or differs.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    try:
+        session = onnxruntime.InferenceSession(
+            graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime has many kinds
+        raise ValueError(
+            f"onnxruntime cannot run the graph of {method}: {error}. float32 rows, or an activation "
+            "of skae's, may help."
+        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of levels that fit did not see, of columns without a cell
+        _compare(session, estimator, X, method, GIVEN)
+        for what, rows in made_rows(X):
+            _compare(session, estimator, rows, method, what)
+
+
+def _compare(session, estimator, X, method, what):
+    """Compare answers for some rows, where the estimator gives any."""
+    try:
+        expected = getattr(estimator, method)(X)
+    except ValueError:
+        if what == GIVEN:
+            raise
+        return  # the estimator refuses such rows
+    known = {place.name for place in session.get_inputs()}
+    inputs = {name: cells for name, cells in as_inputs(X).items() if name in known}
+    found = session.run(None, inputs)
+    unit = _unit(estimator, X, method)
+    single = all(cells.dtype == np.float32 for cells in inputs.values())
+    for a, b in zip(found, _answers(expected), strict=True):
+        tolerance = TOLERANCES[np.float32 if single else np.float64]
+        _refuse_difference(
+            a, b, unit, tolerance, f"The graph of {method} differs from it on {what}"
+        )
+
+
+def _answers(expected):
+    """Return the arrays of an answer."""
+    if as_frame(expected) is not None:
+        return list(as_inputs(expected).values())
+    if isinstance(expected, tuple | list):
+        return list(expected)
+    return [np.asarray(expected)]
+
+
+def _unit(estimator, X, method):
+    """Return the least that differences are compared with.
+
+    1 for probabilities, and the largest squared distance of a row from the
+    mean for errors: tiny ones have few digits.
+    """
+    if getattr(estimator, "likelihood", None) == "bernoulli" and method in BACK:
+        return 1.0
+    if method != "reconstruction_error":
+        return 0.0
+    if as_frame(X) is not None:
+        return 1.0
+    with np.errstate(over="ignore"):
+        return float(np.nanmax(np.nansum((X - np.nanmean(X, axis=0)) ** 2, axis=1)))
+
+
+def _refuse_difference(found, expected, unit, tolerance, what):
+    expected = expected.reshape(found.shape)
+    if found.dtype.kind not in "fi" or expected.dtype.kind not in "fi" or found.ndim < 2:
+        different = int(np.sum(found != expected))
+        if different:
+            raise ValueError(f"{what}: {different} of {found.size} labels. Please report this.")
+        return
+    a, b = found.astype(np.float64), expected.astype(np.float64)
+    if (np.isnan(a) != np.isnan(b)).any():
+        raise ValueError(f"{what}: other cells are missing. Please report this.")
+    if not a.size or np.isnan(a).all():
+        return
+    largest = np.maximum(np.nanmax(np.abs(b), axis=0), unit)
+    difference = np.nanmax(np.abs(a - b), axis=0)
+    if found.dtype.kind == "i":  # times are rounded to microseconds, on either side of a half
+        difference -= (difference <= 1) & (largest > LEAST_TIME)
+    difference = np.maximum(difference, 0) / np.where(largest > 0, largest, 1.0)
+    if np.nanmax(difference) > tolerance:
+        raise ValueError(
+            f"{what}: by {np.nanmax(difference):.1e} of a column's largest value, where {tolerance:.0e} "
+            "is allowed. Pass float64 rows if these are float32, and report this if they are not."
+        )
+
+
+# made rows ----------------------------------------------------------------------------------------
+
+
+def made_rows(X):
+    """Yield what some rows are, and the rows: X with cells that are missing, far out, or new."""
+    frame = as_frame(X)
+    rng = np.random.RandomState(0)
+    n = min(N_MADE, X.shape[0])
+    if frame is None:
+        yield "rows with missing cells", _with_holes(X[:n], rng)
+        yield "rows beyond the training range", _far(X, n, rng)
+        return
+    rows = X.head(n)
+    yield "rows with missing cells", _changed(rows, rng, _missing)
+    yield "rows with levels that fit did not see", _changed(rows, rng, _unseen)
+    yield "rows beyond the training range", _changed(rows, rng, _beyond)
+
+
+def _changed(rows, rng, change):
+    """Return a frame half of whose cells are changed, in columns whose type allows it."""
+    frame = as_frame(rows)
+    before = as_inputs(rows)
+    for field in fields(frame):
+        series = frame.get_column(field.name)
+        cells = series.to_list()
+        other = change(field, cells, rng)
+        if other is None:
+            continue
+        chosen = rng.random_sample(len(cells)) < 0.5
+        mixed = [new if c else old for c, new, old in zip(chosen, other, cells, strict=True)]
+        with suppress(Exception):  # a type that has no place for it: the libraries have many errors
+            made = nw.new_series(field.name, mixed, series.dtype, backend=frame.implementation)
+            changed = frame.with_columns(made)
+            now = as_inputs(changed.to_native())[str(field.name)]
+            if now.dtype == before[str(field.name)].dtype:
+                frame = changed
+    return frame.to_native()
+
+
+def _missing(field, cells, rng):
+    return [None] * len(cells)
+
+
+def _unseen(field, cells, rng):
+    return [UNSEEN] * len(cells) if field.kind == CATEGORY else None
+
+
+def _beyond(field, cells, rng):
+    if field.kind == CATEGORY:
+        return None
+    present = [cell for cell in cells if cell is not None and cell == cell]
+    width = max(present) - min(present) if present else None
+    if not width:
+        return None
+    far = FAR * rng.choice([-1.0, 1.0], size=len(cells))
+    moved = [(present[0] if c is None else c) + width * s for c, s in zip(cells, far, strict=True)]
+    whole = isinstance(present[0], int)
+    return [int(cell) for cell in moved] if whole else moved
+
+
+def _with_holes(X, rng):
+    X = np.array(X)
+    X[rng.random_sample(X.shape) < 0.2] = np.nan
+    return X
+
+
+def _far(X, n, rng):
+    low, high = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
+    signs = rng.choice([-1.0, 0.0, 1.0], size=(n, X.shape[1]))
+    return (X[:n] + FAR * signs * (high - low)).astype(X.dtype)
