@@ -416,7 +416,7 @@ class Described:
             return x.graph.add("where", x.do("isnan"), np.zeros(1), x)
         weighted = precision[:, None] * loadings
         pairs = (weighted[:, :, None] * loadings[:, None, :]).reshape(len(loadings), -1)
-        return x.graph.add("complete", x, loadings, weighted, pairs)
+        return x.do("complete", loadings=loadings, weighted=weighted, pairs=pairs)
 
     def mean_of_code(self, x):
         """Return the code of standardised rows, in the module's units."""
@@ -462,11 +462,17 @@ class Described:
         squares = outputs[:n] - x[:n]
         parts = [squares * squares] if n else []
         parts += self._nats_of_categories(x, outputs, unseen)
-        missing = x[self.blocks.first].do("isnan").do("as_number")
-        if unseen is not None:
-            others = [missing[:n]] if n else []
-            missing = graph.concat(*others, missing[n:] * (unseen * -1.0 + 1.0))
-        return graph.concat(*parts), graph.add("greater", missing, np.full(1, 0.5))
+        return graph.concat(*parts), self.lacking(x, unseen)
+
+    def lacking(self, x, unseen=None):
+        """Return which cells of wide rows are missing; levels that fit did not see are not."""
+        missing, n = x[self.blocks.first].do("isnan"), self.n_numbers
+        if unseen is None:
+            return missing
+        missing = missing.do("as_number")
+        others = [missing[:n]] if n else []
+        missing = x.graph.concat(*others, missing[n:] * (unseen * -1.0 + 1.0))
+        return x.graph.add("greater", missing, np.full(1, 0.5))
 
     def _nats_of_categories(self, x, outputs, unseen):
         graph, parts = x.graph, []
@@ -522,7 +528,7 @@ class Described:
         outputs = self.outputs(code)
         parts = [x[:n] - outputs[:n]] if n else []
         parts += self._nats_of_categories(x, outputs, None)
-        missing = x[self.blocks.first].do("isnan")
+        missing = self.lacking(x)
         left = rows.graph.add("where", missing, np.zeros(1), rows.graph.concat(*parts))
         return rows.graph.concat(code, left)
 

@@ -215,6 +215,8 @@ class Model:
             return self.module
         if "_module_float32" not in self.__dict__:
             self._module_float32 = deepcopy(self.module).float()
+            if self.module.missing is not None:  # float32 does not solve for the missing cells
+                self._module_float32.missing = deepcopy(self.module.missing)
         return self._module_float32
 
     def weights(self):

@@ -72,9 +72,9 @@ def _complete(x, loadings, weighted, pairs):
     filled, rows = np.where(missing, 0, x), np.flatnonzero(missing.any(axis=1))
     if len(rows):
         lacking = missing[rows]
-        gram = ((~lacking).astype(x.dtype) @ pairs).reshape(-1, n_factors, n_factors)
+        gram = ((~lacking).astype(np.float64) @ pairs).reshape(-1, n_factors, n_factors)
         moments = (filled[rows] @ weighted)[:, :, None]
-        code = np.linalg.solve(gram + np.eye(n_factors, dtype=x.dtype), moments)[:, :, 0]
+        code = np.linalg.solve(gram + np.eye(n_factors), moments)[:, :, 0]
         filled[rows] = np.where(lacking, code @ loadings.T, filled[rows])
     return filled
 

@@ -144,7 +144,7 @@ def _changed(rows, rng, change):
     """Return a frame half of whose cells are changed, in columns whose type allows it."""
     frame = as_frame(rows)
     before = as_inputs(rows)
-    for field in fields(frame):
+    for field in fields(rows):
         series = frame.get_column(field.name)
         cells = series.to_list()
         other = change(field, cells, rng)

@@ -337,16 +337,16 @@ def _is_other(variable, dtype):
 def _write_encoder(writer, estimator, method, inputs):
     model = model_of(estimator)
     parts = described(model, _own(model))
-    rows, wide = _write_rows(writer, model, inputs)
+    rows, wide, unseen = _write_rows(writer, model, inputs)
     if method == "transform":
         return _run(writer, parts.code, wide)
     if method == "transform_distribution":
         both = _run(writer, parts.distribution, wide)[0]
         return [_columns(writer, both, 0, parts.size), _columns(writer, both, parts.size)]
     if method == "score_samples":
-        return [_write_bound(writer, parts, wide)]
+        return [_write_bound(writer, parts, wide, unseen)]
     if method == "reconstruction_error" and model.schema.blocks is not None:
-        return [_write_errors_of_cells(writer, model, parts, wide)]
+        return [_write_errors_of_cells(writer, model, parts, wide, unseen)]
     code = _run(writer, parts.code, wide)[0]
     if parts.n_labels:
         labels = _columns(writer, wide, model.schema.n_features)
@@ -403,10 +403,13 @@ def _columns(writer, name, start, stop=None):
 
 
 def _write_rows(writer, model, inputs):
-    """Return rows of numbers as they are given (None for a coded table), and wide rows."""
+    """Return rows of numbers as they are given, wide rows, and which levels fit did not see.
+
+    The first is None for a coded table, the last is None without categories.
+    """
     schema, mean = model.schema, model.baseline.mean
     if schema.blocks is not None:
-        return None, write_wide(writer, schema, inputs)
+        return None, *write_wide(writer, schema, inputs)
     rows = wide = write_matrix(writer, inputs)
     if schema.complete is None:
         missing = writer.node("IsNaN", rows)
@@ -414,7 +417,7 @@ def _write_rows(writer, model, inputs):
     if model.task.n_labels:
         labels = _write_labels(writer, model, rows)
         wide = writer.node("Concat", wide, labels, axis=-1)
-    return rows, wide
+    return rows, wide, None
 
 
 def _write_labels(writer, model, rows):
@@ -456,41 +459,60 @@ def _write_errors(writer, rows, made):
     """Return the squared errors of rows of numbers; a missing cell has none."""
 
     def errors(x, made):
-        difference = x.graph.add("where", x.do("isnan"), np.zeros(1), x - made)
-        return (difference * difference).do("total")
+        difference = x - made
+        return _of_present(difference * difference, x.do("isnan"))
 
     return _run(writer, errors, rows, made)[0]
 
 
-def _write_errors_of_cells(writer, model, parts, wide):
+def _of_present(errors, missing):
+    """Return the sums over cells that are present; NaN for rows in which none is."""
+    total = errors.graph.add("where", missing, np.zeros(1), errors).do("total")
+    return _of_some(total, missing)
+
+
+def _of_some(values, missing):
+    """Return values of rows, NaN where each cell is missing."""
+    graph, present = values.graph, (missing.do("as_number") * -1.0 + 1.0).do("total")
+    return graph.add(
+        "where", graph.add("greater", present, np.full(1, 0.5)), values, np.full(1, np.nan)
+    )
+
+
+def _write_errors_of_cells(writer, model, parts, wide, unseen):
     schema, n = model.schema, parts.n_numbers
     factor = (model.baseline.scale[:n] / schema.blocks.metric[:n]) ** 2
     nats = np.ones(len(schema.blocks.categories))
     if schema.encoder is not None:
         nats = np.array([1 / (nats or 1.0) for nats in level_entropies(schema, model.baseline)])
 
-    def errors(x):
-        found, missing = parts.errors_of_cells(x)
-        found = found * np.concatenate([factor, nats])
-        return x.graph.add("where", missing, np.zeros(1), found).do("total")
+    def errors(x, *unseen):
+        found, missing = parts.errors_of_cells(x, *unseen)
+        return _of_present(found * np.concatenate([factor, nats]), missing)
 
-    return _run(writer, errors, wide)[0]
+    return _run(writer, errors, *_given(wide, unseen))[0]
 
 
-def _write_bound(writer, parts, wide):
+def _given(wide, unseen):
+    """Return the inputs of a graph of a table."""
+    return [wide] if unseen is None else [wide, unseen]
+
+
+def _write_bound(writer, parts, wide, unseen):
     """Return the lower bound of the log-likelihood."""
     draws = draws_of_codes(N_DRAWS, parts.size)
 
-    def bound(x):
-        weights = parts.log_weights_of_rows(x, draws)
-        return weights.do("logsumexp") - np.log(N_DRAWS)
+    def bound(x, *unseen):
+        weights = parts.log_weights_of_rows(x, *unseen, draws=draws)
+        nats = weights.do("logsumexp") - np.log(N_DRAWS)
+        return nats if parts.blocks is None else _of_some(nats, parts.lacking(x, *unseen))
 
-    return _run(writer, bound, wide)[0]
+    return _run(writer, bound, *_given(wide, unseen))[0]
 
 
 def _write_supervised(writer, estimator, methods, inputs):
     model = estimator._encoder
-    _, wide = _write_rows(writer, model, inputs)
+    _, wide, _ = _write_rows(writer, model, inputs)
     coef, intercept = estimator.coef_, estimator.intercept_
     parts = described(model, _own(model))
     outputs = _run(writer, lambda x: parts.code(x).affine(coef, intercept), wide)[0]

@@ -4,12 +4,22 @@ import re
 
 import numpy as np
 
-from skae._data.frames import CATEGORY, NUMBER, TIMES, as_frame, fields, numbers
+from skae._data.frames import (
+    CATEGORY,
+    NUMBER,
+    TIMES,
+    column,
+    fields,
+    form_of,
+    frame_of,
+    numbers,
+    table,
+)
 from skae._onnx.writer import MISSING_TIME
 
 MICROSECOND = 1e-6  # in seconds, the unit of times in a coded table
 MISSING_TEXT = ""
-UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "Date": 86400e6}  # in microseconds
+UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "day": 86400e6}  # in microseconds
 
 
 def as_inputs(X):
@@ -42,13 +52,12 @@ def as_inputs(X):
     >>> as_inputs(pd.DataFrame({"town": ["Ames", None]}))["town"].tolist()
     [['Ames'], ['']]
     """
-    frame = as_frame(X)
+    frame = frame_of(table(X))
     if frame is None:
         return {"X": np.asarray(X)}
-    columns = map(frame.get_column, frame.columns)
     return {
-        str(field.name): _cells(field, series)[:, None]
-        for field, series in zip(fields(frame), columns, strict=True)
+        str(field.name): _cells(field, column(frame, place))[:, None]
+        for place, field in enumerate(fields(frame))
     }
 
 
@@ -93,12 +102,14 @@ def _categories(field, cells):
 
 def write_matrix(writer, inputs):
     """Return a matrix of numbers from inputs, pairs of a name and whether it has another type."""
-    names = [writer.cast(name) if other else name for name, other in inputs]
-    return names[0] if len(names) == 1 else writer.node("Concat", *names, axis=-1)
+    return _beside(writer, [writer.cast(name) if other else name for name, other in inputs])
 
 
 def write_wide(writer, schema, inputs):
-    """Return the wide rows of a table, NaN where a cell is missing.
+    """Return the wide rows of a table, NaN where a cell is missing, and which levels are new.
+
+    The latter are 1 in a cell of a category whose level fit did not see, else 0; None without
+    categories.
 
     Parameters
     ----------
@@ -112,24 +123,32 @@ def write_wide(writer, schema, inputs):
     if encoder is None:
         matrix = write_matrix(writer, inputs)
         every = len(blocks.numbers) == schema.n_features
-        return matrix if every else writer.node("Gather", matrix, blocks.numbers, axis=-1)
+        return (matrix if every else writer.node("Gather", matrix, blocks.numbers, axis=-1)), None
     if len(inputs) == 1 and schema.n_features > 1:
         inputs = [
             (writer.node("Gather", inputs[0][0], np.array([i]), axis=-1), inputs[0][1])
             for i in range(schema.n_features)
         ]
-    parts = []
-    if len(blocks.numbers):
-        parts.append(_write_numbers(writer, schema, inputs))
+    parts = [_write_numbers(writer, schema, inputs)] if len(blocks.numbers) else []
     starts = blocks.starts - len(blocks.numbers)
-    metric = blocks.metric[len(blocks.numbers) :]
+    metric, unseen = blocks.metric[len(blocks.numbers) :], []
     for place, start, size in zip(blocks.categories, starts, blocks.sizes, strict=True):
         index = _write_level(writer, encoder, place, size, *inputs[place])
-        levels = np.full((size + 1, size), np.nan)
+        levels = np.full((size + 2, size), np.nan)
         levels[:size] = np.diag(metric[start : start + size])
+        if encoder.infrequent_categories_[place]:
+            levels[size + 1] = levels[size - 1]  # that of the rare levels
         row = writer.node("Gather", levels, index, axis=0)
         parts.append(writer.node("Reshape", row, writer.whole(-1, size)))
-    return parts[0] if len(parts) == 1 else writer.node("Concat", *parts, axis=-1)
+        unseen.append(writer.cast(writer.node("Equal", index, writer.whole(size + 1))))
+    return _beside(writer, parts), _beside(writer, unseen)
+
+
+def _beside(writer, parts):
+    """Return matrices side by side, None of none."""
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    return writer.node("Concat", *parts, axis=-1)
 
 
 def _write_numbers(writer, schema, inputs):
@@ -143,18 +162,20 @@ def _write_numbers(writer, schema, inputs):
             column = writer.node("Mul", column, np.array([MICROSECOND]))
             column = writer.node("Where", missing, np.array([np.nan]), column)
         columns.append(column)
-    table = columns[0] if len(columns) == 1 else writer.node("Concat", *columns, axis=-1)
-    table = writer.node("Sub", table, encoder.mean_[blocks.numbers])
+    table = writer.node("Sub", _beside(writer, columns), encoder.mean_[blocks.numbers])
     table = writer.node("Div", table, encoder.scale_[blocks.numbers])
     return writer.node("Mul", table, blocks.metric[: len(blocks.numbers)])
 
 
 def _write_level(writer, encoder, place, size, name, other):
-    """Return the code of each cell of a category column; ``size`` where it is missing."""
+    """Return the code of each cell of a category column, (n_samples, 1).
+
+    ``size`` where it is missing, one more where fit did not see the level.
+    """
     kept = encoder.categories_[place]
     pooled = encoder.infrequent_categories_[place] or []
     codes = [*range(len(kept)), *[len(kept)] * len(pooled)]
-    unseen = len(kept) if pooled else size
+    unseen = size + 1
     levels = [*kept, *pooled]
     if all(isinstance(level, str) for level in levels):
         return writer.node(
@@ -194,7 +215,7 @@ def _kind_out(encoder, place):
 
 
 def _is_whole(field):
-    return field.dtype.lower().startswith(("int", "uint"))
+    return re.match(r"u?int\d", field.dtype.lower()) is not None
 
 
 def write_columns(writer, schema, cells):
@@ -224,22 +245,29 @@ def _write_number(writer, encoder, place, column, cells):
     if field.kind in TIMES:
         return _write_time(writer, field.dtype, column)
     if _is_whole(field):
-        info = np.iinfo(field.dtype.lower())
+        info = np.iinfo(re.match(r"u?int\d+", field.dtype.lower())[0])
         high = float(info.max) if info.bits < 64 else np.nextafter(2.0**63, 0)
         column = writer.node("Max", column, np.array([float(info.min)]))
         column = writer.node("Min", column, np.array([high]))
         return writer.integer(writer.node("Round", column))
-    return column
+    return writer.node("Round", column) if form_of(field.dtype) == "int" else column
 
 
 def _write_time(writer, dtype, seconds):
     """Return seconds in microseconds, whole multiples of the unit of a type."""
-    ticks = writer.node("Round", writer.node("Div", seconds, np.array([MICROSECOND])))
-    unit = re.search(r"(?:\[|time_unit=')(s|ms)\b", dtype)
-    size = UNITS[unit[1] if unit else "Date" if dtype == "Date" else "us"]
+    unit, form = re.search(r"[\['](s|ms)\b", dtype), form_of(dtype)
+    size = UNITS[unit[1] if unit else "us"]
+    if form == "date" or dtype == "Date":
+        size = UNITS["day"]
+    ticks = writer.node("Div", seconds, np.array([MICROSECOND]))
+    rounded = "Round"
+    if dtype == "Date":  # polars cuts off the time of the day
+        ticks, rounded = writer.node("Round", ticks), "Floor"
     if size > 1:
-        whole = writer.node("Floor", writer.node("Div", ticks, np.array([size])))
-        ticks = writer.node("Mul", whole, np.array([size]))
+        ticks = writer.node("Div", ticks, np.array([size]))
+    ticks = writer.node(rounded, ticks)
+    if size > 1:
+        ticks = writer.node("Mul", ticks, np.array([size]))
     return writer.integer(ticks)
 
 

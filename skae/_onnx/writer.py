@@ -2,12 +2,15 @@
 
 import warnings
 from copy import deepcopy
+from functools import partial
 from io import BytesIO
 
 import numpy as np
 from scipy.special import erfcx
 
-from skae._model.graph import KERNEL, STRIDE, CannotDescribe
+from skae._model import CannotDescribe
+from skae._model.graph import KERNEL, STRIDE
+from skae._onnx.elimination import elimination
 
 SLOPE, DEGREE = 0.3, 15  # of the approximation of the normal distribution: within 2e-12
 MISSING_TIME = np.iinfo(np.int64).min  # as numpy's and pandas' NaT
@@ -73,11 +76,40 @@ class Writer:
         kind = TensorProto.FLOAT if self.dtype == np.float32 else TensorProto.DOUBLE
         return self.node("Cast", x, to=kind)
 
+    def precise(self):
+        """Return a writer of float64 into the same container."""
+        if self.dtype == np.float64:
+            return self
+        return Writer(self.scope, self.container, np.float64)
+
     def integer(self, x):
         """Return numbers as int64."""
         from onnx import TensorProto
 
         return self.node("Cast", x, to=TensorProto.INT64)
+
+    def rows_with(self, flags):
+        """Return the places of rows in which some flag is set."""
+        some = self.node("Reshape", self.integer(flags), self.whole(0, -1))
+        some = _extreme("ReduceMax", self, some, keepdims=0)
+        return self.node("Reshape", self.node("NonZero", some), self.whole(-1))
+
+    def replaced(self, x, rows, new):
+        """Return a matrix with other rows at some places."""
+        return self.node("ScatterND", x, self.node("Unsqueeze", rows, self.whole(-1)), new)
+
+    def solve(self, matrix, right, n):
+        """Return the solutions of systems of n equations: (n_rows, n, n) and (n_rows, n) in float64.
+
+        Gauss-Jordan elimination of positive definite matrices, in a loop that is left out
+        where there are no rows.
+        """
+        both = self.node("Concat", matrix, self.node("Unsqueeze", right, self.whole(-1)), axis=-1)
+        n_rows = self.node("Min", self.node("Shape", right, start=0, end=1), self.whole(1))
+        times = self.node("Reshape", self.node("Mul", n_rows, self.whole(n)), self.whole())
+        body = elimination(n, self.scope.get_unique_variable_name)
+        solved = self.node("Loop", times, np.array(True), both, body=body)
+        return self.node("Gather", solved, np.array(n), axis=-1)
 
     def write(self, graph, outputs, inputs):
         """Write a graph between named inputs and outputs; return the names of the outputs.
@@ -216,14 +248,36 @@ def _sum(writer, x, axis):
     return writer.node("ReduceSum", x, writer.whole(axis), keepdims=0)
 
 
-def _largest(writer, x, axis):
+def _extreme(kind, writer, x, axis=-1, keepdims=1):
     axes = {"axes": [axis]} if writer.container.target_opset < 18 else {}
     axis = () if axes else (writer.whole(axis),)
-    return writer.node("ReduceMax", x, *axis, keepdims=1, **axes)
+    return writer.node(kind, x, *axis, keepdims=keepdims, **axes)
+
+
+def _complete(writer, x, loadings, weighted, pairs):
+    """Write what `skae.nn.cells.completed` computes, in float64."""
+    precise, n_factors = writer.precise(), loadings.shape[1]
+    missing = precise.node("IsNaN", x)
+    x = x if precise is writer else precise.cast(x)
+    filled = precise.node("Where", missing, np.zeros(1), x)
+    rows = precise.rows_with(missing)
+    lacking, some = (precise.node("Gather", part, rows, axis=0) for part in (missing, filled))
+    present = precise.cast(precise.node("Not", lacking))
+    gram = precise.node("MatMul", present, pairs)
+    gram = precise.node("Reshape", gram, precise.whole(-1, n_factors, n_factors))
+    gram = precise.node("Add", gram, np.eye(n_factors))
+    code = precise.solve(gram, precise.node("MatMul", some, weighted), n_factors)
+    made = precise.node("MatMul", code, np.ascontiguousarray(loadings.T))
+    filled = precise.replaced(filled, rows, precise.node("Where", lacking, made, some))
+    return filled if precise is writer else writer.cast(filled)
+
+
+def _quick_gelu(writer, x):
+    return writer.node("Mul", x, writer.node("Sigmoid", writer.node("Mul", x, np.array([1.702]))))
 
 
 def _logsumexp(writer, x):
-    most = _largest(writer, x, -1)
+    most = _extreme("ReduceMax", writer, x)
     odds = writer.node("Exp", writer.node("Sub", x, most))
     return writer.node("Add", writer.node("Log", _total(writer, odds)), most)
 
@@ -356,6 +410,7 @@ WRITERS = {
     "affine": _affine,
     "as_number": _as_number,
     "best": _best,
+    "complete": _complete,
     "concat": _concat,
     "convolve": _convolve,
     "divide": _scaled("Div", 1),
@@ -365,7 +420,7 @@ WRITERS = {
     "gelu": _gelu,
     "greater": _plain("Greater"),
     "isnan": _plain("IsNaN"),
-    "largest": _largest,
+    "largest": partial(_extreme, "ReduceMax"),
     "logistic": _plain("Sigmoid"),
     "logsumexp": _logsumexp,
     "maximum": _plain("Max"),
@@ -374,11 +429,13 @@ WRITERS = {
     "own": _own,
     "pad": _pad,
     "recur": _recur,
+    "quick_gelu": _quick_gelu,
     "relu": _plain("Relu"),
     "repeat": _repeat,
     "reshape": _reshape,
     "silu": _silu,
     "slice": _slice,
+    "smallest": partial(_extreme, "ReduceMin"),
     "softplus": _softplus,
     "subtract": _scaled("Sub", 0),
     "sum": _sum,

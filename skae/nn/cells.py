@@ -55,8 +55,9 @@ class Missing(nn.Module):
         return torch.cat([self.fill(x), x[..., self.first].isnan().to(x.dtype)], dim=-1)
 
     def fill(self, x):
-        """Return wide standardised rows without missing cells."""
-        return completed(x, *(getattr(self, name) for name in FACTORS))
+        """Return wide standardised rows without missing cells; the factors' dtype is computed in."""
+        parts = [getattr(self, name) for name in FACTORS]
+        return completed(x.to(parts[0].dtype), *parts).to(x.dtype)
 
 
 def factors(loadings, precision):
