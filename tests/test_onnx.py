@@ -20,9 +20,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import skae
-from skae._onnx import export
+from skae._onnx import estimators
+from skae.nn.layers import ACTIVATIONS
 from skae.onnx import as_inputs, register, to_onnx
 
+onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
 onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -40,14 +42,16 @@ SINGLE = "ConvolutionalAutoencoder", "RecurrentAutoencoder"  # onnxruntime has t
 
 
 def run(graph, X):
+    onnx.checker.check_model(graph, full_check=True)
     session = onnxruntime.InferenceSession(graph.SerializeToString())
     return session.run(None, as_inputs(X))
 
 
 def assert_close(found, expected, tolerance):
     expected = np.asarray(expected).reshape(found.shape)
-    largest = np.abs(expected).max(axis=0)
-    assert (np.abs(found - expected).max(axis=0) <= tolerance * largest).all()
+    largest = np.nanmax(np.abs(expected), axis=0)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    assert (np.nanmax(np.abs(found - expected), axis=0) <= tolerance * largest).all()
 
 
 def asked_of(model):
@@ -97,7 +101,7 @@ def test_every_method_of_every_estimator(kind, dtype):
 @pytest.mark.parametrize(
     "changes",
     [
-        *({"activation": name} for name in ("elu", "identity", "logistic", "relu", "silu", "tanh")),
+        *({"activation": name} for name in sorted(ACTIVATIONS)),
         {"activation": torch.nn.SiLU},
         {"linear_path": None, "hidden_layer_sizes": (7, 5)},
         {"ordered": True},
@@ -135,13 +139,83 @@ def test_tables_by_the_names_of_their_columns(kind, frame):
     assert back["day"].dtype == np.int64
 
 
-def test_unseen_levels_and_missing_cells_inside_the_graph():
+@pytest.mark.filterwarnings("ignore:.* cells in .* columns hold levels")
+@pytest.mark.parametrize("min_frequency", [1, 0.05])
+@pytest.mark.parametrize("kind", [skae.AutoencoderTransformer, skae.VAETransformer], ids=name_of)
+def test_unseen_levels_and_missing_cells_inside_the_graph(kind, min_frequency):
     X = table()
+    model = kind(**FAST, min_frequency=min_frequency).fit(X)
+    later = X.head(5).assign(town=["nowhere", None, "Zearing", "Ames", None], number=np.nan)
+    later = later.assign(day=later["day"].where([True] * 4 + [False]))
+    for method in ("transform", "reconstruction_error", "score_samples"):
+        if hasattr(model, method):
+            found = run(to_onnx(model, X, method), later)[0]
+            assert_close(found, getattr(model, method)(later), 1e-9)
+
+
+def test_rows_without_any_cell():
+    X = np.where(np.random.default_rng(0).random((60, 64)) < 0.1, np.nan, labelled_digits(60)[0])
+    X[3] = np.nan
+    for model, method in (
+        (skae.AutoencoderTransformer(**FAST), "reconstruction_error"),
+        (skae.VAETransformer(**FAST), "score_samples"),
+    ):
+        found = run(to_onnx(model.fit(X), X, method), X)[0][:, 0]
+        np.testing.assert_array_equal(np.isnan(found), np.arange(60) == 3)
+
+
+@pytest.mark.filterwarnings("ignore:.* rows have no cell that is present")
+@pytest.mark.parametrize("rows", ["table", "float32", "float64", "holes"])
+def test_outlier_detectors(rows):
+    X = table() if rows == "table" else labelled_digits(150)[0]
+    X = X.astype(rows) if rows.startswith("float") else X
+    if rows == "holes":
+        X = np.where(np.random.default_rng(0).random(X.shape) < 0.05, np.nan, X)
+    ae = skae.AutoencoderTransformer(**FAST)
+    model = skae.AutoencoderOutlierDetector(ae, random_state=0).fit(X)
+    for method in ("score_samples", "decision_function"):
+        found, expected = run(to_onnx(model, X, method), X)[0], getattr(model, method)(X)
+        assert_close(found, expected, 1e-9)
+    usual = np.abs(expected) > 1e-9 * np.abs(model.score_samples(X))  # one row is at the edge
+    found = run(to_onnx(model, X, "predict"), X)[0]
+    assert (found[usual] == model.predict(X)[usual]).all()
+
+
+def test_a_pipeline_that_ends_in_a_detector():
+    X, _ = labelled_digits(150)
+    detector = skae.AutoencoderOutlierDetector(skae.AutoencoderTransformer(**FAST), random_state=0)
+    model = make_pipeline(StandardScaler(), detector).fit(X)
+    found = run(to_onnx(model, X, "score_samples"), X)[0]
+    assert_close(found, model.score_samples(X), 1e-9)
+
+
+def test_what_the_numpy_engine_serves_is_written_too(tmp_path):
+    X, _ = labelled_digits(60)
     model = skae.AutoencoderTransformer(**FAST).fit(X)
-    later = X.head(4).assign(town=["nowhere", None, "Zearing", "Ames"], number=np.nan)
-    with pytest.warns(UserWarning, match="did not see"):
-        expected = model.transform(later)
-    assert_close(run(to_onnx(model, X), later)[0], expected, 1e-9)
+    skae.save(model, tmp_path / "ae.skae")
+    served = skae.load(tmp_path / "ae.skae", engine="numpy")
+    assert_close(run(to_onnx(served, X, "reconstruct"), X)[0], model.reconstruct(X), 1e-9)
+
+
+def test_columns_whose_names_are_the_same_as_text_are_refused():
+    with pytest.raises(ValueError, match="the same as text"):
+        as_inputs(pd.DataFrame([[1.0, 2.0]], columns=[1, "1"]))
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.from_pandas], ids=["pandas", "polars"])
+def test_types_that_tables_have_come_back(frame):
+    rng, n = np.random.default_rng(0), 80
+    t = rng.normal(size=n)
+    days = pd.date_range("2020-01-01", periods=n)
+    X = pd.DataFrame({
+        "row": t, "small": rng.integers(0, 9, n).astype("uint8"), "ms": days.astype("datetime64[ms]"),
+        "zoned": days.tz_localize("Europe/Berlin"), "wait": pd.to_timedelta(t, unit="s").astype("timedelta64[ms]"),
+        "many": pd.array(rng.integers(0, 9, n), dtype="Int64"), "word": pd.Series(rng.choice(["a", "b"], n), dtype="str"),
+    })  # fmt: skip
+    X = frame(X)
+    model = skae.AutoencoderTransformer(**FAST).fit(X)
+    for method in ("transform", "reconstruct"):
+        to_onnx(model, X, method)
 
 
 @pytest.mark.parametrize("rows", ["holes", "float32", "empty column", "categories"])
@@ -248,7 +322,7 @@ def test_a_graph_that_differs_is_refused(what, monkeypatch):
     """What only some rows show is found by the rows that the exporter makes."""
     X, _ = labelled_digits(60)
     model = skae.AutoencoderTransformer(**FAST).fit(X)
-    described = export.described
+    described = estimators.described
 
     def spoilt(model, own=None):
         parts = described(model, own)
@@ -257,7 +331,7 @@ def test_a_graph_that_differs_is_refused(what, monkeypatch):
         wider = {"encoder.high": parts.network.weights["encoder.high"] + 1.0}
         return replace(parts, network=replace(parts.network, weights=parts.network.weights | wider))
 
-    monkeypatch.setattr(export, "described", spoilt)
+    monkeypatch.setattr(estimators, "described", spoilt)
     with pytest.raises(ValueError, match=f"differs from it on {what}"):
         to_onnx(model, X)
 

@@ -4,31 +4,22 @@ from importlib import import_module
 
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from skae._estimators.base import BaseEncoder, model_of
+from skae._estimators.outlier import AutoencoderOutlierDetector
 from skae._estimators.supervised import AutoencoderClassifier, AutoencoderRegressor
-from skae._model.graph import Graph, described
-from skae._model.likelihood import draws_of_codes
-from skae._model.scores import level_entropies
-from skae._onnx.check import check_graph
-from skae._onnx.inputs import (
-    as_inputs,
-    columns_out,
-    write_columns,
-    write_matrix,
-    write_wide,
-)
+from skae._onnx.check import BACK, check_graph
+from skae._onnx.estimators import write_estimator
+from skae._onnx.inputs import as_inputs, columns_out
 from skae._onnx.writer import Writer
 
 PACKAGES = "skl2onnx", "onnx", "onnxruntime"
 OPSET = 20  # the first with GELU
-N_DRAWS = 64  # of `score_samples`
+PRECISE = ("score_samples",)  # computed in float64 always
 PLACES = {"predict": 0, "predict_proba": 1, "transform": 0}  # among skl2onnx's outputs
-AFFINE = StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, PCA
+OURS = BaseEncoder, AutoencoderClassifier, AutoencoderRegressor, AutoencoderOutlierDetector
 
 
 def to_onnx(estimator, X, method="transform"):
@@ -165,8 +156,7 @@ def _kinds():
     import skae
 
     public = [getattr(skae, name) for name in skae.__all__]
-    encoders = [k for k in public if isinstance(k, type) and issubclass(k, BaseEncoder)]
-    return [*encoders, AutoencoderClassifier, AutoencoderRegressor, Asked]
+    return [*(k for k in public if isinstance(k, type) and issubclass(k, OURS)), Asked]
 
 
 class Asked(BaseEstimator):
@@ -192,7 +182,7 @@ def _with_last(estimator, last):
 
 
 def _is_ours(estimator):
-    return isinstance(estimator, BaseEncoder | AutoencoderClassifier | AutoencoderRegressor)
+    return isinstance(estimator, OURS)
 
 
 def _options(last):
@@ -210,9 +200,17 @@ def _with_output(graph, method):
         raise ValueError(
             f"method={method!r}: for a last step that is not skae's one of {sorted(PLACES)}."
         )
-    names = [output.name for output in graph.graph.output]
-    wanted = names[min(PLACES[method], len(names) - 1)]
-    return select_model_inputs_outputs(graph, outputs=[wanted]) if len(names) > 1 else graph
+    outputs = list(graph.graph.output)
+    if len(outputs) == 1:
+        return graph
+    wanted = outputs[PLACES[method]]
+    graph = select_model_inputs_outputs(graph, outputs=[wanted.name])
+    used = {name for node in graph.graph.node for name in node.input}
+    constants = [tensor for tensor in graph.graph.initializer if tensor.name in used]
+    for part, kept in (("initializer", constants), ("value_info", []), ("output", [wanted])):
+        del getattr(graph.graph, part)[:]
+        getattr(graph.graph, part).extend(kept)
+    return graph
 
 
 def _types(inputs):
@@ -265,10 +263,18 @@ def _set_shapes(operator):
 def _dtype(inputs, estimator, method):
     """Return the type that a graph computes in."""
     types = needed()["skl2onnx"].common.data_types
-    coded = isinstance(estimator, BaseEncoder) and model_of(estimator).schema.encoder is not None
-    coded = coded and method != "inverse_transform"
     single = all(isinstance(variable.type, types.FloatTensorType) for variable in inputs)
-    return np.float32 if single and not coded and method != "score_samples" else np.float64
+    if method != "inverse_transform":
+        coded = _model_within(estimator).schema.encoder is not None
+        single &= not (coded or method in PRECISE or hasattr(estimator, "training_scores_"))
+    return np.float32 if single else np.float64
+
+
+def _model_within(estimator):
+    """Return the fitted model of one of skae's estimators."""
+    if hasattr(estimator, "_encoder"):
+        return estimator._encoder
+    return model_of(getattr(estimator, "autoencoder_", estimator))
 
 
 def _outputs(estimator, method, dtype):
@@ -278,33 +284,35 @@ def _outputs(estimator, method, dtype):
     if method == "predict" and is_classifier(estimator):
         whole = estimator.classes_.dtype.kind in "biu"
         return [("label", (types.Int64TensorType if whole else types.StringTensorType)([None]))]
+    if method == "predict" and isinstance(estimator, AutoencoderOutlierDetector):
+        return [("label", types.Int64TensorType([None]))]
     if method == "transform_distribution":
         k = estimator.n_components_
         return [(name, number([None, k])) for name in ("mean", "std")]
-    if method in ("inverse_transform", "reconstruct") and _gives_columns(estimator):
+    encoder = _table_given_back(estimator) if method in BACK else None
+    if encoder is not None:
         kinds = {"float": number, "int": types.Int64TensorType, "str": types.StringTensorType}
         suffix = "" if method == "inverse_transform" else "_reconstructed"
-        columns = columns_out(model_of(estimator).schema.encoder)
-        return [(f"{name}{suffix}", kinds[kind]([None, 1])) for name, kind in columns]
+        return [(f"{name}{suffix}", kinds[kind]([None, 1])) for name, kind in columns_out(encoder)]
     return [(method, number([None, _width(estimator, method)]))]
 
 
-def _gives_columns(estimator):
-    """Return whether rows come back as the columns of a frame."""
+def _table_given_back(estimator):
+    """Return what codes the table whose columns come back; None where rows come back as a matrix."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[0][1]
     if not isinstance(estimator, BaseEncoder):
-        return False
+        return None
     encoder = model_of(estimator).schema.encoder
-    return encoder is not None and encoder.library is not None
+    return None if encoder is None or encoder.library is None else encoder
 
 
 def _width(estimator, method):
-    if method in ("reconstruction_error", "score_samples"):
-        return 1
     if method == "transform":
         return estimator.n_components_
-    if method in ("inverse_transform", "reconstruct"):
+    if method in BACK:
         return estimator.n_features_in_
-    n = len(estimator.coef_)
+    n = len(estimator.coef_) if hasattr(estimator, "coef_") else 1
     return 1 if method == "decision_function" and n == 2 else n
 
 
@@ -313,13 +321,9 @@ def _convert(scope, operator, container):
     estimator, method = _asked(operator)
     writer = Writer(scope, container, _dtype(operator.inputs, estimator, method))
     inputs = [(v.full_name, _is_other(v, writer.dtype)) for v in operator.inputs]
-    if method == "inverse_transform":
-        made = _write_inverse(writer, estimator, [write_matrix(writer, inputs)])
-    elif isinstance(estimator, BaseEncoder):
-        made = _write_encoder(writer, estimator, method, inputs)
-    else:
-        wanted = ["predict", "predict_proba"] if len(operator.outputs) == 2 else [method]
-        made = _write_supervised(writer, estimator, wanted, inputs)
+    both = method == "predict" and len(operator.outputs) == 2
+    methods = ["predict", "predict_proba"] if both else [method]
+    made = write_estimator(writer, estimator, methods, inputs)
     for name, output in zip(made, operator.outputs, strict=True):
         writer.name(name, output.full_name)
 
@@ -329,206 +333,3 @@ def _is_other(variable, dtype):
     types = needed()["skl2onnx"].common.data_types
     same = types.FloatTensorType if dtype == np.float32 else types.DoubleTensorType
     return not isinstance(variable.type, same)
-
-
-# estimators ---------------------------------------------------------------------------------------
-
-
-def _write_encoder(writer, estimator, method, inputs):
-    model = model_of(estimator)
-    parts = described(model, _own(model))
-    rows, wide, unseen = _write_rows(writer, model, inputs)
-    if method == "transform":
-        return _run(writer, parts.code, wide)
-    if method == "transform_distribution":
-        both = _run(writer, parts.distribution, wide)[0]
-        return [_columns(writer, both, 0, parts.size), _columns(writer, both, parts.size)]
-    if method == "score_samples":
-        return [_write_bound(writer, parts, wide, unseen)]
-    if method == "reconstruction_error" and model.schema.blocks is not None:
-        return [_write_errors_of_cells(writer, model, parts, wide, unseen)]
-    code = _run(writer, parts.code, wide)[0]
-    if parts.n_labels:
-        labels = _columns(writer, wide, model.schema.n_features)
-        code = writer.node("Concat", code, labels, axis=-1)
-    made = _write_back(writer, model, parts, code)
-    return made if method == "reconstruct" else [_write_errors(writer, rows, made[0])]
-
-
-def _write_inverse(writer, estimator, made):
-    """Return what rows the last step of a pipeline, or an estimator, makes of codes, step by step."""
-    if isinstance(estimator, Pipeline):
-        for _, step in reversed(estimator.steps):
-            made = _write_inverse(writer, step, made)
-        return made
-    if isinstance(estimator, str) or estimator is None:  # "passthrough"
-        return made
-    if len(made) != 1:
-        raise ValueError("A table comes back as columns: no step can stand in front of it.")
-    if isinstance(estimator, BaseEncoder):
-        model = model_of(estimator)
-        return _write_back(writer, model, described(model, _own(model)), made[0])
-    if not isinstance(estimator, AFFINE) or getattr(estimator, "clip", False):
-        names = ", ".join(kind.__name__ for kind in AFFINE)
-        raise ValueError(f"{estimator!r} has no way back in ONNX here: expected {names}.")
-    n = getattr(estimator, "n_components_", estimator.n_features_in_)
-    offset = estimator.inverse_transform(np.zeros((1, n)))
-    matrix = estimator.inverse_transform(np.eye(n)) - offset
-    if isinstance(estimator, PCA):
-        return _run(writer, lambda x: x.affine(matrix.T, offset[0]), made[0])
-    return _run(writer, lambda x: x * np.diag(matrix).copy() + offset[0], made[0])
-
-
-def _own(model):
-    """Return what applies a user's torch module."""
-
-    def apply(place, x):
-        module = model.module.get_submodule(place.rstrip("."))
-        encodes = place.startswith("encoder")
-        n = model.task.n_inputs if encodes else model.task.size + model.task.n_labels
-        return x.do("own", module=module, n_inputs=n)
-
-    return apply
-
-
-def _run(writer, build, *inputs):
-    """Write what a function of values makes of named inputs."""
-    graph = Graph(writer.dtype)
-    made = build(*[graph.input() for _ in inputs])
-    return writer.write(graph, list(made) if isinstance(made, tuple) else [made], inputs)
-
-
-def _columns(writer, name, start, stop=None):
-    return _run(writer, lambda x: x[start:stop], name)[0]
-
-
-def _write_rows(writer, model, inputs):
-    """Return rows of numbers as they are given, wide rows, and which levels fit did not see.
-
-    The first is None for a coded table, the last is None without categories.
-    """
-    schema, mean = model.schema, model.baseline.mean
-    if schema.blocks is not None:
-        return None, *write_wide(writer, schema, inputs)
-    rows = wide = write_matrix(writer, inputs)
-    if schema.complete is None:
-        missing = writer.node("IsNaN", rows)
-        wide = writer.node("Where", missing, mean, rows)
-    if model.task.n_labels:
-        labels = _write_labels(writer, model, rows)
-        wide = writer.node("Concat", wide, labels, axis=-1)
-    return rows, wide, None
-
-
-def _write_labels(writer, model, rows):
-    """Return the coded labels that rows seem to have."""
-    labels, head = model.task.labels, model.attributes
-    coef, intercept = head["label_coef_"], head["label_intercept_"]
-    scores = _run(writer, lambda x: x.affine(coef, intercept), rows)[0]
-    parts = []
-    for block, known in zip(labels.slices, labels.classes, strict=True):
-        part = _columns(writer, scores, block.start, block.stop)
-        if known is not None:
-            best = writer.node("ArgMax", part, axis=-1, keepdims=0)
-            part = writer.node("Gather", np.eye(len(known)) - labels.mean[block], best, axis=0)
-        parts.append(part)
-    return parts[0] if len(parts) == 1 else writer.node("Concat", *parts, axis=-1)
-
-
-def _write_back(writer, model, parts, code):
-    """Return the rows that codes stand for: one matrix, or the columns of a table."""
-    schema = model.schema
-    if schema.blocks is None:
-        return _run(writer, parts.rows, code)
-    cells = _run(writer, parts.table, code)[0]
-    if schema.encoder is not None:
-        columns = write_columns(writer, schema, cells)
-        if schema.encoder.library is not None:
-            return columns
-        return [write_matrix(writer, [(name, True) for name in columns])]
-    n, numbers = schema.n_features, schema.blocks.numbers.tolist()
-    if len(numbers) == n:
-        return [cells]
-    empty = writer.node("Mul", _columns(writer, cells, 0, 1), np.array([np.nan]))
-    both = writer.node("Concat", cells, empty, axis=-1)  # columns without any cell stay missing
-    places = [numbers.index(i) if i in numbers else len(numbers) for i in range(n)]
-    return [writer.node("Gather", both, np.array(places), axis=-1)]
-
-
-def _write_errors(writer, rows, made):
-    """Return the squared errors of rows of numbers; a missing cell has none."""
-
-    def errors(x, made):
-        difference = x - made
-        return _of_present(difference * difference, x.do("isnan"))
-
-    return _run(writer, errors, rows, made)[0]
-
-
-def _of_present(errors, missing):
-    """Return the sums over cells that are present; NaN for rows in which none is."""
-    total = errors.graph.add("where", missing, np.zeros(1), errors).do("total")
-    return _of_some(total, missing)
-
-
-def _of_some(values, missing):
-    """Return values of rows, NaN where each cell is missing."""
-    graph, present = values.graph, (missing.do("as_number") * -1.0 + 1.0).do("total")
-    return graph.add(
-        "where", graph.add("greater", present, np.full(1, 0.5)), values, np.full(1, np.nan)
-    )
-
-
-def _write_errors_of_cells(writer, model, parts, wide, unseen):
-    schema, n = model.schema, parts.n_numbers
-    factor = (model.baseline.scale[:n] / schema.blocks.metric[:n]) ** 2
-    nats = np.ones(len(schema.blocks.categories))
-    if schema.encoder is not None:
-        nats = np.array([1 / (nats or 1.0) for nats in level_entropies(schema, model.baseline)])
-
-    def errors(x, *unseen):
-        found, missing = parts.errors_of_cells(x, *unseen)
-        return _of_present(found * np.concatenate([factor, nats]), missing)
-
-    return _run(writer, errors, *_given(wide, unseen))[0]
-
-
-def _given(wide, unseen):
-    """Return the inputs of a graph of a table."""
-    return [wide] if unseen is None else [wide, unseen]
-
-
-def _write_bound(writer, parts, wide, unseen):
-    """Return the lower bound of the log-likelihood."""
-    draws = draws_of_codes(N_DRAWS, parts.size)
-
-    def bound(x, *unseen):
-        weights = parts.log_weights_of_rows(x, *unseen, draws=draws)
-        nats = weights.do("logsumexp") - np.log(N_DRAWS)
-        return nats if parts.blocks is None else _of_some(nats, parts.lacking(x, *unseen))
-
-    return _run(writer, bound, *_given(wide, unseen))[0]
-
-
-def _write_supervised(writer, estimator, methods, inputs):
-    model = estimator._encoder
-    _, wide, _ = _write_rows(writer, model, inputs)
-    coef, intercept = estimator.coef_, estimator.intercept_
-    parts = described(model, _own(model))
-    outputs = _run(writer, lambda x: parts.code(x).affine(coef, intercept), wide)[0]
-    return [_write_answer(writer, estimator, method, outputs) for method in methods]
-
-
-def _write_answer(writer, estimator, method, outputs):
-    """Return what a method makes of the outputs of a head."""
-    if not is_classifier(estimator):
-        return outputs
-    if method == "predict_proba":
-        return writer.node("Softmax", outputs, axis=-1)
-    if method == "decision_function":
-        two = len(estimator.classes_) == 2
-        return _run(writer, lambda x: x[1:2] - x[0:1], outputs)[0] if two else outputs
-    classes = estimator.classes_
-    whole = classes.dtype.kind in "biu"
-    known = classes.astype(np.int64) if whole else np.array([str(c) for c in classes], object)
-    return writer.node("Gather", known, writer.node("ArgMax", outputs, axis=-1, keepdims=0), axis=0)

@@ -55,9 +55,14 @@ def as_inputs(X):
     frame = frame_of(table(X))
     if frame is None:
         return {"X": np.asarray(X)}
+    known = fields(frame)
+    if len({str(field.name) for field in known}) < len(known):
+        raise ValueError(
+            "Inputs of a graph are named by text, and two columns' names are the same as text."
+        )
     return {
         str(field.name): _cells(field, column(frame, place))[:, None]
-        for place, field in enumerate(fields(frame))
+        for place, field in enumerate(known)
     }
 
 

@@ -12,6 +12,7 @@ import torch
 from family import CODING, decoded, fitted, labelled_digits, name_of
 
 import skae
+from skae.nn.layers import ACTIVATIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 FAST = {"n_components": 2, "max_iter": 2, "early_stopping": False, "random_state": 0}
@@ -75,7 +76,7 @@ def test_numpy_answers_as_torch_does(kind, dtype, tmp_path):
 @pytest.mark.parametrize(
     "changes",
     [
-        *({"activation": name} for name in ("elu", "identity", "logistic", "relu", "silu", "tanh")),
+        *({"activation": name} for name in sorted(ACTIVATIONS)),
         {"linear_path": None, "hidden_layer_sizes": (7, 5)},
         {"ordered": True},
         {"tied_weights": True, "hidden_layer_sizes": (7, 5)},
@@ -110,9 +111,9 @@ def test_tables(kind, tmp_path):
     assert_close(numpy.transform(X), model.transform(X), 1e-12)
     made, known = numpy.reconstruct(X), model.reconstruct(X)
     pd.testing.assert_frame_equal(made, known, rtol=1e-12)
-    cells = {"per_feature": True}
-    error = model.reconstruction_error(X, **cells)
-    assert_close(numpy.reconstruction_error(X, **cells), error, 1e-12, unit=1.0)
+    for asked in ({"per_feature": True}, {"missing": "rescale"}, {}):
+        error = model.reconstruction_error(X, **asked)
+        assert_close(numpy.reconstruction_error(X, **asked), error, 1e-12, unit=1.0)
     assert_close(numpy.score_by_column(X), model.score_by_column(X), 1e-12, unit=1.0)
     assert numpy.score(X) == pytest.approx(model.score(X), abs=1e-12)
     pd.testing.assert_frame_equal(numpy.impute(X), model.impute(X), rtol=1e-12)
@@ -120,13 +121,73 @@ def test_tables(kind, tmp_path):
         assert_close(numpy.score_samples(X), model.score_samples(X), 1e-12)
 
 
-def test_numbers_with_missing_cells(tmp_path):
-    X = np.column_stack([table()[["number", "count"]], np.full(120, np.nan)])
-    model = skae.AutoencoderTransformer(**FAST).fit(X)
+@pytest.mark.filterwarnings("ignore:.* cells in .* columns hold levels")
+@pytest.mark.parametrize("min_frequency", [1, 0.2])
+@pytest.mark.parametrize("kind", [skae.AutoencoderTransformer, skae.VAETransformer], ids=name_of)
+def test_levels_that_fit_did_not_see_and_rows_without_cells(kind, min_frequency, tmp_path):
+    X = table()
+    model = kind(**FAST, min_frequency=min_frequency).fit(X)
     numpy = served(model, tmp_path)
-    assert_close(numpy.transform(X), model.transform(X), 1e-12)
-    found, expected = numpy.reconstruct(X)[:, :2], model.reconstruct(X)[:, :2]
-    assert_close(found, expected, 1e-12)
+    later = X.head(6).assign(town=["Nowhere", "Nowhere", "Ames", None, "Boone", "Elsewhere"])
+    later.iloc[3] = None
+    later = later.astype({"count": "Int64"})
+    assert_close(numpy.transform(later), model.transform(later), 1e-12)
+    for asked in ({"per_feature": True}, {"missing": "rescale"}, {}):
+        error = model.reconstruction_error(later, **asked)
+        assert_close(numpy.reconstruction_error(later, **asked), error, 1e-12, unit=1.0)
+    assert numpy.score(later) == pytest.approx(model.score(later), abs=1e-12)
+    if hasattr(model, "score_samples"):
+        expected = model.score_samples(later)
+        assert np.isnan(expected[3])
+        assert_close(numpy.score_samples(later), expected, 1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_numbers_with_missing_cells(dtype, tmp_path, cancer):
+    """Columns of very different units: what is expected of a missing cell is computed in float64."""
+    X = cancer[0] * np.geomspace(1e-3, 1e3, cancer[0].shape[1])
+    X = np.where(np.random.default_rng(0).random(X.shape) < 0.1, np.nan, X).astype(dtype)
+    X = np.column_stack([X, np.full(len(X), np.nan, X.dtype)])
+    X[3] = np.nan
+    model = skae.AutoencoderTransformer(**FAST).fit(X)
+    assert model._model.baseline.loadings.shape[1] > 1
+    numpy = served(model, tmp_path)
+    assert_close(numpy.transform(X), model.transform(X), TOLERANCE[dtype])
+    found, expected = numpy.reconstruct(X)[:, :-1], model.reconstruct(X)[:, :-1]
+    assert_close(found, expected, TOLERANCE[dtype])
+    exact = model.transform(X.astype(np.float64))
+    assert_close(model.transform(X), exact.astype(dtype), 1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.* cells in .* columns hold levels")
+@pytest.mark.filterwarnings("ignore:.* rows have no cell that is present")
+@pytest.mark.parametrize("rows", ["table", "f4", "f8", "holes"])
+def test_outlier_detectors(rows, tmp_path):
+    X = table() if rows == "table" else labelled_digits(120)[0]
+    X = X.astype(rows) if rows in ("f4", "f8") else X
+    if rows == "holes":
+        X = np.where(np.random.default_rng(0).random(X.shape) < 0.05, np.nan, X)
+    ae = skae.AutoencoderTransformer(**FAST)
+    model = skae.AutoencoderOutlierDetector(ae, random_state=0).fit(X)
+    later = X.head(6).assign(town="Nowhere") if rows == "table" else 3 * X[:6] - 5
+    numpy = served(model, tmp_path)
+    for new in (X, later):
+        expected = model.score_samples(new)
+        assert_close(numpy.score_samples(new), expected, 1e-10)
+        usual = np.abs(expected - model.offset_) > 1e-9 * np.abs(expected)  # one row is at the edge
+        assert (numpy.predict(new)[usual] == model.predict(new)[usual]).all()
+    assert_close(numpy.explain(later), model.explain(later), 1e-8)
+
+
+@pytest.mark.parametrize("kind", [skae.AutoencoderTransformer, skae.VAETransformer], ids=name_of)
+def test_the_covariance_of_linear_models(kind, tmp_path):
+    X, _ = labelled_digits(100)
+    model = kind(**FAST, hidden_layer_sizes=()).fit(X)
+    numpy = served(model, tmp_path)
+    np.testing.assert_array_equal(numpy.get_covariance(), model.get_covariance())
+    np.testing.assert_array_equal(numpy.singular_values_, model.singular_values_)
+    deep = served(kind(**FAST).fit(X), tmp_path)
+    assert not hasattr(deep, "get_covariance")
 
 
 @pytest.mark.parametrize(
