@@ -401,7 +401,7 @@ class BaseEncoder(
         engine = state.pop("_engine", None)
         schema = Schema.from_state(type(self).__name__, self._complete, state)
         if engine == "numpy":
-            return fitted_models.NumpyModel.of_state(schema, state)
+            return fitted_models.NumpyModel.of_state(schema, state, type(self))
         fitted_models.check_schema(schema)
         task = self._task(schema)
         constraints = self._parameter_constraints

@@ -57,6 +57,8 @@ class Value:
     def affine(self, weight, bias=None):
         """Return ``x @ weight.T + bias``, for rows x."""
         bias = np.zeros(len(weight)) if bias is None else bias
+        if weight.ndim != 2 or bias.shape != (len(weight),):
+            raise ValueError(f"weights of shape {weight.shape} have a bias of shape {bias.shape}")
         return self.graph.add("affine", self, np.ascontiguousarray(weight.T), bias)
 
     def clip(self, low, high):

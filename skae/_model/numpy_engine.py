@@ -21,8 +21,10 @@ from skae._model import CannotDescribe, normal
 from skae._model.graph import Described, Graph, described
 from skae._model.likelihood import lower_bound, refuse_infinite
 from skae._model.state import check_schema, check_state, with_factors
+from skae._parameters import check_parameters
 
 CHUNK_CELLS = 2**18
+N_TRIED = 3  # rows
 LAYER = re.compile(r"encoder\.(inside\.)?(nonlinear\.)?(module\.)?\d+\.weight")
 STRAIGHT = re.compile(r"encoder\.(inside\.)?linear\.(weight|axes)")
 NORMAL = "AutoencoderTransformer", "RecurrentAutoencoder", "VAETransformer"  # where linear
@@ -317,13 +319,15 @@ class NumpyModel:
         return vars(self) | {"_programs": {}}
 
     @classmethod
-    def of_state(cls, schema, state):
+    def of_state(cls, schema, state, kind):
         """Return the model of a state, whose entries are removed.
 
         Parameters
         ----------
         schema : Schema
         state : dict
+        kind : type
+            The estimator's class.
 
         Raises
         ------
@@ -334,9 +338,12 @@ class NumpyModel:
             Or KeyError, if the parts do not belong together.
         """
         check_schema(schema)
+        constraints = kind._parameter_constraints
+        built = {name: value for name, value in state["_built"].items() if name in constraints}
+        check_parameters({name: constraints[name] for name in built}, built, schema.owner)
         state["_start"] = with_factors(schema, state["_start"])
         kept = schema.state() | {name: state[name] for name in KEPT if name in state}
-        task = check_state(_task(schema, state), state)
+        task = check_state(_task(schema, state, hasattr(kind, "inverse_transform")), state)
         for name in (*OF_MODEL, "_nonlinear", "_confined", "module_", "mean_", "scale_"):
             del state[name]
         baseline = task.linear_kind()(**state.pop("_start"))
@@ -348,16 +355,22 @@ class NumpyModel:
         return model
 
     def _try(self):
-        """Refuse weights that do not fit each other."""
-        width = len(self.baseline.units[0])
-        if self.task.decodes:
-            outputs = self._program(Described.decoded, np.dtype(np.float64))
-            code = np.zeros((1, self.task.size + self.task.n_labels))
-            if outputs(code)[0].shape != (1, self.schema.width):
-                raise ValueError("its decoder gives other columns than it was fitted to")
-        code = self._program(Described.code, np.dtype(np.float64))(np.zeros((1, width)))[0]
-        if code.shape != (1, self.task.size):
-            raise ValueError("its encoder gives other units than the code has")
+        """Refuse weights that do not fit each other: a few rows of zeros show it."""
+        schema, task = self.schema, self.task
+        rows = np.zeros((N_TRIED, len(self.baseline.units[0])))
+        codes = np.zeros((N_TRIED, task.size + task.n_labels))
+        tried = [(Described.code, rows, task.size)]
+        if task.decodes:
+            tried.append((Described.decoded, codes, schema.width))
+        if task.likelihood != "plain":
+            tried.append((Described.distribution, rows, 2 * task.size))
+            tried.append(
+                (partial(Described.log_weights_of_rows, draws=codes[:2, : task.size]), rows, 2)
+            )
+        for build, given, width in tried:
+            (made,) = self._made(build, np.float64)(given)
+            if made.shape != (N_TRIED, width):
+                raise ValueError("its network gives other columns than it was fitted to")
 
 
 @dataclass(frozen=True, eq=False)
@@ -407,7 +420,7 @@ class FittedTask:
             self.schema.refuse_beyond_unit(X)
 
 
-def _task(schema, state):
+def _task(schema, state, decodes):
     """Return what of a task a state tells, its sizes not yet checked."""
     built, weights = state["_built"], state["module_"]
     for half in ("encoder", "decoder"):
@@ -430,7 +443,7 @@ def _task(schema, state):
         ordered=bool(built.get("ordered")),
         likelihood=built.get("likelihood", "plain"),
         has_baseline=built["linear_path"] == "pca",
-        decodes=any(name.startswith("decoder.") for name in weights) and "ordered" in built,
+        decodes=decodes,
         labels=labels,
         kind=_linear_kind(state["_start"], built.get("likelihood")),
         told_missing="sequence_shape" in built,
