@@ -25,6 +25,15 @@ A pipeline that needs neither skae nor torch any more:
 True
 """
 
+try:
+    import onnx  # noqa: F401
+    import onnxruntime  # noqa: F401
+    import skl2onnx  # noqa: F401
+except ImportError as error:
+    raise ImportError(
+        f"skae.onnx needs onnx, onnxruntime and skl2onnx ({error}): pip install 'skae[onnx]'."
+    ) from error
+
 from skae._onnx.export import register, to_onnx
 from skae._onnx.inputs import as_inputs
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 import narwhals.stable.v2 as nw
 import numpy as np
+import onnxruntime
 from sklearn.base import is_outlier_detector
 
 from skae._data.frames import CATEGORY, TIMES, as_frame, fields, frame_of
@@ -33,8 +34,6 @@ def check_graph(graph, estimator, X, method):
     ValueError
         If the graph cannot be run, or differs.
     """
-    import onnxruntime
-
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     try:

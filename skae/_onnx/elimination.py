@@ -1,6 +1,7 @@
 """Systems of equations, one a row, solved within a graph: ONNX has no operation for them."""
 
 import numpy as np
+from onnx import TensorProto, helper, numpy_helper
 
 
 def elimination(n, named):
@@ -20,8 +21,6 @@ def elimination(n, named):
         From (step, go on, systems) to (go on, systems): matrices (n_rows, n, n + 1) of float64
         with the right side as last column, which is the solution at the end.
     """
-    from onnx import TensorProto, helper, numpy_helper
-
     nodes, constants = [], []
 
     def node(kind, *inputs, **attributes):

@@ -1,12 +1,14 @@
 """Fitted estimators, and pipelines that end in them, as ONNX graphs."""
 
-from importlib import import_module
-
 import numpy as np
+import skl2onnx
+from skl2onnx.common import data_types as types
+from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+import skae
 from skae._estimators.base import BaseEncoder, model_of
 from skae._estimators.outlier import AutoencoderOutlierDetector
 from skae._estimators.supervised import AutoencoderClassifier, AutoencoderRegressor
@@ -15,7 +17,6 @@ from skae._onnx.estimators import write_estimator
 from skae._onnx.inputs import as_inputs, columns_out
 from skae._onnx.writer import Writer
 
-PACKAGES = "skl2onnx", "onnx", "onnxruntime"
 OPSET = 20  # the first with GELU
 PRECISE = ("score_samples",)  # computed in float64 always
 PLACES = {"predict": 0, "predict_proba": 1, "transform": 0}  # among skl2onnx's outputs
@@ -52,8 +53,6 @@ def to_onnx(estimator, X, method="transform"):
 
     Raises
     ------
-    ImportError
-        Where skl2onnx, onnx or onnxruntime is not installed.
     ValueError
         For a method that the estimator does not have, for networks that ONNX
         cannot hold, and where the graph differs from the estimator: by more
@@ -84,7 +83,6 @@ def to_onnx(estimator, X, method="transform"):
     >>> session.run(None, {"X": X[:3]})[0].shape
     (3, 13)
     """
-    skl2onnx = needed()["skl2onnx"]
     register()
     estimator = getattr(estimator, "best_estimator_", estimator)
     check_is_fitted(estimator)
@@ -117,17 +115,11 @@ def register():
     probabilities, `AutoencoderRegressor` its prediction. Only
     `skae.onnx.to_onnx` compares what was written with the estimator.
 
-    Raises
-    ------
-    ImportError
-        Where skl2onnx is not installed.
-
     Examples
     --------
     >>> import skae.onnx
     >>> skae.onnx.register()
     """
-    skl2onnx = needed()["skl2onnx"]
     for kind in _kinds():
         skl2onnx.update_registered_converter(
             kind,
@@ -142,19 +134,7 @@ def register():
 ZIPMAP = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True]}
 
 
-def needed():
-    """Return the packages of the extra, by name."""
-    try:
-        return {name: import_module(name) for name in PACKAGES}
-    except ImportError as error:
-        raise ImportError(
-            f"skae.onnx needs {', '.join(PACKAGES)}: {error}. pip install 'skae[onnx]'."
-        ) from error
-
-
 def _kinds():
-    import skae
-
     public = [getattr(skae, name) for name in skae.__all__]
     return [*(k for k in public if isinstance(k, type) and issubclass(k, OURS)), Asked]
 
@@ -194,8 +174,6 @@ def _options(last):
 
 def _with_output(graph, method):
     """Return a graph with that output alone that a method of scikit-learn stands for."""
-    from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
-
     if method not in PLACES:
         raise ValueError(
             f"method={method!r}: for a last step that is not skae's one of {sorted(PLACES)}."
@@ -215,7 +193,6 @@ def _with_output(graph, method):
 
 def _types(inputs):
     """Return skl2onnx's types of inputs."""
-    types = needed()["skl2onnx"].common.data_types
     kinds = {
         "f4": types.FloatTensorType,
         "f8": types.DoubleTensorType,
@@ -262,7 +239,6 @@ def _set_shapes(operator):
 
 def _dtype(inputs, estimator, method):
     """Return the type that a graph computes in."""
-    types = needed()["skl2onnx"].common.data_types
     single = all(isinstance(variable.type, types.FloatTensorType) for variable in inputs)
     if method != "inverse_transform":
         coded = _model_within(estimator).schema.encoder is not None
@@ -279,7 +255,6 @@ def _model_within(estimator):
 
 def _outputs(estimator, method, dtype):
     """Return pairs of a name and a type for what a method gives."""
-    types = needed()["skl2onnx"].common.data_types
     number = types.FloatTensorType if dtype == np.float32 else types.DoubleTensorType
     if method == "predict" and is_classifier(estimator):
         whole = estimator.classes_.dtype.kind in "biu"
@@ -330,6 +305,5 @@ def _convert(scope, operator, container):
 
 def _is_other(variable, dtype):
     """Return whether an input is of another type than the graph."""
-    types = needed()["skl2onnx"].common.data_types
     same = types.FloatTensorType if dtype == np.float32 else types.DoubleTensorType
     return not isinstance(variable.type, same)

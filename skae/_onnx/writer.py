@@ -6,6 +6,7 @@ from functools import partial
 from io import BytesIO
 
 import numpy as np
+from onnx import TensorProto, load_from_string, numpy_helper
 from scipy.special import erfcx
 
 from skae._model import CannotDescribe
@@ -49,8 +50,6 @@ class Writer:
 
     def constant(self, value):
         """Return the name of a constant."""
-        from onnx import TensorProto, numpy_helper
-
         value = np.asarray(value)
         value = value.astype(self.dtype) if value.dtype.kind == "f" else value
         key = value.dtype.str, value.shape, value.tobytes()
@@ -71,8 +70,6 @@ class Writer:
 
     def cast(self, x):
         """Return numbers in the type of the graph."""
-        from onnx import TensorProto
-
         kind = TensorProto.FLOAT if self.dtype == np.float32 else TensorProto.DOUBLE
         return self.node("Cast", x, to=kind)
 
@@ -84,8 +81,6 @@ class Writer:
 
     def integer(self, x):
         """Return numbers as int64."""
-        from onnx import TensorProto
-
         return self.node("Cast", x, to=TensorProto.INT64)
 
     def rows_with(self, flags):
@@ -351,8 +346,6 @@ def _recur(writer, states, inputs, own, bias, own_bias, first=None, n_reads=1):
 
 def _own(writer, x, module, n_inputs):
     """Write a user's torch module, as torch's own exporter writes it."""
-    from onnx import load_from_string
-
     made = load_from_string(_exported(writer, module, n_inputs)).graph
     names = {made.input[0].name: x, "": ""}
     for tensor in made.initializer:
