@@ -12,6 +12,7 @@ from skae import _model
 from skae._disk import replacing
 from skae._estimators.base import BaseEncoder
 from skae._estimators.outlier import AutoencoderOutlierDetector
+from skae._estimators.supervised import Supervised
 from skae._io import safetensors
 from skae._io.json import CannotKeep, decode, encode
 from skae._model import CannotDescribe
@@ -23,6 +24,7 @@ PACKAGES = "skae", "numpy", "scikit-learn", "torch"  # whose versions a file hol
 METHODS = "fit", "partial_fit", "score"  # that metadata may be routed to
 SHADOWS = "_metadata_request", "_skl_callbacks", "_model", "_engine"  # attributes that act
 FITTED = {"module_", "autoencoder_"}  # what a fitted estimator has: a network, or one that has it
+KEPT = BaseEncoder, AutoencoderOutlierDetector, Supervised
 NETWORK = "_built", "encoder", "decoder", "activation", "noise"  # what a network is made of
 OWN_CODE = "encoder", "decoder", "noise", "callbacks", "_skl_callbacks"  # what may be a user's
 
@@ -193,7 +195,7 @@ def _classes():
     return {
         name: kind
         for name, kind in public.items()
-        if isinstance(kind, type) and issubclass(kind, BaseEncoder | AutoencoderOutlierDetector)
+        if isinstance(kind, type) and issubclass(kind, KEPT)
     }
 
 
@@ -208,7 +210,7 @@ def _described(estimator, arrays):
     estimator._validate_params()
     state = estimator.__getstate__()
     requests = _requests(state.pop("_metadata_request", None))
-    state.pop("_engine", None)
+    _serve(state, None)
     if not state.keys() & FITTED:  # a fit that failed may have left something
         state = {key: state[key] for key in state if key in _unfitted(estimator)}
     try:
@@ -231,8 +233,9 @@ def _decoded(value, kind, arrays, engine):
     """Return the value that `_encoded` was given; ``kind`` is that of its owner."""
     if isinstance(value, dict) and value.keys() == {"$estimator"}:
         described = value["$estimator"]
-        if issubclass(kind, BaseEncoder) or described["class"] == kind.__name__:
-            raise ValueError(f"{kind.__name__} has no estimator within")
+        inner = _classes()[described["class"]]
+        if issubclass(kind, BaseEncoder) or not issubclass(inner, BaseEncoder):
+            raise ValueError(f"{kind.__name__} has no {inner.__name__} within")
         return _made(described, arrays, engine)
     return decode(value, arrays)
 
@@ -247,12 +250,26 @@ def _made(described, arrays, engine):
     estimator = kind()  # parameters that its release did not have yet
     _check_names(estimator, state)
     _model.check_output(state)
-    if engine == "numpy" and "module_" in state:
-        state["_engine"] = engine
+    _serve(state, engine)
     estimator.__setstate__(state)
     estimator._validate_params()
     _route(estimator, described["requests"])
     return estimator
+
+
+def _networks(state):
+    """Yield the states of networks: an estimator's own, and an encoder that was fine-tuned."""
+    yield state
+    if isinstance(state.get("_encoder"), dict):
+        yield state["_encoder"]
+
+
+def _serve(state, engine):
+    """Say in a state what its networks are run by; nothing for torch."""
+    for network in _networks(state):
+        network.pop("_engine", None)
+        if engine == "numpy" and "module_" in network:
+            network["_engine"] = engine
 
 
 def _check_names(estimator, state):
@@ -274,7 +291,7 @@ def _unfitted(estimator):
 
 def _check_no_code(state):
     """Refuse what skae would call while it builds or trains a network, unless it is torch's."""
-    for place in (state, state.get("_built", {})):
+    for place in [part for whole in _networks(state) for part in (whole, whole.get("_built", {}))]:
         for name in OWN_CODE:
             value = place.get(name)
             if value and not isinstance(value, str):

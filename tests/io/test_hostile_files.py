@@ -399,6 +399,55 @@ def test_mutated_files_of_tables_are_refused_or_work(tables, tmp_path, engine, n
     assert n_loaded > 0.05 * n_cases
 
 
+@pytest.fixture(scope="module")
+def owners(wine, tmp_path_factory):
+    """Return rows, and files of estimators that hold an autoencoder, as bytes."""
+    X, y = wine[0][:, :5], np.array(["red", "white"])[np.arange(len(wine[0])) % 2]
+    path, ae = tmp_path_factory.mktemp("owners") / "model.skae", skae.AutoencoderTransformer
+    inner = ae(2, **SMALL)
+    short = {"max_iter": 2, "random_state": 0}
+    models = [
+        skae.AutoencoderOutlierDetector(inner, random_state=0).fit(X),
+        skae.AutoencoderClassifier(inner, **short).fit(X, y),
+        skae.AutoencoderRegressor(inner, fine_tune="head", **short).fit(X, X[:, :2]),
+    ]
+    tuned = skae.AutoencoderRegressor(inner, **short).fit(X, X[:, 0])
+    state = tuned.__getstate__() | {"_encoder": tuned._encoder.state()}  # as after a fine-tuning
+    tuned.__setstate__(state)
+    return X, [saved(model, path) for model in [*models, tuned]]
+
+
+@pytest.mark.filterwarnings("ignore:.* rows have no cell that is present")
+@pytest.mark.parametrize("engine", ["torch", "numpy"])
+def test_mutated_files_of_what_holds_an_autoencoder(owners, tmp_path, engine):
+    X, files = owners
+    path, n_loaded, n_cases = tmp_path / "model.skae", 0, CASES // 12
+    for data in files:
+        path.write_bytes(data)
+        assert_answers(skae.load(path, engine), X[:5])
+    for seed in range(n_cases):
+        rng = np.random.default_rng(seed)
+        mutate = MUTATIONS[rng.integers(len(MUTATIONS))]
+        data = files[rng.integers(len(files))]
+        try:
+            estimator = load_watched(mutate(data, rng), path, engine)
+            if estimator is not None and estimator.__sklearn_is_fitted__():
+                n_loaded += 1
+                assert_answers(estimator, X[:5])
+        except Exception as error:
+            raise AssertionError(f"seed {seed}, {mutate.__name__}") from error
+    assert n_loaded > 0.05 * n_cases
+
+
+def assert_answers(estimator, X):
+    """Each method gives one answer a row; a ValueError may say what is wrong."""
+    pickle.loads(pickle.dumps(estimator))
+    for method in ("predict", "predict_proba", "decision_function", "score_samples", "explain"):
+        with contextlib.suppress(ValueError):
+            if hasattr(estimator, method):
+                assert len(getattr(estimator, method)(X)) == len(X)
+
+
 def use_on(estimator, table):
     """Take a model of a table through its methods; a ValueError may say what is wrong."""
     for use in (
