@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+from onnx import TensorProto
 
 from skae._data.frames import (
     CATEGORY,
@@ -15,6 +16,7 @@ from skae._data.frames import (
     numbers,
     table,
 )
+from skae._model import CannotDescribe
 from skae._onnx.writer import MISSING_TIME
 
 MICROSECOND = 1e-6  # in seconds, the unit of times in a coded table
@@ -255,12 +257,20 @@ def _write_number(writer, encoder, place, column, cells):
         column = writer.node("Max", column, np.array([float(info.min)]))
         column = writer.node("Min", column, np.array([high]))
         return writer.integer(writer.node("Round", column))
-    return writer.node("Round", column) if form_of(field.dtype) == "int" else column
+    if re.match("float(16|32)", field.dtype.lower()):
+        return writer.cast(writer.node("Cast", column, to=TensorProto.FLOAT))
+    places = re.search(r"ecimal.*?(\d+)\)?(\[pyarrow\]|\])?$", field.dtype)
+    if places is None:
+        return writer.node("Round", column) if form_of(field.dtype) == "int" else column
+    unit = np.array([10.0 ** int(places[1])])
+    return writer.node("Div", writer.node("Round", writer.node("Mul", column, unit)), unit)
 
 
 def _write_time(writer, dtype, seconds):
     """Return seconds in microseconds, whole multiples of the unit of a type."""
     unit, form = re.search(r"[\['](s|ms)\b", dtype), form_of(dtype)
+    if "eriod" in dtype:
+        raise CannotDescribe(f"periods, such as {dtype}, have no type in ONNX and do not come back")
     size = UNITS[unit[1] if unit else "us"]
     if form == "date" or dtype == "Date":
         size = UNITS["day"]
@@ -273,6 +283,9 @@ def _write_time(writer, dtype, seconds):
     ticks = writer.node(rounded, ticks)
     if size > 1:
         ticks = writer.node("Mul", ticks, np.array([size]))
+    if form == "time" or re.match(r"[tT]ime(\d|$)", dtype):  # of the day
+        ticks = writer.node("Max", ticks, np.zeros(1))
+        ticks = writer.node("Min", ticks, np.array([UNITS["day"] - 1]))
     return writer.integer(ticks)
 
 

@@ -1,9 +1,12 @@
 """Files served without torch give what torch gives; what numpy cannot serve is refused."""
 
-import os
+import inspect
 import pickle
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -230,25 +233,43 @@ def test_copies_pickles_and_files_of_what_is_served(tmp_path):
     assert (skae.load(tmp_path / "again.skae").transform(X) == model.transform(X)).all()
 
 
+SERVING = Path(__file__).parents[2] / "requirements-serving.txt"
+
+
+def names_in(requirements):
+    return {re.match(r"[\w-]+", line)[0] for line in requirements if not line.startswith("#")}
+
+
+def test_the_serving_install_is_the_whole_one_without_torch():
+    project = tomllib.loads((SERVING.parent / "pyproject.toml").read_text())["project"]
+    listed = SERVING.read_text().splitlines()
+    assert {line for line in listed if line[0] != "#"} <= set(project["dependencies"])
+    assert names_in(project["dependencies"]) - names_in(listed) == {"torch", "skorch"}
+
+
 WITHOUT_TORCH = """
 import sys
+
+KNOWN = {"skae", "sklearn", "cloudpickle", "dateutil", "threadpoolctl", "tzdata", *sys.argv[2].split(",")}
 
 class Nowhere:
     def find_spec(self, name, *_):
         package = name.split(".")[0]
-        if package in ("torch", "skorch"):
+        if package not in sys.stdlib_module_names | KNOWN and package[0] != "_":
             raise ModuleNotFoundError(f"No module named {package!r}", name=package)
 
 sys.meta_path.insert(0, Nowhere())
+import numpy as np
 import pandas as pd
 import skae
-
-path, X = sys.argv[1], pd.read_pickle(sys.argv[2])
-model = skae.load(path, engine="numpy")
+"""
+SERVE = """
+X = table()
+model = skae.load(sys.argv[1], engine="numpy")
 codes = model.transform(X)
 model.inverse_transform(codes), model.reconstruct(X), model.reconstruction_error(X)
 model.score(X), model.score_samples(X)
-for call in (lambda: skae.load(path), lambda: model.fit(X)):
+for call in (lambda: skae.load(sys.argv[1]), lambda: model.fit(X)):
     try:
         call()
     except (ModuleNotFoundError, skae.LoadError) as error:
@@ -259,9 +280,9 @@ assert not any(name.split(".")[0] in ("torch", "skorch") for name in sys.modules
 """
 
 
-def test_a_process_that_has_no_torch(tmp_path):
-    X = table()
-    skae.save(skae.VAETransformer(**FAST).fit(X), tmp_path / "model.skae")
-    X.to_pickle(tmp_path / "rows.pickle")
-    arguments = [str(tmp_path / "model.skae"), str(tmp_path / "rows.pickle")]
-    subprocess.run([sys.executable, "-c", WITHOUT_TORCH, *arguments], check=True, env=os.environ)
+def test_a_process_that_has_the_serving_install_alone(tmp_path):
+    skae.save(skae.VAETransformer(**FAST).fit(table()), tmp_path / "model.skae")
+    script = WITHOUT_TORCH + inspect.getsource(table) + SERVE
+    known = ",".join(names_in(SERVING.read_text().splitlines()))
+    command = [sys.executable, "-W", "ignore", "-c", script, str(tmp_path / "model.skae"), known]
+    subprocess.run(command, check=True)
