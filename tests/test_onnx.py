@@ -5,6 +5,8 @@ import subprocess
 import sys
 import urllib.request
 from dataclasses import replace
+from decimal import Decimal
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -211,11 +213,31 @@ def test_types_that_tables_have_come_back(frame):
         "row": t, "small": rng.integers(0, 9, n).astype("uint8"), "ms": days.astype("datetime64[ms]"),
         "zoned": days.tz_localize("Europe/Berlin"), "wait": pd.to_timedelta(t, unit="s").astype("timedelta64[ms]"),
         "many": pd.array(rng.integers(0, 9, n), dtype="Int64"), "word": pd.Series(rng.choice(["a", "b"], n), dtype="str"),
+        "money": [Decimal(f"{x:.2f}") for x in t], "at": [day.time() for day in days + pd.to_timedelta(t**2, unit="h")],
+        "day": [day.date() for day in days], "single": t.astype("float32"), "whole": pd.Series(range(n), dtype=object),
     })  # fmt: skip
     X = frame(X)
     model = skae.AutoencoderTransformer(**FAST).fit(X)
     for method in ("transform", "reconstruct"):
         to_onnx(model, X, method)
+
+
+def test_what_onnx_has_no_type_for_is_refused():
+    X = table()[["number", "town"]]
+    X["month"] = pd.period_range("2020-01", periods=len(X), freq="M")
+    model = skae.AutoencoderTransformer(**FAST).fit(X)
+    with pytest.raises(ValueError, match="periods, such as"):
+        to_onnx(model, X, "reconstruct")
+    X["month"] = pd.cut(X["number"], 3)
+    with pytest.raises(ValueError, match="which ONNX has no type for"):
+        as_inputs(X)
+
+
+def test_without_its_packages_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "skae.onnx")
+    with pytest.raises(ImportError, match=r"pip install 'skae\[onnx\]'"):
+        import_module("skae.onnx")
 
 
 @pytest.mark.parametrize("rows", ["holes", "float32", "empty column", "categories"])

@@ -104,8 +104,9 @@ def load(path, engine="torch"):
         "numpy" gives an estimator that serves without torch, which need not
         be installed then: ``transform``, ``transform_distribution``,
         ``inverse_transform``, ``reconstruct``, ``reconstruction_error``,
-        ``impute``, ``interpolate``, ``score``, ``score_by_column`` and
-        ``score_samples``, within 1e-12 of each column's largest value of what
+        ``impute``, ``interpolate``, ``score``, ``score_by_column``,
+        ``score_samples``, and all that detectors, classifiers and regressors
+        answer; within 1e-12 of each column's largest value of what
         torch gives (1e-5 for float32). ``fit`` trains as ever, with torch.
 
     Returns

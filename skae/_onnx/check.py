@@ -150,25 +150,23 @@ def made_rows(X):
 
 def _changed(rows, rng, change):
     """Return a frame half of whose cells are changed, in columns whose type allows it."""
-    before = as_inputs(rows)
+    frame, before, changed = as_frame(rows), as_inputs(rows), []
     for field in fields(rows):
         with suppress(Exception):  # a type that has no place for it: the libraries have many errors
-            changed = _with_changed(as_frame(rows), field, rng, change)
-            name = str(field.name)
-            if as_inputs(changed)[name].dtype == before[name].dtype:
-                rows = changed
-    return rows
+            made = _with_changed(frame.get_column(field.name), field, rng, change)
+            (now,) = as_inputs(made.to_frame().to_native()).values()
+            if now.dtype == before[str(field.name)].dtype:
+                changed.append(made)
+    return frame.with_columns(changed).to_native()
 
 
-def _with_changed(frame, field, rng, change):
-    series = frame.get_column(field.name)
+def _with_changed(series, field, rng, change):
     cells = series.to_list()
     other = change(field, cells, rng)
     chosen = rng.random_sample(len(cells)) < 0.5
     chosen[0] = True  # so that a row may have no cell at all
     mixed = [new if c else old for c, new, old in zip(chosen, other, cells, strict=True)]
-    made = nw.new_series(field.name, mixed, series.dtype, backend=frame.implementation)
-    return frame.with_columns(made).to_native()
+    return nw.new_series(series.name, mixed, series.dtype, backend=series.implementation)
 
 
 def _missing(field, cells, rng):
