@@ -339,23 +339,47 @@ def test_skl2onnx_knows_the_classes():
     assert_close(probabilities, model.predict_proba(X), 1e-4)
 
 
-@pytest.mark.parametrize("what", ["the rows of X", "rows beyond the training range"])
-def test_a_graph_that_differs_is_refused(what, monkeypatch):
+def _other_units(parts):
+    return replace(parts, code_scale=parts.code_scale * 1.001)
+
+
+def _wider(parts):
+    high = {"encoder.high": parts.network.weights["encoder.high"] + 1.0}
+    return replace(parts, network=replace(parts.network, weights=parts.network.weights | high))
+
+
+def _mean_filled(parts):
+    loadings = 0.0 * parts.baseline.loadings
+    return replace(parts, baseline=replace(parts.baseline, loadings=loadings))
+
+
+def _dear_levels(parts):
+    return replace(parts, least=parts.least + 9.0)
+
+
+@pytest.mark.filterwarnings("ignore:.* cells in .* columns hold levels")
+@pytest.mark.parametrize(
+    ("what", "spoil"),
+    [
+        ("the rows of X", _other_units),
+        ("rows beyond the training range", _wider),
+        ("rows with missing cells", _mean_filled),
+        ("rows with levels that fit did not see", _dear_levels),
+    ],
+)
+def test_a_graph_that_differs_is_refused(what, spoil, monkeypatch):
     """What only some rows show is found by the rows that the exporter makes."""
-    X, _ = labelled_digits(60)
+    X, method = labelled_digits(60)[0], "transform"
+    if spoil is _mean_filled:
+        X = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+    if spoil is _dear_levels:
+        X, method = table()[["number", "town"]].dropna(), "reconstruction_error"
     model = skae.AutoencoderTransformer(**FAST).fit(X)
+    X = labelled_digits(60)[0] if spoil is _mean_filled else X  # no cell is missing
     described = estimators.described
-
-    def spoilt(model, own=None):
-        parts = described(model, own)
-        if what == "the rows of X":
-            return replace(parts, code_scale=parts.code_scale * 1.001)
-        wider = {"encoder.high": parts.network.weights["encoder.high"] + 1.0}
-        return replace(parts, network=replace(parts.network, weights=parts.network.weights | wider))
-
-    monkeypatch.setattr(estimators, "described", spoilt)
+    monkeypatch.setattr(estimators, "described", lambda *given: spoil(described(*given)))
     with pytest.raises(ValueError, match=f"differs from it on {what}"):
-        to_onnx(model, X)
+        to_onnx(model, X, method)
 
 
 def test_an_unknown_method_is_refused():

@@ -65,8 +65,9 @@ def to_onnx(estimator, X, method="transform"):
     Notes
     -----
     float64 graphs have a GELU of their own, within 1e-11 of the exact one:
-    onnxruntime has no Erf in float64. ``score_samples`` is computed in
-    float64 always, as the estimator does. What the estimator refuses with
+    onnxruntime has no Erf in float64. ``score_samples``, outlier detectors, and
+    what is expected of missing cells are computed in
+    float64 always, as the estimators do. What the estimator refuses with
     an error (infinite numbers, missing cells where it takes none) gives NaN
     in the graph.
 
@@ -112,7 +113,7 @@ def register():
     """Let skl2onnx know skae's estimators: its own ``to_onnx`` then writes them, too.
 
     Encoders become their ``transform``, `AutoencoderClassifier` labels and
-    probabilities, `AutoencoderRegressor` its prediction. Only
+    probabilities, `AutoencoderRegressor` and `AutoencoderOutlierDetector` their prediction. Only
     `skae.onnx.to_onnx` compares what was written with the estimator.
 
     Examples
