@@ -35,6 +35,7 @@ METHODS = (
     "transform_distribution",
     "inverse_transform",
     "reconstruct",
+    "denoise",
     "reconstruction_error",
     "score_samples",
 )
@@ -269,6 +270,15 @@ def test_pipelines(dtype):
     assert_close(back, reduce.inverse_transform(codes), TOLERANCE[dtype] * 10)
 
 
+def test_what_only_the_last_step_of_a_pipeline_has():
+    X, _ = labelled_digits(60)
+    model = make_pipeline(StandardScaler(), skae.VAETransformer(**FAST)).fit(X)
+    scaled = model[0].transform(X)
+    for method in ("reconstruct", "reconstruction_error", "transform_distribution"):
+        found, expected = run(to_onnx(model, X, method), X), getattr(model[1], method)(scaled)
+        assert_close(found[0], expected[0] if isinstance(expected, tuple) else expected, 1e-9)
+
+
 def test_pipelines_of_frames():
     X, y = table(), np.arange(120) % 2
     model = make_pipeline(skae.AutoencoderTransformer(**FAST), LogisticRegression()).fit(X, y)
@@ -387,6 +397,8 @@ def test_an_unknown_method_is_refused():
     model = skae.ContrastiveEncoder(**FAST).fit(X)
     with pytest.raises(ValueError, match="has no such method"):
         to_onnx(model, X, "reconstruct")
+    with pytest.raises(ValueError, match="expected one of transform, "):
+        to_onnx(model, X, "get_params")
 
 
 ALONE = """

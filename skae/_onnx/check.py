@@ -54,14 +54,15 @@ def check_graph(graph, estimator, X, method):
 
 def _compare(session, estimator, X, method, what):
     """Compare answers for some rows, where the estimator gives any."""
+    known = {place.name for place in session.get_inputs()}
+    inputs = {name: cells for name, cells in as_inputs(X).items() if name in known}
     try:
+        estimator, X = _asked(estimator, X, method)
         expected = getattr(estimator, method)(X)
     except ValueError:
         if what == GIVEN:
             raise
         return  # the estimator refuses such rows
-    known = {place.name for place in session.get_inputs()}
-    inputs = {name: cells for name, cells in as_inputs(X).items() if name in known}
     found = session.run(None, inputs)
     unit = _unit(estimator, X, method)
     single = all(cells.dtype == np.float32 for cells in inputs.values())
@@ -70,6 +71,13 @@ def _compare(session, estimator, X, method, what):
     said = f"The graph of {method} differs from it on {what}"
     for a, (b, rounding) in zip(found, _answers(expected), strict=True):
         _refuse_difference(a[sure], b[sure], unit, tolerance, rounding, said)
+
+
+def _asked(estimator, X, method):
+    """Return what has a method, and its rows: a pipeline, or the last step of one that has it not."""
+    if hasattr(estimator, method):
+        return estimator, X
+    return _asked(estimator[-1], estimator[:-1].transform(X), method)
 
 
 def _sure(estimator, X, method, tolerance):

@@ -18,6 +18,19 @@ from skae._onnx.inputs import as_inputs, columns_out
 from skae._onnx.writer import Writer
 
 OPSET = 20  # the first with GELU
+METHODS = (
+    "transform",
+    "transform_distribution",
+    "inverse_transform",
+    "reconstruct",
+    "denoise",
+    "reconstruction_error",
+    "predict",
+    "predict_proba",
+    "decision_function",
+    "score_samples",
+)
+ALIASES = {"denoise": "reconstruct"}
 PRECISE = ("score_samples",)  # computed in float64 always
 PLACES = {"predict": 0, "predict_proba": 1, "transform": 0}  # among skl2onnx's outputs
 OURS = BaseEncoder, AutoencoderClassifier, AutoencoderRegressor, AutoencoderOutlierDetector
@@ -40,8 +53,11 @@ def to_onnx(estimator, X, method="transform"):
         as `as_inputs` gives them. A few hundred rows will do.
     method : str, default="transform"
         "transform", "transform_distribution", "inverse_transform",
-        "reconstruct", "reconstruction_error", "predict", "predict_proba",
-        "decision_function" or "score_samples": what the estimator has.
+        "reconstruct", "denoise", "reconstruction_error", "predict",
+        "predict_proba", "decision_function" or "score_samples": what the
+        estimator has, with its default arguments. What a Pipeline itself does
+        not have, such as ``reconstruction_error``, is its last step's, of what the
+        other steps make of X.
 
     Returns
     -------
@@ -87,14 +103,15 @@ def to_onnx(estimator, X, method="transform"):
     register()
     estimator = getattr(estimator, "best_estimator_", estimator)
     check_is_fitted(estimator)
-    if not hasattr(estimator, method):
-        raise ValueError(f"method={method!r}: {type(estimator).__name__} has no such method.")
-    last = _last(estimator)
-    options = None
+    if method not in METHODS:
+        raise ValueError(f"method={method!r}: expected one of {', '.join(METHODS)}.")
+    last, options = _last(estimator), None
+    if not hasattr(last, method):
+        raise ValueError(f"method={method!r}: {type(last).__name__} has no such method.")
     if method == "inverse_transform":
         asked = Asked(estimator, method)
     elif _is_ours(last):
-        asked = _with_last(estimator, Asked(last, method))
+        asked = _with_last(estimator, Asked(last, ALIASES.get(method, method)))
     else:
         asked, options = estimator, _options(last)
     graph = skl2onnx.convert_sklearn(
