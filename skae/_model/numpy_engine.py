@@ -161,8 +161,19 @@ class Program:
         return [made[place] for place in self.outputs]
 
 
+class Served:
+    """What lacks all that is only done with torch, and says so."""
+
+    def __getattr__(self, name):
+        """Refuse it."""
+        raise AttributeError(
+            f"A model that was loaded with engine='numpy' has no {name!r}: load the file with "
+            "engine='torch' where more is asked than codes, rows and scores."
+        )
+
+
 @dataclass(eq=False)
-class NumpyModel:
+class NumpyModel(Served):
     """A fitted model as `Model` is one, but for training; numpy alone computes.
 
     Attributes
@@ -301,13 +312,6 @@ class NumpyModel:
         rows, *beside = [graph.input() for _ in range(1 + n_beside)]
         return Program(graph, [build(self.described, rows, *beside)])
 
-    def __getattr__(self, name):
-        """Say that only torch does this."""
-        raise AttributeError(
-            f"A model that was loaded with engine='numpy' has no {name!r}: load the file with "
-            "engine='torch' where more is asked than codes, rows and scores."
-        )
-
     # state ------------------------------------------------------------------------------------
 
     def state(self):
@@ -315,8 +319,9 @@ class NumpyModel:
         return {**self.kept, "_engine": "numpy"}
 
     def __getstate__(self):
-        """Return what the model is pickled as."""
-        return vars(self) | {"_programs": {}}
+        """Return what the model is pickled as: what it was made of."""
+        known = {name: value for name, value in vars(self).items() if name != "described"}
+        return known | {"_programs": {}}
 
     @classmethod
     def of_state(cls, schema, state, kind):
@@ -374,7 +379,7 @@ class NumpyModel:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedTask:
+class FittedTask(Served):
     """What of a task a fitted model is asked for, as a file tells it."""
 
     schema: object

@@ -216,8 +216,15 @@ def test_an_unknown_engine_is_refused(tmp_path):
 def test_what_is_not_served_says_so(tmp_path):
     X, _ = labelled_digits(60)
     numpy = served(skae.VAETransformer(**FAST, ordered=True).fit(X), tmp_path)
-    with pytest.raises(AttributeError, match="engine='torch'"):
-        numpy.sample(3)
+    for call in (
+        lambda: numpy.sample(3),
+        lambda: numpy.truncate(1),
+        lambda: numpy.partial_fit(X),
+        lambda: numpy.set_params(warm_start=True).fit(X),
+    ):
+        with pytest.raises(AttributeError, match="engine='torch'"):
+            call()
+    assert (numpy.set_params(warm_start=False).fit(X).transform(X)).shape == (60, 2)
 
 
 def test_copies_pickles_and_files_of_what_is_served(tmp_path):
