@@ -248,24 +248,34 @@ def _write_detector(writer, detector, method, inputs):
     """Return scores, decisions or labels."""
     model = model_of(detector.autoencoder_)
     rows, wide, unseen = _write_rows(writer, model, inputs)
-    write = _write_features_of_rows if rows is not None else _write_features_of_cells
-    squares = _write_squares(writer, detector, write(writer, detector, model, rows, wide, unseen))
+    parts = described(model, _own(model))
+    if rows is not None:
+        values = _write_features_of_rows(writer, detector, model, parts, rows, wide)
+    else:
+        values = _write_features_of_cells(writer, detector, model, parts, wide, unseen)
+    squares = _write_squares(writer, detector, values)
     lowest = np.array([detector.training_scores_.min()])  # where a row has no cell
     score = writer.node("Neg", squares)
     score = writer.node("Where", writer.node("IsNaN", score), lowest, score)
+    score = writer.node("Add", score, _run(writer, _nan_where_infinite, wide)[0])
     if method == "score_samples":
         return score
     decision = writer.node("Sub", score, np.array([detector.offset_]))
     if method == "decision_function":
         return decision
-    odd = writer.node("Less", decision, np.zeros(1))
-    labels = writer.node("Where", odd, writer.whole(-1), writer.whole(1))
+    usual = writer.node("GreaterOrEqual", decision, np.zeros(1))
+    labels = writer.node("Where", usual, writer.whole(1), writer.whole(-1))
     return writer.node("Reshape", labels, writer.whole(-1))
 
 
-def _write_features_of_rows(writer, detector, model, rows, wide, unseen):
+def _nan_where_infinite(x):
+    """Return 0 for each row, and NaN for those that the estimator refuses."""
+    return x.graph.add("where", x.do("isnan"), np.zeros(1), x * np.zeros(1)).do("total")
+
+
+def _write_features_of_rows(writer, detector, model, parts, rows, wide):
     """Return residuals and codes of rows of numbers in their units, NaN where missing."""
-    parts, features = described(model, _own(model)), detector._features
+    features = detector._features
 
     def values(x, wide):
         code = parts.code(wide)
@@ -275,9 +285,9 @@ def _write_features_of_rows(writer, detector, model, rows, wide, unseen):
     return _run(writer, values, rows, wide)[0]
 
 
-def _write_features_of_cells(writer, detector, model, rows, wide, unseen):
+def _write_features_of_cells(writer, detector, model, parts, wide, unseen):
     """Return the same of a table."""
-    parts, features, blocks = described(model, _own(model)), detector._features, model.schema.blocks
+    features, blocks = detector._features, model.schema.blocks
     cells = np.concatenate([blocks.numbers, blocks.categories])
     known = np.array([int(np.flatnonzero(cells == i)[0]) for i in np.flatnonzero(features.known)])
 

@@ -84,8 +84,8 @@ def to_onnx(estimator, X, method="transform"):
     onnxruntime has no Erf in float64. ``score_samples``, outlier detectors, and
     what is expected of missing cells are computed in
     float64 always, as the estimators do. What the estimator refuses with
-    an error (infinite numbers, missing cells where it takes none) gives NaN
-    in the graph.
+    an error (infinite numbers, missing cells where it takes none) the graph
+    does not: check such rows before.
 
     Examples
     --------
