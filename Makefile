@@ -58,6 +58,7 @@ test-oldest: .venv-oldest/installed
 bench-speed: .venv/benchmarks
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.speed.family
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.deploy
 
 bench-quality: .venv/benchmarks
 	$(BIN)/python -m benchmarks.quality

@@ -116,6 +116,13 @@ def count(value, name):
     return int(value)
 
 
+def has_own_code(activation, custom):
+    """Return whether modules are partly a user's, neither skae's nor torch's."""
+    place = getattr(activation, "__module__", None) or ""
+    built_in = isinstance(activation, str) or place.startswith("torch.nn.")
+    return not built_in or any(make is not None for make in custom)
+
+
 def lengths_of(shape):
     """Return the lengths in a shape as integers; nothing where they are no whole numbers."""
     lengths = np.ravel(shape)

@@ -76,7 +76,7 @@ SUPERVISED = {
 OUTLIERS = ["autoencoder", "calibration_fraction", "contamination", "random_state"]
 FUNCTIONS = {
     "save": ["estimator", "path"],
-    "load": ["path"],
+    "load": ["path", "engine"],
 }
 SUBMODULES = {
     "skae.corruption": """Draws GaussianNoise Hiding Jitter MaskingNoise Moments OwnNoise SaltAndPepperNoise

@@ -278,6 +278,19 @@ class Schema:
             return X
         return np.where(np.isnan(X), mean.astype(X.dtype), X)
 
+    def refuse_beyond_unit(self, X):
+        """Refuse rows that are no probabilities: values outside [0, 1]."""
+        X = X.toarray() if sparse.issparse(X) else X
+        outside = np.flatnonzero((X < 0).any(axis=0) | (X > 1).any(axis=0))
+        if len(outside):
+            column = outside[0]
+            name = repr(int(column) if self.names is None else self.names[column])
+            raise ValueError(
+                f"likelihood='bernoulli' needs values within [0, 1], but column {name} has "
+                f"values from {X[:, column].min():.9g} to {X[:, column].max():.9g}: scale it, "
+                "for example with MinMaxScaler(clip=True), or take likelihood='gaussian'."
+            )
+
     # what a network sees ----------------------------------------------------------------------
 
     @property

@@ -289,6 +289,11 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         return self._library
 
     @property
+    def fields(self):
+        """A `Field` for each column."""
+        return self._fields
+
+    @property
     def names(self):
         """The names of the columns, strings or not; their places in an array."""
         return [field.name for field in self._fields]

@@ -398,7 +398,10 @@ class BaseEncoder(
 
     def _restored(self, state):
         """Return the model of a state; what only the model needs is removed from it."""
+        engine = state.pop("_engine", None)
         schema = Schema.from_state(type(self).__name__, self._complete, state)
+        if engine == "numpy":
+            return fitted_models.NumpyModel.of_state(schema, state, type(self))
         fitted_models.check_schema(schema)
         task = self._task(schema)
         constraints = self._parameter_constraints

@@ -82,7 +82,8 @@ class Features:
         found = np.empty((rows.shape[0], self.n_residuals + model.task.size))
         step = max(1, CHUNK_CELLS // found.shape[1])
         for span in gen_batches(len(found), step):
-            code, residuals = scores.code_and_residuals(rows[span])
+            precise = rows[span].astype(np.float64, copy=False)  # small residuals have few digits
+            code, residuals = scores.code_and_residuals(precise)
             if unseen is not None:
                 residuals[unseen[span]] = self.unseen
             found[span] = np.hstack([residuals[:, self.known], code]) / self.units

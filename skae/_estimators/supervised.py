@@ -245,12 +245,24 @@ class Supervised(BaseEstimator):
         return state
 
     def __setstate__(self, state):
-        """Build the encoder anew."""
+        """Build the encoder anew, and check that the head belongs to it."""
         super().__setstate__(state)
-        if "_encoder" in state:
+        if "autoencoder_" in state:
             kept, autoencoder = state["_encoder"], self.autoencoder_
             same = model_of(autoencoder)
             self._encoder = same if kept is None else restored(autoencoder, kept)
+            self._check_head()
+
+    def _check_head(self):
+        """Refuse, with a ValueError, a head that no fit makes for this encoder."""
+        coef, intercept, size = self.coef_, self.intercept_, self._encoder.task.size
+        good = isinstance(coef, np.ndarray) and isinstance(intercept, np.ndarray)
+        good = good and coef.dtype == intercept.dtype == np.float64
+        good = good and intercept.ndim == 1 and coef.shape == (len(intercept), size)
+        if not good or not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
+            raise ValueError(f"coef_ and intercept_ are no head of {size} units")
+        if self.n_features_in_ != self._encoder.schema.n_features:
+            raise ValueError(f"n_features_in_={self.n_features_in_!r} is not that of the encoder")
 
 
 def pretrained(given, X, sample_weight, random_state, rng):
@@ -396,6 +408,13 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
         values, n = (y[:, None] == classes).astype(np.float64), len(classes)
         return Targets(values, np.zeros(n), np.ones(n), weight, {"classes_": classes})
 
+    def _check_head(self):
+        super()._check_head()
+        classes, n = self.classes_, len(self.coef_)
+        good = isinstance(classes, np.ndarray) and classes.shape == (n,) and n >= 2
+        if not good or len(set(classes.tolist())) < n:
+            raise ValueError(f"classes_={classes!r} are not the classes of {n} outputs")
+
     def decision_function(self, X):
         """Return the head's outputs.
 
@@ -500,6 +519,11 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, Supervised):
         unit = np.sqrt(np.average((values - zero) ** 2, axis=0, weights=weight))
         unit = np.where(unit > 0, unit, 1.0)
         return Targets(values, zero, unit, weight, {"_several": y.ndim == 2})
+
+    def _check_head(self):
+        super()._check_head()
+        if not (self._several is True or (self._several is False and len(self.coef_) == 1)):
+            raise ValueError(f"_several={self._several!r} does not fit {len(self.coef_)} outputs")
 
     def predict(self, X):
         """Return the values that rows stand for.

@@ -12,14 +12,19 @@ from skae import _model
 from skae._disk import replacing
 from skae._estimators.base import BaseEncoder
 from skae._estimators.outlier import AutoencoderOutlierDetector
+from skae._estimators.supervised import Supervised
 from skae._io import safetensors
 from skae._io.json import CannotKeep, decode, encode
+from skae._model import CannotDescribe
+from skae._parameters import has_own_code
 
 FORMAT = 2  # since 2 a table's missing cells are filled by a factor analysis, whose parts are kept
+ENGINES = "torch", "numpy"
 PACKAGES = "skae", "numpy", "scikit-learn", "torch"  # whose versions a file holds
 METHODS = "fit", "partial_fit", "score"  # that metadata may be routed to
-SHADOWS = "_metadata_request", "_skl_callbacks", "_model"  # attributes that act
+SHADOWS = "_metadata_request", "_skl_callbacks", "_model", "_engine"  # attributes that act
 FITTED = {"module_", "autoencoder_"}  # what a fitted estimator has: a network, or one that has it
+KEPT = BaseEncoder, AutoencoderOutlierDetector, Supervised
 NETWORK = "_built", "encoder", "decoder", "activation", "noise"  # what a network is made of
 OWN_CODE = "encoder", "decoder", "noise", "callbacks", "_skl_callbacks"  # what may be a user's
 
@@ -84,7 +89,7 @@ def save(estimator, path):
         safetensors.write(file, arrays, metadata)
 
 
-def load(path):
+def load(path, engine="torch"):
     """Read an estimator that `save` wrote.
 
     Nothing in the file is run, and only skae's own classes are made. Whatever
@@ -95,6 +100,14 @@ def load(path):
     Parameters
     ----------
     path : str or path-like
+    engine : {"torch", "numpy"}, default="torch"
+        "numpy" gives an estimator that serves without torch, which need not
+        be installed then: ``transform``, ``transform_distribution``,
+        ``inverse_transform``, ``reconstruct``, ``reconstruction_error``,
+        ``impute``, ``interpolate``, ``score``, ``score_by_column``,
+        ``score_samples``, and all that detectors, classifiers and regressors
+        answer; within 1e-12 of each column's largest value of what
+        torch gives (1e-5 for float32). ``fit`` trains as ever, with torch.
 
     Returns
     -------
@@ -105,7 +118,11 @@ def load(path):
     ------
     LoadError
         If the file is damaged or not of this kind, or if a newer release of
-        skae wrote it: the message says which.
+        skae wrote it: the message says which. With ``engine="numpy"`` also
+        for networks with convolutions, recurrent units, modules of a user's
+        own, or an activation that is not one of skae's.
+    ValueError
+        For another ``engine``.
     OSError
         If there is no such file, or it cannot be read.
 
@@ -113,6 +130,8 @@ def load(path):
     --------
     save : Shows an example.
     """
+    if engine not in ENGINES:
+        raise ValueError(f"engine={engine!r}: expected one of {ENGINES}.")
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise LoadError(f"{path} is no file: pass the path of one that skae.save wrote.")
 
@@ -120,7 +139,8 @@ def load(path):
         header = safetensors.read_header(file)
         _check_format(header.metadata)
         arrays = safetensors.read_arrays(file, header)
-        estimator = _made(safetensors.parse(header.metadata["estimator"].encode("ascii")), arrays)
+        described = safetensors.parse(header.metadata["estimator"].encode("ascii"))
+        estimator = _made(described, arrays, engine)
         if arrays:
             raise ValueError(f"nothing needs its array {next(iter(arrays))}")
         return estimator
@@ -135,6 +155,12 @@ def _refused(path):
         raise
     except _Newer as error:
         raise LoadError(f"{path} {error}") from None
+    except CannotDescribe as error:
+        raise LoadError(
+            f"{path} is not served by engine='numpy': {error}. Take engine='torch', or skae.onnx."
+        ) from None
+    except ModuleNotFoundError as error:
+        raise LoadError(f"{path} cannot be read here: {error}") from None
     except Exception as error:
         reason = str(error).partition("\n")[0][:300] or type(error).__name__
         raise LoadError(
@@ -170,7 +196,7 @@ def _classes():
     return {
         name: kind
         for name, kind in public.items()
-        if isinstance(kind, type) and issubclass(kind, BaseEncoder | AutoencoderOutlierDetector)
+        if isinstance(kind, type) and issubclass(kind, KEPT)
     }
 
 
@@ -185,6 +211,7 @@ def _described(estimator, arrays):
     estimator._validate_params()
     state = estimator.__getstate__()
     requests = _requests(state.pop("_metadata_request", None))
+    _serve(state, None)
     if not state.keys() & FITTED:  # a fit that failed may have left something
         state = {key: state[key] for key in state if key in _unfitted(estimator)}
     try:
@@ -203,28 +230,47 @@ def _encoded(value, key, arrays):
     return encode(value, key, arrays)
 
 
-def _decoded(value, kind, arrays):
+def _decoded(value, kind, arrays, engine):
     """Return the value that `_encoded` was given; ``kind`` is that of its owner."""
     if isinstance(value, dict) and value.keys() == {"$estimator"}:
         described = value["$estimator"]
-        if issubclass(kind, BaseEncoder) or described["class"] == kind.__name__:
-            raise ValueError(f"{kind.__name__} has no estimator within")
-        return _made(described, arrays)
+        inner = _classes()[described["class"]]
+        if issubclass(kind, BaseEncoder) or not issubclass(inner, BaseEncoder):
+            raise ValueError(f"{kind.__name__} has no {inner.__name__} within")
+        return _made(described, arrays, engine)
     return decode(value, arrays)
 
 
-def _made(described, arrays):
+def _made(described, arrays, engine):
     """Return the estimator of a description; what it takes of ``arrays`` is removed there."""
     kind = _classes()[described["class"]]
-    state = {key: _decoded(value, kind, arrays) for key, value in described["state"].items()}
+    state = {
+        key: _decoded(value, kind, arrays, engine) for key, value in described["state"].items()
+    }
     _check_no_code(state)
     estimator = kind()  # parameters that its release did not have yet
     _check_names(estimator, state)
     _model.check_output(state)
+    _serve(state, engine)
     estimator.__setstate__(state)
     estimator._validate_params()
     _route(estimator, described["requests"])
     return estimator
+
+
+def _networks(state):
+    """Yield the states of networks: an estimator's own, and an encoder that was fine-tuned."""
+    yield state
+    if isinstance(state.get("_encoder"), dict):
+        yield state["_encoder"]
+
+
+def _serve(state, engine):
+    """Say in a state what its networks are run by; nothing for torch."""
+    for network in _networks(state):
+        network.pop("_engine", None)
+        if engine == "numpy" and "module_" in network:
+            network["_engine"] = engine
 
 
 def _check_names(estimator, state):
@@ -246,9 +292,7 @@ def _unfitted(estimator):
 
 def _check_no_code(state):
     """Refuse what skae would call while it builds or trains a network, unless it is torch's."""
-    from skae.nn.build import has_own_code
-
-    for place in (state, state.get("_built", {})):
+    for place in [part for whole in _networks(state) for part in (whole, whole.get("_built", {}))]:
         for name in OWN_CODE:
             value = place.get(name)
             if value and not isinstance(value, str):

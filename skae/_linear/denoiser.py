@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import torch
 from scipy import linalg
 from sklearn.utils.extmath import svd_flip
 
@@ -90,6 +89,8 @@ def _noisy_moments(rows, model, noise, random_state):
         correlation = _sum(rows, model, lambda x, weight: (x * weight[:, None]).T @ x) / len(rows)
         noisy = moments.kept**2 * correlation + np.diag(moments.own)
         return moments.kept * correlation, noisy, moments.mean
+    import torch  # the linear models of a fitted file need none
+
     corrupt = noise.begin(torch.Generator().manual_seed(int(random_state.randint(2**31 - 1))))
 
     def products(clean, weight):

@@ -1,10 +1,7 @@
 """A factor analysis of rows that lack cells: what the missing ones are, given the others."""
 
 import numpy as np
-import torch
 from numpy.linalg import inv, solve
-
-from skae.nn.cells import completed, factors
 
 MOST_FACTORS = 16
 STEPS = 2  # of expectation maximisation: more learn what is chance, where few cells are present
@@ -104,6 +101,10 @@ def posterior(x, present, loadings, noise):
 
 def fill(x, loadings, precision):
     """Return standardised rows, their missing cells at what is expected given the others."""
+    import torch
+
+    from skae.nn.cells import completed, factors  # a fitted file's linear models need no torch
+
     parts = factors(loadings, precision)
     filled = np.empty_like(x)
     for start in range(0, len(x), ROWS_AT_ONCE):

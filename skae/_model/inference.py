@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from skae._data.batches import Range
+from skae._model.likelihood import refuse_infinite
 
 CHUNK_CELLS = 2**18
 SURVEYED = 2**10  # rows at once: hidden layers may be far wider than they
@@ -48,11 +49,7 @@ def apply(module, X, n_outputs, device, before, after, n_inputs=None):
             before(X[rows], inputs)
             out[rows] = module(torch.from_numpy(inputs).to(device)).cpu().numpy()
             after(out[rows])
-            if not (np.isfinite(out[rows].sum()) or np.isfinite(out[rows]).all()):
-                raise ValueError(
-                    f"A result is beyond the range of {X.dtype}: the input is too far from the "
-                    "training rows. Pass float64, or rescale the columns."
-                )
+            refuse_infinite(out[rows], X.dtype)
     return out
 
 

@@ -11,14 +11,21 @@ from scipy import sparse
 from torch import nn
 
 from skae._linear.pca import LinearModel
+from skae._model import normal
+from skae._model.cells import (
+    cells_of,
+    code_and_differences,
+    errors_of_cells,
+    most_probable,
+    torch_type,
+)
 from skae._model.inference import apply, survey
 from skae._model.moments import noise_of_fewer
-from skae._model.scores import cells_of, most_probable, torch_type
-from skae._model.state import check_state, fill, with_factors
+from skae._model.state import check_state, with_factors
+from skae._parameters import has_own_code
 from skae.nn.build import (
     confined,
     global_generator,
-    has_own_code,
     released,
     take_prefix,
     widen,
@@ -129,16 +136,11 @@ class Model:
     @property
     def singular_values(self):
         """Of the code of the training rows, (n_components,); None where no variances are known."""
-        variance = self.attributes.get("explained_variance_")
-        n_samples = self.attributes.get("n_samples_", 1)
-        return None if variance is None else np.sqrt(max(n_samples - 1, 1) * variance)
+        return normal.singular_values(self.attributes)
 
     def loadings(self):
         """Return W of a linear model whose rows have the covariance W'W plus that of the noise."""
-        told = self.attributes
-        noise = told["noise_variance_"] / self.squared_lengths
-        beside_noise = np.maximum(told["explained_variance_"] - noise, 0.0)
-        return told["components_"] * np.sqrt(beside_noise)[:, None]
+        return normal.loadings(self.attributes, self.squared_lengths)
 
     @property
     def squared_lengths(self):
@@ -187,6 +189,14 @@ class Model:
         X = X.toarray() if sparse.issparse(X) else X
         return X, self.decode(self.encode(X))
 
+    def errors_of_cells(self, X, reconstruct=None):
+        """Return the errors of a table's cells, as `skae._model.cells.errors_of_cells` does."""
+        return errors_of_cells(self, X, reconstruct)
+
+    def code_and_differences(self, X):
+        """Return codes in the module's units, and what is left of each cell of a table."""
+        return code_and_differences(self, X)
+
     def apply_to_rows(self, X, function, n_outputs, after=unchanged):
         """Return a function of the module at standardised rows."""
         exact, scale = self.baseline.units
@@ -221,6 +231,8 @@ class Model:
             return self.module
         if "_module_float32" not in self.__dict__:
             self._module_float32 = deepcopy(self.module).float()
+            if self.module.missing is not None:  # float32 does not solve for the missing cells
+                self._module_float32.missing = deepcopy(self.module.missing)
         return self._module_float32
 
     def weights(self):
@@ -312,7 +324,7 @@ class Model:
         ValueError
             Or KeyError, if the parts do not belong together.
         """
-        state["_start"] = with_factors(task, state["_start"])
+        state["_start"] = with_factors(task.schema, state["_start"])
         task = check_state(task, state)
         weights = state.pop("module_")
         nonlinear, extrapolates = state.pop("_nonlinear"), state.pop("_confined")
@@ -368,6 +380,30 @@ def filled_network(task, nonlinear, extrapolates, baseline, weights):
         module = empty_network(task, nonlinear, extrapolates, baseline)
     fill(module, weights, own)
     return module.eval().requires_grad_(False)
+
+
+def fill(module, weights, own):
+    """Make arrays the weights of a module; torch refuses other names and shapes.
+
+    Parameters
+    ----------
+    module : nn.Module
+        In float64; on the "meta" device, where nothing was allocated yet.
+    weights : dict of ndarray
+    own : bool
+        Whether the module is partly a user's; it has memory then, and gets copies.
+    """
+    if own:
+        weights = {name: torch.tensor(array) for name, array in weights.items()}
+    else:
+        for name, array in weights.items():
+            if array.dtype != np.float64:
+                raise ValueError(f"{name} cannot be of {array.dtype}")
+        weights = {
+            name: torch.from_numpy(np.require(array, requirements=["C", "A", "W"]))
+            for name, array in weights.items()
+        }
+    module.load_state_dict(weights, assign=not own)
 
 
 def _components(module, baseline, k):

@@ -24,6 +24,22 @@ def precision(model):
     return inverse
 
 
+def singular_values(told):
+    """Return those of the code of the training rows, given a model's attributes; None where not known."""
+    variance, n_samples = told.get("explained_variance_"), told.get("n_samples_", 1)
+    return None if variance is None else np.sqrt(max(n_samples - 1, 1) * variance)
+
+
+def loadings(told, squared_lengths=1.0):
+    """Return W of a linear model whose rows have the covariance W'W plus that of the noise.
+
+    ``squared_lengths`` are those of its components.
+    """
+    noise = told["noise_variance_"] / squared_lengths
+    beside_noise = np.maximum(told["explained_variance_"] - noise, 0.0)
+    return told["components_"] * np.sqrt(beside_noise)[:, None]
+
+
 def _normal(model):
     """Return loadings, one row a component, and the noise variance."""
     if model.schema.encoder is not None:

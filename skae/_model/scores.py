@@ -1,33 +1,15 @@
 """Errors and scores of a fitted model: of rows of numbers, and of the cells of a table."""
 
 import numpy as np
-import torch
 from scipy import sparse
 
 from skae._data.schema import entropy
 from skae.metrics import explained_share
-from skae.nn.build import linear_maps
-from skae.nn.cells import Cells
-
-
-def cells_of(schema, baseline, dtype=torch.float32):
-    """Return the `Cells` of a table."""
-    return Cells(schema.blocks, baseline.level, dtype)
 
 
 def level_entropies(schema, baseline):
     """Return the entropy of each category, in nats."""
     return np.array([entropy(share) for share in schema.level_shares(baseline)])
-
-
-def most_probable(probabilities):
-    """Return the code of the most probable level."""
-    return probabilities.argmax(-1)
-
-
-def torch_type(dtype):
-    """Return torch's type of numpy's floats."""
-    return torch.float64 if dtype == np.float64 else torch.float32
 
 
 class RowScores:
@@ -101,26 +83,16 @@ class CellScores:
         nats. One column for each of the table; NaN where nothing is known.
         """
         X, model = dense(X), self.model
-        module = model.module_in(X.dtype)
-        cells = cells_of(self.schema, model.baseline, torch_type(X.dtype)).to(model.device)
-        size, n = model.task.size, cells.n_numbers
-
-        def both(x):
-            code = module.encode(x)
-            made = module.decoder(code)
-            differences = (x[:, :n] - made[:, :n]).nan_to_num(nan=0.0)
-            return torch.cat([code, differences, cells.nats(made, x)], dim=1)
-
-        found = model.apply_to_rows(X, both, size + cells.n_cells).astype(np.float64)
+        found, size = model.code_and_differences(X).astype(np.float64), model.task.size
         residuals = self.schema.in_columns(found[:, size:])
         residuals[np.isnan(X)] = np.nan
         return found[:, :size] * model.code_scale, residuals
 
-    def score(self, X, reconstruct=None):
+    def score(self, X, *reconstruct):
         """Return the explained share of the table."""
         X = dense(X)
-        score = self.schema.score(X, self._errors(X, reconstruct))
-        if np.isnan(score) and self.schema.encoder is None and reconstruct is None:
+        score = self.schema.score(X, self._errors(X, *reconstruct))
+        if np.isnan(score) and self.schema.encoder is None and not reconstruct:
             # squares of numbers that large are infinite
             return explained_share(X, self.model.reconstruct_cells(X))
         return score
@@ -132,6 +104,8 @@ class CellScores:
 
     def baseline_scores(self, X):
         """Return the `score` of 1, 2, ... components of the baseline."""
+        from skae.nn.build import linear_maps
+
         device, baseline = self.model.device, self.model.baseline
 
         def first(k):
@@ -142,39 +116,16 @@ class CellScores:
         sizes = range(1, len(baseline.deviations) + 1)
         return np.array([self.score(X, first(k)) for k in sizes])
 
-    def _errors(self, X, reconstruct=None):
+    def _errors(self, X, *reconstruct):
         """Return errors of cells, (n_samples, n_cells): NaN where missing.
 
         Numbers: squared, in squared units of the coded table. Categories: nats.
-        ``reconstruct`` is a function of standardised wide rows.
+        ``reconstruct`` is a function of standardised wide rows, if any.
         """
-        X, model = dense(X), self.model
-        module = model.module_in(X.dtype)
-        made = reconstruct or module.reconstruct
-        cells = cells_of(self.schema, model.baseline, torch_type(X.dtype)).to(model.device)
-
-        def errors(x):
-            found = cells.errors(made(x), x)
-            return torch.where(cells.present(x), found, -1.0)
-
-        found = model.apply_to_rows(X, errors, cells.n_cells)
-        found = np.where(found < 0, np.nan, found.astype(np.float64))
-        n = cells.n_numbers
+        n, model = self.schema.n_numbers, self.model
+        found = model.errors_of_cells(dense(X), *reconstruct)
         found[:, :n] *= (model.baseline.scale[:n] / self.schema.blocks.metric[:n]) ** 2
-        return self._with_unseen(found, X, cells, made)
-
-    def _with_unseen(self, errors, X, cells, made):
-        """Return errors of cells with what levels cost that fit did not see."""
-        unseen = self.schema.blocks.unseen(X)
-        rows = np.flatnonzero(unseen.any(axis=1))
-        if len(rows):
-            least = torch.from_numpy(self.schema.least_of_unseen()).to(cells.level)
-            nats = self.model.apply_to_rows(
-                X[rows], lambda x: cells.nats_of_unseen(made(x), least), len(least)
-            )
-            own = errors[rows, self.schema.n_numbers :]
-            errors[rows, self.schema.n_numbers :] = np.where(unseen[rows], nats, own)
-        return errors
+        return found
 
 
 def scores_of(model):

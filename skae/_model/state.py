@@ -3,7 +3,6 @@
 from dataclasses import fields, replace
 
 import numpy as np
-import torch
 
 from skae._parameters import check_parameters
 
@@ -118,11 +117,11 @@ def check_parameters_of(task, built, constraints):
         _check(type(built[name]) is type(settled) and built[name] == settled, name, built[name])
 
 
-def with_factors(task, start):
+def with_factors(schema, start):
     """Return a baseline's state; in earlier files missing cells of a table were filled with means."""
-    if task.schema.blocks is None or not isinstance(start, dict) or "loadings" in start:
+    if schema.blocks is None or not isinstance(start, dict) or "loadings" in start:
         return start
-    width = task.schema.width
+    width = schema.width
     return {"loadings": np.zeros((width, 0)), "precision": np.ones(width)} | start
 
 
@@ -243,26 +242,3 @@ def writable(value):
         return type(value)(map(writable, value))
     read_only = isinstance(value, np.ndarray) and not value.flags.writeable
     return np.array(value) if read_only else value
-
-
-def fill(module, weights, own):
-    """Make arrays the weights of a module; torch refuses other names and shapes.
-
-    Parameters
-    ----------
-    module : nn.Module
-        In float64; on the "meta" device, where nothing was allocated yet.
-    weights : dict of ndarray
-    own : bool
-        Whether the module is partly a user's; it has memory then, and gets copies.
-    """
-    if own:
-        weights = {name: torch.tensor(array) for name, array in weights.items()}
-    else:
-        for name, array in weights.items():
-            _check(array.dtype == np.float64, name, array.dtype)
-        weights = {
-            name: torch.from_numpy(np.require(array, requirements=["C", "A", "W"]))
-            for name, array in weights.items()
-        }
-    module.load_state_dict(weights, assign=not own)

@@ -2,16 +2,14 @@
 
 import numpy as np
 import torch
-from scipy.special import expit, logsumexp
+from scipy.special import expit
 
+from skae._model.likelihood import lower_bound
 from skae._model.model import Model
 from skae._model.scores import dense
 from skae.losses import DrawnDivergence
 
 ACTIVE = 0.01  # variance of a unit's posterior means above which it says something
-DRAW_SEED = 0  # of log-likelihoods: the same draws for every row, call and model
-FEWEST_DRAWS = 64
-CHUNK_CELLS = 2**20
 
 
 class VariationalModel(Model):
@@ -43,21 +41,7 @@ class VariationalModel(Model):
 
     def log_likelihood(self, X, n_draws):
         """Return a lower bound of every row's log-likelihood, in nats."""
-        n_sets = -(-FEWEST_DRAWS // n_draws)
-        shape = n_sets * n_draws, self.task.size
-        draws = np.random.RandomState(DRAW_SEED).standard_normal(shape)
-        width = max(X.shape[1], self.task.size, *self.task.hidden)
-        n_rows = max(1, CHUNK_CELLS // (len(draws) * width))
-        bounds = []
-        for first in range(0, X.shape[0], n_rows):
-            some = dense(X[first : first + n_rows])
-            sets = self._log_weights(some, draws).reshape(n_sets, n_draws, -1)
-            bound = _finite((logsumexp(sets, axis=1) - np.log(n_draws)).mean(axis=0), first)
-            blocks = self.schema.blocks
-            bounds.append(
-                bound if blocks is None else np.where(blocks.present(some), bound, np.nan)
-            )
-        return np.concatenate(bounds)
+        return lower_bound(self._log_weights, X, n_draws, self)
 
     def _log_weights(self, X, draws):
         """Return log p(x|z)p(z)/q(z|x), of shape (n_draws, n_samples)."""
@@ -201,14 +185,3 @@ class ConditionalVAEModel(VariationalModel):
     def state(self):
         """Return arrays and builtins."""
         return super().state() | {"_labels": vars(self.task.labels).copy()}
-
-
-def _finite(bounds, first):
-    """Refuse bounds, from that of row ``first`` on, that are not finite."""
-    if not np.isfinite(bounds).all():
-        row = first + int(np.flatnonzero(~np.isfinite(bounds))[0])
-        raise ValueError(
-            f"The log-likelihood of row {row} is beyond the range of float64: it is too far "
-            "from the training rows. Leave it out, or check its units."
-        )
-    return bounds

@@ -12,9 +12,10 @@ import torch
 from skae._data.schema import Schema
 from skae._linear.mixed import MixedModel, mixed_pca
 from skae._linear.pca import LinearModel, pca
+from skae._model.cells import cells_of
 from skae._model.model import Model
 from skae._model.moments import moments_of
-from skae._model.scores import cells_of, level_entropies
+from skae._model.scores import level_entropies
 from skae._training.net import AutoencoderNet
 from skae._training.ordered import ErrorOfCells, ErrorOfNumbers
 from skae.corruption import Hiding, Jitter

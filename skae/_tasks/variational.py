@@ -6,7 +6,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy import sparse
 
 from skae._data.labels import Labels
 from skae._linear.probabilistic import (
@@ -22,8 +21,8 @@ from skae._linear.probabilistic import (
     probabilistic_mixed,
     probabilistic_pca,
 )
+from skae._model.cells import cells_of
 from skae._model.moments import shares_of
-from skae._model.scores import cells_of
 from skae._model.variational import ConditionalVAEModel, VariationalModel
 from skae._tasks.base import LEAST_UNEXPLAINED, Task
 from skae._tasks.head import logistic_head, ridge_head
@@ -89,19 +88,8 @@ class Variational(Task):
             )
 
     def check_rows(self, X):
-        if not self.is_bernoulli or self.schema.blocks is not None:
-            return
-        X = X.toarray() if sparse.issparse(X) else X
-        outside = np.flatnonzero((X < 0).any(axis=0) | (X > 1).any(axis=0))
-        if len(outside):
-            column = outside[0]
-            names = self.schema.names
-            name = repr(int(column) if names is None else names[column])
-            raise ValueError(
-                f"likelihood='bernoulli' needs values within [0, 1], but column {name} has "
-                f"values from {X[:, column].min():.9g} to {X[:, column].max():.9g}: scale it, "
-                "for example with MinMaxScaler(clip=True), or take likelihood='gaussian'."
-            )
+        if self.is_bernoulli and self.schema.blocks is None:
+            self.schema.refuse_beyond_unit(X)
 
     @property
     def warm_up(self):

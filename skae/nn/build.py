@@ -44,13 +44,6 @@ def draws_from_global(activation, custom):
     return not built_in or any(make is not None for make in custom)
 
 
-def has_own_code(activation, custom):
-    """Return whether the modules are partly a user's, neither skae's nor torch's."""
-    place = getattr(activation, "__module__", None) or ""
-    built_in = isinstance(activation, str) or place.startswith("torch.nn.")
-    return not built_in or any(make is not None for make in custom)
-
-
 def activation_class(activation):
     """Return what makes an activation module, given its name or that itself."""
     activation = ACTIVATIONS[activation] if isinstance(activation, str) else activation

@@ -62,13 +62,14 @@ class Missing(nn.Module):
         return torch.cat([self.fill(x), x[..., self.first].isnan().to(x.dtype)], dim=-1)
 
     def fill(self, x):
-        """Return wide standardised rows without missing cells."""
+        """Return wide standardised rows without missing cells; the factors' dtype is computed in."""
         parts = [getattr(self, name) for name in FACTORS]
         if self.effects is None:
-            return completed(x, *parts)
+            return completed(x.to(parts[0].dtype), *parts).to(x.dtype)
         rows, labels = x.split([x.shape[-1] - self.effects.shape[-2], self.effects.shape[-2]], -1)
         shift = labels @ self.effects
-        return torch.cat([completed(rows - shift, *parts) + shift, labels], dim=-1)
+        filled = completed((rows - shift).to(parts[0].dtype), *parts).to(x.dtype)
+        return torch.cat([filled + shift, labels], dim=-1)
 
 
 def factors(loadings, precision):

@@ -452,3 +452,43 @@ def test_skops_needs_to_trust_the_class_alone(kind, piped, rows, tmp_path):
     assert_same(same.transform(rows), estimator.transform(rows))
     inner = [e[-1] if piped else e for e in (same, estimator)]
     assert_same(*(e.__getstate__() for e in inner))
+
+
+@pytest.mark.parametrize("fine_tune", ["all", "head"])
+def test_classifiers_and_regressors_are_kept_with_their_encoders(fine_tune, rows, tmp_path):
+    y = np.array(["red", "white"])[(rows[:, 0] > 0.5).astype(int)]
+    about = {"fine_tune": fine_tune, "max_iter": 30, "random_state": 0}
+    for model in (
+        skae.AutoencoderClassifier(plain(), class_weight="balanced", **about).fit(rows, y),
+        skae.AutoencoderRegressor(plain(), **about).fit(rows, rows[:, :2]),
+        skae.AutoencoderRegressor(skae.VAETransformer(**SMALL), **about).fit(rows, rows[:, 0]),
+    ):
+        same = there_and_back(model, tmp_path)
+        assert_same(same.predict(rows), model.predict(rows))
+        assert_same(same._encoder.state(), model._encoder.state())
+        parts = [
+            {
+                n: v
+                for n, v in vars(m).items()
+                if n not in ("autoencoder", "autoencoder_", "_encoder")
+            }
+            for m in (same, model)
+        ]
+        assert_same(*parts)
+        assert_same(same.autoencoder_.__getstate__(), model.autoencoder_.__getstate__())
+        served = skae.load(tmp_path / "model.skae", engine="numpy")
+        expected = model.predict(rows)
+        if isinstance(model, skae.AutoencoderClassifier):
+            assert (served.predict(rows) == expected).all()
+        else:
+            np.testing.assert_allclose(served.predict(rows), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_head_of_another_encoder_is_refused(rows):
+    y = (rows[:, 0] > 0.5).astype(int)
+    model = skae.AutoencoderClassifier(plain(), fine_tune="head", random_state=0).fit(rows, y)
+    for name, value in {
+        "coef_": np.ones((2, 3)), "intercept_": np.ones(3), "classes_": np.array([1, 1]), "n_features_in_": 3,
+    }.items():  # fmt: skip
+        with pytest.raises(ValueError):
+            skae.AutoencoderClassifier().__setstate__(model.__getstate__() | {name: value})

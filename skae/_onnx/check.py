@@ -1,0 +1,209 @@
+"""A graph is run, and compared with the estimator that it was written from."""
+
+import warnings
+from contextlib import suppress
+
+import narwhals.stable.v2 as nw
+import numpy as np
+import onnxruntime
+from sklearn.base import is_outlier_detector
+
+from skae._data.frames import CATEGORY, TIMES, as_frame, fields, frame_of
+from skae._onnx.inputs import as_inputs
+
+TOLERANCES = {np.float32: 1e-5, np.float64: 1e-9}  # of the largest value of a column
+N_MADE = 16  # rows of each kind that are made
+BACK = "inverse_transform", "reconstruct"
+FAR = 4.0  # widths of a column's range that they lie beyond it
+GIVEN = "the rows of X"
+UNSEEN = "a level that fit did not see"
+
+
+def check_graph(graph, estimator, X, method):
+    """Refuse a graph that gives other answers than the estimator.
+
+    Parameters
+    ----------
+    graph : onnx.ModelProto
+    estimator : object
+    X : ndarray or frame of shape (n_samples, n_features)
+    method : str
+
+    Raises
+    ------
+    ValueError
+        If the graph cannot be run, or differs.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    try:
+        session = onnxruntime.InferenceSession(
+            graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # onnxruntime has many kinds
+        raise ValueError(
+            f"onnxruntime cannot run the graph of {method}: {error}. float32 rows, or an activation "
+            "of skae's, may help."
+        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of levels that fit did not see, of columns without a cell
+        _compare(session, estimator, X, method, GIVEN)
+        for what, rows in made_rows(X):
+            _compare(session, estimator, rows, method, what)
+
+
+def _compare(session, estimator, X, method, what):
+    """Compare answers for some rows, where the estimator gives any."""
+    known = {place.name for place in session.get_inputs()}
+    inputs = {name: cells for name, cells in as_inputs(X).items() if name in known}
+    try:
+        estimator, X = _asked(estimator, X, method)
+        expected = getattr(estimator, method)(X)
+    except ValueError:
+        if what == GIVEN:
+            raise
+        return  # the estimator refuses such rows
+    found = session.run(None, inputs)
+    unit = _unit(estimator, X, method)
+    single = all(cells.dtype == np.float32 for cells in inputs.values())
+    tolerance = TOLERANCES[np.float32 if single else np.float64]
+    sure = _sure(estimator, X, method, tolerance)
+    said = f"The graph of {method} differs from it on {what}"
+    for a, (b, rounding) in zip(found, _answers(expected), strict=True):
+        _refuse_difference(a[sure], b[sure], unit, tolerance, rounding, said)
+
+
+def _asked(estimator, X, method):
+    """Return what has a method, and its rows: a pipeline, or the last step of one that has it not."""
+    if hasattr(estimator, method):
+        return estimator, X
+    return _asked(estimator[-1], estimator[:-1].transform(X), method)
+
+
+def _sure(estimator, X, method, tolerance):
+    """Return which rows are compared: not those that lie on an outlier detector's threshold.
+
+    It is the score of a training row, which rounding puts on either side.
+    """
+    if method != "predict" or not is_outlier_detector(estimator):
+        return slice(None)
+    score = estimator.score_samples(X)
+    return np.abs(estimator.decision_function(X)) > tolerance * np.abs(score)
+
+
+def _answers(expected):
+    """Return the arrays of an answer, and the rounding of each: a microsecond of times, else 0."""
+    if frame_of(expected) is not None:
+        rounding = [float(field.kind in TIMES) for field in fields(expected)]
+        return list(zip(as_inputs(expected).values(), rounding, strict=True))
+    arrays = expected if isinstance(expected, tuple | list) else [np.asarray(expected)]
+    return [(array, 0.0) for array in arrays]
+
+
+def _unit(estimator, X, method):
+    """Return the least that differences are compared with.
+
+    1 for probabilities, and the largest squared distance of a row from the
+    mean for errors: tiny ones have few digits.
+    """
+    if getattr(estimator, "likelihood", None) == "bernoulli" and method in BACK:
+        return 1.0
+    if method != "reconstruction_error":
+        return 0.0
+    if frame_of(X) is not None:
+        return 1.0
+    with np.errstate(over="ignore"):
+        return float(np.nanmax(np.nansum((X - np.nanmean(X, axis=0)) ** 2, axis=1)))
+
+
+def _refuse_difference(found, expected, unit, tolerance, rounding, what):
+    expected = expected.reshape(found.shape)
+    if found.dtype.kind not in "fi" or expected.dtype.kind not in "fi" or found.ndim < 2:
+        different = int(np.sum(found != expected))
+        if different:
+            raise ValueError(f"{what}: {different} of {found.size} labels. Please report this.")
+        return
+    a, b = found.astype(np.float64), expected.astype(np.float64)
+    if (np.isnan(a) != np.isnan(b)).any():
+        raise ValueError(f"{what}: other cells are missing. Please report this.")
+    if not a.size or np.isnan(a).all():
+        return
+    largest = np.maximum(np.nanmax(np.abs(b), axis=0), unit)
+    difference = np.maximum(np.nanmax(np.abs(a - b), axis=0) - rounding, 0)
+    difference /= np.where(largest > 0, largest, 1.0)
+    if np.nanmax(difference) > tolerance:
+        raise ValueError(
+            f"{what}: by {np.nanmax(difference):.1e} of a column's largest value, where {tolerance:.0e} "
+            "is allowed. Pass float64 rows if these are float32, and report this if they are not."
+        )
+
+
+# made rows ----------------------------------------------------------------------------------------
+
+
+def made_rows(X):
+    """Yield what some rows are, and the rows: X with cells that are missing, far out, or new."""
+    frame = as_frame(X)
+    rng = np.random.RandomState(0)
+    n = min(N_MADE, X.shape[0])
+    if frame is None:
+        yield "rows with missing cells", _with_holes(X[:n], rng)
+        yield "rows beyond the training range", _far(X, n, rng)
+        return
+    rows = X.head(n)
+    yield "rows with missing cells", _changed(rows, rng, _missing)
+    yield "rows with levels that fit did not see", _changed(rows, rng, _unseen)
+    yield "rows beyond the training range", _changed(rows, rng, _beyond)
+
+
+def _changed(rows, rng, change):
+    """Return a frame half of whose cells are changed, in columns whose type allows it."""
+    frame, before, changed = as_frame(rows), as_inputs(rows), []
+    for field in fields(rows):
+        with suppress(Exception):  # a type that has no place for it: the libraries have many errors
+            made = _with_changed(frame.get_column(field.name), field, rng, change)
+            (now,) = as_inputs(made.to_frame().to_native()).values()
+            if now.dtype == before[str(field.name)].dtype:
+                changed.append(made)
+    return frame.with_columns(changed).to_native()
+
+
+def _with_changed(series, field, rng, change):
+    cells = series.to_list()
+    other = change(field, cells, rng)
+    chosen = rng.random_sample(len(cells)) < 0.5
+    chosen[0] = True  # so that a row may have no cell at all
+    mixed = [new if c else old for c, new, old in zip(chosen, other, cells, strict=True)]
+    return nw.new_series(series.name, mixed, series.dtype, backend=series.implementation)
+
+
+def _missing(field, cells, rng):
+    return [None] * len(cells)
+
+
+def _unseen(field, cells, rng):
+    return [UNSEEN if field.kind == CATEGORY else cell for cell in cells]
+
+
+def _beyond(field, cells, rng):
+    if field.kind == CATEGORY:
+        return cells
+    present = [cell for cell in cells if cell is not None and cell == cell]
+    width = max(present) - min(present)
+    far = FAR * rng.choice([-1.0, 1.0], size=len(cells))
+    moved = [(present[0] if c is None else c) + width * s for c, s in zip(cells, far, strict=True)]
+    whole = isinstance(present[0], int)
+    return [int(cell) for cell in moved] if whole else moved
+
+
+def _with_holes(X, rng):
+    X = np.array(X)
+    X[rng.random_sample(X.shape) < 0.2] = np.nan
+    X[0] = np.nan
+    return X
+
+
+def _far(X, n, rng):
+    low, high = np.nanmin(X, axis=0), np.nanmax(X, axis=0)
+    signs = rng.choice([-1.0, 0.0, 1.0], size=(n, X.shape[1]))
+    return (X[:n] + FAR * signs * (high - low)).astype(X.dtype)

@@ -1,0 +1,327 @@
+"""Fitted estimators, and pipelines that end in them, as ONNX graphs."""
+
+import numpy as np
+import skl2onnx
+from skl2onnx.common import data_types as types
+from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+import skae
+from skae._estimators.base import BaseEncoder, model_of
+from skae._estimators.outlier import AutoencoderOutlierDetector
+from skae._estimators.supervised import AutoencoderClassifier, AutoencoderRegressor
+from skae._onnx.check import BACK, check_graph
+from skae._onnx.estimators import write_estimator
+from skae._onnx.inputs import as_inputs, columns_out
+from skae._onnx.writer import Writer
+
+OPSET = 20  # the first with GELU
+METHODS = (
+    "transform",
+    "transform_distribution",
+    "inverse_transform",
+    "reconstruct",
+    "denoise",
+    "reconstruction_error",
+    "predict",
+    "predict_proba",
+    "decision_function",
+    "score_samples",
+)
+ALIASES = {"denoise": "reconstruct"}
+PRECISE = ("score_samples",)  # computed in float64 always
+PLACES = {"predict": 0, "predict_proba": 1, "transform": 0}  # among skl2onnx's outputs
+OURS = BaseEncoder, AutoencoderClassifier, AutoencoderRegressor, AutoencoderOutlierDetector
+
+
+def to_onnx(estimator, X, method="transform"):
+    """Return a fitted estimator or pipeline as an ONNX graph, which was run and compared.
+
+    Parameters
+    ----------
+    estimator : object
+        A fitted estimator of skae, a ``Pipeline``, or a search (whose
+        ``best_estimator_`` is taken). Other steps of a pipeline are written
+        by skl2onnx; back, by ``inverse_transform``, lead those scalers and
+        PCA of scikit-learn whose inverse is an affine map.
+    X : ndarray or frame of shape (n_samples, n_features)
+        Rows of the kind that will be served; codes for ``inverse_transform``.
+        Their types are those of the graph's inputs: float32 gives a float32
+        graph, float64 one of float64. A frame's columns are inputs by name,
+        as `as_inputs` gives them. A few hundred rows will do.
+    method : str, default="transform"
+        "transform", "transform_distribution", "inverse_transform",
+        "reconstruct", "denoise", "reconstruction_error", "predict",
+        "predict_proba", "decision_function" or "score_samples": what the
+        estimator has, with its default arguments. What a Pipeline itself does
+        not have, such as ``reconstruction_error``, is its last step's, of what the
+        other steps make of X.
+
+    Returns
+    -------
+    graph : onnx.ModelProto
+        ``graph.SerializeToString()`` are the bytes of a file. Outputs stand
+        in the order in which the method returns them; what is one number a
+        row has shape (n_samples, 1), labels have (n_samples,). Tables come
+        back as one output of shape (n_samples, 1) a column.
+
+    Raises
+    ------
+    ValueError
+        For a method that the estimator does not have, for networks that ONNX
+        cannot hold, and where the graph differs from the estimator: by more
+        than 1e-5 (float32) or 1e-9 (float64) of a column's largest value, or in
+        any label. Compared are the rows of X, and rows that are made of
+        them: with missing cells, with levels that fit did not see, and beyond
+        the training range. ``reconstruction_error`` is compared in units of
+        the largest squared distance of a row from the mean.
+
+    Notes
+    -----
+    float64 graphs have a GELU of their own, within 1e-11 of the exact one:
+    onnxruntime has no Erf in float64. ``score_samples``, outlier detectors, and
+    what is expected of missing cells are computed in
+    float64 always, as the estimators do. What the estimator refuses with
+    an error (infinite numbers, missing cells where it takes none) the graph
+    does not: check such rows before.
+
+    Examples
+    --------
+    >>> import onnxruntime
+    >>> from sklearn.datasets import load_wine
+    >>> from skae import AutoencoderTransformer
+    >>> from skae.onnx import to_onnx
+    >>> X = load_wine().data
+    >>> ae = AutoencoderTransformer(2, max_iter=5, random_state=0).fit(X)
+    >>> graph = to_onnx(ae, X, method="reconstruct")
+    >>> session = onnxruntime.InferenceSession(graph.SerializeToString())
+    >>> session.run(None, {"X": X[:3]})[0].shape
+    (3, 13)
+    """
+    register()
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    check_is_fitted(estimator)
+    if method not in METHODS:
+        raise ValueError(f"method={method!r}: expected one of {', '.join(METHODS)}.")
+    last, options = _last(estimator), None
+    if not hasattr(last, method):
+        raise ValueError(f"method={method!r}: {type(last).__name__} has no such method.")
+    if method == "inverse_transform":
+        asked = Asked(estimator, method)
+    elif _is_ours(last):
+        asked = _with_last(estimator, Asked(last, ALIASES.get(method, method)))
+    else:
+        asked, options = estimator, _options(last)
+    graph = skl2onnx.convert_sklearn(
+        asked,
+        initial_types=_types(as_inputs(X)),
+        target_opset={"": OPSET, "ai.onnx.ml": 3},
+        options=options,
+    )
+    if asked is estimator:
+        graph = _with_output(graph, method)
+    check_graph(graph, estimator, X, method)
+    return graph
+
+
+def register():
+    """Let skl2onnx know skae's estimators: its own ``to_onnx`` then writes them, too.
+
+    Encoders become their ``transform``, `AutoencoderClassifier` labels and
+    probabilities, `AutoencoderRegressor` and `AutoencoderOutlierDetector` their prediction. Only
+    `skae.onnx.to_onnx` compares what was written with the estimator.
+
+    Examples
+    --------
+    >>> import skae.onnx
+    >>> skae.onnx.register()
+    """
+    for kind in _kinds():
+        skl2onnx.update_registered_converter(
+            kind,
+            f"Skae{kind.__name__}",
+            _set_shapes,
+            _convert,
+            parser=None if kind is AutoencoderClassifier else _parse,
+            options=ZIPMAP if kind is AutoencoderClassifier else None,
+        )
+
+
+ZIPMAP = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True]}
+
+
+def _kinds():
+    public = [getattr(skae, name) for name in skae.__all__]
+    return [*(k for k in public if isinstance(k, type) and issubclass(k, OURS)), Asked]
+
+
+class Asked(BaseEstimator):
+    """A fitted estimator, and the method that a graph shall stand for."""
+
+    def __init__(self, estimator, method):
+        self.estimator, self.method = estimator, method
+
+
+# pipelines ----------------------------------------------------------------------------------------
+
+
+def _last(estimator):
+    return _last(estimator.steps[-1][1]) if isinstance(estimator, Pipeline) else estimator
+
+
+def _with_last(estimator, last):
+    """Return a pipeline like an estimator, with another last step."""
+    if not isinstance(estimator, Pipeline):
+        return last
+    *steps, (name, old) = estimator.steps
+    return Pipeline([*steps, (name, _with_last(old, last))])
+
+
+def _is_ours(estimator):
+    return isinstance(estimator, OURS)
+
+
+def _options(last):
+    """Return skl2onnx's options for a last step of scikit-learn's."""
+    if not is_classifier(last):
+        return None
+    return {id(last): {"zipmap": False}}
+
+
+def _with_output(graph, method):
+    """Return a graph with that output alone that a method of scikit-learn stands for."""
+    if method not in PLACES:
+        raise ValueError(
+            f"method={method!r}: for a last step that is not skae's one of {sorted(PLACES)}."
+        )
+    outputs = list(graph.graph.output)
+    if len(outputs) == 1:
+        return graph
+    wanted = outputs[PLACES[method]]
+    graph = select_model_inputs_outputs(graph, outputs=[wanted.name])
+    used = {name for node in graph.graph.node for name in node.input}
+    constants = [tensor for tensor in graph.graph.initializer if tensor.name in used]
+    for part, kept in (("initializer", constants), ("value_info", []), ("output", [wanted])):
+        del getattr(graph.graph, part)[:]
+        getattr(graph.graph, part).extend(kept)
+    return graph
+
+
+def _types(inputs):
+    """Return skl2onnx's types of inputs."""
+    kinds = {
+        "f4": types.FloatTensorType,
+        "f8": types.DoubleTensorType,
+        "i8": types.Int64TensorType,
+        "b1": types.BooleanTensorType,
+    }
+    found = []
+    for name, array in inputs.items():
+        kind = kinds.get(array.dtype.str[1:], types.StringTensorType)
+        found.append((name, kind([None, array.shape[1]])))
+    return found
+
+
+# converters ---------------------------------------------------------------------------------------
+
+
+def _asked(operator_or_model):
+    """Return the estimator and the method."""
+    model = getattr(operator_or_model, "raw_operator", operator_or_model)
+    if isinstance(model, Asked):
+        return model.estimator, model.method
+    return model, "transform" if isinstance(model, BaseEncoder) else "predict"
+
+
+def _parse(scope, model, inputs, custom_parsers=None):
+    """Declare what an estimator gives."""
+    estimator, method = _asked(model)
+    operator = scope.declare_local_operator(f"Skae{type(model).__name__}", model)
+    operator.inputs = inputs
+    for name, kind in _outputs(estimator, method, _dtype(inputs, estimator, method)):
+        operator.outputs.append(scope.declare_local_variable(name, kind))
+    return operator.outputs
+
+
+def _set_shapes(operator):
+    """Say what types the outputs have."""
+    estimator, method = _asked(operator)
+    found = _outputs(estimator, method, _dtype(operator.inputs, estimator, method))
+    if len(operator.outputs) == 2 and len(found) == 1:  # labels, and probabilities
+        found += _outputs(estimator, "predict_proba", _dtype(operator.inputs, estimator, method))
+    for output, (_, kind) in zip(operator.outputs, found, strict=True):
+        output.type = kind
+
+
+def _dtype(inputs, estimator, method):
+    """Return the type that a graph computes in."""
+    single = all(isinstance(variable.type, types.FloatTensorType) for variable in inputs)
+    if method != "inverse_transform":
+        coded = _model_within(estimator).schema.encoder is not None
+        single &= not (coded or method in PRECISE or hasattr(estimator, "training_scores_"))
+    return np.float32 if single else np.float64
+
+
+def _model_within(estimator):
+    """Return the fitted model of one of skae's estimators."""
+    if hasattr(estimator, "_encoder"):
+        return estimator._encoder
+    return model_of(getattr(estimator, "autoencoder_", estimator))
+
+
+def _outputs(estimator, method, dtype):
+    """Return pairs of a name and a type for what a method gives."""
+    number = types.FloatTensorType if dtype == np.float32 else types.DoubleTensorType
+    if method == "predict" and is_classifier(estimator):
+        whole = estimator.classes_.dtype.kind in "biu"
+        return [("label", (types.Int64TensorType if whole else types.StringTensorType)([None]))]
+    if method == "predict" and isinstance(estimator, AutoencoderOutlierDetector):
+        return [("label", types.Int64TensorType([None]))]
+    if method == "transform_distribution":
+        k = estimator.n_components_
+        return [(name, number([None, k])) for name in ("mean", "std")]
+    encoder = _table_given_back(estimator) if method in BACK else None
+    if encoder is not None:
+        kinds = {"float": number, "int": types.Int64TensorType, "str": types.StringTensorType}
+        suffix = "" if method == "inverse_transform" else "_reconstructed"
+        return [(f"{name}{suffix}", kinds[kind]([None, 1])) for name, kind in columns_out(encoder)]
+    return [(method, number([None, _width(estimator, method)]))]
+
+
+def _table_given_back(estimator):
+    """Return what codes the table whose columns come back; None where rows come back as a matrix."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[0][1]
+    if not isinstance(estimator, BaseEncoder):
+        return None
+    encoder = model_of(estimator).schema.encoder
+    return None if encoder is None or encoder.library is None else encoder
+
+
+def _width(estimator, method):
+    if method == "transform":
+        return estimator.n_components_
+    if method in BACK:
+        return estimator.n_features_in_
+    n = len(estimator.coef_) if hasattr(estimator, "coef_") else 1
+    return 1 if method == "decision_function" and n == 2 else n
+
+
+def _convert(scope, operator, container):
+    """Write the nodes of an estimator."""
+    estimator, method = _asked(operator)
+    writer = Writer(scope, container, _dtype(operator.inputs, estimator, method))
+    inputs = [(v.full_name, _is_other(v, writer.dtype)) for v in operator.inputs]
+    both = method == "predict" and len(operator.outputs) == 2
+    methods = ["predict", "predict_proba"] if both else [method]
+    made = write_estimator(writer, estimator, methods, inputs)
+    for name, output in zip(made, operator.outputs, strict=True):
+        writer.name(name, output.full_name)
+
+
+def _is_other(variable, dtype):
+    """Return whether an input is of another type than the graph."""
+    same = types.FloatTensorType if dtype == np.float32 else types.DoubleTensorType
+    return not isinstance(variable.type, same)

@@ -1,0 +1,302 @@
+"""The columns of a table as inputs of a graph, and as its outputs."""
+
+import re
+
+import numpy as np
+from onnx import TensorProto
+
+from skae._data.frames import (
+    CATEGORY,
+    NUMBER,
+    TIMES,
+    column,
+    fields,
+    form_of,
+    frame_of,
+    numbers,
+    table,
+)
+from skae._model import CannotDescribe
+from skae._onnx.writer import MISSING_TIME
+
+MICROSECOND = 1e-6  # in seconds, the unit of times in a coded table
+MISSING_TEXT = ""
+UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "day": 86400e6}  # in microseconds
+
+
+def as_inputs(X):
+    """Return a table as a graph of `to_onnx` takes it: arrays by the names of its inputs.
+
+    Parameters
+    ----------
+    X : ndarray or frame of shape (n_samples, n_features)
+
+    Returns
+    -------
+    inputs : dict of ndarray
+        Of an array ``{"X": X}``. Of a frame one array of shape (n_samples, 1)
+        for each column, by its name: strings as they are, "" where missing;
+        dates as int64, microseconds since 1970 in UTC, and durations as
+        microseconds, the least int64 (NaT) where missing; numbers in float32,
+        float64 or int64, NaN where missing; booleans as bool, or, where some
+        are missing, as float64.
+
+    Raises
+    ------
+    ValueError
+        For columns of categories that are neither strings, numbers nor
+        booleans.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skae.onnx import as_inputs
+    >>> as_inputs(pd.DataFrame({"town": ["Ames", None]}))["town"].tolist()
+    [['Ames'], ['']]
+    """
+    frame = frame_of(table(X))
+    if frame is None:
+        return {"X": np.asarray(X)}
+    known = fields(frame)
+    if len({str(field.name) for field in known}) < len(known):
+        raise ValueError(
+            "Inputs of a graph are named by text, and two columns' names are the same as text."
+        )
+    return {
+        str(field.name): _cells(field, column(frame, place))[:, None]
+        for place, field in enumerate(known)
+    }
+
+
+def _cells(field, series):
+    if field.kind == CATEGORY:
+        return _categories(field, series.to_list())
+    cells = numbers(series, field.kind)
+    missing = np.isnan(cells)
+    if field.kind in TIMES:
+        return np.where(missing, MISSING_TIME, np.round(np.nan_to_num(cells) / MICROSECOND)).astype(
+            np.int64
+        )
+    if series.dtype.is_integer() and not missing.any():
+        return series.to_numpy().astype(np.int64)
+    return cells.astype(np.float32) if str(series.dtype) == "Float32" else cells
+
+
+def _categories(field, cells):
+    present = [cell for cell in cells if cell == cell and cell is not None]
+    if all(isinstance(cell, str) for cell in present):
+        if MISSING_TEXT in present:
+            raise ValueError(
+                f"Column {field.name!r} has cells of empty text, which stands for a missing one in "
+                "a graph: give that level a name."
+            )
+        missing = [not isinstance(cell, str) for cell in cells]
+        return np.array(np.where(missing, MISSING_TEXT, np.array(cells, object)), dtype=object)
+    plain = [np.nan if cell is None or cell != cell else cell for cell in cells]
+    if all(isinstance(cell, bool | np.bool_) for cell in plain):
+        return np.array(plain, dtype=bool)
+    try:
+        return np.array(plain, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"Column {field.name!r} has categories such as {present[0]!r}, which ONNX has no type "
+            "for: expected strings, numbers or booleans. Convert it before fit."
+        ) from None
+
+
+# in -----------------------------------------------------------------------------------------------
+
+
+def write_matrix(writer, inputs):
+    """Return a matrix of numbers from inputs, pairs of a name and whether it has another type."""
+    return _beside(writer, [writer.cast(name) if other else name for name, other in inputs])
+
+
+def write_wide(writer, schema, inputs):
+    """Return the wide rows of a table, NaN where a cell is missing, and which levels are new.
+
+    The latter are 1 in a cell of a category whose level fit did not see, else 0; None without
+    categories.
+
+    Parameters
+    ----------
+    writer : Writer
+    schema : Schema
+        With blocks.
+    inputs : list of (str, bool)
+        Names of inputs, and whether each is of another type than the graph.
+    """
+    blocks, encoder = schema.blocks, schema.encoder
+    if encoder is None:
+        matrix = write_matrix(writer, inputs)
+        every = len(blocks.numbers) == schema.n_features
+        return (matrix if every else writer.node("Gather", matrix, blocks.numbers, axis=-1)), None
+    if len(inputs) == 1 and schema.n_features > 1:
+        inputs = [
+            (writer.node("Gather", inputs[0][0], np.array([i]), axis=-1), inputs[0][1])
+            for i in range(schema.n_features)
+        ]
+    parts = [_write_numbers(writer, schema, inputs)] if len(blocks.numbers) else []
+    starts = blocks.starts - len(blocks.numbers)
+    metric, unseen = blocks.metric[len(blocks.numbers) :], []
+    for place, start, size in zip(blocks.categories, starts, blocks.sizes, strict=True):
+        index = _write_level(writer, encoder, place, size, *inputs[place])
+        levels = np.full((size + 2, size), np.nan)
+        levels[:size] = np.diag(metric[start : start + size])
+        if encoder.infrequent_categories_[place]:
+            levels[size + 1] = levels[size - 1]  # that of the rare levels
+        row = writer.node("Gather", levels, index, axis=0)
+        parts.append(writer.node("Reshape", row, writer.whole(-1, size)))
+        unseen.append(writer.cast(writer.node("Equal", index, writer.whole(size + 1))))
+    return _beside(writer, parts), _beside(writer, unseen)
+
+
+def _beside(writer, parts):
+    """Return matrices side by side, None of none."""
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    return writer.node("Concat", *parts, axis=-1)
+
+
+def _write_numbers(writer, schema, inputs):
+    encoder, blocks = schema.encoder, schema.blocks
+    columns = []
+    for place in blocks.numbers:
+        name, other = inputs[place]
+        column = writer.cast(name) if other else name
+        if encoder.fields[place].kind in TIMES:
+            missing = writer.node("Equal", name, writer.whole(MISSING_TIME))
+            column = writer.node("Mul", column, np.array([MICROSECOND]))
+            column = writer.node("Where", missing, np.array([np.nan]), column)
+        columns.append(column)
+    table = writer.node("Sub", _beside(writer, columns), encoder.mean_[blocks.numbers])
+    table = writer.node("Div", table, encoder.scale_[blocks.numbers])
+    return writer.node("Mul", table, blocks.metric[: len(blocks.numbers)])
+
+
+def _write_level(writer, encoder, place, size, name, other):
+    """Return the code of each cell of a category column, (n_samples, 1).
+
+    ``size`` where it is missing, one more where fit did not see the level.
+    """
+    kept = encoder.categories_[place]
+    pooled = encoder.infrequent_categories_[place] or []
+    codes = [*range(len(kept)), *[len(kept)] * len(pooled)]
+    unseen = size + 1
+    levels = [*kept, *pooled]
+    if all(isinstance(level, str) for level in levels):
+        return writer.node(
+            "LabelEncoder",
+            name,
+            domain="ai.onnx.ml",
+            keys_strings=[*levels, MISSING_TEXT],
+            values_int64s=[*codes, size],
+            default_int64=unseen,
+        )
+    column = writer.cast(name) if other else name
+    hits = writer.cast(writer.node("Equal", column, np.array([levels], dtype=np.float64)))
+    less = np.array(codes, dtype=np.float64)[:, None] - unseen
+    code = writer.node("Add", writer.node("MatMul", hits, less), np.array([float(unseen)]))
+    missing = writer.node("IsNaN", column)
+    return writer.integer(writer.node("Where", missing, np.array([float(size)]), code))
+
+
+# out ----------------------------------------------------------------------------------------------
+
+
+def columns_out(encoder):
+    """Return the name and kind of each column that a graph gives back: float, int or str."""
+    return [(str(field.name), _kind_out(encoder, i)) for i, field in enumerate(encoder.fields)]
+
+
+def _kind_out(encoder, place):
+    field = encoder.fields[place]
+    if field.kind in TIMES:
+        return "int"
+    if field.kind == NUMBER:
+        known = not np.isnan(encoder.mean_[place])
+        return "int" if known and _is_whole(field) else "float"
+    levels = encoder.categories_[place]
+    pooled = encoder.infrequent_categories_[place] or []
+    return "str" if all(isinstance(level, str) for level in [*levels, *pooled]) else "float"
+
+
+def _is_whole(field):
+    return re.match(r"u?int\d", field.dtype.lower()) is not None
+
+
+def write_columns(writer, schema, cells):
+    """Return the columns that cells, numbers and codes in one matrix, stand for."""
+    blocks, encoder = schema.blocks, schema.encoder
+    order = np.concatenate([blocks.numbers, blocks.categories]).tolist()
+    columns = []
+    for place, field in enumerate(encoder.fields):
+        column = None
+        if place in order:
+            column = writer.node("Gather", cells, np.array([order.index(place)]), axis=-1)
+        write = _write_category if field.kind == CATEGORY else _write_number
+        columns.append(write(writer, encoder, place, column, cells))
+    return columns
+
+
+def _write_number(writer, encoder, place, column, cells):
+    field = encoder.fields[place]
+    if column is None:  # a column without any cell in fit
+        first = writer.node("Gather", cells, np.array([0]), axis=-1)
+        if field.kind not in TIMES:
+            return writer.node("Mul", first, np.array([np.nan]))
+        zero = writer.integer(writer.node("Mul", first, np.array([0.0])))
+        return writer.node("Add", zero, writer.whole(MISSING_TIME))
+    column = writer.node("Mul", column, encoder.scale_[[place]])
+    column = writer.node("Add", column, encoder.mean_[[place]])
+    if field.kind in TIMES:
+        return _write_time(writer, field.dtype, column)
+    if _is_whole(field):
+        info = np.iinfo(re.match(r"u?int\d+", field.dtype.lower())[0])
+        high = float(info.max) if info.bits < 64 else np.nextafter(2.0**63, 0)
+        column = writer.node("Max", column, np.array([float(info.min)]))
+        column = writer.node("Min", column, np.array([high]))
+        return writer.integer(writer.node("Round", column))
+    if re.match("float(16|32)", field.dtype.lower()):
+        return writer.cast(writer.node("Cast", column, to=TensorProto.FLOAT))
+    places = re.search(r"ecimal.*?(\d+)\)?(\[pyarrow\]|\])?$", field.dtype)
+    if places is None:
+        return writer.node("Round", column) if form_of(field.dtype) == "int" else column
+    unit = np.array([10.0 ** int(places[1])])
+    return writer.node("Div", writer.node("Round", writer.node("Mul", column, unit)), unit)
+
+
+def _write_time(writer, dtype, seconds):
+    """Return seconds in microseconds, whole multiples of the unit of a type."""
+    unit, form = re.search(r"[\['](s|ms)\b", dtype), form_of(dtype)
+    if "eriod" in dtype:
+        raise CannotDescribe(f"periods, such as {dtype}, have no type in ONNX and do not come back")
+    size = UNITS[unit[1] if unit else "us"]
+    if form == "date" or dtype == "Date":
+        size = UNITS["day"]
+    ticks = writer.node("Div", seconds, np.array([MICROSECOND]))
+    rounded = "Round"
+    if dtype == "Date":  # polars cuts off the time of the day
+        ticks, rounded = writer.node("Round", ticks), "Floor"
+    if size > 1:
+        ticks = writer.node("Div", ticks, np.array([size]))
+    ticks = writer.node(rounded, ticks)
+    if size > 1:
+        ticks = writer.node("Mul", ticks, np.array([size]))
+    if form == "time" or re.match(r"[tT]ime(\d|$)", dtype):  # of the day
+        ticks = writer.node("Max", ticks, np.zeros(1))
+        ticks = writer.node("Min", ticks, np.array([UNITS["day"] - 1]))
+    return writer.integer(ticks)
+
+
+def _write_category(writer, encoder, place, column, cells):
+    pooled = encoder.infrequent_categories_[place] or []
+    levels = [*encoder.categories_[place], *pooled[:1]]
+    text = _kind_out(encoder, place) == "str"
+    if column is None:
+        first = writer.node("Gather", cells, np.array([0]), axis=-1)
+        column = writer.node("Mul", first, np.array([0.0]))
+        levels = [MISSING_TEXT] if text else [np.nan]
+    known = np.array(levels, dtype=object if text else np.float64)
+    found = writer.node("Gather", known, writer.integer(column), axis=0)
+    return writer.node("Reshape", found, writer.whole(-1, 1))

@@ -1,0 +1,456 @@
+"""Graphs answer as the estimators do; those that would not are refused."""
+
+import json
+import subprocess
+import sys
+import urllib.request
+from dataclasses import replace
+from decimal import Decimal
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from family import CODING, fitted, labelled_digits, name_of
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+import skae
+from skae._onnx import estimators
+from skae.nn.layers import ACTIVATIONS
+from skae.onnx import as_inputs, register, to_onnx
+
+onnx = pytest.importorskip("onnx", reason="the extra onnx is not installed")
+onnxruntime = pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+METHODS = (
+    "transform",
+    "transform_distribution",
+    "inverse_transform",
+    "reconstruct",
+    "denoise",
+    "reconstruction_error",
+    "score_samples",
+)
+FAST = {"n_components": 2, "max_iter": 2, "early_stopping": False, "random_state": 0}
+TOLERANCE = {"f4": 1e-5, "f8": 1e-9}
+SINGLE = "ConvolutionalAutoencoder", "RecurrentAutoencoder"  # onnxruntime has them in float32 alone
+
+
+def run(graph, X):
+    onnx.checker.check_model(graph, full_check=True)
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    return session.run(None, as_inputs(X))
+
+
+def assert_close(found, expected, tolerance):
+    expected = np.asarray(expected).reshape(found.shape)
+    largest = np.nanmax(np.abs(expected), axis=0)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    assert (np.nanmax(np.abs(found - expected), axis=0) <= tolerance * largest).all()
+
+
+def asked_of(model):
+    told = "inverse_transform" if name_of(type(model)) == "ConditionalVAE" else None
+    return [m for m in METHODS if hasattr(model, m) and m != told]
+
+
+def table(n=120):
+    rng = np.random.default_rng(0)
+    t = rng.normal(size=n)
+    X = pd.DataFrame(
+        {
+            "number": t + 0.1 * rng.normal(size=n),
+            "town": np.where(t > 0, "Ames", np.where(t > -1, "Boone", "Nevada")),
+            "day": pd.date_range("2020-01-01", periods=n),
+            "wait": pd.to_timedelta(rng.integers(0, 10**6, n), unit="ms"),
+            "flag": t > 0.3,
+            "count": rng.integers(0, 9, n),
+            "grade": pd.Categorical(rng.choice(list("abcd"), n), ordered=True),
+        }
+    )
+    X.loc[::7, "town"], X.loc[::5, "number"], X.loc[8, "day"] = None, np.nan, pd.NaT
+    X.loc[3, "town"] = "Zearing"  # a rare level
+    return X
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("kind", CODING, ids=name_of)
+def test_every_method_of_every_estimator(kind, dtype):
+    X, y = labelled_digits(60)
+    X = X.astype(dtype)
+    model = fitted(kind, X, y, hidden_layer_sizes=(6,), channels=(3,), early_stopping=False)
+    for method in asked_of(model):
+        rows = model.transform(X) if method == "inverse_transform" else X
+        if name_of(kind) in SINGLE and dtype == "f8":
+            with pytest.raises(ValueError, match="float32"):
+                to_onnx(model, rows, method)
+            continue
+        found = run(to_onnx(model, rows, method), rows)
+        expected = getattr(model, method)(rows)
+        expected = expected if isinstance(expected, tuple) else (expected,)
+        for a, b in zip(found, expected, strict=True):
+            if method != "reconstruction_error":  # to_onnx has units for it
+                assert_close(a, b, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"activation": name} for name in sorted(ACTIVATIONS)),
+        {"activation": torch.nn.SiLU},
+        {"linear_path": None, "hidden_layer_sizes": (7, 5)},
+        {"ordered": True},
+        {"tied_weights": True, "hidden_layer_sizes": (7, 5)},
+        {"tied_weights": True, "linear_path": None},
+        {"whiten": True},
+        {"hidden_layer_sizes": ()},
+    ],
+    ids=str,
+)
+def test_networks(changes):
+    X, _ = labelled_digits(60)
+    model = skae.AutoencoderTransformer(**{"hidden_layer_sizes": (6,)} | FAST | changes).fit(X)
+    (found,) = run(to_onnx(model, X, "reconstruct"), X)
+    assert_close(found, model.reconstruct(X), 1e-9)
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.from_pandas], ids=["pandas", "polars"])
+@pytest.mark.parametrize("kind", [skae.AutoencoderTransformer, skae.VAETransformer], ids=name_of)
+def test_tables_by_the_names_of_their_columns(kind, frame):
+    X = frame(table())
+    model = kind(**FAST, hidden_layer_sizes=(6,)).fit(X)
+    graph = to_onnx(model, X)
+    assert [place.name for place in graph.graph.input] == list(X.columns)
+    assert_close(run(graph, X)[0], model.transform(X), 1e-9)
+    for method in ("reconstruct", "reconstruction_error"):
+        to_onnx(model, X, method)
+    codes = model.transform(X)
+    graph = to_onnx(model, codes, "inverse_transform")
+    assert [place.name for place in graph.graph.output] == list(X.columns)
+    back = dict(zip(X.columns, run(graph, codes), strict=True))
+    given = as_inputs(model.inverse_transform(codes))
+    for name in ("town", "grade", "flag", "count"):
+        assert (back[name] == given[name]).all()
+    assert back["day"].dtype == np.int64
+
+
+@pytest.mark.filterwarnings("ignore:.* cells in .* columns hold levels")
+@pytest.mark.parametrize("min_frequency", [1, 0.05])
+@pytest.mark.parametrize("kind", [skae.AutoencoderTransformer, skae.VAETransformer], ids=name_of)
+def test_unseen_levels_and_missing_cells_inside_the_graph(kind, min_frequency):
+    X = table()
+    model = kind(**FAST, min_frequency=min_frequency).fit(X)
+    later = X.head(5).assign(town=["nowhere", None, "Zearing", "Ames", None], number=np.nan)
+    later = later.assign(day=later["day"].where([True] * 4 + [False]))
+    for method in ("transform", "reconstruction_error", "score_samples"):
+        if hasattr(model, method):
+            found = run(to_onnx(model, X, method), later)[0]
+            assert_close(found, getattr(model, method)(later), 1e-9)
+
+
+def test_rows_without_any_cell():
+    X = np.where(np.random.default_rng(0).random((60, 64)) < 0.1, np.nan, labelled_digits(60)[0])
+    X[3] = np.nan
+    for model, method in (
+        (skae.AutoencoderTransformer(**FAST), "reconstruction_error"),
+        (skae.VAETransformer(**FAST), "score_samples"),
+    ):
+        found = run(to_onnx(model.fit(X), X, method), X)[0][:, 0]
+        np.testing.assert_array_equal(np.isnan(found), np.arange(60) == 3)
+
+
+@pytest.mark.filterwarnings("ignore:.* rows have no cell that is present")
+@pytest.mark.parametrize("rows", ["table", "float32", "float64", "holes"])
+def test_outlier_detectors(rows):
+    X = table() if rows == "table" else labelled_digits(150)[0]
+    X = X.astype(rows) if rows.startswith("float") else X
+    if rows == "holes":
+        X = np.where(np.random.default_rng(0).random(X.shape) < 0.05, np.nan, X)
+    ae = skae.AutoencoderTransformer(**FAST)
+    model = skae.AutoencoderOutlierDetector(ae, random_state=0).fit(X)
+    for method in ("score_samples", "decision_function"):
+        found, expected = run(to_onnx(model, X, method), X)[0], getattr(model, method)(X)
+        assert_close(found, expected, 1e-9)
+    usual = np.abs(expected) > 1e-9 * np.abs(model.score_samples(X))  # one row is at the edge
+    graph = to_onnx(model, X, "predict")
+    assert (run(graph, X)[0][usual] == model.predict(X)[usual]).all()
+    if rows.startswith("float"):  # what the estimator refuses is not usual
+        assert (run(graph, np.full_like(X[:2], np.inf))[0] == -1).all()
+
+
+def test_a_pipeline_that_ends_in_a_detector():
+    X, _ = labelled_digits(150)
+    detector = skae.AutoencoderOutlierDetector(skae.AutoencoderTransformer(**FAST), random_state=0)
+    model = make_pipeline(StandardScaler(), detector).fit(X)
+    found = run(to_onnx(model, X, "score_samples"), X)[0]
+    assert_close(found, model.score_samples(X), 1e-9)
+
+
+def test_what_the_numpy_engine_serves_is_written_too(tmp_path):
+    X, _ = labelled_digits(60)
+    model = skae.AutoencoderTransformer(**FAST).fit(X)
+    skae.save(model, tmp_path / "ae.skae")
+    served = skae.load(tmp_path / "ae.skae", engine="numpy")
+    assert_close(run(to_onnx(served, X, "reconstruct"), X)[0], model.reconstruct(X), 1e-9)
+
+
+def test_columns_whose_names_are_the_same_as_text_are_refused():
+    with pytest.raises(ValueError, match="the same as text"):
+        as_inputs(pd.DataFrame([[1.0, 2.0]], columns=[1, "1"]))
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.from_pandas], ids=["pandas", "polars"])
+def test_types_that_tables_have_come_back(frame):
+    rng, n = np.random.default_rng(0), 80
+    t = rng.normal(size=n)
+    days = pd.date_range("2020-01-01", periods=n)
+    X = pd.DataFrame({
+        "row": t, "small": rng.integers(0, 9, n).astype("uint8"), "ms": days.astype("datetime64[ms]"),
+        "zoned": days.tz_localize("Europe/Berlin"), "wait": pd.to_timedelta(t, unit="s").astype("timedelta64[ms]"),
+        "many": pd.array(rng.integers(0, 9, n), dtype="Int64"), "word": pd.Series(rng.choice(["a", "b"], n), dtype="str"),
+        "money": [Decimal(f"{x:.2f}") for x in t], "at": [day.time() for day in days + pd.to_timedelta(t**2, unit="h")],
+        "day": [day.date() for day in days], "single": t.astype("float32"), "whole": pd.Series(range(n), dtype=object),
+    })  # fmt: skip
+    X = frame(X)
+    model = skae.AutoencoderTransformer(**FAST).fit(X)
+    for method in ("transform", "reconstruct"):
+        to_onnx(model, X, method)
+
+
+def test_what_onnx_has_no_type_for_is_refused():
+    X = table()[["number", "town"]]
+    X["month"] = pd.period_range("2020-01", periods=len(X), freq="M")
+    model = skae.AutoencoderTransformer(**FAST).fit(X)
+    with pytest.raises(ValueError, match="periods, such as"):
+        to_onnx(model, X, "reconstruct")
+    X["month"] = pd.cut(X["number"], 3)
+    with pytest.raises(ValueError, match="which ONNX has no type for"):
+        as_inputs(X)
+
+
+def test_without_its_packages_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "skae.onnx")
+    with pytest.raises(ImportError, match=r"pip install 'skae\[onnx\]'"):
+        import_module("skae.onnx")
+
+
+@pytest.mark.parametrize("rows", ["holes", "float32", "empty column", "categories"])
+def test_numbers_with_missing_cells(rows):
+    X = table()[["number", "count"]].astype(float).to_numpy()
+    extra = {"categorical_features": [1]} if rows == "categories" else {}
+    X = X.astype(np.float32) if rows == "float32" else X
+    X = np.column_stack([X, np.full(len(X), np.nan)]) if rows == "empty column" else X
+    model = skae.AutoencoderTransformer(**FAST, **extra).fit(X)
+    for method in ("transform", "reconstruct", "reconstruction_error"):
+        to_onnx(model, X, method)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_pipelines(dtype):
+    X, y = labelled_digits(100)
+    X = X.astype(dtype)
+    reduce = make_pipeline(StandardScaler(), PCA(12), skae.AutoencoderTransformer(**FAST))
+    for head, target, method in (
+        (LogisticRegression(), y, "predict"),
+        (LogisticRegression(), y, "predict_proba"),
+        (Ridge(), y.astype(float), "predict"),
+    ):
+        model = make_pipeline(reduce, StandardScaler(), head).fit(X, target)
+        found = run(to_onnx(model, X, method), X)[0]
+        assert_close(found, getattr(model, method)(X), 1e-4 if dtype == "f4" else 1e-9)
+    codes = reduce.transform(X)
+    back = run(to_onnx(reduce, codes, "inverse_transform"), codes)[0]
+    assert_close(back, reduce.inverse_transform(codes), TOLERANCE[dtype] * 10)
+
+
+def test_what_only_the_last_step_of_a_pipeline_has():
+    X, _ = labelled_digits(60)
+    model = make_pipeline(StandardScaler(), skae.VAETransformer(**FAST)).fit(X)
+    scaled = model[0].transform(X)
+    for method in ("reconstruct", "reconstruction_error", "transform_distribution"):
+        found, expected = run(to_onnx(model, X, method), X), getattr(model[1], method)(scaled)
+        assert_close(found[0], expected[0] if isinstance(expected, tuple) else expected, 1e-9)
+
+
+def test_pipelines_of_frames():
+    X, y = table(), np.arange(120) % 2
+    model = make_pipeline(skae.AutoencoderTransformer(**FAST), LogisticRegression()).fit(X, y)
+    assert_close(run(to_onnx(model, X, "predict_proba"), X)[0], model.predict_proba(X), 1e-9)
+    X = X[["grade", "count"]].assign(count=X["count"].astype(float), more=np.arange(120.0))
+    columns = make_column_transformer(
+        (OneHotEncoder(), ["grade"]), (StandardScaler(), ["count", "more"])
+    )
+    model = make_pipeline(columns, skae.AutoencoderTransformer(**FAST)).fit(X)
+    assert_close(run(to_onnx(model, X), X)[0], model.transform(X), 1e-9)
+
+
+@pytest.mark.parametrize("labels", ["numbers", "words"])
+def test_classifiers(labels):
+    X, y = labelled_digits(100)
+    y = y % 3 if labels == "numbers" else np.array(["a", "b"])[y % 2]
+    ae = skae.AutoencoderTransformer(**FAST)
+    model = skae.AutoencoderClassifier(ae, max_iter=2, random_state=0).fit(X, y)
+    assert (run(to_onnx(model, X, "predict"), X)[0] == model.predict(X)).all()
+    for method in ("predict_proba", "decision_function"):
+        assert_close(run(to_onnx(model, X, method), X)[0], getattr(model, method)(X), 1e-9)
+
+
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_regressors(n_outputs):
+    X, _ = labelled_digits(100)
+    y = X[:, 20] if n_outputs == 1 else X[:, 20:22]
+    ae = skae.VAETransformer(**FAST)
+    model = skae.AutoencoderRegressor(ae, max_iter=2, random_state=0).fit(X, y)
+    assert_close(run(to_onnx(model, X, "predict"), X)[0], model.predict(X), 1e-9)
+
+
+def own(n_inputs, n_outputs):
+    return torch.nn.Sequential(
+        torch.nn.Linear(n_inputs, 5), torch.nn.Tanh(), torch.nn.Linear(5, n_outputs)
+    )
+
+
+class Sorting(torch.nn.Linear):
+    """A module that ONNX has no operator for."""
+
+    def forward(self, x):
+        return torch.linalg.svdvals(x).sum() + super().forward(x)
+
+
+def test_modules_of_a_users_own_go_through_torchs_exporter():
+    X, _ = labelled_digits(60)
+    model = skae.AutoencoderTransformer(**FAST, encoder=own, decoder=own).fit(X)
+    assert_close(run(to_onnx(model, X, "reconstruct"), X)[0], model.reconstruct(X), 1e-9)
+    X = X.astype(np.float32)
+    model = skae.AutoencoderTransformer(**FAST, activation=torch.nn.LeakyReLU).fit(X)
+    assert_close(run(to_onnx(model, X), X)[0], model.transform(X), 1e-5)
+    model = skae.AutoencoderTransformer(**FAST, encoder=Sorting).fit(X)
+    with pytest.raises(ValueError, match="torch cannot write Sorting"):
+        to_onnx(model, X)
+
+
+def test_skl2onnx_knows_the_classes():
+    skl2onnx = pytest.importorskip("skl2onnx", reason="the extra onnx is not installed")
+    X, y = labelled_digits(60)
+    X = X.astype(np.float32)
+    register()
+    ae = skae.AutoencoderTransformer(**FAST)
+    model = make_pipeline(StandardScaler(), skae.AutoencoderClassifier(ae, max_iter=2)).fit(X, y)
+    graph = skl2onnx.to_onnx(model, X[:1], target_opset=20, options={"zipmap": False})
+    label, probabilities = run(graph, X)
+    assert (label == model.predict(X)).all()
+    assert_close(probabilities, model.predict_proba(X), 1e-4)
+
+
+def _other_units(parts):
+    return replace(parts, code_scale=parts.code_scale * 1.001)
+
+
+def _wider(parts):
+    high = {"encoder.high": parts.network.weights["encoder.high"] + 1.0}
+    return replace(parts, network=replace(parts.network, weights=parts.network.weights | high))
+
+
+def _mean_filled(parts):
+    loadings = 0.0 * parts.baseline.loadings
+    return replace(parts, baseline=replace(parts.baseline, loadings=loadings))
+
+
+def _dear_levels(parts):
+    return replace(parts, least=parts.least + 9.0)
+
+
+@pytest.mark.filterwarnings("ignore:.* cells in .* columns hold levels")
+@pytest.mark.parametrize(
+    ("what", "spoil"),
+    [
+        ("the rows of X", _other_units),
+        ("rows beyond the training range", _wider),
+        ("rows with missing cells", _mean_filled),
+        ("rows with levels that fit did not see", _dear_levels),
+    ],
+)
+def test_a_graph_that_differs_is_refused(what, spoil, monkeypatch):
+    """What only some rows show is found by the rows that the exporter makes."""
+    X, method = labelled_digits(60)[0], "transform"
+    if spoil is _mean_filled:
+        X = np.where(np.random.default_rng(0).random(X.shape) < 0.2, np.nan, X)
+    if spoil is _dear_levels:
+        X, method = table()[["number", "town"]].dropna(), "reconstruction_error"
+    model = skae.AutoencoderTransformer(**FAST).fit(X)
+    X = labelled_digits(60)[0] if spoil is _mean_filled else X  # no cell is missing
+    described = estimators.described
+    monkeypatch.setattr(estimators, "described", lambda *given: spoil(described(*given)))
+    with pytest.raises(ValueError, match=f"differs from it on {what}"):
+        to_onnx(model, X, method)
+
+
+def test_an_unknown_method_is_refused():
+    X, _ = labelled_digits(60)
+    model = skae.ContrastiveEncoder(**FAST).fit(X)
+    with pytest.raises(ValueError, match="has no such method"):
+        to_onnx(model, X, "reconstruct")
+    with pytest.raises(ValueError, match="expected one of transform, "):
+        to_onnx(model, X, "get_params")
+
+
+ALONE = """
+import sys
+
+class Nowhere:
+    def find_spec(self, name, *_):
+        if name.split(".")[0] in {"skae", "sklearn", "scipy", "pandas", "torch", "skorch", "skl2onnx", "onnx"}:
+            raise ModuleNotFoundError(f"No module named {name!r}")
+
+sys.meta_path.insert(0, Nowhere())
+"""
+
+
+def test_numpy_and_onnxruntime_alone_agree_with_the_numpy_engine(tmp_path):
+    X, _ = labelled_digits(60)
+    model = skae.AutoencoderTransformer(**FAST).fit(X)
+    (tmp_path / "ae.onnx").write_bytes(to_onnx(model, X).SerializeToString())
+    skae.save(model, tmp_path / "ae.skae")
+    np.save(tmp_path / "X.npy", X)
+    run_it = """
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession("ae.onnx")
+np.save("Z.npy", session.run(None, {"X": np.load("X.npy")})[0])
+"""
+    subprocess.run([sys.executable, "-c", ALONE + run_it], cwd=tmp_path, check=True)
+    numpy = skae.load(tmp_path / "ae.skae", engine="numpy")
+    assert_close(np.load(tmp_path / "Z.npy"), numpy.transform(X), 1e-9)
+
+
+def test_the_how_to_serves_over_http(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "deploy.md").read_text()
+    (serve,) = (block.partition("```")[0] for block in page.split("```py\n")[1:])
+    assert len(serve.split("\n")) < 25
+    serve = serve.replace(
+        "server.serve_forever", "print(server.server_port, flush=True)\nserver.serve_forever"
+    )
+    X, y = labelled_digits(100)
+    X = X.astype(np.float32)
+    ae = skae.AutoencoderTransformer(**FAST)
+    model = make_pipeline(StandardScaler(), ae, LogisticRegression()).fit(X, y)
+    (tmp_path / "digits.onnx").write_bytes(to_onnx(model, X, "predict").SerializeToString())
+    command = [sys.executable, "-c", ALONE + serve, str(tmp_path / "digits.onnx"), "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as server:
+        try:
+            port = int(server.stdout.readline())
+            rows = json.dumps(X[:5].tolist()).encode()
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}", rows) as answer:
+                assert json.load(answer) == model.predict(X[:5]).tolist()
+        finally:
+            server.terminate()
