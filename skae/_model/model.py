@@ -147,8 +147,7 @@ class Model:
         """Of the components; of those beyond the rank 1."""
         if self.task.unit_axes:
             return np.ones(self.task.size)
-        squares = np.sum(self.attributes["components_"] ** 2, axis=1)
-        return np.where(squares > 0, squares, 1.0)
+        return normal.squared_lengths(self.attributes["components_"])
 
     # use --------------------------------------------------------------------------------------
 

@@ -40,6 +40,12 @@ def loadings(told, squared_lengths=1.0):
     return told["components_"] * np.sqrt(beside_noise)[:, None]
 
 
+def squared_lengths(components):
+    """Return those of components, which need not be 1; of those beyond the rank 1."""
+    squares = np.sum(components**2, axis=1)
+    return np.where(squares > 0, squares, 1.0)
+
+
 def _normal(model):
     """Return loadings, one row a component, and the noise variance."""
     if model.schema.encoder is not None:

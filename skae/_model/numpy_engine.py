@@ -207,8 +207,10 @@ class NumpyModel(Served):
 
     def loadings(self):
         """As of a `Model`."""
-        own_noise = self.task.likelihood != "plain"
-        return self.attributes["components_"] if own_noise else normal.loadings(self.attributes)
+        components = self.attributes["components_"]
+        if self.task.likelihood != "plain":
+            return components
+        return normal.loadings(self.attributes, normal.squared_lengths(components))
 
     def weights(self):
         """Return the network's weights by name."""
