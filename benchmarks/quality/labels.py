@@ -33,8 +33,8 @@ def accuracies(data_set, seed):
     scaler = StandardScaler().fit(X)
     X, X_test = scaler.transform(X), scaler.transform(X_test)
     pca = PCA(0.95).fit(X)
-    plain = AutoencoderTransformer(random_state=seed).fit(X)
-    noisy = DenoisingAutoencoder(noise_level=1.0, random_state=seed).fit(X)
+    plain = AutoencoderTransformer(0.95, random_state=seed).fit(X)
+    noisy = DenoisingAutoencoder(0.95, noise_level=1.0, random_state=seed).fit(X)
     random = AutoencoderTransformer(
         plain.n_components_, linear_path=None, early_stopping=False, max_iter=1,
         learning_rate_init=1e-12, random_state=seed,

@@ -48,14 +48,21 @@ class AutoencoderTransformer(
 
     Parameters
     ----------
-    n_components : int, float, "mle" or None, default=0.95
-        Size of the code: an int, which may exceed ``n_features``; None for
-        ``min(n_samples, n_features)``; "mle" for PCA's own number by Minka's
-        maximum likelihood, where there are as many rows as columns; or a
-        float in (0, 1), a share of the variance. One fit of as many
+    n_components : "auto", int, float, "mle" or None, default="auto"
+        Size of the code. "auto" is as many components as PCA needs for 95 % of
+        the variance (of a table, as its baseline does): as good a default as
+        ``PCA(0.95)`` for what stands behind it in a pipeline. An int may exceed
+        ``n_features``: 2 for a picture, the size to be stored, or one that a
+        search found. None is ``min(n_samples, n_features)``: nothing is left
+        out. "mle" is PCA's own number by Minka's
+        maximum likelihood, where there are as many rows as columns.
+
+        A float in (0, 1) is a share of the variance, for the shortest code: the
+        fewest components with which the *autoencoder* explains it. One fit of as many
         components as PCA needs for that share then compares the prefixes of its code, as with ``ordered``; the
         shortest that explains the share of the held-out rows is kept (all
-        components where none does) and trained a little further. Without
+        components where none does) and trained a little further. What it
+        leaves out is not noise alone: a classifier may miss it. Without
         ``ordered`` it compares the longer half of the prefixes. This takes
         one to three times as long as a fit with that size given;
         up to 500 rows, where that fit is short, up to seven times. Where PCA is kept, and where nothing can be compared

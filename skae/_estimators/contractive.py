@@ -41,7 +41,7 @@ class ContractiveAutoencoder(
 
     Parameters
     ----------
-    n_components : int, float, "mle" or None, default=0.95
+    n_components : "auto", int, float, "mle" or None, default="auto"
         As in `AutoencoderTransformer`: for a float, the size whose
         reconstruction explains that share.
     penalty_weight : float, default=0.01
