@@ -10,7 +10,7 @@ __getattr__ = lazily(
     {
         "adversarial": "Adversarial BiGAN",
         "contrastive": "Contrastive",
-        "head": "Head dealt",
+        "head": "Head HeadModel compared dealt",
         "reconstruction": "Contractive Denoising Reconstruction Sparse",
         "shaped": "Convolutional Recurrent",
         "variational": "Conditional Variational",
