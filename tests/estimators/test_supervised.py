@@ -98,7 +98,7 @@ def test_labels_without_meaning_leave_the_head(images, pretrained):
     X = images[0][:400]
     y = np.random.default_rng(0).integers(2, size=len(X))
     model = AutoencoderClassifier(pretrained, random_state=0).fit(X, y)
-    head = AutoencoderClassifier(pretrained, fine_tune="head").fit(X, y)
+    head = AutoencoderClassifier(pretrained, fine_tune="head", random_state=0).fit(X, y)
     assert model.best_iter_ == 0
     np.testing.assert_array_equal(model.predict_proba(X), head.predict_proba(X))
 
