@@ -93,6 +93,12 @@ FURTHER = [
 ]
 
 
+def named(names=None):
+    """Return the tables of some names; all, where none are given."""
+    every = [*FURTHER, *CONTEST]
+    return [table for table in every if table.name in names] if names else every
+
+
 @dataclass(frozen=True)
 class Half:
     """Rows and targets, of training or test."""
@@ -238,9 +244,8 @@ def main(argv=None):
     parser.add_argument("--report", action="store_true", help="run nothing")
     arguments = parser.parse_args(argv)
     warnings.simplefilter("ignore")
-    tables = [t for t in [*FURTHER, *CONTEST] if not arguments.data or t.name in arguments.data]
     if not arguments.report:
-        run(tables, arguments.splits, arguments.out)
+        run(named(arguments.data), arguments.splits, arguments.out)
     report(read(arguments.out))
 
 
