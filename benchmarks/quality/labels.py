@@ -49,7 +49,7 @@ def accuracies(data_set, seed):
         result.append([svc.score(pca.transform(X_test), y_test)])
         for autoencoder, fine_tune in rivals:
             model = AutoencoderClassifier(
-                autoencoder, fine_tune=fine_tune, unlabeled=-1, random_state=seed
+                autoencoder, head="linear", fine_tune=fine_tune, unlabeled=-1, random_state=seed
             )
             result[-1].append(model.fit(X, known).score(X_test, y_test))
     return result
