@@ -62,6 +62,8 @@ bench-speed: .venv/benchmarks
 
 bench-quality: .venv/benchmarks
 	$(BIN)/python -m benchmarks.quality
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.quality.main_job
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.quality.few_labels
 	$(BIN)/python -m benchmarks.quality.denoising
 	$(BIN)/python -m benchmarks.quality.family
 	$(BIN)/python -m benchmarks.quality.stacked

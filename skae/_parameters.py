@@ -238,7 +238,7 @@ class HeldOut:
 class FromPCA(HeldOut, Training):
     """A training that starts at PCA."""
 
-    n_components: int | float | str | None = field(default=0.95, kw_only=False)
+    n_components: int | float | str | None = field(default="auto", kw_only=False)
     linear_path: str | None = "pca"
     alpha: str | float = "auto"
 
@@ -246,7 +246,7 @@ class FromPCA(HeldOut, Training):
         "n_components": [
             integer(1),
             Interval(RealNotInt, 0, 1, closed="neither"),
-            StrOptions({"mle"}),
+            StrOptions({"auto", "mle"}),
             None,
         ],
         "linear_path": [StrOptions({"pca"}), None],

@@ -197,10 +197,13 @@ def _root_mean_square(code):
 
 
 class Contraction(nn.Module):
-    r"""Squared Frobenius norm of the encoder's Jacobian, each unit in its own standard deviation.
+    r"""Squared Frobenius norm of the encoder's Jacobian, each unit in its own spread.
 
-    .. math:: \ell_i = \sum_u \frac1{\mathrm{var}(z_u)}
-        \left\lVert \frac{\partial z_u}{\partial x}(x_i) \right\rVert^2
+    .. math:: \ell_i = \sum_u \frac1{s_u^2}
+        \left\lVert \frac{\partial z_u}{\partial x}(x_i) \right\rVert^2, \quad
+        s_u = \sqrt{\pi / 2} \; \mathrm{E} |z_u - \mathrm{E} z_u|
+
+    The spread is the standard deviation of a normal unit.
 
     The outputs are those of a `SlopedAutoencoder`.
     """

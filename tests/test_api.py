@@ -70,8 +70,8 @@ TUNING = [
     "random_state",
 ]
 SUPERVISED = {
-    "AutoencoderClassifier": ["fine_tune", "unlabeled", "class_weight", *TUNING],
-    "AutoencoderRegressor": ["fine_tune", "unlabeled", *TUNING],
+    "AutoencoderClassifier": ["head", "fine_tune", "unlabeled", "class_weight", *TUNING],
+    "AutoencoderRegressor": ["head", "fine_tune", "unlabeled", *TUNING],
 }
 OUTLIERS = ["autoencoder", "calibration_fraction", "contamination", "random_state"]
 FUNCTIONS = {

@@ -298,7 +298,7 @@ def test_classifiers(labels):
     X, y = labelled_digits(100)
     y = y % 3 if labels == "numbers" else np.array(["a", "b"])[y % 2]
     ae = skae.AutoencoderTransformer(**FAST)
-    model = skae.AutoencoderClassifier(ae, max_iter=2, random_state=0).fit(X, y)
+    model = skae.AutoencoderClassifier(ae, head="linear", max_iter=2, random_state=0).fit(X, y)
     assert (run(to_onnx(model, X, "predict"), X)[0] == model.predict(X)).all()
     for method in ("predict_proba", "decision_function"):
         assert_close(run(to_onnx(model, X, method), X)[0], getattr(model, method)(X), 1e-9)
@@ -309,7 +309,7 @@ def test_regressors(n_outputs):
     X, _ = labelled_digits(100)
     y = X[:, 20] if n_outputs == 1 else X[:, 20:22]
     ae = skae.VAETransformer(**FAST)
-    model = skae.AutoencoderRegressor(ae, max_iter=2, random_state=0).fit(X, y)
+    model = skae.AutoencoderRegressor(ae, head="linear", max_iter=2, random_state=0).fit(X, y)
     assert_close(run(to_onnx(model, X, "predict"), X)[0], model.predict(X), 1e-9)
 
 
@@ -344,7 +344,7 @@ def test_skl2onnx_knows_the_classes():
     X = X.astype(np.float32)
     register()
     ae = skae.AutoencoderTransformer(**FAST)
-    model = make_pipeline(StandardScaler(), skae.AutoencoderClassifier(ae, max_iter=2)).fit(X, y)
+    model = make_pipeline(StandardScaler(), skae.AutoencoderClassifier(ae, head="linear", max_iter=2)).fit(X, y)
     graph = skl2onnx.to_onnx(model, X[:1], target_opset=20, options={"zipmap": False})
     label, probabilities = run(graph, X)
     assert (label == model.predict(X)).all()

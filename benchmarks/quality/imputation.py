@@ -27,7 +27,7 @@ OURS = {
     ),
     "skae, k=8": lambda: AutoencoderTransformer(8, random_state=0),
     "skae, k=16": lambda: AutoencoderTransformer(16, random_state=0),
-    "skae, 95 %": lambda: AutoencoderTransformer(random_state=0),
+    "skae, 95 %": lambda: AutoencoderTransformer(0.95, random_state=0),
     "skae VAE, k=8": lambda: VAETransformer(8, random_state=0),
 }
 RIVALS = {

@@ -33,8 +33,8 @@ def accuracies(data_set, seed):
     scaler = StandardScaler().fit(X)
     X, X_test = scaler.transform(X), scaler.transform(X_test)
     pca = PCA(0.95).fit(X)
-    plain = AutoencoderTransformer(random_state=seed).fit(X)
-    noisy = DenoisingAutoencoder(noise_level=1.0, random_state=seed).fit(X)
+    plain = AutoencoderTransformer(0.95, random_state=seed).fit(X)
+    noisy = DenoisingAutoencoder(0.95, noise_level=1.0, random_state=seed).fit(X)
     random = AutoencoderTransformer(
         plain.n_components_, linear_path=None, early_stopping=False, max_iter=1,
         learning_rate_init=1e-12, random_state=seed,
@@ -49,7 +49,7 @@ def accuracies(data_set, seed):
         result.append([svc.score(pca.transform(X_test), y_test)])
         for autoencoder, fine_tune in rivals:
             model = AutoencoderClassifier(
-                autoencoder, fine_tune=fine_tune, unlabeled=-1, random_state=seed
+                autoencoder, head="linear", fine_tune=fine_tune, unlabeled=-1, random_state=seed
             )
             result[-1].append(model.fit(X, known).score(X_test, y_test))
     return result

@@ -45,7 +45,7 @@ class AdversarialAutoencoder(
 
     Parameters
     ----------
-    n_components : int, float, "mle" or None, default=0.95
+    n_components : "auto", int, float, "mle" or None, default="auto"
         As in `AutoencoderTransformer`.
     adversarial_weight : float, default=0.1
         w: with more the codes come closer to the prior, and the reconstruction

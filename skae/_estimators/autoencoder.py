@@ -48,17 +48,23 @@ class AutoencoderTransformer(
 
     Parameters
     ----------
-    n_components : int, float, "mle" or None, default=0.95
-        Size of the code: an int, which may exceed ``n_features``; None for
-        ``min(n_samples, n_features)``; "mle" for PCA's own number by Minka's
-        maximum likelihood, where there are as many rows as columns; or a
-        float in (0, 1), a share of the variance: the fewest components found
-        that explain it for held-out rows. Up to three fits look for them:
-        what one leaves unexplained, over what PCA of its size does, tells the
-        size of the next. Where none explains the share there are as many as
-        PCA needs, and so where nothing is held out (``early_stopping=False``,
-        ``partial_fit``), with ``linear_path=None``, fewer than 30 rows, or
-        own modules.
+    n_components : "auto", int, float, "mle" or None, default="auto"
+        Size of the code. "auto" is as many components as PCA needs for 95 % of
+        the variance (of a table, as its baseline does): as good a default as
+        ``PCA(0.95)`` for what stands behind it in a pipeline. An int may exceed
+        ``n_features``: 2 for a picture, the size to be stored, or one that a
+        search found. None is ``min(n_samples, n_features)``: nothing is left
+        out. "mle" is PCA's own number by Minka's
+        maximum likelihood, where there are as many rows as columns.
+
+        A float in (0, 1) is a share of the variance, for the shortest code: the
+        fewest components found with which the *autoencoder* explains it for
+        held-out rows. What it leaves out is not noise alone: a classifier may
+        miss it. Up to three fits look for them: what one leaves unexplained,
+        over what PCA of its size does, tells the size of the next. Where none
+        explains the share there are as many as PCA needs, and so where nothing
+        is held out (``early_stopping=False``, ``partial_fit``), with
+        ``linear_path=None``, fewer than 30 rows, or own modules.
     hidden_layer_sizes : "auto", int or array-like of int, default="auto"
         Hidden units of the encoder, layer by layer; the decoder mirrors them.
         "auto" is (64,) up to 500 rows and (128, 128) above. ``()`` is the

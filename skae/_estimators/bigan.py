@@ -5,7 +5,15 @@ from dataclasses import field
 
 from skae import _tasks
 from skae._estimators.base import BaseAutoencoder, DecodedPrior, task_of
-from skae._parameters import DenseNetwork, ImageInput, Training, integer, parameters, real
+from skae._parameters import (
+    DenseNetwork,
+    ImageInput,
+    StrOptions,
+    Training,
+    integer,
+    parameters,
+    real,
+)
 
 
 @parameters
@@ -43,8 +51,9 @@ class BiGANTransformer(ImageInput, DenseNetwork, Training, DecodedPrior, BaseAut
 
     Parameters
     ----------
-    n_components : int, default=16
-        Units of the code; may exceed the number of columns.
+    n_components : "auto" or int, default="auto"
+        Units of the code; may exceed the number of columns. "auto" is as many
+        as PCA needs for 95 % of the variance.
     image_shape : (int, int), (int, int, int) or None, default=None
         Height and width, or channels (1 to 4), height and width, where rows
         are flattened images in C order, as in `ConvolutionalAutoencoder`: the
@@ -141,14 +150,14 @@ class BiGANTransformer(ImageInput, DenseNetwork, Training, DecodedPrior, BaseAut
     (1797, 8)
     """
 
-    n_components: int = field(default=16, kw_only=False)
+    n_components: int | str = field(default="auto", kw_only=False)
     activation: str | Callable = "relu"
     gradient_penalty: float = 0.01
     reconstruction_weight: float = 1.0
     learning_rate_init: float = 0.003
 
     _parameter_constraints = {
-        "n_components": [integer(1)],
+        "n_components": [StrOptions({"auto"}), integer(1)],
         "gradient_penalty": [real(0)],
         "reconstruction_weight": [real(0)],
     }

@@ -62,12 +62,13 @@ class ConditionalVAE(DenseNetwork, TableInput, FromPCA, BaseAutoencoder):
 
     Parameters
     ----------
-    n_components : int, float, "mle" or None, default=0.95
+    n_components : "auto", int, float, "mle" or None, default="auto"
         Units of the code. A float is the share of the variance within the
-        labels that PCA shall explain in the baseline; None is as many as PCA
-        has.
+        labels that PCA shall explain in the baseline, "auto" is 0.95; None
+        is as many as PCA has.
     beta, kl_warmup, hidden_layer_sizes, activation, linear_path, \
-    categorical_features, min_frequency, column_weights, batch_size, learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
+    categorical_features, min_frequency, column_weights, batch_size, \
+    learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
     validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
     skorch_params, checkpoint, device, verbose, random_state
         As in `VAETransformer`.

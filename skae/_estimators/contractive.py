@@ -18,21 +18,24 @@ from skae._parameters import (
 class ContractiveAutoencoder(
     DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
 ):
-    r"""An autoencoder whose code moves little when its input is moved a little.
+    r"""An autoencoder whose code moves less when its input is moved a little.
 
     The network of `AutoencoderTransformer` with a penalty on the slopes of
     the encoder, the squared Frobenius norm of its Jacobian, exact and
     averaged over the rows:
 
-    .. math:: \min \; L + \lambda \, \mathrm{E} \sum_u \frac{1}{\mathrm{var}(z_u)}
-        \left\lVert \frac{\partial z_u}{\partial x} \right\rVert^2
+    .. math:: \min \; L + \lambda \, \mathrm{E} \sum_u \frac{1}{s_u^2}
+        \left\lVert \frac{\partial z_u}{\partial x} \right\rVert^2, \quad
+        s_u = \sqrt{\pi / 2} \; \mathrm{E} |z_u - \mathrm{E} z_u|
 
     with L the unexplained share of variance, :math:`\lambda` =
     ``penalty_weight``, x the standardised row and z the code, whitened at the
-    start. Each unit is measured in its own standard deviation: a code shrunk
-    tenfold before a decoder grown tenfold gains nothing. A step of length
+    start. Each unit is measured in its own spread s, the standard deviation of a normal
+    unit: a code shrunk tenfold before a decoder grown tenfold gains nothing, and neither do
+    a few rows that are sent far out, under whose standard deviation all
+    others could be pressed together. A step of length
     :math:`\epsilon` in a random direction moves the code by
-    :math:`\epsilon^2 / d` times the sum, in squared standard deviations,
+    :math:`\epsilon^2 / d` times the sum, in squared spreads,
     with d columns.
 
     The baseline is PCA, where training starts, judged by this objective,
@@ -41,11 +44,12 @@ class ContractiveAutoencoder(
 
     Parameters
     ----------
-    n_components : int, float, "mle" or None, default=0.95
+    n_components : "auto", int, float, "mle" or None, default="auto"
         As in `AutoencoderTransformer`: for a float, the size whose
         reconstruction explains that share.
-    penalty_weight : float, default=0.01
-        :math:`\lambda`; 0 is the plain autoencoder.
+    penalty_weight : float, default=0.001
+        :math:`\lambda`; 0 is the plain autoencoder. With ten times the default codes hardly
+        move, but neighbours come so close together that a classifier may no longer part them.
     hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, \
     ordered, categorical_features, min_frequency, column_weights, batch_size, \
     learning_rate_init, alpha, optimizer, max_iter, \
@@ -84,8 +88,10 @@ class ContractiveAutoencoder(
 
     Notes
     -----
+    Beside the distance to the nearest other row the code moves up to a tenth less than the plain
+    autoencoder's (5 % in the mean of six tables), and a classifier makes as much of it.
     The penalty costs about ``n_components`` passes through the encoder, so a
-    fit takes several times as long as that of the plain autoencoder. The variance
+    fit takes several times as long as that of the plain autoencoder. The spread
     of the code is a running one over the training batches, in which rows
     count equally whatever their ``sample_weight``.
 
@@ -109,11 +115,11 @@ class ContractiveAutoencoder(
     >>> models = PCA(4), ContractiveAutoencoder(4, n_iter_no_change=5, random_state=0)
     >>> codes = [(m.fit_transform(X), m.transform(moved)) for m in models]
     >>> pca, contractive = [np.mean(np.var(b - a, axis=0) / np.var(a, axis=0)) for a, b in codes]
-    >>> bool(contractive < 0.7 * pca)
+    >>> bool(contractive < 0.9 * pca)
     True
     """
 
-    penalty_weight: float = 0.01
+    penalty_weight: float = 0.001
 
     _parameter_constraints = {"penalty_weight": [real(0)]}
 

@@ -33,9 +33,9 @@ class ContrastiveEncoder(DenseNetwork, Whitening, TableEncoding, FromPCA, BaseEn
 
     Parameters
     ----------
-    n_components : int, float, "mle" or None, default=0.95
+    n_components : "auto", int, float, "mle" or None, default="auto"
         Resolved as PCA resolves it: a share of variance gives the size that
-        PCA needs.
+        PCA needs, and "auto" is 0.95.
     noise_level : float, default=0.3
         Share of the cells that are swapped in each view, between 0 and 1.
     temperature : float, default=0.5

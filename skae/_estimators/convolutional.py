@@ -30,7 +30,7 @@ class ConvolutionalAutoencoder(
 
     Parameters
     ----------
-    n_components : int, float, "mle" or None, default=0.95
+    n_components : "auto", int, float, "mle" or None, default="auto"
         As in `AutoencoderTransformer`.
     image_shape : (int, int), (int, int, int) or None, default=None
         Height and width, or channels (1 to 4), height and width: how the

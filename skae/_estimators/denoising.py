@@ -42,7 +42,7 @@ class DenoisingAutoencoder(
 
     Parameters
     ----------
-    n_components : int, float, "mle" or None, default=0.95
+    n_components : "auto", int, float, "mle" or None, default="auto"
         As in `AutoencoderTransformer`; for a float, PCA of the clean rows
         gives the size to begin with, and what is compared is the share of the
         clean held-out rows that is explained from the noisy ones.

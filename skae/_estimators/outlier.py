@@ -31,6 +31,7 @@ FALSE_ALARMS = 0.05  # share of usual rows that are called outliers, where conta
 FEWEST_TO_CALIBRATE = 100  # rows of fit
 LEAST_UNIT = 1e-3  # standard deviations of a column; residuals below are as good as none
 CHUNK_CELLS = 2**22
+SHARE = 0.95  # of the variance, by the code of the default autoencoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +117,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     ----------
     autoencoder : estimator of skae or None, default=None
         What is fitted to the rows; any that gives rows back and needs no labels. None is
-        ``AutoencoderTransformer(column_weights={})``: every column counts the same,
+        ``AutoencoderTransformer(0.95, column_weights={})``: every column counts the same,
         whatever its unit. For sparse rows, and for more columns than rows, it is
-        ``AutoencoderTransformer()``, for which units matter. One that
+        ``AutoencoderTransformer(0.95)``, for which units matter. One that
         is fitted already is taken as it is, and copied; it should not have seen
         the rows, or `p_values` are too small. ``clone``, and so a search, makes it unfitted;
         ``sklearn.frozen.FrozenEstimator`` around it prevents that. Where it has no
@@ -274,7 +275,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         given = given.estimator if isinstance(given, FrozenEstimator) else given
         if given is None:
             wide = sparse.issparse(rows) or _n_columns(rows) > n_repeated
-            given = AutoencoderTransformer(column_weights=None if wide else {})
+            given = AutoencoderTransformer(SHARE, column_weights=None if wide else {})
         if not hasattr(given, "reconstruct") or get_tags(given).target_tags.required:
             raise ValueError(
                 f"autoencoder={given!r}: an autoencoder that gives rows back, and is fitted "

@@ -35,7 +35,7 @@ class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
 
     Parameters
     ----------
-    n_components : int, float, "mle" or None, default=0.95
+    n_components : "auto", int, float, "mle" or None, default="auto"
         As in `AutoencoderTransformer`.
     sequence_shape : (int, int) or None, default=None
         Steps and channels: how the columns of X are one sequence, in C order

@@ -47,7 +47,7 @@ class SparseAutoencoder(
 
     Parameters
     ----------
-    n_components : int, float, "mle" or None, default=0.95
+    n_components : "auto", int, float, "mle" or None, default="auto"
         As in `AutoencoderTransformer`: for a float, the size whose
         reconstruction explains that share; with "kl" PCA's number, for a code
         that is cut would miss its rate. More components than columns (an

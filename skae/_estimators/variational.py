@@ -53,7 +53,7 @@ class VAETransformer(DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, Ba
 
     Parameters
     ----------
-    n_components : int, float, "mle" or None, default=0.95
+    n_components : "auto", int, float, "mle" or None, default="auto"
         As in `AutoencoderTransformer`: a float is the share of the held-out
         variance that the reconstructions of the posterior means shall explain.
     beta : float, default=1.0

@@ -13,6 +13,7 @@ from skae.metrics import explained_share
 SMALL_SVD = 2**21  # cells up to which the exact decomposition of the rows costs next to nothing
 WIDEST_COVARIANCE = 4096  # columns
 MOST_AXES = 256  # that are found by passes over the rows, where no number is given
+AUTO_SHARE = 0.95  # of the variance, where n_components is "auto"
 ROUNDING = 1e-12  # of a share of the variance: PCA wants more than what is asked for
 OVERSAMPLING, PASSES = 10, 7  # axes more than needed, and power iterations
 
@@ -240,6 +241,8 @@ def resolved(n_components, singular_values, n_features, total, rows):
     if n_components == "mle":
         unit = max(rows.n_repeated - 1, 1) * len(rows) / rows.n_repeated
         return most_probable_size(singular_values**2 / unit, n_features, rows.n_repeated)
+    if n_components == "auto":
+        n_components = AUTO_SHARE
     if n_components >= 1:
         return int(n_components)
     shares = np.cumsum(singular_values**2) / (total or 1.0)

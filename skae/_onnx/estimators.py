@@ -218,6 +218,11 @@ def _write_bound(writer, parts, wide, unseen):
 
 
 def _write_supervised(writer, estimator, methods, inputs):
+    if estimator.head_ == "kernel" or estimator.uses_columns_:
+        raise CannotDescribe(
+            f"the head is a kernel's or reads columns beside the code (head_={estimator.head_!r}, "
+            f"uses_columns_={estimator.uses_columns_}): fit with head='linear'"
+        )
     model = estimator._encoder
     _, wide, _ = _write_rows(writer, model, inputs)
     coef, intercept = estimator.coef_, estimator.intercept_

@@ -10,7 +10,7 @@ __getattr__ = lazily(
     {
         "adversarial": "Adversarial BiGAN",
         "contrastive": "Contrastive",
-        "head": "TOLERANCE Head dealt",
+        "head": "TOLERANCE Head compared dealt",
         "reconstruction": "Contractive Denoising Reconstruction Sparse",
         "shaped": "Convolutional Recurrent",
         "variational": "Conditional Variational",

@@ -244,7 +244,7 @@ class Task:
     def chooses_size(self, early_stopping):
         """Return whether held-out rows choose the number of components."""
         asked = self.n_components
-        is_share = not (asked is None or asked == "mle" or isinstance(asked, Integral))
+        is_share = not (asked is None or isinstance(asked, str | Integral))
         can_compare = "ordered" in self.ARCHITECTURE and early_stopping and self.has_baseline
         return is_share and can_compare and not self.has_own_modules
 

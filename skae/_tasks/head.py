@@ -1,6 +1,6 @@
 """The task of a supervised head on the encoder of a fitted model."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import nn
 
 from skae._data.labels import LabelledRows
 from skae._data.rows import Rows
+from skae._model.head import HeadModel, kernel, seen_of
 from skae._model.model import Model
 from skae._tasks.base import Task
 from skae._training.held_out import CROSS_FITTED_ROWS, FOLDS
@@ -23,6 +24,8 @@ from skae.nn.layers import Linear
 INTERCEPT_PENALTY = 1e-3  # that of the coefficients is 1
 NOISE = 0.5  # on standardised rows: with a tenth of it the network soon became too sure of itself
 SOLVER = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10}
+KERNEL_C = 10.0  # inverse strength of the penalty of a kernel head; that of a linear one is 1
+LEAST_EIGENVALUE = 1e-10  # of a kernel, relative to its largest
 TOLERANCE = 1e-3  # of the held-out loss of the head alone: less is no improvement
 
 
@@ -52,6 +55,19 @@ def ridge_head(codes, targets, weight):
     ridge = Ridge().fit(codes, targets, weight)
     coef = ridge.coef_.reshape(targets.shape[1], -1)
     return coef, np.broadcast_to(ridge.intercept_, len(coef)).copy()
+
+
+def cross_entropy(outputs, targets):
+    """Return minus the log-probability of each row's class."""
+    return -np.sum(targets * log_softmax(outputs, axis=1), axis=1)
+
+
+def squared_error(outputs, targets):
+    """Return the mean squared error of each row."""
+    return np.mean((outputs - targets) ** 2, axis=1)
+
+
+LOSSES = {"classes": cross_entropy, "numbers": squared_error}
 
 
 class Predictor(nn.Module):
@@ -99,6 +115,19 @@ class TargetError(nn.Module):
 HEADS = {"classes": (logistic_head, CrossEntropy), "numbers": (ridge_head, TargetError)}
 
 
+def kernel_head(seen, targets, weight, solve):
+    """Return dual coefficients and intercepts of a head on the Gaussian kernel of rows.
+
+    It is the linear head on the kernel's own coordinates of the rows, its
+    penalty over ``KERNEL_C``: kernel logistic regression, or kernel ridge.
+    """
+    values, vectors = np.linalg.eigh(kernel(seen, seen))
+    sure = values > LEAST_EIGENVALUE * values[-1]
+    roots = np.sqrt(KERNEL_C * values[sure])
+    coef, intercept = solve(vectors[:, sure] * roots, targets, weight)
+    return coef * KERNEL_C / roots @ vectors[:, sure].T, intercept
+
+
 @dataclass(frozen=True)
 class LinearHead:
     """Where fine-tuning starts: rows and targets, side by side, in what units, and a solved head."""
@@ -116,22 +145,17 @@ class LinearHead:
         return self.mean, self.scale
 
 
-@dataclass
-class HeadModel:
-    """A linear head, and the encoder that it stands on.
+def units_of(encoder, beside):
+    """Return the units in which a head sees code and columns: alike in sum, squares of 1 in the mean.
 
-    Attributes
-    ----------
-    encoder : Model
-    coef : ndarray of shape (n_outputs, n_components)
-        In units of the encoder's code.
-    intercept : ndarray of shape (n_outputs,)
+    The columns count in the units in which the autoencoder's loss counts them.
     """
-
-    encoder: Model
-    coef: np.ndarray
-    intercept: np.ndarray
-    attributes: dict = field(default_factory=dict)
+    parts = [encoder.code_scale]
+    if beside:
+        parts.append(np.sqrt(encoder.baseline.column_weights))
+    size = sum(map(len, parts))
+    parts = [part * np.sqrt(size / len(parts) / (np.sum(part**2) or 1.0)) for part in parts]
+    return np.concatenate([parts[0] / encoder.code_scale, *parts[1:]])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -224,7 +248,16 @@ class Head(Task):
     def solved(self, rows):
         """Return the `HeadModel` of the head that is best on rows, with the encoder as it is."""
         head = self.baseline(rows, self.n_components, None)
-        return HeadModel(self.encoder_model, head.coef, head.intercept)
+        return HeadModel(self.encoder_model, head.coef / head.deviations, head.intercept)
+
+    def heads(self, X):
+        """Return the heads that are compared, each a `OneHead` of the rows X, simple ones first."""
+        parts = [(beside, seen_of(self.encoder_model, X, beside)) for beside in (False, True)]
+        return [
+            OneHead(self, seen, beside, by_kernel)
+            for beside, seen in parts
+            for by_kernel in (False, True)
+        ]
 
     def network(self, generator, linear=False):
         module = self.encoder_model.trainable(generator)
@@ -259,7 +292,7 @@ class Head(Task):
         """Return the `HeadModel` of a trained module; of the solved head, where it is None."""
         model = self.encoder_model
         if module is None:
-            return HeadModel(model, baseline.coef, baseline.intercept)
+            return HeadModel(model, baseline.coef / model.code_scale, baseline.intercept)
         encoder = model.settled(
             model.task,
             module.autoencoder,
@@ -270,7 +303,66 @@ class Head(Task):
         )
         encoder.baseline = model.baseline
         coef, intercept = (p.detach().double().cpu().numpy() for p in module.head.parameters())
-        return HeadModel(encoder, coef, intercept)
+        return HeadModel(encoder, coef / encoder.code_scale, intercept)
+
+
+@dataclass(frozen=True)
+class OneHead:
+    """One way to a head: what it sees of the rows with targets, linear or by a kernel.
+
+    Parameters
+    ----------
+    task : Head
+    seen : ndarray of shape (n_samples, n_seen)
+    beside, by_kernel : bool
+        As of a `HeadModel`.
+    """
+
+    task: Head
+    seen: np.ndarray
+    beside: bool
+    by_kernel: bool
+
+    def fitted(self, index):
+        """Return the `HeadModel` of the rows at places ``index``."""
+        units = units_of(self.task.encoder_model, self.beside)
+        seen = self.seen[index] * units
+        of_rows = seen, self.task.targets[index], self.task.weight[index]
+        solve = HEADS[self.task.kind][0]
+        if self.by_kernel:
+            coef, intercept = kernel_head(*of_rows, solve)
+            return HeadModel(self.task.encoder_model, coef, intercept, units, seen, self.beside)
+        coef, intercept = solve(*of_rows)
+        return HeadModel(self.task.encoder_model, coef * units, intercept, beside=self.beside)
+
+    def loss(self, pairs):
+        """Return the mean loss of held-out rows; pairs are (training rows, held-out rows)."""
+        total = weight = 0.0
+        for train, held_out in pairs:
+            outputs = self.fitted(train.index).of_seen(self.seen[held_out.index])
+            of_row = self.task.weight[held_out.index]
+            total += of_row @ LOSSES[self.task.kind](outputs, self.task.targets[held_out.index])
+            weight += of_row.sum()
+        return total / weight
+
+
+def compared(task, fit, X, pairs):
+    """Return a fit with the head that loses least on held-out rows: its own, or another on its rows.
+
+    The linear head on the code alone is the measure: what fine-tuning gained
+    is told as a share of that head's loss. With many rows fine-tuning needs no rival.
+    """
+    if len(task.targets) > CROSS_FITTED_ROWS:
+        return fit
+    heads = task.heads(X)
+    losses = [head.loss(pairs) for head in heads]
+    curve = fit.held_out_curve
+    tuned = losses[0] * min(curve) / curve[0] if fit.best_iter else losses[0]
+    best = int(np.argmin(losses))
+    if losses[best] >= tuned:
+        return fit
+    model = heads[best].fitted(np.arange(len(task.targets)))
+    return replace(fit, model=model, best_iter=0)
 
 
 def dealt(rows, targets, fraction, rng):

@@ -87,7 +87,7 @@ class ComponentCurveDisplay:
         display = cls(
             scores=np.array([estimator.truncate(k).score(X) for k in sizes]),
             start_scores=start_scores,
-            share=None if asked is None or isinstance(asked, Integral) else asked,
+            share=None if asked is None or isinstance(asked, str | Integral) else asked,
             start_name=start_name,
         )
         return display.plot(ax, **kwargs)

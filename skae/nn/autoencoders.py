@@ -282,7 +282,10 @@ class SlopedAutoencoder(Autoencoder):
     """An autoencoder that knows, in training, the slopes of its code.
 
     A slope is the squared length of a unit's gradient with respect to the
-    input, over the variance of that unit: scaling a unit does not change it.
+    input, over the squared spread of that unit: scaling a unit does not change
+    it. The spread is the mean absolute deviation, in the units in which it is
+    the standard deviation of a normal unit. A few rows far out make a standard
+    deviation large, and all others could be pressed together under it.
 
     Parameters
     ----------
@@ -293,8 +296,8 @@ class SlopedAutoencoder(Autoencoder):
     Attributes
     ----------
     mean, variance : Tensor of shape (n_components,)
-        Running moments of the code over the batches; at first those of a
-        whitened code.
+        Running mean and squared spread of the code over the batches; at first
+        those of a whitened normal code.
     """
 
     def __init__(self, encoder, decoder, n_components):
@@ -309,23 +312,28 @@ class SlopedAutoencoder(Autoencoder):
         """
         code, squares = code_and_slopes(self.encoder, self.inputs(x))
         reconstruction = self.decode(code, mask)
-        slopes = squares / self._variance(code)
+        slopes = squares / self._squared_spread(code)
         return SlopedOutputs(reconstruction, code, slopes if mask is None else slopes * mask)
 
-    def _variance(self, code):
-        """Return the running variance, with the relative gradient of this batch's.
+    def _squared_spread(self, code):
+        """Return the running squared spread, with the relative gradient of this batch's.
 
-        So scaling a unit has no gradient even while its variance changes; with
+        So scaling a unit has no gradient even while its spread changes; with
         the gradient itself a unit that grows would be driven to grow further.
         """
         if not self.training:
-            return code.var(0, unbiased=False).clamp(min=LEAST_VARIANCE)
+            return squared_spread(code, code.mean(0)).clamp(min=LEAST_VARIANCE)
         running = self.variance.clamp(min=LEAST_VARIANCE)
-        variance = (code - self.mean).square().mean(0)
-        now = variance.detach()
+        spread = squared_spread(code, self.mean)
+        now = spread.detach()
         self.mean.lerp_(code.detach().mean(0), NEW_SHARE)
         self.variance.lerp_(now, NEW_SHARE)
-        return running * (1 + (variance - now) / torch.maximum(now, running / 2))
+        return running * (1 + (spread - now) / torch.maximum(now, running / 2))
+
+
+def squared_spread(code, mean):
+    """Return the square of each unit's mean absolute deviation, times pi / 2."""
+    return (code - mean).abs().mean(0).square() * (torch.pi / 2)
 
 
 def code_and_slopes(encoder, x):

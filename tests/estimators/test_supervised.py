@@ -98,7 +98,7 @@ def test_labels_without_meaning_leave_the_head(images, pretrained):
     X = images[0][:400]
     y = np.random.default_rng(0).integers(2, size=len(X))
     model = AutoencoderClassifier(pretrained, random_state=0).fit(X, y)
-    head = AutoencoderClassifier(pretrained, fine_tune="head").fit(X, y)
+    head = AutoencoderClassifier(pretrained, fine_tune="head", random_state=0).fit(X, y)
     assert model.best_iter_ == 0
     np.testing.assert_array_equal(model.predict_proba(X), head.predict_proba(X))
 
@@ -185,7 +185,9 @@ def test_a_fitted_autoencoder_is_taken_as_it_is(images):
     X, y = images[1], images[3]
     pretrained = AutoencoderTransformer(3, max_iter=1, early_stopping=False).fit(images[0])
     code = pretrained.transform(X)
-    frozen = clone(AutoencoderClassifier(FrozenEstimator(pretrained), max_iter=5)).fit(X, y)
+    frozen = clone(
+        AutoencoderClassifier(FrozenEstimator(pretrained), head="linear", max_iter=5)
+    ).fit(X, y)
     for model in (AutoencoderClassifier(pretrained, fine_tune="head").fit(X, y), frozen):
         np.testing.assert_array_equal(model.autoencoder_.transform(X), code)
     assert frozen.best_iter_ > 0

@@ -239,13 +239,15 @@ def iris():
 
 def told(kind, iris, y, **changes):
     X, autoencoder = iris
-    return kind(autoencoder, fine_tune="head", **changes).fit(X, y)
+    return kind(autoencoder, fine_tune="head", head="linear", **changes).fit(X, y)
 
 
 @pytest.mark.parametrize("name", OF_CLASSES)
 def test_missing_entries_of_strings_are_rows_without_a_label(iris, name):
     model = told(AutoencoderClassifier, iris, OF_CLASSES[name], unlabeled=np.nan)
-    alone = AutoencoderClassifier(iris[1], fine_tune="head").fit(iris[0][~MISSING], NAMES[~MISSING])
+    alone = AutoencoderClassifier(iris[1], fine_tune="head", head="linear").fit(
+        iris[0][~MISSING], NAMES[~MISSING]
+    )
     assert model.classes_.tolist() == ["a", "b", "c"]
     np.testing.assert_array_equal(model.coef_, alone.coef_)
     with pytest.raises(ValueError, match="50 missing labels .*row 0, .*pass unlabeled=np.nan"):
@@ -270,7 +272,9 @@ def test_integers_stay_integers_beside_missing_entries(iris, name):
 @pytest.mark.parametrize("name", OF_NUMBERS)
 def test_missing_entries_of_numbers_are_rows_without_a_label(iris, name):
     model = told(AutoencoderRegressor, iris, OF_NUMBERS[name], unlabeled=np.nan)
-    alone = AutoencoderRegressor(iris[1], fine_tune="head").fit(iris[0][~MISSING], Y[~MISSING])
+    alone = AutoencoderRegressor(iris[1], fine_tune="head", head="linear").fit(
+        iris[0][~MISSING], Y[~MISSING]
+    )
     np.testing.assert_array_equal(model.coef_, alone.coef_)
     with pytest.raises(ValueError, match="50 missing labels .*row 0, .*pass unlabeled=np.nan"):
         told(AutoencoderRegressor, iris, OF_NUMBERS[name])
@@ -279,7 +283,7 @@ def test_missing_entries_of_numbers_are_rows_without_a_label(iris, name):
 def test_one_missing_output_is_enough(iris):
     outputs = pd.DataFrame({"a": INTEGERS, "b": INTEGERS.fillna(0).astype(float)})
     model = told(AutoencoderRegressor, iris, outputs, unlabeled=np.nan)
-    alone = AutoencoderRegressor(iris[1], fine_tune="head").fit(
+    alone = AutoencoderRegressor(iris[1], fine_tune="head", head="linear").fit(
         iris[0][~MISSING], np.column_stack([Y, Y])[~MISSING]
     )
     np.testing.assert_array_equal(model.predict(iris[0]), alone.predict(iris[0]))

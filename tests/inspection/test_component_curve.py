@@ -33,3 +33,9 @@ def test_curve_display_marks_the_chosen_size(pyplot, fitted, digits):
     assert display.chosen_.get_xdata()[0] == fitted.n_components_ == len(display.scores)
     assert len(display.start_scores) == PCA(0.6).fit(digits[0]).n_components_
     assert display.share == 0.6
+
+
+@pytest.mark.parametrize("asked", [2, None, "auto", "mle"])
+def test_only_a_share_that_was_asked_for_is_a_line(pyplot, wine, asked):
+    model = AutoencoderTransformer(asked, ordered=True, hidden_layer_sizes=()).fit(wine[0])
+    assert ComponentCurveDisplay.from_estimator(model, wine[1]).share is None

@@ -11,7 +11,7 @@ X, y = load_digits(return_X_y=True)
 X, y = X[:200], y[:200] % 2
 
 
-@pytest.mark.parametrize("params", [{"fine_tune": "head"}, {"unlabeled": -1}])
+@pytest.mark.parametrize("params", [{"fine_tune": "head", "head": "linear"}, {"unlabeled": -1}])
 def test_a_head_that_is_only_solved_draws_nothing(params):
     """Only the pretraining takes a seed from the generator."""
     labels = np.where(np.arange(200) < 25, y, -1) if "unlabeled" in params else y

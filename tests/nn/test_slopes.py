@@ -5,6 +5,7 @@ import torch
 
 from skae.losses import Contraction
 from skae.nn import ACTIVATIONS, MLP, Linear, Residual, SlopedAutoencoder, code_and_slopes
+from skae.nn.autoencoders import squared_spread
 from skae.nn.build import new_autoencoder
 
 
@@ -30,7 +31,8 @@ def test_of_a_linear_encoder_is_the_norm_of_its_matrix():
     norm = torch.linalg.matrix_norm(encoder.linear.weight) ** 2
     torch.testing.assert_close(squares.sum(1), norm.double().expand(7))
     code = module(x).code
-    relative = encoder.linear.weight / code.std(0, unbiased=False)[:, None]
+    spread = (code - code.mean(0)).abs().mean(0) * (torch.pi / 2) ** 0.5
+    relative = encoder.linear.weight / spread[:, None]
     norm = torch.linalg.matrix_norm(relative) ** 2
     torch.testing.assert_close(Contraction()(module(x), x), norm.double().expand(7))
 
@@ -97,11 +99,11 @@ def test_scale_of_a_unit_neither_counts_nor_is_driven():
         scale = torch.full((3,), 1.0, dtype=torch.float64, requires_grad=True)
         code, squares = code_and_slopes(module.encoder, x)
         module.double().mean.copy_(code.detach().mean(0))
-        module.variance.copy_(code.detach().var(0, correction=0) / grown)
+        module.variance.copy_(squared_spread(code.detach(), module.mean) / grown)
         slopes = (
             squares
             * scale**2
-            / module._variance(scale * (code - code.detach().mean(0)) + code.detach().mean(0))
+            / module._squared_spread(scale * (code - code.detach().mean(0)) + code.detach().mean(0))
         )
         slopes.sum().backward()
         torch.testing.assert_close(
@@ -109,7 +111,7 @@ def test_scale_of_a_unit_neither_counts_nor_is_driven():
         )
 
 
-def test_running_variance_is_that_of_the_code():
+def test_running_spread_is_that_of_the_code():
     module = SlopedAutoencoder(
         residual(6, 3, (5,), torch.nn.GELU), residual(3, 6, (5,), torch.nn.GELU), 3
     )
@@ -118,7 +120,7 @@ def test_running_variance_is_that_of_the_code():
     for _ in range(400):
         outputs = module(x)
     torch.testing.assert_close(
-        module.variance, outputs.code.detach().var(0, correction=0), rtol=1e-3, atol=0
+        module.variance, squared_spread(outputs.code.detach(), module.mean), rtol=1e-3, atol=0
     )
     slopes = module.eval()(x).slopes
     module.encoder.linear.weight.data *= 10
@@ -128,6 +130,15 @@ def test_running_variance_is_that_of_the_code():
     for _ in range(800):
         module(x)
     torch.testing.assert_close(module.eval()(x).slopes, slopes, rtol=1e-3, atol=0)
+
+
+def test_the_spread_is_the_deviation_of_a_normal_unit_and_few_rows_cannot_buy_it():
+    code = torch.randn(100_000, 1, generator=torch.Generator().manual_seed(0))
+    of_normal = squared_spread(code, code.mean(0))
+    torch.testing.assert_close(of_normal, torch.ones(1), rtol=0.02, atol=0)
+    pressed = torch.cat([0.1 * code, torch.full((100, 1), 30.0)])  # a thousandth of the rows
+    assert pressed.var() > 0.8
+    assert squared_spread(pressed, pressed.mean(0)) < 0.1
 
 
 def test_slopes_of_units_that_are_cut_do_not_count():

@@ -1,0 +1,95 @@
+"""What is predicted from codes: a head, linear or by a kernel, and the encoder that it stands on."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.utils import gen_batches
+
+from skae._model import CannotDescribe
+
+CHUNK_CELLS = 2**22  # that are predicted at once
+
+
+@dataclass
+class HeadModel:
+    r"""A head, and the encoder that it stands on.
+
+    Its outputs are linear in what it sees of a row, or in the kernel
+    :math:`e^{-|u - a|^2 / m}` of that, u, with m numbers, and of each anchor a.
+
+    Attributes
+    ----------
+    encoder : Model
+    coef : ndarray of shape (n_outputs, n_seen) or (n_outputs, n_anchors)
+        Of a linear head in the units of ``encode``.
+    intercept : ndarray of shape (n_outputs,)
+    units : ndarray of shape (n_seen,) or None
+        What a kernel head multiplies by before it compares.
+    anchors : ndarray of shape (n_anchors, n_seen) or None
+        None makes a linear head.
+    beside : bool
+        Whether the head sees the columns beside the code.
+    """
+
+    encoder: object
+    coef: np.ndarray
+    intercept: np.ndarray
+    units: np.ndarray | None = None
+    anchors: np.ndarray | None = None
+    beside: bool = False
+    attributes: dict = field(default_factory=dict)
+
+    def outputs(self, X):
+        """Return the outputs of rows that the schema read: (n_samples, n_outputs)."""
+        width = max(self.coef.shape[1], self.encoder.schema.width)
+        batches = gen_batches(X.shape[0], max(1, CHUNK_CELLS // width))
+        parts = [self._outputs(X[batch]) for batch in batches]
+        return np.concatenate([*parts, np.empty((0, len(self.intercept)))])
+
+    def _outputs(self, X):
+        return self.of_seen(seen_of(self.encoder, X, self.beside))
+
+    def of_seen(self, seen):
+        """Return the outputs of what the head sees of rows."""
+        if self.anchors is not None:
+            seen = kernel(seen * self.units, self.anchors)
+        return seen @ self.coef.T + self.intercept
+
+
+def seen_of(encoder, X, beside):
+    """Return what a head sees of rows: their code and, with ``beside``, their standardised columns."""
+    code = encoder.encode(X).astype(np.float64)
+    if not beside:
+        return code
+    module, width = encoder.module_in(X.dtype), encoder.schema.width
+    inputs = encoder.apply_to_rows(X, lambda x: module.inputs(x)[:, :width], width)
+    return np.hstack([code, inputs])
+
+
+def kernel(seen, anchors):
+    """Return the Gaussian kernel of rows and anchors, in units of the number of columns."""
+    return rbf_kernel(seen, anchors, gamma=1 / anchors.shape[1])
+
+
+def check_head(head):
+    """Refuse, with a ValueError, a head that does not belong to its encoder.
+
+    Raises
+    ------
+    CannotDescribe
+        For a head on columns, where the NumPy engine encodes.
+    """
+    size = head.encoder.task.size + (head.encoder.schema.width if head.beside else 0)
+    shapes = {"coef": (len(head.intercept), size), "intercept": (len(head.intercept),)}
+    if head.anchors is not None:
+        n_anchors = len(head.anchors)
+        shapes |= {"coef": (len(head.intercept), n_anchors), "units": (size,)}
+        shapes |= {"anchors": (n_anchors, size)}
+    for name, shape in shapes.items():
+        array = getattr(head, name)
+        good = isinstance(array, np.ndarray) and array.dtype == np.float64
+        if not (good and array.shape == shape and np.isfinite(array).all()):
+            raise ValueError(f"{name} is not that of a head of {size} numbers a row")
+    if head.beside and not hasattr(head.encoder, "apply_to_rows"):
+        raise CannotDescribe("a head that reads the columns beside the code is for torch alone")
