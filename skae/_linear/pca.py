@@ -104,7 +104,7 @@ def pca(rows, n_components, random_state):
     """Return PCA of rows as a `LinearModel`; ``n_components`` is resolved as PCA resolves it."""
     moments = columns(rows)
     axes, singular_values = principal_axes(rows, moments[0], n_components, random_state)
-    k = _resolve(n_components, singular_values, rows.width, moments[-1] * len(rows), rows)
+    k = resolved(n_components, singular_values, rows.width, moments[-1] * len(rows), rows)
     return assembled(moments, axes, singular_values, k, len(rows), rows.n_repeated)
 
 
@@ -233,7 +233,7 @@ def _through(rows, mean, basis):
     return rows.sum(lambda x, weight: (x - mean).T @ (weight[:, None] * ((x - mean) @ basis)))
 
 
-def _resolve(n_components, singular_values, n_features, total, rows):
+def resolved(n_components, singular_values, n_features, total, rows):
     """Return the number of components that PCA would use."""
     if n_components is None:
         return min(len(singular_values), n_features)

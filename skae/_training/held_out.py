@@ -157,7 +157,7 @@ def gains_over(net, baseline, least, n_numbers):
     """
     module, held_out, gains = net.module_.eval(), net.held_out, []
     for span in held_out.rows.spans(ROWS_AT_ONCE):
-        x = held_out.take(span)
+        x = held_out.take(span)[:, : len(baseline.scale)]
         scale, axes = (torch.from_numpy(part).to(x) for part in (baseline.scale, least.components))
         by_axes = (x.nan_to_num(nan=0.0) * scale) @ axes.T @ axes / scale
         theirs, ours = (
