@@ -74,6 +74,8 @@ bench-quality: .venv/benchmarks
 	$(BIN)/python -m benchmarks.quality.images
 	$(BIN)/python -m benchmarks.quality.samples
 	$(BIN)/python -m benchmarks.quality.labels
+	$(BIN)/python -m benchmarks.quality.supervised supervised.csv
+	$(BIN)/python -m benchmarks.quality.supervised supervised.csv --report --picture supervised_pareto.png
 	$(BIN)/python -m benchmarks.quality.sequences
 	$(BIN)/python -m benchmarks.quality.contrastive
 	$(BIN)/python -m benchmarks.quality.conditional

@@ -14,7 +14,13 @@ from sklearn.svm import SVC
 from tqdm import tqdm
 
 from benchmarks.quality import main_job
-from skae import AutoencoderTransformer, ConditionalVAE, DenoisingAutoencoder, VAETransformer
+from skae import (
+    AutoencoderTransformer,
+    ConditionalVAE,
+    DenoisingAutoencoder,
+    SupervisedAutoencoder,
+    VAETransformer,
+)
 from skae.inspection import ComponentCurveDisplay
 from skae.metrics import reconstruction_score
 
@@ -151,6 +157,36 @@ def _scatter(ax, name, code, y):
     ax.set(title=f"digits in 2 components: {name}", xlabel="component 1", ylabel="component 2")
 
 
+def draw_supervised(X, y, path):
+    """Draw the codes of held-out digits: of PCA, and of autoencoders without and with labels."""
+    import matplotlib.pyplot as plt
+
+    train, test, y_train, y_test = train_test_split(X, y, random_state=0)
+    scaler = StandardScaler().fit(train)
+    train, test = scaler.transform(train), scaler.transform(test)
+    figure, axes = plt.subplots(1, 3, figsize=(13, 4.6), layout="constrained")
+    for ax, reducer in zip(
+        axes,
+        [
+            PCA(2),
+            AutoencoderTransformer(2, random_state=0),
+            SupervisedAutoencoder(2, random_state=0),
+        ],
+        strict=True,
+    ):
+        reducer.fit(train, y_train)
+        code = reducer.transform(test)
+        accuracy = SVC().fit(reducer.transform(train), y_train).score(code, y_test)
+        explained = reconstruction_score(reducer, test)
+        _scatter(ax, type(reducer).__name__, code, y_test)
+        ax.set_title(
+            f"{type(reducer).__name__}\nSVC {accuracy:.2f}, explains {explained:.2f} of the pixels",
+            fontsize=10,
+        )
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
 def draw_denoising(X, path):
     """Draw ten held-out digits: clean, with a third of their pixels masked, and cleaned."""
     import matplotlib.pyplot as plt
@@ -260,6 +296,7 @@ def main(argv=None):
     parser.add_argument("--components", default="components.png", help="where the fourth one goes")
     parser.add_argument("--interpolation", default="interpolation.png", help="and the fifth one")
     parser.add_argument("--conditional", default="conditional.png", help="and the sixth one")
+    parser.add_argument("--supervised", default="supervised.png", help="and the seventh one")
     arguments = parser.parse_args(argv)
     X, y = load_digits(return_X_y=True)
     tables = {"digits": compare(X, y)}
@@ -278,9 +315,10 @@ def main(argv=None):
     draw_components(X, arguments.components)
     draw_interpolation(X, y, arguments.interpolation)
     draw_conditional(X, y, arguments.conditional)
-    pictures = ", ".join((arguments.picture, arguments.denoising, arguments.traversal))
-    pictures += f", {arguments.components}, {arguments.interpolation} and {arguments.conditional}"
-    print(f"\nThe pictures are in {pictures}.")
+    draw_supervised(X, y, arguments.supervised)
+    names = "picture", "denoising", "traversal", "components", "interpolation", "conditional"
+    pictures = ", ".join(getattr(arguments, name) for name in names)
+    print(f"\nThe pictures are in {pictures} and {arguments.supervised}.")
 
 
 if __name__ == "__main__":

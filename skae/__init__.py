@@ -13,6 +13,7 @@ from skae._estimators.outlier import AutoencoderOutlierDetector
 from skae._estimators.recurrent import RecurrentAutoencoder
 from skae._estimators.sparse import SparseAutoencoder
 from skae._estimators.supervised import AutoencoderClassifier, AutoencoderRegressor
+from skae._estimators.supervised_autoencoder import SupervisedAutoencoder
 from skae._estimators.variational import VAETransformer
 from skae._io.files import LoadError, load, save
 
@@ -31,6 +32,7 @@ __all__ = [
     "LoadError",
     "RecurrentAutoencoder",
     "SparseAutoencoder",
+    "SupervisedAutoencoder",
     "TableEncoder",
     "VAETransformer",
     "load",

@@ -286,6 +286,33 @@ class Sparing:
 
 
 @dataclass(frozen=True)
+class Leading:
+    """Makes inputs of the first columns of rows with labels beside them.
+
+    Parameters
+    ----------
+    noise : object
+        What is done to these columns.
+    n_features : int
+    """
+
+    noise: object
+    n_features: int
+
+    def begin(self, generator):
+        """Return what makes the inputs of a batch."""
+        return self._of_rows(self.noise.begin(generator))
+
+    @classmethod
+    def begin_together(cls, kinds, generator):
+        """Return the same for several nets' batches."""
+        return kinds[0]._of_rows(begin_together([kind.noise for kind in kinds], generator))
+
+    def _of_rows(self, corrupt):
+        return lambda x: corrupt(x[..., : self.n_features])
+
+
+@dataclass(frozen=True)
 class OwnNoise:
     """A user's noise: ``function(tensor, generator) -> tensor``."""
 

@@ -24,6 +24,8 @@ class SquaredError(nn.Module):
     Parameters
     ----------
     column_weights : Tensor of shape (n_features,)
+
+    Further columns of the target, labels, are not looked at.
     """
 
     def __init__(self, column_weights):
@@ -32,7 +34,69 @@ class SquaredError(nn.Module):
 
     def forward(self, outputs, target):
         """Return the error of each row, of shape (n_samples,)."""
+        target = target[..., : len(self.column_weights)]
         return (outputs.reconstruction - target).square() @ self.column_weights
+
+
+class LabelError(nn.Module):
+    r"""Error of predicted labels over that of what is most likely without the rows.
+
+    For numbers the squared error over the variance, for classes the
+    cross-entropy over that of their shares; of several labels the mean. The
+    outputs are those of a `PredictingAutoencoder`: numbers, standardised, and
+    a score for each class. The labels are the last columns of the target: a
+    standardised number, or 1 in the column of a class and 0 in those of the
+    others, less the shares of the classes; NaN where there is no label.
+
+    Parameters
+    ----------
+    columns : list of slice
+        Where each label stands among the predictions.
+    are_classes : list of bool
+    shares : Tensor of shape (n_targets,)
+        Of the classes; 0 for numbers.
+    weights : list of float
+        What the error of each label is multiplied by.
+    """
+
+    def __init__(self, columns, are_classes, shares, weights):
+        super().__init__()
+        self.columns, self.are_classes, self.weights = columns, are_classes, weights
+        self.register_buffer("shares", shares)
+
+    def forward(self, outputs, target):
+        """Return the error of each row, of shape (n_samples,)."""
+        return self.errors(outputs.prediction, target[..., -len(self.shares) :])
+
+    def errors(self, prediction, target):
+        """Return the error of each row, of shape (..., n_samples)."""
+        return sum(
+            weight * self._error(prediction[..., place], target[..., place], self.shares[place])
+            if is_class
+            else weight * (prediction - target)[..., place].nan_to_num(nan=0.0).square().sum(-1)
+            for place, is_class, weight in zip(
+                self.columns, self.are_classes, self.weights, strict=True
+            )
+        )
+
+    @staticmethod
+    def _error(scores, target, shares):
+        """Return the cross-entropy of classes."""
+        return -(scores.log_softmax(-1) * (target + shares).nan_to_num(nan=0.0)).sum(-1)
+
+    def slopes(self, prediction, target):
+        """Return the derivative of `errors` by the prediction."""
+        slopes = torch.empty_like(prediction)
+        for place, is_class, weight in zip(
+            self.columns, self.are_classes, self.weights, strict=True
+        ):
+            if is_class:
+                hits = (target[..., place] + self.shares[place]).nan_to_num(nan=0.0)
+                slope = prediction[..., place].softmax(-1) * hits.sum(-1, keepdim=True) - hits
+            else:
+                slope = 2 * (prediction - target)[..., place].nan_to_num(nan=0.0)
+            slopes[..., place] = weight * slope
+        return slopes
 
 
 class GaussianLikelihood(nn.Module):

@@ -57,6 +57,7 @@ ESTIMATORS = {
         "sequence_shape", "hidden_layer_sizes", "linear_path", "whiten", "ordered", *TRAINING
     ],
     "SparseAutoencoder": ["penalty", "penalty_weight", "sparsity", *USUAL],
+    "SupervisedAutoencoder": ["mixing", "unlabeled", *USUAL],
     "VAETransformer": ["beta", "likelihood", "kl_warmup", *NETWORK, *OWN, "ordered", *TABLES, *TRAINING],
 }  # fmt: skip
 TUNING = [
@@ -79,13 +80,13 @@ FUNCTIONS = {
     "load": ["path", "engine"],
 }
 SUBMODULES = {
-    "skae.corruption": """Draws GaussianNoise Hiding Jitter MaskingNoise Moments OwnNoise SaltAndPepperNoise
+    "skae.corruption": """Draws GaussianNoise Hiding Jitter Leading MaskingNoise Moments OwnNoise SaltAndPepperNoise
         Sparing SwapNoise Views""",
     "skae.inspection": "ComponentCurveDisplay OutlierDisplay",
     "skae.losses": """ActivationRate BernoulliLikelihood Contraction ContrastiveError Deception DrawnDivergence GaussianLikelihood
-        Objective RelativeSize SquaredError""",
+        LabelError Objective RelativeSize SquaredError""",
     "skae.metrics": "explained_share mode_coverage reconstruction_score",
-    "skae.nn": """AdversarialAutoencoder AdversarialOutputs Autoencoder ConditionalAutoencoder Confined ContrastiveNetwork Gate Linear MLP OrderedVariationalAutoencoder Outputs PrefixDecoder Projections Residual ShrunkResidual
+    "skae.nn": """AdversarialAutoencoder AdversarialOutputs Autoencoder ConditionalAutoencoder Confined ContrastiveNetwork Gate Linear MLP OrderedVariationalAutoencoder Outputs PredictingAutoencoder PredictingOutputs PrefixDecoder Projections Residual ShrunkResidual
         SlopedAutoencoder SlopedOutputs VariationalAutoencoder VariationalOutputs code_and_slopes""",
 }
 

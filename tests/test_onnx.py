@@ -344,7 +344,9 @@ def test_skl2onnx_knows_the_classes():
     X = X.astype(np.float32)
     register()
     ae = skae.AutoencoderTransformer(**FAST)
-    model = make_pipeline(StandardScaler(), skae.AutoencoderClassifier(ae, head="linear", max_iter=2)).fit(X, y)
+    model = make_pipeline(
+        StandardScaler(), skae.AutoencoderClassifier(ae, head="linear", max_iter=2)
+    ).fit(X, y)
     graph = skl2onnx.to_onnx(model, X[:1], target_opset=20, options={"zipmap": False})
     label, probabilities = run(graph, X)
     assert (label == model.predict(X)).all()

@@ -27,11 +27,16 @@ class StandardisedRows(Dataset):
     reach : (Tensor, Tensor) or None
         The lowest and the highest value of every column; what lies outside is
         clipped. What cannot be squared in float32 stays as it is.
+    targets : ndarray of shape (len(rows), n_targets) or None
+        Put beside the rows, as they are.
     """
 
-    def __init__(self, rows, mean, scale, device="cpu", reach=None):
+    def __init__(self, rows, mean, scale, device="cpu", reach=None, targets=None):
         self.rows, self.mean, self.scale, self.device = rows, mean, scale, device
         self.reach = reach
+        self.targets = None
+        if targets is not None:
+            self.targets = torch.as_tensor(targets, dtype=torch.float32)
         if rows.X.dtype == np.float32:
             high = mean.astype(np.float32)
             parts = (high, mean - high, scale)
@@ -39,7 +44,7 @@ class StandardisedRows(Dataset):
         self.weight = None
         if rows.weight is not None:
             self.weight = torch.as_tensor(rows.weight, dtype=torch.float32, device=device)
-        cells = len(rows) * rows.width
+        cells = len(rows) * self.n_features
         self._ready = None
         if 4 * cells <= READY_BYTES:
             self._ready = self._standardise(slice(None))
@@ -58,7 +63,7 @@ class StandardisedRows(Dataset):
     @property
     def n_features(self):
         """Number of columns."""
-        return self.rows.width
+        return self.rows.width + (0 if self.targets is None else self.targets.shape[1])
 
     def take(self, index):
         """Return the standardised rows of a slice or at the places in a tensor."""
@@ -73,7 +78,9 @@ class StandardisedRows(Dataset):
         step = max(1, BLOCK_CELLS // max(1, self.n_features))
         for start in range(0, len(index), step):
             block = slice(start, start + step)
-            out[block] = self._scaled(self.rows.take(index[block]))
+            out[block, : self.rows.width] = self._scaled(self.rows.take(index[block]))
+        if self.targets is not None:
+            out[:, self.rows.width :] = self.targets[torch.from_numpy(index)]
         out = out.to(self.device)
         return out if self.reach is None else _brought_within(out, self.reach)
 

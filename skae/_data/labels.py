@@ -50,12 +50,12 @@ class Labels:
         coded = plain.coded(columns)
         mean = np.average(coded, axis=0, weights=weight)
         spread = np.sqrt(np.average((coded - mean) ** 2, axis=0, weights=weight))
-        numbers = np.repeat([c is None for c in classes], plain._sizes) & (spread > 0)
+        numbers = np.repeat([c is None for c in classes], plain.sizes) & (spread > 0)
         return cls(classes, mean, np.where(numbers, spread, 1.0))
 
     def check(self):
         """Refuse parts that do not belong together."""
-        n = sum(self._sizes)
+        n = sum(self.sizes)
         good = isinstance(self.classes, list) and len(self.classes) > 0
         good &= all(c is None or (c.ndim == 1 and len(c) > 0) for c in self.classes)
         for part in (self.mean, self.scale):
@@ -72,13 +72,14 @@ class Labels:
         return len(self.mean)
 
     @property
-    def _sizes(self):
+    def sizes(self):
+        """Number of coded columns of each column of labels."""
         return [1 if known is None else len(known) for known in self.classes]
 
     @property
     def slices(self):
         """The coded columns of each column of labels."""
-        return [slice(*ends) for ends in pairwise(np.cumsum([0, *self._sizes]).tolist())]
+        return [slice(*ends) for ends in pairwise(np.cumsum([0, *self.sizes]).tolist())]
 
     def code(self, y, n_rows):
         """Return the coded labels of rows, (n_rows, width); one label may stand for all."""
@@ -112,6 +113,22 @@ class Labels:
         coded = np.zeros((rows.X.shape[0], self.width))
         coded[rows.index] = self.coded([column[rows.index] for column in columns])
         return LabelledRows(rows, coded)
+
+    def targets_of_rows(self, rows, columns, labelled):
+        """Return `TargetRows`: the labels of those rows of a matrix that are marked as labelled.
+
+        Parameters
+        ----------
+        rows : Rows
+        columns : list of ndarray
+            As `columns_of` gave them, for every row of the matrix.
+        labelled : ndarray of bool of shape (n_rows,)
+        """
+        known = rows.index[labelled[rows.index]]
+        coded = np.full((rows.X.shape[0], self.width), np.nan)
+        if len(known):
+            coded[known] = self.coded(chosen(columns, known))
+        return TargetRows(rows, coded)
 
     def draw(self, n_rows, rng):
         """Return coded labels, each column from its distribution: shares, or a Gaussian."""
@@ -173,6 +190,39 @@ class LabelledRows(Rows):
         """Return rows and labels side by side."""
         rows = self.widened(super().raw(index))
         return np.hstack([rows, self.labels[self.index[index]]])
+
+
+class TargetRows(Rows):
+    """`Rows` whose coded labels, to be predicted, stand apart: they are no columns of the rows.
+
+    Parameters
+    ----------
+    rows : Rows
+    targets : ndarray of shape (n_rows, n_labels)
+        Of every row of ``rows.X``; NaN where there is no label.
+    """
+
+    def __init__(self, rows, targets):
+        super().__init__(rows.X, rows.index, rows.all_weight, rows.blocks)
+        self.all_targets = targets
+
+    @property
+    def targets(self):
+        """Coded labels of the chosen rows."""
+        return self.all_targets[self.index]
+
+    @property
+    def content(self):
+        """All that distinguishes these rows from others."""
+        return *super().content, self.all_targets
+
+    def subset(self, places):
+        """Return the rows at some places of this subset, as a subset of the same matrix."""
+        return TargetRows(super().subset(places), self.all_targets)
+
+    def replaced(self, X):
+        """Return the same rows, with their weights and labels, in other columns."""
+        return TargetRows(super().replaced(X), self.targets)
 
 
 class Residuals(Rows):

@@ -702,12 +702,7 @@ class BaseAutoencoder(BaseEncoder):
         model = self._model.truncated(k)
         model.task = replace(model.task, n_components=k)
         truncated = self._around(model, n_components=k)
-        if fine_tune_on is not None:
-            rows = truncated._later_rows(model.task, fine_tune_on, mean=model.baseline.mean)
-            settings = truncated._settings(model.task, len(rows), model, going_on=True)
-            about = {"random_state": self.random_state, "progress": self._progress(fine_tune_on)}
-            truncated._set_model(_training.fine_tuned(model, settings, rows, **about))
-        return truncated
+        return truncated if fine_tune_on is None else fine_tuned(truncated, fine_tune_on)
 
     def _baseline_scores(self, X):
         """Return the baseline's name, and the `score` of its first 1, 2, ... components."""
@@ -773,6 +768,16 @@ def copied(estimator):
     """Return a copy of a fitted estimator, on the same device."""
     model = model_of(estimator)
     return estimator._around(replace(model, module=deepcopy(model.module)))
+
+
+def fine_tuned(estimator, X, y=None):
+    """Return a fitted estimator whose model is trained on rows for a few epochs more."""
+    model = model_of(estimator)
+    rows = estimator._later_rows(model.task, X, y, mean=model.baseline.mean)
+    settings = estimator._settings(model.task, len(rows), model, going_on=True)
+    about = {"random_state": estimator.random_state, "progress": estimator._progress(X)}
+    estimator._set_model(_training.fine_tuned(model, settings, rows, **about))
+    return estimator
 
 
 def restored(estimator, state):

@@ -132,7 +132,9 @@ def linear_code(rows, n_components, random_state):
     model = replace(pca(filled, len(model.deviations), random_state), mean=mean)
     model = _with_factors(_in_units_of_present(model, variance), *factors)
     noise = _noise_of_present(rows, model)
-    return replace(model, unexplained=_unexplained(rows, model, random_state), noise_variance=noise)
+    return replace(
+        model, unexplained=unexplained_of_hidden(rows, model, random_state), noise_variance=noise
+    )
 
 
 def _with_factors(model, loadings, precision):
@@ -160,7 +162,7 @@ def _noise_of_present(rows, model):
     return float(min(model.noise_variance / (1 - missing_share(rows)), of_factors))
 
 
-def _unexplained(rows, model, random_state):
+def unexplained_of_hidden(rows, model, random_state):
     """Return the share of the present cells' variance that is not explained where some are hidden."""
     blocks = rows.blocks
 

@@ -70,6 +70,8 @@ class RowSpace:
         )
         if hasattr(model, "level"):
             turned = replace(turned, level=turned.mean)
+        if hasattr(model, "head"):
+            turned = replace(turned, head=turned.head * signs)
         return turned, signs
 
     def widen(self, module, scale, signs):
@@ -89,6 +91,9 @@ class RowSpace:
         units = self.scale[:, None]
         parts = signs, self.axes / scale * units, self.axes * scale / units
         signs, into, out = (like.new_tensor(part) for part in parts)
+        if hasattr(module, "head"):
+            module.head.weight.data *= signs
+            module.width = len(self.scale)
         for first, last in _ends(module.encoder):
             first.weight.data, first.in_features = first.weight @ into.T, len(into)
             last.weight.data *= signs[:, None]

@@ -8,7 +8,7 @@ from skae._parameters import check_parameters
 
 MOST = 2**31  # of a size that no weights vouch for
 
-# shapes, with k units of the code, p columns, m coded labels and f factors; those of the baseline
+# shapes, with k units of the code, p columns, m coded labels, t targets and f factors; those of the baseline
 # may have more units
 ARRAYS = {
     "mean_": "p",
@@ -22,6 +22,8 @@ ARRAYS = {
     "active_units_": "k",
     "label_coef_": "mp",
     "label_intercept_": "m",
+    "coef_": "tk",
+    "intercept_": "t",
     "noise_variance_": "",
     "n_samples_": "",
 }
@@ -47,6 +49,8 @@ START = {
     "taken": "mp",
     "loadings": "pf",
     "precision": "p",
+    "head": "tk",
+    "intercept": "t",
 }
 POSITIVE = {"scale_", "_code_scale", "scale", "deviations", "precision"}  # are divided by
 NOT_NEGATIVE = {"explained_variance_", "noise_variance_", "n_samples_"}
@@ -71,6 +75,8 @@ OPTIONAL = {
     "active_units_",
     "label_coef_",
     "label_intercept_",
+    "coef_",
+    "intercept_",
     "_optimizer_state",
 }
 CONTAINERS = {"transform": ("default", "pandas", "polars", None)}  # of set_output
@@ -144,7 +150,7 @@ def check_state(task, state):
     hidden = state["hidden_layer_sizes_"]
     _check(isinstance(hidden, tuple) and all(map(_is_count, hidden)), "hidden_layer_sizes_", hidden)
     task = replace(task, size=state["n_components_"], hidden=hidden, prefixes=state["_prefixes"])
-    sizes = {"p": task.schema.width, "k": task.size, "m": task.n_labels}
+    sizes = {"p": task.schema.width, "k": task.size, "m": task.n_labels, "t": task.n_targets}
     for name, letters in ARRAYS.items():
         if name in state or name not in OPTIONAL:
             _check_array(name, state[name], letters, sizes)

@@ -13,6 +13,7 @@ __getattr__ = lazily(
         "head": "TOLERANCE Head compared dealt",
         "reconstruction": "Contractive Denoising Reconstruction Sparse",
         "shaped": "Convolutional Recurrent",
+        "supervised": "Supervised",
         "variational": "Conditional Variational",
     },
 )

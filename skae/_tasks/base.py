@@ -191,6 +191,14 @@ class Task:
         return 0
 
     @property
+    def n_targets(self):
+        """Number of columns that are predicted from the code."""
+        return 0
+
+    def targets_of(self, rows):
+        """Return what training reads beside the rows, to predict it: (n_rows, n_targets), or None."""
+
+    @property
     def has_own_modules(self):
         """Whether encoder or decoder are the user's."""
         return self.encoder is not None or self.decoder is not None

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from skae.losses import Objective, SquaredError
-from skae.nn import MLP, Autoencoder, Linear, PrefixDecoder, Residual
+from skae.losses import LabelError, Objective, SquaredError
+from skae.nn import MLP, Autoencoder, Linear, PredictingAutoencoder, PrefixDecoder, Residual
 from skae.nn.cells import CellError
 from skae.nn.layers import QuickGELU
 
@@ -219,6 +219,89 @@ class ReconstructionGradient:
             rows = self.decoder.forward(code * mask, mask.expand_as(code))
             losses = losses + weight * self.slope.judge(rows, target)
         return losses
+
+
+class PredictionGradient:
+    r"""The same of a `PredictingAutoencoder`, whose code has a head beside the decoder.
+
+    The objective has one of ``SLOPES``, "reconstruction", and a `LabelError`,
+    "prediction", each with a weight of its own. The gradient by the code is
+    the sum of what decoder and head leave.
+
+    Parameters
+    ----------
+    module : PredictingAutoencoder
+    *objectives : Objective
+    place : object
+        As in `ReconstructionGradient`.
+    """
+
+    def __init__(self, module, *objectives, place=Alone):
+        self.encoder = ResidualGradient(module.encoder, place)
+        self.decoder = ResidualGradient(module.decoder, place)
+        self.head, self.width = Layer(module.head, place), module.width
+        terms = [objective.terms["reconstruction"] for objective in objectives]
+        kinds = SLOPES if len(terms) == 1 else STACKED
+        self.slope, self.filled = kinds[type(terms[0])](*terms), place.inputs(module)
+        self.labels = objectives[0].terms["prediction"]
+        weights = objectives[0].weights
+        self.weights = weights["reconstruction"], weights["prediction"]
+
+    @staticmethod
+    def fits(module, objective):
+        """Return whether this is the gradient of an objective of a module."""
+        if type(module) is not PredictingAutoencoder or type(objective) is not Objective:
+            return False
+        kinds = {name: type(term) for name, term in objective.terms.items()}
+        return (
+            all(map(known, module.halves))
+            and kinds.keys() == {"reconstruction", "prediction"}
+            and kinds["reconstruction"] in SLOPES
+            and kinds["prediction"] is LabelError
+        )
+
+    @property
+    def stacks(self):
+        """Whether there is one of several nets."""
+        return self.slope.stacks
+
+    @torch.no_grad()
+    def __call__(self, inputs, target, weight=None):
+        """Return the loss and leave its gradient in the parameters' ``grad``."""
+        inputs, mask = inputs if isinstance(inputs, tuple) else (inputs, None)
+        of_rows, of_labels = self.weights
+        rows, labels = target[..., : self.width], target[..., self.width :]
+        code = self.encoder.forward(self.filled(inputs[..., : self.width]))
+        code = code if mask is None else code.mul_(mask)
+        loss, delta = self.slope(self.decoder.forward(code, mask), rows, weight)
+        into_code = self.decoder.backward(delta.mul_(of_rows))
+        prediction, share = self._predict(code), of_labels * shares(target, weight)
+        errors = self.labels.errors(prediction, labels).unsqueeze(-1).mul_(share)
+        slopes = self.labels.slopes(prediction, labels).mul_(share)
+        self.head.backward(code, slopes, into_code, add=True)
+        into_code = into_code if mask is None else into_code.mul_(mask)
+        self.encoder.backward(into_code, to_input=False)
+        return of_rows * loss + errors.sum((-2, -1))
+
+    def _predict(self, code):
+        return self.head.forward(code, code.new_empty(*code.shape[:-1], self.head.n_outputs))
+
+    @torch.no_grad()
+    def judge(self, inputs, target, cuts=None):
+        """Return the objective of every row of several nets: its mean over the cuts of the code."""
+        code = self.encoder.forward(self.filled(inputs[..., : self.width]))
+        if cuts is None:
+            return self._judged(code, target)
+        losses = 0.0
+        for mask, weight in cuts.judged_masks(code.device):
+            losses = losses + weight * self._judged(code * mask, target, mask.expand_as(code))
+        return losses
+
+    def _judged(self, code, target, mask=None):
+        rows, labels = target[..., : self.width], target[..., self.width :]
+        of_rows, of_labels = self.weights
+        errors = of_rows * self.slope.judge(self.decoder.forward(code, mask), rows)
+        return errors + of_labels * self.labels.errors(self._predict(code), labels)
 
 
 class SquaredSlope:

@@ -8,7 +8,7 @@ from skorch.callbacks import Callback, LRScheduler, ParamMapper
 
 from skae._data.batches import TensorBatches
 from skae._training.adam import BETAS, FlatAdam, rate_factor
-from skae._training.gradients import ReconstructionGradient
+from skae._training.gradients import PredictionGradient, ReconstructionGradient
 from skae._training.step import AVERAGING, AverageWeights, Step
 from skae._training.variational_gradients import VariationalGradient
 from skae.nn import Residual
@@ -17,6 +17,7 @@ BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 EVALUATION_ROWS = 4096
 HELD_OUT_SEED = 0  # the noise on held-out rows is the same in every epoch
 WARM_UP_STEPS = 20
+ALIKE = ReconstructionGradient, PredictionGradient  # in training and judgement
 LARGEST_GRADIENT = 1.0  # losses are shares of variance or nats a column: of the size of 1
 
 
@@ -74,7 +75,7 @@ class AutoencoderNet(NeuralNet):
         return []
 
     def _set_training(self, training=True):
-        if not (self.lean and isinstance(self.gradient, ReconstructionGradient)):  # alike in both
+        if not (self.lean and isinstance(self.gradient, ALIKE)):  # alike in both
             super()._set_training(training)
 
     def get_iterator(self, dataset, training=False):
@@ -356,7 +357,7 @@ def _split_parameters(module):
 
 def _gradient(net):
     """Return what computes a batch's loss and gradient: by hand where possible, else autograd."""
-    for kind in (ReconstructionGradient, VariationalGradient):
+    for kind in (ReconstructionGradient, PredictionGradient, VariationalGradient):
         if kind.fits(net.module_, net.criterion_):
             return kind(net.module_, net.criterion_)
 

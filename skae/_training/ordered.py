@@ -162,12 +162,13 @@ class ErrorOfNumbers:
 
     def __call__(self, rows, target):
         """Return the error of each row."""
-        return (_array(rows) - _array(target)) ** 2 @ self.column_weights
+        target = _array(target)[:, : len(self.column_weights)]
+        return (_array(rows) - target) ** 2 @ self.column_weights
 
     def total(self, target, weight):
         """Return weight, weighted sums and sum of weighted squares."""
         root = np.sqrt(self.column_weights)
-        target = _array(target) * root
+        target = _array(target)[:, : len(root)] * root
         return weight.sum(), weight @ target, weight @ target**2 @ np.ones(len(root))
 
 
@@ -184,11 +185,12 @@ class ErrorOfCells:
 
     def __call__(self, rows, target):
         """Return the error of each row."""
+        target = target[:, : self.term.cells.width]
         return _array(self.term.cells.errors(rows, target) @ self.term.weights)
 
     def total(self, target, weight):
         """Return weight, nothing, and the error of the training rows' baseline."""
-        baseline = torch.zeros_like(target)
+        baseline = torch.zeros_like(target[:, : self.term.cells.width])
         level = self.term.shares.to(target).clamp_min(torch.finfo(target.dtype).tiny).log()
         baseline[:, self.term.cells.n_numbers :] = level - self.term.cells.level
         return weight.sum(), np.zeros(1), weight @ self(baseline, target)

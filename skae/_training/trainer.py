@@ -314,7 +314,7 @@ class Trainer:
     def _training_shares(self, net, baseline, rows):
         """Return what each prefix of the code explains of some training rows."""
         some = rows.subset(np.linspace(0, len(rows) - 1, min(len(rows), SAMPLE)).astype(int))
-        part = StandardisedRows(some, *baseline.units, self.settings.device)
+        part = self._ready(some, baseline)
         return self._prefix_shares([net], [baseline], [part], [part.row_weights])
 
     def _prefix_shares(self, nets, baselines, parts, weights):
@@ -337,13 +337,19 @@ class Trainer:
             corruption=self.task.corruption(baseline),
             held_out_corruption=self.task.held_out_corruption(baseline),
         )
-        rows = StandardisedRows(rows, *baseline.units, settings.device)
+        rows = self._ready(rows, baseline)
         if held_out is not None:
             n_columns = self.task.n_within_range
-            reach = rows.limits(n_columns) if n_columns else None
-            held_out = StandardisedRows(held_out, *baseline.units, settings.device, reach)
+            held_out = self._ready(
+                held_out, baseline, rows.limits(n_columns) if n_columns else None
+            )
         objective = self.task.objective(baseline)
         return self.task.net(module, objective, settings, rows, held_out, self.generator)
+
+    def _ready(self, rows, baseline, reach=None):
+        """Return rows as training reads them."""
+        about = self.settings.device, reach, self.task.targets_of(rows)
+        return StandardisedRows(rows, *baseline.units, *about)
 
     def started(self, module, baseline, rows):
         """Return a copy of the module at a baseline, pretrained where the task asks for it."""

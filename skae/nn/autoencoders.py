@@ -69,6 +69,43 @@ class Autoencoder(nn.Module):
         return self.decoder(code) if mask is None else self.decoder(code * mask, mask)
 
 
+class PredictingOutputs(NamedTuple):
+    """Reconstruction, code, and what the code predicts."""
+
+    reconstruction: torch.Tensor
+    code: torch.Tensor
+    prediction: torch.Tensor
+
+
+class PredictingAutoencoder(Autoencoder):
+    """An autoencoder with a linear head on its code that predicts labels.
+
+    Parameters
+    ----------
+    encoder, decoder : nn.Module
+        As in `Autoencoder`.
+    head : nn.Linear
+        Maps (n_samples, n_components) to (n_samples, n_targets).
+    width : int
+        Columns of the rows; further ones, labels, are not seen.
+    """
+
+    def __init__(self, encoder, decoder, head, width):
+        super().__init__(encoder, decoder)
+        self.head, self.width = head, width
+
+    def inputs(self, x):
+        """Return what the encoder gets for ``x``."""
+        return super().inputs(x[..., : self.width])
+
+    def forward(self, x, mask=None):
+        """Return the `PredictingOutputs`; a mask says what of the code decoder and head get."""
+        reconstruction, code = super().forward(x, mask)
+        return PredictingOutputs(
+            reconstruction, code, self.head(code if mask is None else code * mask)
+        )
+
+
 class Projections(NamedTuple):
     """What a `ContrastiveNetwork` gives for a batch: the projections of two views of each row."""
 

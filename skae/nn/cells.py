@@ -142,6 +142,11 @@ class Cells(nn.Module):
         self.register_buffer("order", torch.from_numpy(np.argsort(places)))
         self.n_cells, self.width = self.n_numbers + n_categories, len(level)
 
+    @property
+    def width(self):
+        """Number of columns of the wide rows."""
+        return self.n_numbers + len(self.spread)
+
     def at(self, level):
         """Return the same cells with other logits where the outputs are zero."""
         other = deepcopy(self)
@@ -265,7 +270,8 @@ class CellError(nn.Module):
         e = \begin{cases} (x - \hat x)^2 & \text{numbers, standardised} \\
         -\log \hat p_x & \text{categories} \end{cases}
 
-    with :math:`m_{ij}` 1 where a cell is present and 0 elsewhere.
+    with :math:`m_{ij}` 1 where a cell is present and 0 elsewhere. Further
+    columns of the target, labels, are not looked at.
 
     Parameters
     ----------
@@ -283,4 +289,5 @@ class CellError(nn.Module):
 
     def forward(self, outputs, target):
         """Return the error of each row, of shape (n_samples,)."""
+        target = target[..., : self.cells.width]
         return self.cells.errors(outputs.reconstruction, target) @ self.weights

@@ -27,6 +27,8 @@ def rows_of(task, given):
     rows = task.schema.rows(given["X"], given["index"], given["weight"])
     if given["labels"] is None:
         return rows
+    if hasattr(task, "mixing"):
+        return task.labels.targets_of_rows(rows, given["labels"], np.ones(len(rows.X), dtype=bool))
     return task.labels.beside_rows(rows, given["labels"])
 
 def fitted(task, settings, random_state, rows, held_out, places):
@@ -97,7 +99,7 @@ def watched(estimator, data):
         given = {"rows": plain(rows), "held_out": plain(held_out)}
         if hasattr(task, "targets"):
             given["rows"]["X"] = rows.X[:, : task.schema.n_features]
-        if hasattr(rows, "labels"):
+        if hasattr(rows, "labels") or hasattr(rows, "all_targets"):
             given["rows"]["labels"] = [data["y"]]
         given |= {"task": task, "settings": settings, "random_state": random_state}
         given["places"] = pairs and [tuple(part.index for part in both) for both in pairs]

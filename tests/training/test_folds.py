@@ -6,7 +6,13 @@ import pytest
 import torch
 from skorch.callbacks import EarlyStopping
 
-from skae import AutoencoderTransformer, ConditionalVAE, DenoisingAutoencoder, VAETransformer
+from skae import (
+    AutoencoderTransformer,
+    ConditionalVAE,
+    DenoisingAutoencoder,
+    SupervisedAutoencoder,
+    VAETransformer,
+)
 from skae._training import folds as folds_module
 from skae._training import trainer as fitting
 from skae._training.step import Step
@@ -74,6 +80,9 @@ def table(n_rows):
         (ConditionalVAE, table(163), {}),
         (AutoencoderTransformer, table(163), {}),
         (AutoencoderTransformer, table(163), {"ordered": True}),
+        (SupervisedAutoencoder, curved(163, 6), {}),
+        (SupervisedAutoencoder, curved(163, 6), {"ordered": True, "batch_size": 7}),
+        (SupervisedAutoencoder, table(163), {}),
         (VAETransformer, table(163), {}),
         (VAETransformer, table(163)[["a", "b", "c"]], {}),
     ],
@@ -81,7 +90,8 @@ def table(n_rows):
 def test_a_common_step_is_a_step_of_each(monkeypatch, estimator, X, settings, weighted):
     estimator = estimator(2, random_state=0, **settings)
     weights = np.linspace(0.5, 2.0, len(X)) if weighted else None
-    labels = np.arange(len(X)) % 3 if isinstance(estimator, ConditionalVAE) else None
+    told = isinstance(estimator, ConditionalVAE | SupervisedAutoencoder)
+    labels = np.arange(len(X)) % 3 if told else None
     folds = Folds(nets_of(monkeypatch, estimator, X, labels, weights))
     alone = nets_of(monkeypatch, estimator, X, labels, weights)
     paired = isinstance(estimator, VAETransformer | ConditionalVAE) or estimator.ordered

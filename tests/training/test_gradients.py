@@ -1,25 +1,33 @@
 """Gradients by hand are those of autograd."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from skae._training.gradients import DERIVATIVES, ReconstructionGradient
+from skae._data.blocks import Blocks
+from skae._training.gradients import DERIVATIVES, PredictionGradient, ReconstructionGradient
 from skae._training.variational_gradients import VariationalGradient
 from skae.losses import (
     BernoulliLikelihood,
     DrawnDivergence,
     GaussianLikelihood,
+    LabelError,
     Objective,
     SquaredError,
 )
 from skae.nn import (
     ACTIVATIONS,
     ConditionalAutoencoder,
+    Linear,
     OrderedVariationalAutoencoder,
+    PredictingAutoencoder,
     VariationalAutoencoder,
 )
 from skae.nn.build import new_autoencoder
+from skae.nn.cells import CellError, Cells, Missing
+
+BLOCKS = Blocks((None, None, None, 3), np.ones(6))
 
 
 def generator(seed=0):
@@ -89,6 +97,44 @@ def test_gradients_are_autograds(hidden):
     torch.testing.assert_close(loss, objective(module(x, mask), x).mean().detach())
     for parameter, grad in zip(module.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, grad)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("of_cells", [False, True])
+def test_the_gradient_of_rows_and_labels_is_that_of_autograd(of_cells, cut, weighted):
+    draw = torch.Generator().manual_seed(0)
+    module = new_autoencoder((6, 6), 3, (7, 5), "gelu", draw, True, ordered=cut)
+    module = PredictingAutoencoder(module.encoder, module.decoder, Linear(3, 4), 6).double()
+    if of_cells:
+        module.missing = Missing(BLOCKS).double()
+    for p in module.parameters():
+        torch.nn.init.normal_(p, generator=draw)
+        p.grad = torch.full_like(p, torch.nan)
+    shares = torch.tensor([0.2, 0.5, 0.3, 0.0], dtype=torch.float64)
+    labels = LabelError([slice(0, 3), slice(3, 4)], [True, False], shares, [0.4, 0.7])
+    rows = SquaredError(torch.rand(6, generator=draw).double())
+    if of_cells:
+        weights, none = torch.rand(4, generator=draw).double(), torch.empty(0)
+        rows = CellError(Cells(BLOCKS, np.arange(6.0), torch.float64), weights, none)
+    objective = Objective(reconstruction=(rows, 0.3), prediction=(labels, 0.7))
+    inputs, target = torch.randn(2, 20, 10, generator=draw, dtype=torch.float64)
+    hits = torch.eye(3, dtype=torch.float64)[torch.randint(3, (20,), generator=draw)]
+    target[:, 6:9] = hits - shares[:3]
+    target[::4, 6:] = torch.nan  # no label
+    if of_cells:
+        target[:, 3:6] = hits
+        target[1::4, [0, 3, 4, 5]] = torch.nan
+    weight = torch.rand(20, generator=draw).double() if weighted else None
+    mask = (torch.arange(3) < torch.arange(20)[:, None] % 3 + 1).double()
+    losses = objective(module(inputs, mask if cut else None), target)
+    loss = (losses if weight is None else losses * weight).mean()
+    expected = torch.autograd.grad(loss, list(module.parameters()))
+    assert PredictionGradient.fits(module, objective)
+    given = (inputs, mask) if cut else inputs
+    found = PredictionGradient(module, objective)(given, target, weight)
+    torch.testing.assert_close(found, loss.detach())
+    torch.testing.assert_close([p.grad for p in module.parameters()], list(expected))
 
 
 def random_network(hidden, n_labels, draw):

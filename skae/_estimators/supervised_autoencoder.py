@@ -1,0 +1,385 @@
+"""The supervised autoencoder: a code that gives back rows and predicts labels."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.utils import ClassifierTags, check_consistent_length
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skae import _tasks
+from skae._data.labels import Labels, chosen, columns_of, has_label
+from skae._data.tensors import as_arrays
+from skae._estimators.base import BaseAutoencoder, fine_tuned, model_of, task_of
+from skae._parameters import (
+    DenseNetwork,
+    FromPCA,
+    Ordering,
+    OwnModules,
+    TableInput,
+    Whitening,
+    fit_context,
+    parameters,
+    real,
+    require_labels,
+    with_callbacks,
+)
+
+
+def _of_classes(estimator):
+    """Return whether every label is a class, as far as it is known."""
+    if not estimator.__sklearn_is_fitted__():
+        return True
+    return all(known is not None for known in model_of(estimator).task.labels.classes)
+
+
+@parameters
+class SupervisedAutoencoder(
+    DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
+):
+    r"""A code that gives back rows and predicts labels, from principal covariates regression.
+
+    The autoencoder of `AutoencoderTransformer` with a linear head on its code z:
+
+    .. math::
+
+        z &= A (x - \mu) + f((x - \mu) / s), \quad \hat x = \mu + B z + s \cdot g(z),
+        \quad \hat y = C z + c
+
+    Its objective weighs what of rows and labels stays unexplained:
+
+    .. math:: \alpha \, \frac{\sum_i \lVert x_i - \hat x_i \rVert^2}
+            {\sum_i \lVert x_i - \bar x \rVert^2}
+        + (1 - \alpha) \, \frac{\sum_i \ell(y_i, \hat y_i)}{\sum_i \ell(y_i, \bar y)}
+
+    with :math:`\alpha` the ``mixing``; :math:`\ell` is the squared error of
+    numbers, and for classes, of which :math:`\hat y` gives scores, the
+    cross-entropy over that of their shares. Of several labels it is the mean.
+
+    **The baseline**, where training starts, is principal covariates
+    regression (PCovR): the best linear code of that objective with
+    squares. It is PCA of the rows with their ridge regression on the labels
+    beside them, and runs from PCA (``mixing=1``) to the regression
+    (near 0). The ridge's strength has the least generalised cross-validation
+    error; where that is not below the error of the mean by two standard
+    errors, the baseline is PCA: labels that rows do not tell cost nothing. Of classes a
+    logistic regression on that code is the head. Held-out rows, with their
+    labels, judge by the objective: the trained model is kept by the rule of
+    `AutoencoderTransformer`.
+
+    **Labels** are one column or several. Columns of floats are numbers; all
+    others (integers, strings, booleans, categories) are classes. Classes that
+    come as floats want ``y.astype(int)``, numbers that come as integers
+    ``y.astype(float)``.
+
+    It is a transformer: in a Pipeline ``transform`` gives the code, and
+    ``score`` is the explained share of the rows, as of all transformers here.
+    ``predict`` is beside it: search by ``scoring="accuracy"`` or ``"r2"`` where
+    prediction is what you want.
+
+    Parameters
+    ----------
+    n_components : "auto", int, float, "mle" or None, default="auto"
+        Size of the code. A float is the share of the variance that PCA shall
+        explain, "auto" is 0.95, "mle" is PCA's own number, None as many as PCA has. Labels
+        want few: beyond the number of classes little is gained.
+    mixing : float, default=0.5
+        :math:`\alpha`, in (0, 1]: what reconstruction counts, and prediction
+        counts the rest. 1 is `AutoencoderTransformer` to the bit, with a head
+        that is fitted to its code afterwards (logistic regression or ridge).
+    unlabeled : object, default=None
+        The entry of y that marks a row without a label, such as -1 or "".
+        NaN stands for every missing entry: NaN, None, ``pandas.NA``. Such rows
+        count for the reconstruction alone. None: all rows have a label.
+    hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, ordered, \
+    categorical_features, min_frequency, column_weights, batch_size, \
+    learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
+    validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
+    skorch_params, checkpoint, device, verbose, random_state
+        As in `AutoencoderTransformer`. With ``ordered`` every prefix of the
+        code decodes and predicts.
+
+    Attributes
+    ----------
+    classes_ : ndarray, None, or list of them
+        The classes of the label, sorted; None for a number. A list where y
+        has several columns.
+    coef_ : ndarray of shape (n_targets, n_components_)
+        The head, on the code that ``transform`` gives: a row for each class
+        and for each number, in units of y.
+    intercept_ : ndarray of shape (n_targets,)
+    components_ : ndarray of shape (n_components_, n_features_in_)
+        The linear part of the decoder, B, one row a component. In a linear model
+        they explain X best, given the code, but have not the length of 1
+        and are not orthogonal.
+    pca_score_ : float or None
+        1 less the objective of the baseline on held-out rows.
+    validation_scores_ : list of float or None
+        The same after each epoch.
+    loss_curve_ : list of float
+        Training objective of each epoch, on inputs with noise.
+    n_components_, explained_variance_, singular_values_, noise_variance_, n_samples_, \
+    explained_variance_ratio_, mean_, scale_, table_encoder_, n_iter_, best_iter_, history_, \
+    batch_size_, hidden_layer_sizes_, device_, module_, n_features_in_, \
+    feature_names_in_
+        As in `AutoencoderTransformer`, of X; PCovR in place of PCA.
+
+    Raises
+    ------
+    ValueError
+        For missing labels with ``unlabeled=None``, classes that ``fit`` did
+        not see, and no labelled row at all.
+
+    Warns
+    -----
+    UserWarning
+        If there are so many integers in y that they look like numbers, or so
+        few whole numbers as floats that they look like classes.
+
+    See Also
+    --------
+    AutoencoderTransformer : Without labels.
+    AutoencoderClassifier : A classifier, where few of many rows have a label.
+    sklearn.cross_decomposition.PLSRegression : Linear, and of the label alone.
+    sklearn.discriminant_analysis.LinearDiscriminantAnalysis : The same for classes.
+
+    Notes
+    -----
+    Codes of the training rows know their labels a little better than those of
+    new rows do. Judge a classifier behind it, and choose ``mixing``, by
+    cross-validation of the whole Pipeline.
+
+    Where many cells are missing the trained model is kept only if it also gives
+    back present cells as well as PCA of mean-filled rows.
+
+    References
+    ----------
+    S. de Jong, H. A. L. Kiers. Principal covariates regression. Chemometrics and
+    Intelligent Laboratory Systems 14, 1992. DOI 10.1016/0169-7439(92)80100-I
+
+    B. A. Helfrecht, R. K. Cersonsky, G. Fraux, M. Ceriotti. Structure-property
+    maps with kernel principal covariates regression. Machine Learning: Science
+    and Technology 1, 2020. DOI 10.1088/2632-2153/aba9ef
+
+    L. Le, A. Patterson, M. White. Supervised autoencoders: improving
+    generalization performance with unsupervised regularizers. NeurIPS 2018.
+    https://papers.nips.cc/paper/7296
+
+    Examples
+    --------
+    Two numbers an image, from which the digit is told:
+
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.decomposition import PCA
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.svm import SVC
+    >>> from skae import SupervisedAutoencoder
+    >>> X, y = load_digits(return_X_y=True)
+    >>> ae = SupervisedAutoencoder(2, random_state=0).fit(X[:1000], y[:1000])
+    >>> ae.transform(X[1000:]).shape
+    (797, 2)
+    >>> accuracy = (ae.predict(X[1000:]) == y[1000:]).mean()
+    >>> pca = make_pipeline(PCA(2), SVC()).fit(X[:1000], y[:1000])
+    >>> bool(accuracy > pca.score(X[1000:], y[1000:]) + 0.2)
+    True
+
+    and that still give back half of the images' variance, where PCA's give back a quarter:
+
+    >>> from skae.metrics import reconstruction_score
+    >>> bool(ae.score(X[1000:]) > reconstruction_score(pca[0], X[1000:]) + 0.1)
+    True
+    """
+
+    mixing: float = 0.5
+    unlabeled: object = None
+
+    _parameter_constraints = {
+        "mixing": [real(0, 1, closed="right")],
+        "unlabeled": "no_validation",
+    }
+
+    def _task(self, schema):
+        return task_of(_tasks.Supervised, self, schema)
+
+    # fit ------------------------------------------------------------------------------------------
+
+    @with_callbacks
+    @fit_context
+    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+        """Learn the model from rows and their labels.
+
+        Parameters
+        ----------
+        X : array-like, CSR matrix or frame of shape (n_samples, n_features)
+            Training rows, as `AutoencoderTransformer` takes them.
+        y : array-like or frame of shape (n_samples,) or (n_samples, n_columns)
+            Their labels. Rows where one is ``unlabeled`` count for the
+            reconstruction alone.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row, for both.
+        X_val : array-like of shape (n_val, n_features), default=None
+            Held-out rows that judge the training. By default they are drawn
+            from ``X``.
+        y_val : array-like of shape (n_val,) or (n_val, n_columns), default=None
+            Their labels.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If no row has a label, for missing labels with ``unlabeled=None``,
+            for ``X_val`` without ``y_val``, and as `AutoencoderTransformer`.
+        """
+        if X_val is not None and y_val is None:
+            raise ValueError("X_val comes without labels: pass y_val, one label a row, as well.")
+        return self._fit(X, y, sample_weight, X_val, y_val)
+
+    def partial_fit(self, X, y, sample_weight=None):
+        """Learn from one batch of a stream: one epoch over its rows.
+
+        The first call learns what the labels are: its rows need all classes.
+        There is no judgement, for no rows are held out.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows; in the first call at least as many as components.
+        y : array-like or frame of shape (n_samples,) or (n_samples, n_columns)
+            Their labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weight of each row within this batch.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        return super().partial_fit(X, y, sample_weight)
+
+    def _read(self, X, y, sample_weight, before):
+        """Return the task of training rows, which knows their labels, and the rows."""
+        require_labels(y, type(self).__name__)
+        if before is None:
+            task, rows = super()._read(X, y, sample_weight, before)
+            columns, labelled = self._labels_of(y, rows)
+            known = rows.index[labelled[rows.index]]
+            if not len(known):
+                raise ValueError(
+                    f"No row of y has a label (unlabeled={self.unlabeled!r}) and a positive weight: "
+                    "at least one must."
+                )
+            weight = None if rows.all_weight is None else rows.all_weight[known]
+            task = replace(task, labels=Labels.learn(chosen(columns, known), weight))
+            rows = task.labels.targets_of_rows(rows, columns, labelled)
+        else:
+            task, rows = super()._read(X, y, sample_weight, before)
+        return replace(task, labelled=_share(rows)), rows
+
+    def _later_rows(self, task, X, y=None, sample_weight=None, mean=None):
+        """Return rows of known columns and labels; without y none has a label."""
+        rows = super()._later_rows(task, X, None, sample_weight, mean)
+        if y is None:
+            return task.labels.targets_of_rows(rows, [], np.zeros(rows.X.shape[0], dtype=bool))
+        return task.labels.targets_of_rows(rows, *self._labels_of(y, rows))
+
+    def _labels_of(self, y, rows):
+        """Return the columns of labels, and which rows have one."""
+        columns = columns_of(as_arrays(y)[0])
+        check_consistent_length(rows.X, columns[0])
+        return columns, has_label(columns, self.unlabeled)
+
+    @property
+    def classes_(self):
+        """The classes of the label, or of each of its columns."""
+        known = model_of(self).task.labels.classes
+        return known[0] if len(known) == 1 else known
+
+    def truncate(self, n_components, fine_tune_on=None, y=None):
+        """Return the fitted model of the first components alone; this one stays as it is.
+
+        As `AutoencoderTransformer.truncate`. The head keeps its coefficients
+        of these components: it was trained on prefixes of the code, too.
+
+        Parameters
+        ----------
+        n_components : int
+            From 1 to ``n_components_``.
+        fine_tune_on : array-like of shape (n_samples, n_features), default=None
+            Rows to train the shorter code on for a few epochs.
+        y : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+            Their labels. Without them the code is trained for the
+            reconstruction alone.
+
+        Returns
+        -------
+        truncated : object
+            A fitted estimator, with ``n_components`` as its parameter.
+        """
+        truncated = super().truncate(n_components)
+        return truncated if fine_tune_on is None else fine_tuned(truncated, fine_tune_on, y)
+
+    # use ------------------------------------------------------------------------------------------
+
+    def _outputs(self, X):
+        """Return what the head says, a list of arrays: one a column of labels."""
+        check_is_fitted(self)
+        model, rows = self._known(X)
+        outputs = model.predict(rows)
+        return [outputs[:, place] for place in model.task.labels.slices]
+
+    def predict(self, X):
+        """Return the labels that the head on the code predicts.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,) or (n_samples, n_columns)
+            The most probable class, or the number. Objects, where y had
+            columns of both.
+        """
+        outputs, known = self._outputs(X), self._model.task.labels.classes
+        columns = [
+            part[:, 0] if classes is None else classes[part.argmax(axis=1)]
+            for part, classes in zip(outputs, known, strict=True)
+        ]
+        if len(columns) == 1:
+            return columns[0]
+        several = len({column.dtype.kind for column in columns}) > 1
+        return np.column_stack([c.astype(object) for c in columns] if several else columns)
+
+    @available_if(_of_classes)
+    def predict_proba(self, X):
+        """Return the probabilities of the classes.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probabilities : ndarray of shape (n_samples, n_classes), or list of them
+            In the order of ``classes_``; a list where y had several columns.
+        """
+        shares = [softmax(part, axis=1) for part in self._outputs(X)]
+        return shares[0] if len(shares) == 1 else shares
+
+    def __sklearn_tags__(self):
+        """Return the tags: labels are needed, and may be classes."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.classifier_tags = ClassifierTags()  # what has probabilities, has them
+        return tags
+
+
+def _share(rows):
+    """Return the share of the rows that have a label."""
+    weight = np.ones(len(rows)) if rows.weight is None else rows.weight
+    return float(np.average(~np.isnan(rows.targets).any(axis=1), weights=weight)) or 1.0

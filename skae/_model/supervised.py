@@ -1,0 +1,31 @@
+"""Fitted models with a head on the code."""
+
+from skae._model.model import Model
+
+
+class SupervisedModel(Model):
+    """A model whose code predicts labels: numbers, and a score for each class."""
+
+    ATTRIBUTES = (*Model.ATTRIBUTES, "coef_", "intercept_")
+
+    def predict(self, X):
+        """Return what the head says of rows, (n_samples, n_targets)."""
+        attributes = self.attributes
+        return self.encode(X) @ attributes["coef_"].T.astype(X.dtype) + attributes["intercept_"]
+
+    def truncated(self, k):
+        """Return the model of the first ``k`` components, with the head's first coefficients."""
+        now = super().truncated(k)
+        if "coef_" in now.attributes:
+            now.attributes["coef_"] = now.attributes["coef_"][:, :k]
+        return now
+
+    def outside(self, space, rows, task):
+        """Return the model of coordinates as one of the columns, for their task and rows."""
+        now = super().outside(space, rows, task)
+        now.attributes |= task.head(now, rows)
+        return now
+
+    def state(self):
+        """Return arrays and builtins."""
+        return super().state() | {"_labels": vars(self.task.labels).copy()}
