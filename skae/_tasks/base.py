@@ -254,7 +254,7 @@ class Task:
         asked = self.n_components
         is_share = not (asked is None or isinstance(asked, str | Integral))
         can_compare = "ordered" in self.ARCHITECTURE and early_stopping and self.has_baseline
-        return is_share and can_compare and not self.has_own_modules
+        return is_share and can_compare and not (self.has_own_modules or self.is_linear)
 
     def step_flops(self, batch_size):
         """Return about how many floating-point operations a training step takes."""

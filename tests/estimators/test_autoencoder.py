@@ -67,7 +67,7 @@ def test_fitted_attributes(fitted):
     assert fitted.n_iter_ == len(fitted.history_) >= fitted.best_iter_ > 0
     assert fitted.components_.shape == (4, 64)
     assert fitted.hidden_layer_sizes_ == (128, 128)
-    assert fitted.batch_size_ == 64
+    assert fitted.batch_size_ == 128
     assert fitted.device_ in ("cpu", "cuda")
     assert max(fitted.validation_scores_) > fitted.pca_score_
     best = fitted.validation_scores_[fitted.best_iter_ - 1]

@@ -425,7 +425,7 @@ def test_ctrl_c_leaves_the_best_so_far(name, n_epochs, tmp_path, monkeypatch):
 )
 @pytest.mark.parametrize("n_steps", [0, 30])
 def test_ctrl_c_within_an_epoch_leaves_a_whole_model(params, n_steps, tmp_path, monkeypatch):
-    params = {"n_components": 3, "max_iter": 6, "random_state": 0} | params
+    params = {"n_components": 3, "max_iter": 6, "batch_size": 32, "random_state": 0} | params
     whole = AutoencoderTransformer(**params).fit(X)
     ae = AutoencoderTransformer(**params, checkpoint=tmp_path / "fit.state")
     interrupted_after(n_steps, monkeypatch, ae.fit, X, (FlatAdam, "step"))
