@@ -177,18 +177,19 @@ def _fit_of_share(task, settings, rows, held_out, about):
     there are as many as PCA needs.
     """
     asked, settings = task.n_components, replace(settings, measures=True)
-    left = _unexplained(task.baseline(rows, asked, private_random_state(about.random_state)))
+    baseline = task.baseline(rows, asked, private_random_state(about.random_state))
+    left = _unexplained(baseline)
     k, fits = _fewest(FIRST_RATIO * left, asked), {}
     while k not in fits and len(fits) < MOST_FITS:
         fits[k] = fit = fit_anew(replace(task, n_components=k), settings, rows, held_out, about)
         if fit.interrupted:
-            return _asked_for(fit, asked)
+            return _asked_for(fit, asked, baseline)
         k = _fewest((1 - fit.explained) / left[k - 1] * left, asked)
     enough = [k for k, fit in fits.items() if fit.explained >= asked]
     k = min(enough, default=len(left))
     if k not in fits:
         fits[k] = fit_anew(replace(task, n_components=k), settings, rows, held_out, about)
-    return _asked_for(fits[k], asked)
+    return _asked_for(fits[k], asked, baseline)
 
 
 def _unexplained(baseline):
@@ -203,11 +204,16 @@ def _fewest(left, asked):
     return int(enough[0]) + 1 if len(enough) else len(left)
 
 
-def _asked_for(fit, share):
-    """Return a fit whose model tells what was asked for, its ordered code no longer than it needs."""
+def _asked_for(fit, share, baseline):
+    """Return a fit whose model tells what was asked for.
+
+    An ordered code is no longer than it needs to be, and beside a baseline that is.
+    """
     if fit.model.task.ordered:
         shares = np.cumsum(fit.model.attributes["explained_variance_ratio_"])
         fit = replace(fit, model=fit.model.truncated(_fewest(1 - shares, share)))
+        if fit.model.schema.blocks is None:
+            fit.model.baseline = baseline
     fit.model.task = replace(fit.model.task, n_components=share)
     return fit
 
