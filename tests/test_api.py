@@ -82,7 +82,7 @@ FUNCTIONS = {
 SUBMODULES = {
     "skae.corruption": """Draws GaussianNoise Hiding Jitter Leading MaskingNoise Moments OwnNoise SaltAndPepperNoise
         Sparing SwapNoise Views""",
-    "skae.inspection": "ComponentCurveDisplay OutlierDisplay",
+    "skae.inspection": "ComponentCurveDisplay OutlierDisplay component_report",
     "skae.losses": """ActivationRate BernoulliLikelihood Contraction ContrastiveError Deception DrawnDivergence GaussianLikelihood
         LabelError Objective RelativeSize SquaredError""",
     "skae.metrics": "explained_share mode_coverage reconstruction_score",

@@ -1,6 +1,7 @@
-"""Pictures of fitted models. They need matplotlib: ``pip install skae[plot]``."""
+"""What a component means, and pictures of fitted models, which need matplotlib: ``pip install skae[plot]``."""
 
 from skae.inspection._component_curve import ComponentCurveDisplay
 from skae.inspection._outliers import OutlierDisplay
+from skae.inspection._report import component_report
 
-__all__ = ["ComponentCurveDisplay", "OutlierDisplay"]
+__all__ = ["ComponentCurveDisplay", "OutlierDisplay", "component_report"]

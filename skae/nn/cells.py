@@ -204,6 +204,15 @@ class Cells(nn.Module):
             found.append(extreme(logits[..., index.to(logits.device)], -1))
         return torch.cat(found, dim=-1)[..., self.order] if found else logits
 
+    def probabilities(self, reconstruction):
+        """Return standardised numbers and the probabilities of all levels, (n_samples, width)."""
+        numbers, logits = reconstruction.split(
+            [self.n_numbers, self.width - self.n_numbers], dim=-1
+        )
+        logits = logits + self.level
+        odds = (logits - self._extreme(logits, torch.amax)[..., self.spread]).exp()
+        return torch.cat([numbers, odds / (odds @ self.members_of)[..., self.spread]], dim=-1)
+
     def errors(self, reconstruction, target):
         """Return squared errors and cross-entropies, of shape (..., n_samples, n_cells)."""
         both = self.squares(reconstruction, target), self.nats(reconstruction, target)
