@@ -82,7 +82,8 @@ FUNCTIONS = {
 SUBMODULES = {
     "skae.corruption": """Draws GaussianNoise Hiding Jitter Leading MaskingNoise Moments OwnNoise SaltAndPepperNoise
         Sparing SwapNoise Views""",
-    "skae.inspection": "ComponentCurveDisplay OutlierDisplay component_report",
+    "skae.inspection": """BiplotDisplay ComponentCurveDisplay LatentSpaceDisplay LossCurveDisplay OutlierDisplay
+        ReconstructionDisplay TraversalDisplay component_report""",
     "skae.losses": """ActivationRate BernoulliLikelihood Contraction ContrastiveError Deception DrawnDivergence GaussianLikelihood
         LabelError Objective RelativeSize SquaredError""",
     "skae.metrics": "explained_share mode_coverage reconstruction_score",

@@ -49,6 +49,16 @@ class Code:
         """Mean code."""
         return self.values.mean(axis=0)
 
+    @property
+    def row_labels(self):
+        """Labels of the rows, (n_samples, n_labels): of most models there are none."""
+        return self.rows[:, self.model.schema.n_features :]
+
+    @cached_property
+    def mean_label(self):
+        """Mean label, (1, n_labels)."""
+        return self.row_labels.mean(axis=0, keepdims=True)
+
     @cached_property
     def deviations(self):
         """Standard deviation of each component (denominator n - 1)."""
@@ -56,21 +66,21 @@ class Code:
 
     # the decoder ------------------------------------------------------------------------------
 
-    def decode(self, values, rows=slice(None)):
-        """Return outputs at codes, less ``offset``; labels are those of ``rows``.
+    def decode(self, values, labels=None):
+        """Return outputs at codes, less ``offset``; labels are those of the rows, or others.
 
         One column for each number, in units of X, and one for the probability of each level.
         """
-        labels = self.rows[rows, self.model.schema.n_features :]
+        labels = self.row_labels if labels is None else labels
         values = np.hstack([values, np.broadcast_to(labels, (len(values), labels.shape[1]))])
         return self.model.decode_levels(values) * self.unit
 
-    def slopes(self, component, values=None, rows=slice(None)):
+    def slopes(self, component, values=None, labels=None):
         """Return the derivatives of all outputs by a component, at the rows' codes or at others."""
         values = self.values if values is None else values
         step = np.zeros(values.shape[1])
         step[component] = STEP * (self.deviations[component] or 1.0)
-        up, down = (self.decode(values + change, rows) for change in (step, -step))
+        up, down = (self.decode(values + change, labels) for change in (step, -step))
         return (up - down) / (2 * step[component])
 
     def score_without(self, component):

@@ -16,6 +16,8 @@ from skae.inspection._effects import kind_of_curve
 IRIS = load_iris(as_frame=True).data
 SHORT = {"max_iter": 3, "random_state": 0}
 
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
 
 def planted(n=300):
     """Return columns that are functions of one factor: straight, rising, turning once and twice."""
