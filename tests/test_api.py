@@ -78,6 +78,7 @@ OUTLIERS = ["autoencoder", "calibration_fraction", "contamination", "random_stat
 FUNCTIONS = {
     "save": ["estimator", "path"],
     "load": ["path", "engine"],
+    "show_versions": [],
 }
 SUBMODULES = {
     "skae.corruption": """Draws GaussianNoise Hiding Jitter Leading MaskingNoise Moments OwnNoise SaltAndPepperNoise
