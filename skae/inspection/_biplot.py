@@ -174,6 +174,7 @@ class BiplotDisplay:
 
     def _make_room(self, texts):
         """Widen the picture so far that no name leaves it."""
+        self.figure_.draw_without_rendering()  # for the layout
         box, boxes = self.ax_.get_window_extent(), [text.get_window_extent() for text in texts]
         left, right = self.ax_.get_xlim()
         pixels = box.width / (right - left)
@@ -186,8 +187,15 @@ class BiplotDisplay:
 def _longest(code, pair, n_arrows):
     """Return the outputs that two components change most, in their deviations."""
     spread = np.where(code.spread > 0, code.spread, np.inf)
-    lengths = sum((code.deviations[k] * code.slopes(k).mean(axis=0) / spread) ** 2 for k in pair)
-    return np.argsort(-lengths, kind="stable")[:n_arrows]
+    squares = sum((code.deviations[k] * code.slopes(k).mean(axis=0) / spread) ** 2 for k in pair)
+    order = np.argsort(-squares, kind="stable")
+    return order[~_second_of_two(code)[order]][:n_arrows]
+
+
+def _second_of_two(code):
+    """Return which outputs are the second of two levels: the arrow of the first says it all."""
+    sizes = np.bincount(code.places)[code.places]
+    return (sizes == 2) & (np.insert(np.diff(code.places), 0, 1) == 0)
 
 
 def _paths(code, pair, outputs):

@@ -29,13 +29,13 @@ def local_effects(code, component):
         edges[np.minimum(place + 1, len(edges) - 1)],
     )
     differences = code.decode(high) - code.decode(low)
-    steps = np.array([differences[place == b].mean(axis=0) for b in range(len(edges) - 1)])
-    steps = steps.reshape(-1, differences.shape[1])
-    return edges, np.vstack([np.zeros(differences.shape[1]), np.cumsum(steps, axis=0)])
+    steps = [differences[place == b].mean(axis=0) for b in range(len(edges) - 1)]
+    steps = np.reshape(steps, (-1, differences.shape[1]))
+    return edges, _sums(steps)
 
 
-def kind_of_curve(edges, curve, unit=1.0):
-    """Return "linear", "monotone", "one turn" or "other".
+def kinds_of_curves(edges, curves, unit=1.0):
+    """Return for each curve "linear", "monotone", "one turn" or "other".
 
     Linear: nowhere further from a straight line (least squares) than 5 % of the
     curve's range; so is a curve that does not move. Monotone: the way against its
@@ -44,20 +44,29 @@ def kind_of_curve(edges, curve, unit=1.0):
 
     Parameters
     ----------
-    edges, curve : ndarray of shape (n_points,)
-    unit : float
+    edges : ndarray of shape (n_points,)
+    curves : ndarray of shape (n_points, n_curves)
+    unit : float or ndarray of shape (n_curves,)
         A range far below it is none.
     """
-    largest = np.ptp(curve)
-    if len(edges) < 3 or largest <= LEAST_RANGE * unit:
-        return "linear"
-    line = np.polynomial.Polynomial.fit(edges, curve, 1)
-    if np.abs(curve - line(edges)).max() <= TOLERANCE * largest:
-        return "linear"
-    steps = np.diff(curve)
-    up, down = (np.cumsum([0.0, *np.maximum(way, 0)]) for way in (steps, -steps))
-    whole = up[-1] + down[-1]
+    steps = np.diff(curves, axis=0)
+    up, down = (_sums(np.maximum(way, 0)) for way in (steps, -steps))
+    bound = TOLERANCE * (up[-1] + down[-1])
     against = np.minimum(down + up[-1] - up, up + down[-1] - down)  # turning at each point
-    if min(against[0], against[-1]) <= TOLERANCE * whole:
-        return "monotone"
-    return "one turn" if against.min() <= TOLERANCE * whole else "other"
+    is_monotone = np.minimum(against[0], against[-1]) <= bound
+    return np.select(
+        [_are_straight(edges, curves, unit), is_monotone, against.min(axis=0) <= bound],
+        ["linear", "monotone", "one turn"],
+        "other",
+    )
+
+
+def _are_straight(edges, curves, unit):
+    largest = np.ptp(curves, axis=0)
+    line = np.vander((edges - edges.mean()) / (np.ptp(edges) or 1.0), 2)
+    off = np.abs(curves - line @ np.linalg.lstsq(line, curves, rcond=None)[0]).max(axis=0)
+    return (off <= TOLERANCE * largest) | (largest <= LEAST_RANGE * unit)
+
+
+def _sums(steps):
+    return np.vstack([np.zeros(steps.shape[1]), np.cumsum(steps, axis=0)])

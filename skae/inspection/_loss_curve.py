@@ -61,7 +61,7 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : fitted autoencoder
-            Any estimator of skae with ``loss_curve_``.
+            Any estimator of skae that codes rows.
         ax : matplotlib Axes, default=None
             Where to draw; a new figure by default.
         **kwargs : dict
@@ -78,6 +78,10 @@ class LossCurveDisplay:
             If ``estimator`` was not trained: a linear one, or one that has no losses.
         """
         check_is_fitted(estimator)
+        if hasattr(estimator, "autoencoder_"):
+            raise ValueError(
+                f"{type(estimator).__name__} has no baseline to draw: pass its autoencoder_."
+            )
         if not getattr(estimator, "loss_curve_", None):
             raise ValueError(
                 f"This {type(estimator).__name__} has no loss curve: it was not trained, as linear "

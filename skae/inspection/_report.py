@@ -9,7 +9,7 @@ from skae._linear.mixed import linear_code
 from skae._linear.pca import pca
 from skae._parameters import count, private_random_state
 from skae.inspection._code import Code
-from skae.inspection._effects import kind_of_curve, local_effects
+from skae.inspection._effects import kinds_of_curves, local_effects
 
 ROUNDING = 1e-9  # slopes below it, in deviations of the column a deviation of the code, are none
 
@@ -33,7 +33,8 @@ def component_report(ae, X, *, n_refits=0, random_state=None):
         Any estimator of skae that has `inverse_transform`. (`ConditionalVAE`
         infers the labels.)
     X : frame or array-like of shape (n_samples, n_features)
-        Rows, at least 2: the training rows, or others like them.
+        Rows, at least 2: the training rows, or others like them. Several arrays of
+        n_samples times n_features float64 are made at a time: of very many rows take some thousand.
     n_refits : int, default=0
         Number of fits to bootstrap draws of ``X`` that tell how stable the
         components are. Each takes as long as the first fit.
@@ -127,7 +128,7 @@ def _of_columns(code, component):
     moves = deviation**2 * square > (ROUNDING * code.spread) ** 2
     share = np.divide(mean**2, square, where=moves, out=np.ones(len(mean)))
     edges, effects = local_effects(code, component)
-    kinds = [kind_of_curve(edges, *pair) for pair in zip(effects.T, code.spread, strict=True)]
+    kinds = kinds_of_curves(edges, effects, code.spread)
     columns = {"loading": deviation * mean, "linear_share": share, "kind": kinds}
     return pd.DataFrame(columns, code.index)
 

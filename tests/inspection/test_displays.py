@@ -123,6 +123,9 @@ def test_what_cannot_be_drawn_says_why(pyplot, linear, table):
             kind.from_estimator(PCA(2).fit(IRIS), IRIS)
     with pytest.raises(ValueError, match="was not trained"):
         LossCurveDisplay.from_estimator(linear)
+    detector = skae.AutoencoderOutlierDetector(linear, random_state=0).fit(IRIS)
+    with pytest.raises(ValueError, match="pass its autoencoder_"):
+        LossCurveDisplay.from_estimator(detector)
 
 
 # the decoder ----------------------------------------------------------------------------------
@@ -155,6 +158,11 @@ def test_arrows_of_a_curved_decoder_bend_and_grow(pyplot):
     assert max(bends) > 0.01
     texts = [text.get_text() for text in display.texts_]
     assert sorted(texts) == ["x0", "x1", "x2", "x3", "x4"]
+
+
+def test_two_levels_have_one_arrow(pyplot, table):
+    display = BiplotDisplay.from_estimator(*table)
+    assert sorted(display.labels) == ["day", "kind = large", "size"]
 
 
 def test_traversals_of_columns_are_what_is_decoded(pyplot, linear, table):

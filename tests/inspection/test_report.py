@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 import skae
 from skae.inspection import component_report
-from skae.inspection._effects import kind_of_curve
+from skae.inspection._effects import kinds_of_curves
 
 IRIS = load_iris(as_frame=True).data
 SHORT = {"max_iter": 3, "random_state": 0}
@@ -76,9 +76,10 @@ def test_planted_curves_are_found(curved):
 @pytest.mark.parametrize("factor", [1.0, -1e6, 1e-3])
 def test_kinds_of_curves_whatever_their_units(curve, kind, factor):
     edges = np.linspace(-1, 1, 21)
-    values = curve(edges)
-    assert kind_of_curve(edges, factor * values) == kind
-    assert kind_of_curve(100 * edges, factor * values[::-1]) == kind
+    values = factor * curve(edges)
+    curves = np.column_stack([values, values[::-1], edges])
+    kinds = kinds_of_curves(100 * edges + 7, curves, abs(factor))
+    assert kinds.tolist() == [kind, kind, "linear"]
 
 
 def test_ordered_shares_add_up_to_the_score():
@@ -162,6 +163,16 @@ def test_every_autoencoder_has_a_report(kind):
     assert len(report) == 3 * 64
     assert np.isfinite(report[["loading", "linear_share", "unique_share"]]).all(axis=None)
     assert report["linear_share"].between(0, 1 + 1e-9).all()
+
+
+def test_a_component_that_does_nothing_is_linear_and_explains_nothing():
+    X = np.outer(np.arange(40.0), [1, 2, 3])  # of rank 1
+    ae = skae.AutoencoderTransformer(2, hidden_layer_sizes=()).fit(X)
+    report = component_report(ae, X).loc[1]
+    np.testing.assert_allclose(report[["loading", "unique_share"]], 0.0, atol=1e-9)
+    assert set(report["kind"]) == {"linear"}
+    assert (report["linear_share"] == 1).all()
+    assert report["angle_to_pca"].isna().all()
 
 
 def test_what_has_no_report_says_why():
