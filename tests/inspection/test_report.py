@@ -51,6 +51,15 @@ def test_where_pca_was_kept_all_is_pcas(whiten, offset):
     np.testing.assert_allclose(of_component["angle_to_pca"], 0.0, atol=1e-5)
 
 
+def test_where_training_did_not_help_it_is_pcas_too(gaussian):
+    ae = skae.AutoencoderTransformer(2, max_iter=5, random_state=0).fit(gaussian)
+    assert ae.best_iter_ == 0
+    pca = PCA(2).fit(gaussian)
+    loadings = pca.components_.T * np.sqrt(pca.explained_variance_)
+    found = component_report(ae, gaussian)["loading"].unstack("component")
+    np.testing.assert_allclose(found.loc[[f"x{j}" for j in range(10)]], loadings, atol=1e-6)
+
+
 def test_planted_curves_are_found(curved):
     ae, X = curved
     assert ae.score(X) > 0.95
