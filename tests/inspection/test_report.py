@@ -3,14 +3,22 @@
 import family
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
+from scipy import sparse
 from sklearn.datasets import load_digits, load_iris
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import skae
-from skae.inspection import component_report
+from skae.inspection import (
+    BiplotDisplay,
+    LatentSpaceDisplay,
+    ReconstructionDisplay,
+    TraversalDisplay,
+    component_report,
+)
 from skae.inspection._effects import kinds_of_curves
 
 IRIS = load_iris(as_frame=True).data
@@ -165,13 +173,44 @@ def test_stability_is_high_where_the_factor_is_strong_and_low_where_it_is_none()
 
 
 @pytest.mark.parametrize("kind", family.GIVING_BACK, ids=family.name_of)
-def test_every_autoencoder_has_a_report(kind):
+def test_every_autoencoder_has_a_report_and_pictures(pyplot, kind):
     X, y = family.labelled_digits(100)
     ae = family.fitted(kind, X, y)
     report = component_report(ae, X)
     assert len(report) == 3 * 64
     assert np.isfinite(report[["loading", "linear_share", "unique_share"]]).all(axis=None)
     assert report["linear_share"].between(0, 1 + 1e-9).all()
+    traversal = TraversalDisplay.from_estimator(ae, X, 2, n_columns=2)
+    assert np.ptp(traversal.rows, axis=0).max() > 0
+    assert len(BiplotDisplay.from_estimator(ae, X, n_arrows=3).paths) == 3
+    assert ReconstructionDisplay.from_estimator(ae, X, n_rows=2).artists_
+    assert LatentSpaceDisplay.from_estimator(ae, X, color_by="error").points_
+
+
+@pytest.mark.parametrize(
+    "params", [{}, {"likelihood": "bernoulli"}, {"linear_path": None}], ids=str
+)
+def test_loadings_are_the_mean_change_of_what_is_decoded(params):
+    X = load_digits().data[:150, 8:40] / 16
+    ae = skae.VAETransformer(2, **SHORT, **params).fit(X)
+    codes = ae.transform(X)
+    for component, loading in component_report(ae, X)["loading"].groupby("component"):
+        step = np.zeros(2)
+        step[component] = 1e-4
+        change = ae.inverse_transform(codes + step) - ae.inverse_transform(codes - step)
+        expected = codes[:, component].std(ddof=1) * change.mean(axis=0) / 2e-4
+        np.testing.assert_allclose(loading, expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("make", [pl.from_pandas, lambda X: sparse.csr_matrix(X.to_numpy())])
+def test_other_containers_have_the_same_report(pyplot, make):
+    X = make(IRIS)
+    ae = skae.AutoencoderTransformer(2, hidden_layer_sizes=()).fit(IRIS)
+    twin = skae.AutoencoderTransformer(2, hidden_layer_sizes=()).fit(X)
+    found, expected = component_report(twin, X), component_report(ae, IRIS)
+    np.testing.assert_allclose(found["loading"], expected["loading"], atol=1e-9)
+    assert BiplotDisplay.from_estimator(twin, X).labels
+    assert len(ReconstructionDisplay.from_estimator(twin, X).shares) == 4
 
 
 def test_a_component_that_does_nothing_is_linear_and_explains_nothing():
