@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTHON312 ?= python3.12
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-oldest lint bench-speed bench-quality benchmark benchmark-check benchmark-report clean
+.PHONY: demo test test-oldest test-dist lint bench-speed bench-quality benchmark benchmark-check benchmark-report clean
 
 # The environment: made once, made again when what it installs changes.
 .venv/installed: pyproject.toml constraints.txt
@@ -55,6 +55,22 @@ test: .venv/installed lint
 test-oldest: .venv-oldest/installed
 	OMP_NUM_THREADS=1 .venv-oldest/bin/python -m pytest --numprocesses auto
 
+# What is uploaded: wheel and sdist are built, and the wheel, installed in an environment of its
+# own, passes the tests that the sdist brings, without the sources beside it.
+DIST_TESTS ?= tests
+test-dist:
+	rm -rf dist build/dist .venv-dist
+	$(PYTHON) -m venv .venv-dist
+	.venv-dist/bin/python $(PIP) build twine
+	.venv-dist/bin/python -m build --outdir dist
+	.venv-dist/bin/python -m twine check --strict dist/*
+	mkdir -p build/dist
+	tar --extract --gzip --file dist/skae-*.tar.gz --directory build/dist --strip-components 1
+	rm -r build/dist/skae build/dist/*.egg-info
+	.venv-dist/bin/python $(PIP) torch
+	.venv-dist/bin/python $(PIP) "$$(echo dist/skae-*.whl)[plot,test]"
+	cd build/dist && OMP_NUM_THREADS=1 ../../.venv-dist/bin/python -m pytest --numprocesses auto $(DIST_TESTS)
+
 bench-speed: .venv/benchmarks
 	$(BIN)/python -m benchmarks.speed
 	$(BIN)/python -m benchmarks.speed.family
@@ -95,4 +111,4 @@ benchmark-check: .venv/benchmarks
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.contest.check --speed
 
 clean:
-	rm -rf .venv .venv-oldest .venv-rivals .venv-encdr build *.egg-info
+	rm -rf .venv .venv-oldest .venv-dist .venv-rivals .venv-encdr build dist *.egg-info

@@ -16,6 +16,7 @@ from skae._estimators.supervised import AutoencoderClassifier, AutoencoderRegres
 from skae._estimators.supervised_autoencoder import SupervisedAutoencoder
 from skae._estimators.variational import VAETransformer
 from skae._io.files import LoadError, load, save
+from skae._show_versions import show_versions
 
 __all__ = [
     "AdversarialAutoencoder",
@@ -37,4 +38,5 @@ __all__ = [
     "VAETransformer",
     "load",
     "save",
+    "show_versions",
 ]

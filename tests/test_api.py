@@ -78,11 +78,13 @@ OUTLIERS = ["autoencoder", "calibration_fraction", "contamination", "random_stat
 FUNCTIONS = {
     "save": ["estimator", "path"],
     "load": ["path", "engine"],
+    "show_versions": [],
 }
 SUBMODULES = {
     "skae.corruption": """Draws GaussianNoise Hiding Jitter Leading MaskingNoise Moments OwnNoise SaltAndPepperNoise
         Sparing SwapNoise Views""",
-    "skae.inspection": "ComponentCurveDisplay OutlierDisplay",
+    "skae.inspection": """BiplotDisplay ComponentCurveDisplay LatentSpaceDisplay LossCurveDisplay OutlierDisplay
+        ReconstructionDisplay TraversalDisplay component_report""",
     "skae.losses": """ActivationRate BernoulliLikelihood Contraction ContrastiveError Deception DrawnDivergence GaussianLikelihood
         LabelError Objective RelativeSize SquaredError""",
     "skae.metrics": "explained_share mode_coverage reconstruction_score",

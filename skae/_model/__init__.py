@@ -15,7 +15,7 @@ __getattr__ = lazily(
     {
         "normal": "covariance precision",
         "numpy_engine": "NumpyModel",
-        "scores": "scores_of",
+        "scores": "dense scores_of",
         "state": "check_fit check_output check_parameters_of check_schema writable",
     },
 )

@@ -175,6 +175,15 @@ class Model:
         values = self._apply_to_codes(Z, lambda z: cells.values(decoder(z), choose), cells.n_cells)
         return self.schema.coded(values, self.baseline.mean, self.baseline.scale)
 
+    def decode_levels(self, Z):
+        """Return standardised numbers of codes, and the probability of each level: a column each."""
+        decoder = self.module_in(Z.dtype).decoder
+        if self.schema.blocks is None:
+            return self._apply_to_codes(Z, decoder, self.schema.n_features)
+        cells = cells_of(self.schema, self.baseline, torch_type(Z.dtype)).to(self.device)
+        width = self.schema.width
+        return self._apply_to_codes(Z, lambda z: cells.probabilities(decoder(z)), width)
+
     def wide(self, X):
         """Return rows as the network's columns, dense, not yet standardised."""
         return self.schema.wide(X, self.baseline.mean)

@@ -38,9 +38,13 @@ class RowScores:
         residuals = np.subtract(dense(X), self.model.decode(code), dtype=np.float64)
         return code.astype(np.float64), residuals / self.model.baseline.scale
 
-    def score(self, X):
-        """Return the explained share of the variance."""
-        return explained_share(*self.model.reconstruct(X))
+    def score(self, X, reconstruct=None):
+        """Return the explained share of the variance; ``reconstruct`` as in `CellScores`."""
+        if reconstruct is None:
+            return explained_share(*self.model.reconstruct(X))
+        n = self.model.schema.n_features
+        made = self.model.apply_to_rows(X, reconstruct, n, self.model._to_units_of_x)
+        return explained_share(dense(X)[:, :n], made)
 
     def score_by_column(self, X):
         """Return the explained share of each column, NaN for one without any cell."""
@@ -89,7 +93,7 @@ class CellScores:
         return found[:, :size] * model.code_scale, residuals
 
     def score(self, X, *reconstruct):
-        """Return the explained share of the table."""
+        """Return the explained share; ``reconstruct`` maps standardised wide rows to outputs."""
         X = dense(X)
         score = self.schema.score(X, self._errors(X, *reconstruct))
         if np.isnan(score) and self.schema.encoder is None and not reconstruct:

@@ -88,6 +88,10 @@ class VariationalModel(Model):
         coded[:, numbers] += deviation * rng.standard_normal((len(codes), len(numbers)))
         return coded
 
+    def decode_levels(self, Z):
+        """Return the same; Bernoulli columns as `decode` does."""
+        return self.decode(Z) if self.task.is_bernoulli else super().decode_levels(Z)
+
     def _to_units_of_x(self, rows):
         if not self.task.is_bernoulli:
             return super()._to_units_of_x(rows)

@@ -140,7 +140,7 @@ class Cells(nn.Module):
         self.register_buffer("members_of", members_of)
         places = np.concatenate([members for members, *_ in self.buckets] or [np.empty(0, int)])
         self.register_buffer("order", torch.from_numpy(np.argsort(places)))
-        self.n_cells, self.width = self.n_numbers + n_categories, len(level)
+        self.n_cells = self.n_numbers + n_categories
 
     def at(self, level):
         """Return the same cells with other logits where the outputs are zero."""
@@ -203,6 +203,15 @@ class Cells(nn.Module):
         for _, index, _ in self.buckets:
             found.append(extreme(logits[..., index.to(logits.device)], -1))
         return torch.cat(found, dim=-1)[..., self.order] if found else logits
+
+    def probabilities(self, reconstruction):
+        """Return standardised numbers and the probabilities of all levels, (n_samples, width)."""
+        numbers, logits = reconstruction.split(
+            [self.n_numbers, self.width - self.n_numbers], dim=-1
+        )
+        logits = logits + self.level
+        odds = (logits - self._extreme(logits, torch.amax)[..., self.spread]).exp()
+        return torch.cat([numbers, odds / (odds @ self.members_of)[..., self.spread]], dim=-1)
 
     def errors(self, reconstruction, target):
         """Return squared errors and cross-entropies, of shape (..., n_samples, n_cells)."""
