@@ -327,8 +327,8 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
 
     .. math:: p(y = c \mid x) \propto \exp\Big(\sum_i v_{ci} e^{-|u(x) - u(a_i)|^2 / m} + b_c\Big)
 
-    with u the m numbers that the head sees, of mean square 1. So with few labels it is not left behind
-    what an SVC or a logistic regression makes of all columns.
+    with u the m numbers that the head sees, of mean square 1. So with few labels it seldom stays behind
+    what an SVC or a logistic regression makes of all columns (docs/benchmarks.md).
 
     Parameters
     ----------
