@@ -86,7 +86,9 @@ class SupervisedAutoencoder(
         want few: beyond the number of classes little is gained.
     mixing : float, default=0.5
         :math:`\alpha`, in (0, 1]: what reconstruction counts, and prediction
-        counts the rest. 1 is `AutoencoderTransformer` to the bit, with a head
+        counts the rest. Less where prediction is all that counts: a number
+        that a linear model predicts well may lose some of that to the rows.
+        1 is `AutoencoderTransformer` to the bit, with a head
         that is fitted to its code afterwards (logistic regression or ridge).
     unlabeled : object, default=None
         The entry of y that marks a row without a label, such as -1 or "".
