@@ -169,8 +169,8 @@ class Supervised(BaseEstimator):
         given = given.estimator if isinstance(given, FrozenEstimator) else given
         if get_tags(given).target_tags.required:
             raise ValueError(
-                f"autoencoder={given!r}: {type(given).__name__} is told labels itself, and its code "
-                "leaves out what they say: take VAETransformer, or another that is fitted without."
+                f"autoencoder={given!r}: {type(given).__name__} needs labels for its own fit: take "
+                "VAETransformer, or another that is fitted without."
             )
         return pretrained(given, X, sample_weight, self.random_state, rng)
 
