@@ -72,6 +72,12 @@ def kernel(seen, anchors):
     return rbf_kernel(seen, anchors, gamma=1 / anchors.shape[1])
 
 
+def predicted(model, X):
+    """Return what the linear head that a model has itself says of rows: (n_samples, n_targets)."""
+    told = model.attributes
+    return model.encode(X) @ told["coef_"].T.astype(X.dtype) + told["intercept_"]
+
+
 def check_head(head):
     """Refuse, with a ValueError, a head that does not belong to its encoder.
 

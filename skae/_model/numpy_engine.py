@@ -11,6 +11,7 @@ from scipy import sparse, special
 from skae._data.labels import Labels
 from skae._linear.mixed import MixedModel
 from skae._linear.pca import LinearModel
+from skae._linear.pcovr import PCovRModel, PCovRTableModel
 from skae._linear.probabilistic import (
     ConditionalModel,
     LogisticModel,
@@ -19,6 +20,7 @@ from skae._linear.probabilistic import (
 )
 from skae._model import CannotDescribe, normal
 from skae._model.graph import Described, Graph, described
+from skae._model.head import predicted
 from skae._model.likelihood import lower_bound, refuse_infinite
 from skae._model.state import check_schema, check_state, with_factors
 from skae._parameters import check_parameters
@@ -41,6 +43,8 @@ ATTRIBUTES = (
     "noise_variance_",
     "label_coef_",
     "label_intercept_",
+    "coef_",
+    "intercept_",
 )
 KEPT = (
     *ATTRIBUTES,
@@ -246,6 +250,10 @@ class NumpyModel(Served):
         )
         return table
 
+    def predict(self, X):
+        """Return what the head of a supervised code says of rows."""
+        return predicted(self, X)
+
     def reconstruct_cells(self, X):
         """Return the coded table that is made of rows."""
         return self.decode_cells(self.encode(X))
@@ -399,6 +407,7 @@ class FittedTask(Served):
     labels: object
     kind: type
     told_missing: bool = False
+    predicts: bool = False
     size: int | None = None
     hidden: tuple | None = None
     prefixes: bool = False
@@ -413,7 +422,12 @@ class FittedTask(Served):
     @property
     def n_labels(self):
         """Number of columns beside row and code."""
-        return 0 if self.labels is None else self.labels.width
+        return 0 if self.labels is None or self.predicts else self.labels.width
+
+    @property
+    def n_targets(self):
+        """Number of columns that are predicted from the code."""
+        return self.labels.width if self.predicts else 0
 
     @property
     def n_inputs(self):
@@ -458,6 +472,7 @@ def _task(schema, state, decodes):
         labels=labels,
         kind=_linear_kind(state["_start"], built.get("likelihood")),
         told_missing="sequence_shape" in built,
+        predicts="mixing" in built,
     )
 
 
@@ -475,10 +490,20 @@ def _check_layers(state):
         raise ValueError("its weights are not those of such a network")
 
 
+PLAIN = (
+    LinearModel,
+    MixedModel,
+    ProbabilisticTableModel,
+    ConditionalModel,
+    PCovRModel,
+    PCovRTableModel,
+)
+
+
 def _linear_kind(start, likelihood):
     """Return the class of linear models with such fields."""
     of_rows = LogisticModel if likelihood == "bernoulli" else ProbabilisticModel
-    for kind in (LinearModel, MixedModel, of_rows, ProbabilisticTableModel, ConditionalModel):
+    for kind in (*PLAIN, of_rows):
         if start.keys() == {part.name for part in fields(kind)}:
             return kind
     raise ValueError("its linear model is of no kind that skae knows")

@@ -1,5 +1,6 @@
 """Fitted models with a head on the code."""
 
+from skae._model.head import predicted
 from skae._model.model import Model
 
 
@@ -10,8 +11,7 @@ class SupervisedModel(Model):
 
     def predict(self, X):
         """Return what the head says of rows, (n_samples, n_targets)."""
-        attributes = self.attributes
-        return self.encode(X) @ attributes["coef_"].T.astype(X.dtype) + attributes["intercept_"]
+        return predicted(self, X)
 
     def truncated(self, k):
         """Return the model of the first ``k`` components, with the head's first coefficients."""

@@ -142,6 +142,11 @@ class Cells(nn.Module):
         self.register_buffer("order", torch.from_numpy(np.argsort(places)))
         self.n_cells = self.n_numbers + n_categories
 
+    @property
+    def width(self):
+        """Number of columns of the wide rows."""
+        return self.n_numbers + len(self.spread)
+
     def at(self, level):
         """Return the same cells with other logits where the outputs are zero."""
         other = deepcopy(self)
