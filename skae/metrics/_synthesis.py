@@ -1,0 +1,344 @@
+"""How well drawn rows pass for real ones."""
+
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from skae._data.frames import column, fields, frame_of, numbers, table
+from skae._data.objects import CATEGORY, is_missing
+
+N_BINS = 10  # of a number, beside a category
+MOST_LEVELS = 255  # that gradient boosting takes for categories
+FOLDS = 5
+SEED = 0
+FEWEST_ROWS = 20
+
+
+def synthesis_report(real, drawn, holdout, target=None):
+    r"""Return how well drawn rows pass for real ones that no fit has seen.
+
+    Five figures of the drawn rows, and, as what can be reached, of the
+    training rows, which are another real sample:
+
+    - ``shapes``: mean over the columns of
+
+      .. math:: 1 - \sup_t |F(t) - G(t)| \;\text{(numbers)}, \quad
+          1 - \tfrac12 \sum_l |p_l - q_l| \;\text{(categories)}
+
+      with F and p the distribution functions and shares of the held-out
+      rows, G and q those of the others; missing cells are left out.
+    - ``trends``: mean over the pairs of columns of :math:`1 - |r - s| / 2` for
+      two numbers, with their correlations r and s in rows where both are
+      present, and else :math:`1 - \frac12 \sum_{lm} |p_{lm} - q_{lm}|`. A number beside
+      a category is cut into 10 bins of equal width over the range of the held-out
+      rows; missing is a level of its own. A pair of which a correlation is not
+      defined, for one column is constant, is left out.
+    - ``efficacy``: how well a gradient boosting that was trained on the rows
+      predicts ``target`` in the held-out ones: area under the ROC curve (for
+      several classes its mean over each against the rest), or :math:`R^2` of a number.
+      NaN without a target.
+    - ``detection``: :math:`2 (1 - \max(\mathrm{AUC}, 1/2))` of a gradient boosting that tells
+      the rows from held-out ones, cross-validated in 5 folds, as many of each:
+      1 if it cannot, 0 if it always can.
+    - ``closest_record``: share of the rows that are nearer to a training row than to any
+      held-out one, of as many training rows as held-out ones; ties count
+      half. About 0.5 if no row was copied, 1 if all were. Squared distances are sums of
+      squared differences of numbers, over their range in the training rows, and of 1 for
+      each other level. NaN for the training rows.
+
+    Parameters
+    ----------
+    real : frame or array-like of shape (n_samples, n_columns)
+        The rows that the generator was fitted to: numbers, dates, categories
+        and missing cells, as in `VAETransformer`.
+    drawn : frame or array-like of shape (n_drawn, n_columns)
+        Best as many as ``real``.
+    holdout : frame or array-like of shape (n_holdout, n_columns)
+        Real rows that the generator has not seen, of the same distribution.
+        At least 20, as of the others.
+    target : name or place of a column, default=None
+        What a model shall predict from the others: a place only in arrays.
+
+    Returns
+    -------
+    report : DataFrame
+        The five figures as rows; columns "drawn" and "real". Larger is
+        better, but for ``closest_record``. The same at every call.
+
+    Raises
+    ------
+    ValueError
+        If the tables have other columns, a column is of another kind, there is no such
+        target, or there are too few rows.
+
+    References
+    ----------
+    ``shapes`` and ``trends`` are KSComplement, TVComplement, CorrelationSimilarity and
+    ContingencySimilarity of sdmetrics, https://docs.sdv.dev/sdmetrics; ``detection`` is its
+    way of scoring, with another classifier.
+
+    Examples
+    --------
+    Columns that are shuffled, each by itself, keep their shapes and lose what they share:
+
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_breast_cancer
+    >>> from skae.metrics import synthesis_report
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.permutation(load_breast_cancer().data[:, :5])
+    >>> report = synthesis_report(X[:300], rng.permuted(X[:300], axis=0), X[300:], target=0)
+    >>> bool((report.loc["shapes"] > 0.9).all())
+    True
+    >>> bool(report.loc["detection", "drawn"] < 0.3 < report.loc["detection", "real"])
+    True
+    """
+    real, drawn, holdout = _coded(real, drawn, holdout)
+    place = None if target is None else real.place(target)
+    report = {}
+    for name, rows in (("drawn", drawn), ("real", real)):
+        report[name] = {
+            "shapes": np.nanmean([_shape(*pair) for pair in zip(holdout, rows, strict=True)]),
+            "trends": _trends(holdout, rows),
+            "efficacy": np.nan if place is None else _efficacy(rows, holdout, place),
+            "detection": _detection(rows, holdout),
+        }
+    report["drawn"]["closest_record"] = _nearer(drawn, real, holdout)
+    return pd.DataFrame(report)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """The cells of a column: float64, NaN where missing; codes of a category's levels."""
+
+    cells: np.ndarray
+    n_levels: int | None  # None for a number
+
+    @property
+    def present(self):
+        return self.cells[~np.isnan(self.cells)]
+
+    def codes(self, edges=None):
+        """Return levels, or bins of a number, as whole numbers: missing is one of its own."""
+        if self.n_levels is None:
+            return np.digitize(self.cells, edges)
+        return np.nan_to_num(self.cells, nan=self.n_levels).astype(int)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Columns in one order, and their names."""
+
+    columns: list
+    names: list
+
+    def __iter__(self):
+        return iter(self.columns)
+
+    def __len__(self):
+        return len(self.columns[0].cells)
+
+    def place(self, target):
+        """Return the place of a column by its name."""
+        if target not in self.names:
+            raise ValueError(
+                f"target={target!r}: there is no such column; these are {self.names[:3]}, ..."
+            )
+        return self.names.index(target)
+
+    def matrix(self, leave=None):
+        """Return the coded columns, but for one, and which of them are categories."""
+        kept = [column for place, column in enumerate(self.columns) if place != leave]
+        few = [column.n_levels is not None and column.n_levels <= MOST_LEVELS for column in kept]
+        return np.column_stack([column.cells for column in kept]), few
+
+
+def _coded(*tables):
+    """Return tables with equal codes for equal levels."""
+    frames = [_frame(X) for X in tables]
+    known = [fields(frame) for frame in frames]
+    names = [field.name for field in known[0]]
+    for word, frame, found in zip(("drawn", "holdout"), frames[1:], known[1:], strict=True):
+        _check_same(known[0], found, word, frame)
+    few = min(map(len, frames))
+    if few < FEWEST_ROWS:
+        raise ValueError(f"There are {few} rows: at least {FEWEST_ROWS} of each are needed.")
+    parts = [_cells(frames, place, field.kind) for place, field in enumerate(known[0])]
+    return [_Table(list(columns), names) for columns in zip(*parts, strict=True)]
+
+
+def _frame(X):
+    """Return a table as a frame; the names of an array's columns are their places."""
+    X = table(X)
+    return X if frame_of(X) is not None else pd.DataFrame(np.asarray(X))
+
+
+def _check_same(known, found, word, frame):
+    """Refuse other columns than those of the real rows, and columns of another kind."""
+    names, others = ([field.name for field in some] for some in (known, found))
+    if names != others:
+        raise ValueError(
+            f"{word} has the columns {others[:3]}, ..., real has {names[:3]}, ...: they must be the "
+            "same, in the same order."
+        )
+    for place, (one, other) in enumerate(zip(known, found, strict=True)):
+        empty = one.kind != other.kind and all(map(is_missing, column(frame, place).to_list()))
+        if one.kind != other.kind and not empty:
+            raise ValueError(
+                f"Column {one.name!r} is a {one.kind} in real and a {other.kind} in {word}: "
+                "convert it."
+            )
+
+
+def _cells(frames, place, kind):
+    """Return a column of several frames, as one `_Column` of each."""
+    series = [column(frame, place) for frame in frames]
+    if kind != CATEGORY:
+        return [_Column(numbers(part, kind), None) for part in series]
+    parts = [[None if is_missing(c) else c for c in part.to_list()] for part in series]
+    every = np.fromiter((c for part in parts for c in part), dtype=object)
+    codes, levels = pd.factorize(every)
+    codes = np.where(codes < 0, np.nan, codes.astype(np.float64))
+    ends = np.cumsum([len(part) for part in parts])[:-1]
+    return [_Column(cells, len(levels)) for cells in np.split(codes, ends)]
+
+
+def _shape(one, other):
+    """Return how alike the distributions of a column are; NaN if one has no cell."""
+    a, b = one.present, other.present
+    if not (len(a) and len(b)):
+        return np.nan
+    if one.n_levels is None:
+        at = np.sort(np.concatenate([a, b]))
+        shares = (np.searchsorted(np.sort(x), at, side="right") / len(x) for x in (a, b))
+        return 1 - np.abs(np.subtract(*shares)).max()
+    return _overlap(a.astype(int), b.astype(int), one.n_levels)
+
+
+def _overlap(a, b, n):
+    """Return one less the total variation of two samples of whole numbers below n."""
+    p, q = (np.bincount(codes, minlength=n) / len(codes) for codes in (a, b))
+    return 1 - np.abs(p - q).sum() / 2
+
+
+def _trends(one, other):
+    """Return how alike pairs of columns are, on average."""
+    pairs = zip(combinations(one, 2), combinations(other, 2), strict=True)
+    found = [_trend(*pair) for pair in pairs]
+    return np.nanmean(found) if not np.isnan(found).all() else np.nan
+
+
+def _trend(one, other):
+    """Return how alike a pair of columns is in two tables."""
+    if all(column.n_levels is None for column in one):
+        return 1 - abs(_correlation(*one) - _correlation(*other)) / 2
+    edges = [_edges(column) if column.n_levels is None else None for column in one]
+    sizes = [N_BINS + 2 if column.n_levels is None else column.n_levels + 1 for column in one]
+    joint = [
+        np.ravel_multi_index([c.codes(e) for c, e in zip(pair, edges, strict=True)], sizes)
+        for pair in (one, other)
+    ]
+    codes = np.unique(np.concatenate(joint), return_inverse=True)[1]
+    a, b = np.split(codes, [len(joint[0])])
+    return _overlap(a, b, codes.max() + 1)
+
+
+def _edges(column):
+    """Return the inner and outer edges of a number's bins."""
+    edges = np.histogram_bin_edges(column.present, N_BINS)
+    edges[[0, -1]] = -np.inf, np.inf
+    return edges
+
+
+def _correlation(a, b):
+    """Return the correlation of two numbers where both are present; NaN if one is constant."""
+    both = ~(np.isnan(a.cells) | np.isnan(b.cells))
+    x, y = a.cells[both], b.cells[both]
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return np.nan
+    return np.corrcoef(x, y)[0, 1]
+
+
+def _efficacy(rows, holdout, place):
+    """Return how well a model that was trained on rows predicts a column of held-out ones."""
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    from sklearn.metrics import r2_score
+
+    (X, few), (X_test, _) = rows.matrix(place), holdout.matrix(place)
+    y, y_test = rows.columns[place].cells, holdout.columns[place].cells
+    X, y, X_test, y_test = (
+        X[~np.isnan(y)],
+        y[~np.isnan(y)],
+        X_test[~np.isnan(y_test)],
+        y_test[~np.isnan(y_test)],
+    )
+    settings = {"categorical_features": few, "random_state": SEED}
+    if rows.columns[place].n_levels is None:
+        return r2_score(y_test, HistGradientBoostingRegressor(**settings).fit(X, y).predict(X_test))
+    if len(np.unique(y)) < 2:
+        return 0.5  # it predicts the same everywhere
+    model = HistGradientBoostingClassifier(**settings).fit(X, y)
+    return _area(model, X_test, y_test)
+
+
+def _area(model, X, y):
+    """Return the mean area under the ROC curves of the levels that occur."""
+    from sklearn.metrics import roc_auc_score
+
+    shares = dict(zip(model.classes_, model.predict_proba(X).T, strict=True))
+    levels, areas = np.unique(y), []
+    for level in levels if len(levels) > 1 else ():
+        areas.append(roc_auc_score(y == level, shares.get(level, np.zeros(len(y)))))
+    return np.mean(areas) if areas else np.nan
+
+
+def _detection(rows, holdout):
+    """Return how hard it is to tell rows from held-out ones."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.metrics import roc_auc_score
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    n = min(len(rows), len(holdout))
+    (a, few), (b, _) = rows.matrix(), holdout.matrix()
+    X, is_real = np.vstack([_some(a, n), _some(b, n)]), np.repeat([0, 1], n)
+    model = HistGradientBoostingClassifier(categorical_features=few, random_state=SEED)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
+    shares = cross_val_predict(model, X, is_real, cv=folds, method="predict_proba")[:, 1]
+    return 2 * (1 - max(roc_auc_score(is_real, shares), 0.5))
+
+
+def _nearer(drawn, real, holdout):
+    """Return the share of drawn rows that are nearer to training rows than to held-out ones."""
+    from sklearn.neighbors import NearestNeighbors
+
+    n = min(len(real), len(holdout))
+    unit = [_unit(column) for column in real]
+    X, *others = (_places(rows, unit) for rows in (drawn, real, holdout))
+    nearest = [
+        NearestNeighbors(n_neighbors=1).fit(_some(Y, n)).kneighbors(X)[0][:, 0] for Y in others
+    ]
+    return np.mean((nearest[0] < nearest[1]) + (nearest[0] == nearest[1]) / 2)
+
+
+def _unit(column):
+    """Return centre and range of a number."""
+    known = column.present if column.n_levels is None and len(column.present) else np.zeros(1)
+    return known.mean(), np.ptp(known) or 1.0
+
+
+def _places(rows, units):
+    """Return rows as points: another level, and a missing cell, is 1 away."""
+    parts = []
+    for one, (centre, spread) in zip(rows, units, strict=True):
+        missing = np.isnan(one.cells)
+        if one.n_levels is None:
+            parts += [np.where(missing, 0.0, (one.cells - centre) / spread), missing]
+        else:
+            parts.append(np.sqrt(0.5) * np.eye(one.n_levels + 1)[one.codes()])
+    return np.column_stack(parts)
+
+
+def _some(X, n):
+    """Return n rows, drawn without replacement; always the same."""
+    return X if n == len(X) else X[np.random.RandomState(SEED).permutation(len(X))[:n]]
