@@ -69,9 +69,12 @@ class Marginals:
         weight = np.repeat([share, 1 - share], n)
         pairs = zip(before.quantiles.T, self.quantiles.T, strict=True)
         quantiles = [_quantiles(np.concatenate(pair), weight, n) for pair in pairs]
-        grids = [_grid(np.unique(column), np.finfo(np.float64).eps) for column in quantiles]
         known = (before.decimals >= 0) & (self.decimals >= 0)
-        step, decimals = np.where(known, np.array(grids).reshape(-1, 2).T, [[0.0], [UNKNOWN]])
+        decimals = np.where(known, np.maximum(before.decimals, self.decimals), UNKNOWN)
+        unit = 10.0 ** np.maximum(decimals, 0)
+        apart = before.step, self.step, np.abs(before.quantiles[0] - self.quantiles[0])
+        steps = [np.rint(np.where(known, part, 0) * unit).astype(np.int64) for part in apart]
+        step = np.gcd.reduce(steps) / unit
         zeros = share * before.zeros + (1 - share) * self.zeros
         listed = before.listed & self.listed
         weight = before.weight + self.weight
