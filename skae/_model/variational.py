@@ -5,9 +5,10 @@ import torch
 from scipy.special import expit
 
 from skae._data.marginals import Marginals
+from skae._model.cells import cells_of
 from skae._model.likelihood import lower_bound
 from skae._model.model import Model
-from skae._model.scores import cells_of, dense
+from skae._model.scores import dense
 from skae.losses import DrawnDivergence
 
 ACTIVE = 0.01  # variance of a unit's posterior means above which it says something

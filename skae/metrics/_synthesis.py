@@ -5,6 +5,10 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.metrics import r2_score, roc_auc_score
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.neighbors import NearestNeighbors
 
 from skae._data.frames import column, fields, frame_of, numbers, table
 from skae._data.objects import CATEGORY, is_missing
@@ -262,9 +266,6 @@ def _correlation(a, b):
 
 def _efficacy(rows, holdout, place):
     """Return how well a model that was trained on rows predicts a column of held-out ones."""
-    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-    from sklearn.metrics import r2_score
-
     (X, few), (X_test, _) = rows.matrix(place), holdout.matrix(place)
     y, y_test = rows.columns[place].cells, holdout.columns[place].cells
     X, y, X_test, y_test = (
@@ -284,8 +285,6 @@ def _efficacy(rows, holdout, place):
 
 def _area(model, X, y):
     """Return the mean area under the ROC curves of the levels that occur."""
-    from sklearn.metrics import roc_auc_score
-
     shares = dict(zip(model.classes_, model.predict_proba(X).T, strict=True))
     levels, areas = np.unique(y), []
     for level in levels if len(levels) > 1 else ():
@@ -295,10 +294,6 @@ def _area(model, X, y):
 
 def _detection(rows, holdout):
     """Return how hard it is to tell rows from held-out ones."""
-    from sklearn.ensemble import HistGradientBoostingClassifier
-    from sklearn.metrics import roc_auc_score
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-
     n = min(len(rows), len(holdout))
     (a, few), (b, _) = rows.matrix(), holdout.matrix()
     X, is_real = np.vstack([_some(a, n), _some(b, n)]), np.repeat([0, 1], n)
@@ -310,8 +305,6 @@ def _detection(rows, holdout):
 
 def _nearer(drawn, real, holdout):
     """Return the share of drawn rows that are nearer to training rows than to held-out ones."""
-    from sklearn.neighbors import NearestNeighbors
-
     n = min(len(real), len(holdout))
     unit = [_unit(column) for column in real]
     X, *others = (_places(rows, unit) for rows in (drawn, real, holdout))
