@@ -41,6 +41,7 @@ ATTRIBUTES = (
     "noise_variance_",
     "label_coef_",
     "label_intercept_",
+    "_marginals",
 )
 KEPT = (
     *ATTRIBUTES,
@@ -404,6 +405,7 @@ class FittedTask(Served):
     prefixes: bool = False
     shapes: ClassVar = {}
     of_images: ClassVar = False
+    n_targets: ClassVar = 0
 
     @property
     def is_normal(self):

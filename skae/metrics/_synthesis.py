@@ -5,18 +5,12 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.metrics import r2_score, roc_auc_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.neighbors import NearestNeighbors
 
 from skae._data.frames import column, fields, frame_of, numbers, table
 from skae._data.objects import CATEGORY, is_missing
 
 N_BINS = 10  # of a number, beside a category
 MOST_LEVELS = 255  # that gradient boosting takes for categories
-FOLDS = 5
-SEED = 0
 FEWEST_ROWS = 20
 
 
@@ -98,6 +92,8 @@ def synthesis_report(real, drawn, holdout, target=None):
     >>> bool(report.loc["detection", "drawn"] < 0.3 < report.loc["detection", "real"])
     True
     """
+    from skae.metrics import _models as models  # gradient boosting takes long to import
+
     real, drawn, holdout = _coded(real, drawn, holdout)
     place = None if target is None else real.place(target)
     report = {}
@@ -105,10 +101,10 @@ def synthesis_report(real, drawn, holdout, target=None):
         report[name] = {
             "shapes": np.nanmean([_shape(*pair) for pair in zip(holdout, rows, strict=True)]),
             "trends": _trends(holdout, rows),
-            "efficacy": np.nan if place is None else _efficacy(rows, holdout, place),
-            "detection": _detection(rows, holdout),
+            "efficacy": np.nan if place is None else models.efficacy(rows, holdout, place),
+            "detection": models.detection(rows, holdout),
         }
-    report["drawn"]["closest_record"] = _nearer(drawn, real, holdout)
+    report["drawn"]["closest_record"] = models.nearer(drawn, real, holdout)
     return pd.DataFrame(report)
 
 
@@ -262,76 +258,3 @@ def _correlation(a, b):
     if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return np.nan
     return np.corrcoef(x, y)[0, 1]
-
-
-def _efficacy(rows, holdout, place):
-    """Return how well a model that was trained on rows predicts a column of held-out ones."""
-    (X, few), (X_test, _) = rows.matrix(place), holdout.matrix(place)
-    y, y_test = rows.columns[place].cells, holdout.columns[place].cells
-    X, y, X_test, y_test = (
-        X[~np.isnan(y)],
-        y[~np.isnan(y)],
-        X_test[~np.isnan(y_test)],
-        y_test[~np.isnan(y_test)],
-    )
-    settings = {"categorical_features": few, "random_state": SEED}
-    if rows.columns[place].n_levels is None:
-        return r2_score(y_test, HistGradientBoostingRegressor(**settings).fit(X, y).predict(X_test))
-    if len(np.unique(y)) < 2:
-        return 0.5  # it predicts the same everywhere
-    model = HistGradientBoostingClassifier(**settings).fit(X, y)
-    return _area(model, X_test, y_test)
-
-
-def _area(model, X, y):
-    """Return the mean area under the ROC curves of the levels that occur."""
-    shares = dict(zip(model.classes_, model.predict_proba(X).T, strict=True))
-    levels, areas = np.unique(y), []
-    for level in levels if len(levels) > 1 else ():
-        areas.append(roc_auc_score(y == level, shares.get(level, np.zeros(len(y)))))
-    return np.mean(areas) if areas else np.nan
-
-
-def _detection(rows, holdout):
-    """Return how hard it is to tell rows from held-out ones."""
-    n = min(len(rows), len(holdout))
-    (a, few), (b, _) = rows.matrix(), holdout.matrix()
-    X, is_real = np.vstack([_some(a, n), _some(b, n)]), np.repeat([0, 1], n)
-    model = HistGradientBoostingClassifier(categorical_features=few, random_state=SEED)
-    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
-    shares = cross_val_predict(model, X, is_real, cv=folds, method="predict_proba")[:, 1]
-    return 2 * (1 - max(roc_auc_score(is_real, shares), 0.5))
-
-
-def _nearer(drawn, real, holdout):
-    """Return the share of drawn rows that are nearer to training rows than to held-out ones."""
-    n = min(len(real), len(holdout))
-    unit = [_unit(column) for column in real]
-    X, *others = (_places(rows, unit) for rows in (drawn, real, holdout))
-    nearest = [
-        NearestNeighbors(n_neighbors=1).fit(_some(Y, n)).kneighbors(X)[0][:, 0] for Y in others
-    ]
-    return np.mean((nearest[0] < nearest[1]) + (nearest[0] == nearest[1]) / 2)
-
-
-def _unit(column):
-    """Return centre and range of a number."""
-    known = column.present if column.n_levels is None and len(column.present) else np.zeros(1)
-    return known.mean(), np.ptp(known) or 1.0
-
-
-def _places(rows, units):
-    """Return rows as points: another level, and a missing cell, is 1 away."""
-    parts = []
-    for one, (centre, spread) in zip(rows, units, strict=True):
-        missing = np.isnan(one.cells)
-        if one.n_levels is None:
-            parts += [np.where(missing, 0.0, (one.cells - centre) / spread), missing]
-        else:
-            parts.append(np.sqrt(0.5) * np.eye(one.n_levels + 1)[one.codes()])
-    return np.column_stack(parts)
-
-
-def _some(X, n):
-    """Return n rows, drawn without replacement; always the same."""
-    return X if n == len(X) else X[np.random.RandomState(SEED).permutation(len(X))[:n]]
