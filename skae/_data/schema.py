@@ -323,10 +323,21 @@ class Schema:
         table[:, blocks.categories] = values[:, n:]
         return table
 
-    def give_back(self, coded, container, like=None):
-        """Return a coded table in the form of the fit, or numbers in the one of `set_output`."""
+    def in_units(self, place, cells):
+        """Return the cells of a column of numbers of the coded table in units of X."""
+        if self.encoder is None:
+            return cells
+        return cells * self.encoder.scale_[place] + self.encoder.mean_[place]
+
+    def give_back(self, coded, container, like=None, numbers=None):
+        """Return a coded table in the form of the fit, or numbers in the one of `set_output`.
+
+        ``numbers`` are cells in units of X for some columns, by their places.
+        """
         if self.encoder is not None:
-            return self.encoder.decode(coded.astype(np.float64), like)
+            return self.encoder.decode(coded.astype(np.float64), like, numbers)
+        for place, cells in (numbers or {}).items():
+            coded[:, place] = cells
         if container not in ("pandas", "polars"):
             return coded
         known = self.fields

@@ -264,12 +264,15 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
             )
         return self.decode(coded, table(X))
 
-    def decode(self, X, like=None):
+    def decode(self, X, like=None, numbers=None):
         """Return the table of a float64 matrix of the right shape.
 
-        ``like`` is a frame or an array whose index, if it has one, is taken.
+        ``like`` is a frame or an array whose index, if it has one, is taken;
+        ``numbers`` are cells in units of the table, by the places of their columns.
         """
         columns = self.columns(X)
+        for place, cells in (numbers or {}).items():
+            columns[place] = cells
         if self._library is not None:
             index = like.index if self._library == "pandas" and hasattr(like, "iloc") else None
             return build(self._fields, columns, self._library, index, self._label_names)

@@ -450,9 +450,9 @@ class BaseAutoencoder(BaseEncoder):
             )
         return Z
 
-    def _give(self, coded, like=None):
+    def _give(self, coded, like=None, numbers=None):
         """Return a coded table in the form of the fit."""
-        return self._model.schema.give_back(coded, frames_asked_for(self), like)
+        return self._model.schema.give_back(coded, frames_asked_for(self), like, numbers)
 
     def reconstruct(self, X):
         """Return ``inverse_transform(transform(X))``.

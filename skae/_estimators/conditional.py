@@ -11,7 +11,7 @@ from skae import _tasks
 from skae._data.labels import Labels, beside, columns_of
 from skae._data.tensors import like
 from skae._estimators.base import BaseAutoencoder, model_of, task_of, way
-from skae._estimators.variational import bound_of, imputed
+from skae._estimators.variational import DrawsNumbers, bound_of, imputed
 from skae._parameters import (
     DenseNetwork,
     FromPCA,
@@ -28,7 +28,7 @@ from skae._parameters import (
 
 
 @parameters
-class ConditionalVAE(DenseNetwork, TableInput, FromPCA, BaseAutoencoder):
+class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoencoder):
     r"""A variational autoencoder that gets the label of each row, and draws rows with given labels.
 
     As `VAETransformer`, but encoder and decoder get a label y beside the row
@@ -401,7 +401,7 @@ class ConditionalVAE(DenseNetwork, TableInput, FromPCA, BaseAutoencoder):
         """
         return bound_of(*self._labelled(X, y), n_draws)
 
-    def sample(self, n_samples=1, y=None, random_state=None):
+    def sample(self, n_samples=1, y=None, random_state=None, match_marginals=True):
         """Draw new rows with given labels: codes from the prior, decoded, with noise.
 
         Parameters
@@ -414,19 +414,21 @@ class ConditionalVAE(DenseNetwork, TableInput, FromPCA, BaseAutoencoder):
             by itself.
         random_state : int, RandomState instance or None, default=None
             None never touches numpy's global generator.
+        match_marginals : bool, default=True
+            As in `VAETransformer.sample`. The quantiles are those of all training
+            rows and of draws with all labels, so that each label keeps its own.
 
         Returns
         -------
         X : ndarray or frame of shape (n_samples, n_features_in_)
-            float64, a frame as from ``inverse_transform``. The rows without
-            noise are ``inverse_transform`` of standard normal codes.
+            float64, a frame as from ``inverse_transform``.
         """
         n_samples = count(n_samples, "n_samples")
         check_is_fitted(self)
         rng, known = private_random_state(random_state), self._model.task.labels
         labels = known.draw(n_samples, rng) if y is None else known.code(y, n_samples)
         codes = rng.standard_normal((n_samples, self.n_components_))
-        return self._give(self._model.sample(beside(codes, labels), rng))
+        return self._drawn(beside(codes, labels), rng, match_marginals)
 
     def interpolate(self, a, b, n_steps=10, path="linear", y=None):
         """Return rows on the way from ``a`` to ``b``, whose codes and labels lie between theirs.

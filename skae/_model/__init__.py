@@ -13,6 +13,7 @@ class CannotDescribe(ValueError):
 __getattr__ = lazily(
     __name__,
     {
+        "given": "Given",
         "normal": "covariance precision",
         "numpy_engine": "NumpyModel",
         "scores": "dense scores_of",

@@ -45,6 +45,7 @@ ATTRIBUTES = (
     "label_intercept_",
     "coef_",
     "intercept_",
+    "_marginals",
 )
 KEPT = (
     *ATTRIBUTES,
@@ -253,6 +254,10 @@ class NumpyModel(Served):
     def predict(self, X):
         """Return what the head of a supervised code says of rows."""
         return predicted(self, X)
+
+    def head_inputs(self, X):
+        """Return rows without labels as what infers these reads them."""
+        return self.schema.filled(X, self.baseline.mean)
 
     def reconstruct_cells(self, X):
         """Return the coded table that is made of rows."""

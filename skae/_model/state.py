@@ -4,6 +4,7 @@ from dataclasses import fields, replace
 
 import numpy as np
 
+from skae._data.marginals import Marginals
 from skae._parameters import check_parameters
 
 MOST = 2**31  # of a size that no weights vouch for
@@ -154,6 +155,9 @@ def check_state(task, state):
     for name, letters in ARRAYS.items():
         if name in state or name not in OPTIONAL:
             _check_array(name, state[name], letters, sizes)
+    if "_marginals" in state:
+        _check(isinstance(state["_marginals"], dict), "_marginals", state["_marginals"])
+        Marginals(**state["_marginals"]).check(task.schema)
     _check_start(task, state["_start"], sizes)
     _check_network(task, state)
     return task

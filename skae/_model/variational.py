@@ -4,18 +4,29 @@ import numpy as np
 import torch
 from scipy.special import expit
 
+from skae._data.marginals import Marginals
+from skae._model.cells import cells_of
 from skae._model.likelihood import lower_bound
 from skae._model.model import Model
 from skae._model.scores import dense
 from skae.losses import DrawnDivergence
 
 ACTIVE = 0.01  # variance of a unit's posterior means above which it says something
+DRAW_SEED = 0  # of the model's marginals: the same draws at every call
+MARGINAL_DRAWS = 2**15  # rows that show what the model's own marginals are
+MARGINAL_CELLS = 2**23
 
 
 class VariationalModel(Model):
     """A model whose codes are Gaussian, given a row."""
 
-    ATTRIBUTES = (*Model.ATTRIBUTES, "_code_moments", "kl_per_component_", "active_units_")
+    ATTRIBUTES = (
+        *Model.ATTRIBUTES,
+        "_code_moments",
+        "kl_per_component_",
+        "active_units_",
+        "_marginals",
+    )
     own_noise = True
 
     def loadings(self):
@@ -92,6 +103,96 @@ class VariationalModel(Model):
         """Return the same; Bernoulli columns as `decode` does."""
         return self.decode(Z) if self.task.is_bernoulli else super().decode_levels(Z)
 
+    # numbers as they are in the training rows -------------------------------------------------
+
+    def marginals_of(self, rows):
+        """Return what the numbers of training rows look like, beside those before, by name."""
+        found = Marginals.learn(rows, self.schema, self.marginals)
+        return {} if found is None else {"_marginals": found.state()}
+
+    @property
+    def marginals(self):
+        """The `Marginals` of the training rows; None of a file of old, or of very many columns."""
+        state = self.attributes.get("_marginals")
+        return None if state is None else Marginals(**state)
+
+    def matched(self, coded):
+        """Return the numbers of drawn rows, mapped to the training quantiles, by their places.
+
+        The map of a column takes the quantiles of the model's own draws to
+        those of the training rows: no order of two draws changes.
+        """
+        marginals = self.marginals
+        if marginals is None:
+            return None
+        return {
+            place: marginals.cells(
+                number, np.interp(x, self.drawn_quantiles[:, number], marginals.shares)
+            )
+            for number, (place, x) in enumerate(self._numbers(coded, marginals.places))
+        }
+
+    def _numbers(self, coded, places):
+        """Yield the places of columns, and their cells in units of X."""
+        for place in places:
+            yield place, self.schema.in_units(place, coded[:, place].astype(np.float64))
+
+    @property
+    def drawn_quantiles(self):
+        """Quantiles of the model's own draws, (n_levels, n_numbers), in units of X; drawn once."""
+        if "_drawn_quantiles" not in self.__dict__:
+            marginals, rng = self.marginals, np.random.RandomState(DRAW_SEED)
+            n = min(MARGINAL_DRAWS, MARGINAL_CELLS // max(1, self.schema.width))
+            coded = self.sample(self.prior_codes(n, rng), rng)
+            columns = [x for _, x in self._numbers(coded, marginals.places)]
+            found = [np.quantile(x, marginals.shares) for x in columns]
+            self._drawn_quantiles = np.array(found).reshape(-1, len(marginals.shares)).T
+        return self._drawn_quantiles
+
+    # rows of which some cells are known -------------------------------------------------------
+
+    def cells_given(self, Z, coded):
+        """Return coded tables of codes: numbers, and of categories the nats of those of a row.
+
+        Parameters
+        ----------
+        Z : ndarray of shape (n_codes, n_components)
+        coded : ndarray of shape (n_columns,)
+            The row as the schema codes it, NaN where nothing is known.
+        """
+        if self.schema.blocks is None:
+            return self.decode(Z)
+        n, cells = self.schema.n_numbers, cells_of(self.schema, self.baseline, torch.float64)
+        mean, scale = self.baseline.units
+        row = (self.schema.wide(coded[None], mean) - mean) / scale
+        cells, row = cells.to(self.device), torch.from_numpy(row).to(self.device)
+
+        def both(z):
+            made = self.module.decoder(z)
+            return torch.cat([made[:, :n], cells.nats(made, row.expand(len(z), -1))], dim=1)
+
+        found = self._apply_to_codes(Z, both, cells.n_cells)
+        return self.schema.coded(found, self.baseline.mean, self.baseline.scale)
+
+    def deviation(self, place):
+        """Return the standard deviation of the noise of a column of numbers, in units of X."""
+        blocks, deviation = self.schema.blocks, np.sqrt(self.noise_variance)
+        if blocks is not None:
+            deviation = deviation / blocks.metric[np.flatnonzero(blocks.numbers == place)[0]]
+        return self.schema.in_units(place, deviation) - self.schema.in_units(place, 0.0)
+
+    def bounds(self, place, cell):
+        """Return what draws lie between that are matched to a number of a column, in units of X."""
+        number = np.flatnonzero(self.marginals.places == place)[0]
+        shares = self.marginals.share_of(number, cell)
+        drawn = self.drawn_quantiles[:, number]
+        low, high = np.interp(shares, self.marginals.shares, drawn)
+        return -np.inf if shares[0] == 0 else low, np.inf if shares[1] == 1 else high
+
+    def prior_codes(self, n, rng):
+        """Return codes as the decoder takes them, drawn from the prior."""
+        return rng.standard_normal((n, self.task.size))
+
     def _to_units_of_x(self, rows):
         if not self.task.is_bernoulli:
             return super()._to_units_of_x(rows)
@@ -122,6 +223,8 @@ class VariationalModel(Model):
         """Return the model of coordinates as one of the columns, for their task and rows."""
         inside = self.task.noise_unit(self.baseline)
         now = super().outside(space, rows, task)
+        if not task.is_bernoulli:
+            now.attributes |= now.marginals_of(rows)
         if now.nonlinear:
             for name in ("log_noise", "log_spread"):
                 if hasattr(now.module, name):
@@ -172,6 +275,11 @@ class ConditionalVAEModel(VariationalModel):
     def draw_codes(self, X, rng):
         """Return a code of every row, drawn from its distribution, with its labels."""
         return np.hstack([super().draw_codes(X, rng), self._split(X)[1]])
+
+    def prior_codes(self, n, rng):
+        """Return codes with labels that are drawn as in the training rows."""
+        labels = self.task.labels.draw(n, rng)
+        return np.hstack([super().prior_codes(n, rng), labels])
 
     def _with_labels(self, X):
         return np.hstack([self.encode(X), self._split(X)[1]])

@@ -42,6 +42,11 @@ def write_estimator(writer, estimator, methods, inputs):
 
 
 def _write_encoder(writer, estimator, method, inputs):
+    if method in ("predict", "predict_proba"):
+        raise CannotDescribe(
+            f"{method} of {type(estimator).__name__} is not written: put a classifier or regressor "
+            "behind its transform in a Pipeline, and export that"
+        )
     model = model_of(estimator)
     parts = described(model, _own(model))
     rows, wide, unseen = _write_rows(writer, model, inputs)
@@ -122,7 +127,7 @@ def _write_rows(writer, model, inputs):
         missing = writer.node("IsNaN", rows)
         wide = writer.node("Where", missing, mean, rows)
     if model.task.n_labels:
-        labels = _write_labels(writer, model, rows)
+        labels = _write_labels(writer, model, wide)
         wide = writer.node("Concat", wide, labels, axis=-1)
     return rows, wide, None
 

@@ -305,6 +305,8 @@ def _width(estimator, method):
         return estimator.n_components_
     if method in BACK:
         return estimator.n_features_in_
+    if isinstance(estimator, BaseEncoder):  # a number a row
+        return 1
     n = len(estimator.coef_) if hasattr(estimator, "coef_") else 1
     return 1 if method == "decision_function" and n == 2 else n
 

@@ -266,6 +266,8 @@ class Variational(Task):
             "n_samples_": n,
             "explained_variance_": spread * n / max(n - 1, 1),
         }
+        if not self.is_bernoulli and self.n_counted is None:
+            known |= model.marginals_of(rows)
         labels_say_all = self.n_labels and model.baseline.unexplained < LEAST_UNEXPLAINED
         silent = not (known["active_units_"].any() or labels_say_all)
         if len(rows) >= FEWEST_ROWS and silent:

@@ -1,4 +1,4 @@
-"""Scores for any transformer that can go back: PCA and autoencoders on one scale."""
+"""Scores of rows: PCA and autoencoders on one scale, and how far generated rows reach."""
 
 import numpy as np
 from sklearn.utils.validation import check_array

@@ -1,0 +1,131 @@
+"""Codes of rows of which some cells are known: draws from their distribution given these cells."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import log_ndtr
+
+FEWEST_PARTICLES = 2000
+N_MOVES = 6  # of every particle at every temperature
+SHARES = 1.0, 0.5, 0.1  # of what a move draws anew
+LEAST_RIDGE = 1e-9  # of the particles' covariance
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Known cells of a row.
+
+    Attributes
+    ----------
+    model : VariationalModel
+    coded : ndarray of shape (n_columns,)
+        The row as the schema codes it, NaN where nothing is known.
+    numbers : dict
+        Known numbers in units of X, by their places.
+    bounds : dict
+        For the places of known numbers, what the model's own draw lies between, in units of X.
+    """
+
+    model: object
+    coded: np.ndarray
+    numbers: dict
+    bounds: dict
+
+    def log_likelihood(self, Z):
+        """Return the log-likelihood of the known cells for every code, (n_codes,)."""
+        model, schema = self.model, self.model.schema
+        cells = model.cells_given(Z, self.coded)
+        total = np.zeros(len(Z))
+        for place, bounds in self.bounds.items():
+            mean = schema.in_units(place, cells[:, place])
+            total += _log_mass(*bounds, mean, model.deviation(place))
+        if schema.blocks is not None:
+            known = schema.blocks.categories[~np.isnan(self.coded[schema.blocks.categories])]
+            total -= cells[:, known].sum(axis=1)
+        return total
+
+    def codes(self, n, rng):
+        """Return n codes, drawn from their distribution given the known cells."""
+        size = max(n, FEWEST_PARTICLES), self.model.task.size
+        return tempered(self.log_likelihood, *size, rng)[rng.permutation(size[0])[:n]]
+
+
+def _log_mass(low, high, mean, deviation):
+    """Return the logarithm of a normal mass between bounds; of the density, where they are one."""
+    a, b = (low - mean) / deviation, (high - mean) / deviation
+    if low == high:
+        return -(a**2) / 2
+    a, b = np.where(a > 0, -b, a), np.where(a > 0, -a, b)  # tails to the left are not rounded off
+    upper, lower = log_ndtr(b), log_ndtr(a)
+    return upper + np.log1p(-np.exp(np.minimum(lower - upper, -1e-15)))
+
+
+def tempered(log_likelihood, n, k, rng):
+    r"""Return n draws of k units from a standard normal prior times a likelihood.
+
+    The weight of the likelihood rises from 0 to 1, each time so far that half
+    of the particles count; then these are resampled, and moved by steps that leave the
+    distribution as it is (sequential Monte Carlo: Del Moral, Doucet, Jasra,
+    2006, DOI 10.1111/j.1467-9868.2006.00553.x). Groups that lie apart are kept
+    in proportion.
+
+    Parameters
+    ----------
+    log_likelihood : callable
+        Of codes (n, k).
+    """
+    z = rng.standard_normal((n, k))
+    known, weight = log_likelihood(z), 0.0
+    while weight < 1:
+        step = _step(known, 1 - weight)
+        weight = min(1.0, weight + step)
+        chosen = _resampled(step * known, rng)
+        z, known = z[chosen], known[chosen]
+        for _ in range(N_MOVES):
+            z, known = _moved(z, known, log_likelihood, weight, rng)
+    return z
+
+
+def _step(known, most):
+    """Return how much the weight may rise until half of the particles count."""
+    low, high = 0.0, most
+    if _n_counted(most * known) >= len(known) / 2:
+        return most
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (
+            (middle, high) if _n_counted(middle * known) >= len(known) / 2 else (low, middle)
+        )
+    return max(low, np.finfo(float).eps)
+
+
+def _n_counted(logarithms):
+    """Return the effective number of weights."""
+    weight = np.exp(logarithms - logarithms.max())
+    return weight.sum() ** 2 / (weight**2).sum()
+
+
+def _resampled(logarithms, rng):
+    """Return places of particles, as often as their weights say: systematic resampling."""
+    share = np.cumsum(np.exp(logarithms - logarithms.max()))
+    n = len(share)
+    at = (np.arange(n) + rng.random_sample()) / n * share[-1]
+    return np.minimum(np.searchsorted(share, at), n - 1)
+
+
+def _moved(z, known, log_likelihood, weight, rng):
+    """Return particles after a Metropolis-Hastings step, which a normal target always accepts.
+
+    A move draws a share of a particle anew, from the normal distribution of all.
+    """
+    mean, n = z.mean(axis=0), len(z)
+    covariance = np.atleast_2d(np.cov(z.T)) + LEAST_RIDGE * np.eye(z.shape[1])
+    root = np.linalg.cholesky(covariance)
+    share = rng.choice(SHARES, size=(n, 1))
+    units = np.linalg.solve(root, (z - mean).T).T
+    now = np.sqrt(1 - share**2) * units + share * rng.standard_normal(z.shape)
+    to = mean + now @ root.T
+    known_to = log_likelihood(to)
+    gain = weight * (known_to - known) - ((to**2 - z**2) - (now**2 - units**2)).sum(axis=1) / 2
+    accepted = np.log(rng.random_sample(n)) < gain
+    return np.where(accepted[:, None], to, z), np.where(accepted, known_to, known)
