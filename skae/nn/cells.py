@@ -140,7 +140,7 @@ class Cells(nn.Module):
         self.register_buffer("members_of", members_of)
         places = np.concatenate([members for members, *_ in self.buckets] or [np.empty(0, int)])
         self.register_buffer("order", torch.from_numpy(np.argsort(places)))
-        self.n_cells, self.width = self.n_numbers + n_categories, len(level)
+        self.n_cells = self.n_numbers + n_categories
 
     @property
     def width(self):
