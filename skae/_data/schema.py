@@ -270,8 +270,9 @@ class Schema:
 
     def filled(self, X, mean):
         """Return rows with column means in missing cells."""
-        if not np.isnan(X.sum()):
-            return X
+        with np.errstate(over="ignore"):
+            if not np.isnan(X.sum()):
+                return X
         if sparse.issparse(X):
             X, missing = X.copy(), np.isnan(X.data)
             X.data[missing] = mean[X.indices[missing]]

@@ -87,8 +87,6 @@ class Supervised(BaseEstimator):
     } | {name: FromPCA._parameter_constraints[name] for name in TRAINING}
 
     _kind = None  # of what is predicted: "classes" or "numbers"
-    _units = _anchors = None  # of a kernel head
-    uses_columns_ = False  # as in models that earlier releases saved
 
     def _learned(self, y, weight):
         """Return the `Targets` of labels, or refuse them."""
@@ -455,7 +453,7 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
 
     def _check_head(self):
         super()._check_head()
-        classes, n = self.classes_, len(self.coef_)
+        classes, n = self.classes_, len(self.intercept_)
         good = isinstance(classes, np.ndarray) and classes.shape == (n,) and n >= 2
         if not good or len(set(classes.tolist())) < n:
             raise ValueError(f"classes_={classes!r} are not the classes of {n} outputs")
@@ -567,8 +565,10 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, Supervised):
 
     def _check_head(self):
         super()._check_head()
-        if not (self._several is True or (self._several is False and len(self.coef_) == 1)):
-            raise ValueError(f"_several={self._several!r} does not fit {len(self.coef_)} outputs")
+        if not (self._several is True or (self._several is False and len(self.intercept_) == 1)):
+            raise ValueError(
+                f"_several={self._several!r} does not fit {len(self.intercept_)} outputs"
+            )
 
     def predict(self, X):
         """Return the values that rows stand for.

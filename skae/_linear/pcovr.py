@@ -114,7 +114,7 @@ def mixed_pcovr(rows, targets, n_components, random_state, hidden=0.0):
     if rows.blocks.flagged:
         model = replace(model, unexplained=unexplained_of_hidden(rows, model, random_state))
     drawn, inertia = sample(rows, model, random_state, hidden), model.shares
-    model, level = with_logits(model, rows.blocks, *drawn)
+    model, level = with_logits(model, *drawn)
     return PCovRTableModel(**vars(model), level=level, inertia=inertia, **head)
 
 

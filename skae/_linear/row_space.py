@@ -157,6 +157,7 @@ class LeadingSpace(RowSpace):
 def leading_space(rows, n_components, random_state):
     """Return the `LeadingSpace` of rows, or None where it is not much narrower than the columns."""
     dense = rows.blocks is None and not sparse.issparse(rows.X)
+    dense = dense and len(rows) > rows.width  # else the last axes are those of these very rows
     if not dense or not FEWEST_COLUMNS < rows.width <= MOST_COLUMNS:
         return None
     moments = columns(rows)

@@ -260,8 +260,11 @@ class NumpyModel(Served):
         return self.schema.filled(X, self.baseline.mean)
 
     def reconstruct_cells(self, X):
-        """Return the coded table that is made of rows."""
-        return self.decode_cells(self.encode(X))
+        """Return the coded table that is made of rows, given labels beside them."""
+        code = self.encode(X)
+        if self.task.n_labels:
+            code = np.hstack([code, X[:, self.schema.n_features :]])
+        return self.decode_cells(code)
 
     def reconstruct(self, X):
         """Return rows of numbers, dense, and their reconstruction, given labels beside the rows."""

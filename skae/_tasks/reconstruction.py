@@ -189,6 +189,7 @@ class Contractive(Task):
     penalty_weight: float = 0.01
 
     is_linear: ClassVar = False
+    fineness: ClassVar = 0.2  # a code comes to rest slowly
 
     def build(self, generator, linear=False):
         module = super().build(generator, linear)

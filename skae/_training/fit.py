@@ -156,7 +156,8 @@ def _fit_in_leading_space(task, settings, rows, about):
         return None
     inside = replace(task.inside(space, len(rows)), n_components=len(space.model.deviations))
     fit = _trained(inside, settings, space.inside(rows), None, about)
-    if not fit.interrupted and fit.best_iter and space.lacks(min(fit.held_out_curve)):
+    losses = fit.held_out_curve or [row["train_loss"] for row in fit.history]
+    if not fit.interrupted and fit.best_iter and space.lacks(min(losses)):
         return None
     curve = [space.loss(loss) for loss in fit.held_out_curve]
     return replace(_outside(fit, space, rows, task), held_out_curve=curve)

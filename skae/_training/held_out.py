@@ -73,6 +73,10 @@ class HeldOutCurves:
         """Leave out rows so far from the training rows that the baseline's objective overflows."""
         return [value[judged] for value, judged in zip(values, self.judged, strict=True)]
 
+    def mean(self, losses):
+        """Return the mean objective that the curve would have for such rows."""
+        return self._mean(self._judged_rows(losses))
+
     def row_weights(self):
         """Return the weight of every held-out row of each training; 0 where it is not judged."""
         everything = [np.zeros(len(judged)) for judged in self.judged]

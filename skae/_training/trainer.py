@@ -232,7 +232,7 @@ class Trainer:
             with self._interruptible():
                 trained.module = self._again(module, baseline, rows, n_epochs, nets[0].lr)
         if len(nets) == 1 or self.interrupted:
-            self._finish(trained, nets[0], baselines[0], rows if final else None)
+            self._finish(trained, nets[0], baselines[0], rows if final else None, curves)
         if self._falls_behind(trained.module, trained.baseline, rows):
             trained.module, trained.baseline = None, baseline
         if trained.module is None:
@@ -392,16 +392,27 @@ class Trainer:
         self.pretraining = self.pretraining or history
         return module
 
-    def _finish(self, trained, net, baseline, rows):
+    def _finish(self, trained, net, baseline, rows, curves):
         """Take a trained net as it is, or let it take in all rows."""
         trained.module, trained.baseline = net.module_, baseline
         if rows is not None:
             steps = max(1, len(rows) // self.settings.batch_size)
             n_epochs = self._cool_down_epochs(trained.best_iter * net.steps_an_epoch, steps)
             state = net.optimizer_.state_dict() if net.lean else None
-            trained.module = self.cooled_down(
+            cooled = self.cooled_down(
                 net.module_, baseline, rows, net.lr, n_epochs, optimizer_state=state
             )
+            trained.module = self._no_worse(net, cooled, curves)
+
+    def _no_worse(self, net, further, curves):
+        """Return a module that was trained further, or the best one where held-out rows lose by it.
+
+        They were trained on meanwhile, and should gain.
+        """
+        best = deepcopy(net.module_)
+        net.module_.load_state_dict(further.state_dict())
+        net.average = None
+        return further if curves.mean([net.judge()]) <= curves.curve[curves.best] else best
 
     def _cool_down_epochs(self, n_before, steps):
         """Return the epochs of so many steps that a training of ``n_before`` steps ends with."""

@@ -113,7 +113,7 @@ def test_sparse_rows_and_chunks_are_the_same_rows(monkeypatch, linear_code, rows
     model = classifier(linear_code).fit(X, y)
     whole = model.predict_proba(X)
     np.testing.assert_allclose(model.predict_proba(sparse.csr_matrix(X)), whole, atol=1e-12)
-    monkeypatch.setattr("skae._tasks.head.CHUNK_CELLS", 300)
+    monkeypatch.setattr("skae._model.head.CHUNK_CELLS", 300)
     np.testing.assert_allclose(model.predict_proba(X), whole, atol=1e-12)
     np.testing.assert_allclose(model.predict_proba(X.astype(np.float32)), whole, atol=1e-3)
 

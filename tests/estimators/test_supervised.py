@@ -207,7 +207,7 @@ def test_an_encoder_that_wants_labels_itself_is_refused(images):
     X, _, y, _ = images
     autoencoder = ConditionalVAE(6, max_iter=3, hidden_layer_sizes=())
     for given in (autoencoder, clone(autoencoder).fit(X, y)):
-        with pytest.raises(ValueError, match="ConditionalVAE is told labels.*VAETransformer"):
+        with pytest.raises(ValueError, match="ConditionalVAE needs labels.*VAETransformer"):
             AutoencoderClassifier(given).fit(X, y)
 
 

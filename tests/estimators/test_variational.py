@@ -447,6 +447,7 @@ def test_wine_is_not_worse_than_pca():
     assert model.score_samples(test, 1).mean() > PCA(2).fit(train).score(test) - 0.3
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_likelihoods_are_by_64_draws(digits):
     model = VAETransformer(2, random_state=0, max_iter=20).fit(digits[0])
     assert model.best_iter_ > 0

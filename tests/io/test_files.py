@@ -462,7 +462,7 @@ def test_skops_needs_to_trust_the_class_alone(kind, piped, rows, tmp_path):
 @pytest.mark.parametrize("fine_tune", ["all", "head"])
 def test_classifiers_and_regressors_are_kept_with_their_encoders(fine_tune, rows, tmp_path):
     y = np.array(["red", "white"])[(rows[:, 0] > 0.5).astype(int)]
-    about = {"fine_tune": fine_tune, "max_iter": 30, "random_state": 0}
+    about = {"fine_tune": fine_tune, "max_iter": 30, "head": "linear", "random_state": 0}
     for model in (
         skae.AutoencoderClassifier(plain(), class_weight="balanced", **about).fit(rows, y),
         skae.AutoencoderRegressor(plain(), **about).fit(rows, rows[:, :2]),
@@ -497,3 +497,21 @@ def test_a_head_of_another_encoder_is_refused(rows):
     }.items():  # fmt: skip
         with pytest.raises(ValueError):
             skae.AutoencoderClassifier().__setstate__(model.__getstate__() | {name: value})
+
+
+def test_a_kernel_head_is_kept_and_one_on_columns_is_for_torch(rows, tmp_path):
+    y, heads = (rows[:, 0] > 0.5).astype(int), set()
+    for seed in range(6):
+        labels = np.where(np.random.default_rng(seed).random(len(y)) < 0.5, y, -1)
+        model = skae.AutoencoderClassifier(plain(), unlabeled=-1, fine_tune="head", random_state=0)
+        model.fit(rows, labels)
+        heads.add((model.head_, model.uses_columns_))
+        same = there_and_back(model, tmp_path)
+        assert_same(same.predict_proba(rows), model.predict_proba(rows))
+        if model.uses_columns_:
+            with pytest.raises(skae.LoadError, match="columns beside the code"):
+                skae.load(tmp_path / "model.skae", engine="numpy")
+        else:
+            served = skae.load(tmp_path / "model.skae", engine="numpy")
+            np.testing.assert_allclose(served.predict_proba(rows), model.predict_proba(rows))
+    assert heads - {("linear", False)}
