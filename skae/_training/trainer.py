@@ -395,7 +395,7 @@ class Trainer:
     def _finish(self, trained, net, baseline, rows, curves):
         """Take a trained net as it is, or let it take in all rows."""
         trained.module, trained.baseline = net.module_, baseline
-        if rows is not None:
+        if rows is not None and not self.interrupted:
             steps = max(1, len(rows) // self.settings.batch_size)
             n_epochs = self._cool_down_epochs(trained.best_iter * net.steps_an_epoch, steps)
             state = net.optimizer_.state_dict() if net.lean else None

@@ -405,7 +405,7 @@ def owners(wine, tmp_path_factory):
     X, y = wine[0][:, :5], np.array(["red", "white"])[np.arange(len(wine[0])) % 2]
     path, ae = tmp_path_factory.mktemp("owners") / "model.skae", skae.AutoencoderTransformer
     inner = ae(2, **SMALL)
-    short = {"max_iter": 2, "random_state": 0}
+    short = {"max_iter": 2, "head": "linear", "random_state": 0}
     models = [
         skae.AutoencoderOutlierDetector(inner, random_state=0).fit(X),
         skae.AutoencoderClassifier(inner, **short).fit(X, y),
