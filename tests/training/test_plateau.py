@@ -1,10 +1,13 @@
 """A training ends where its held-out loss has come to rest."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from skae import AutoencoderTransformer
 from skae._training.plateau import Plateau
+from skae._training.settings import Settings
 
 
 def plateau(tol=0.05, n_iter="auto", warm_up=0, steps=10, fewest=100):
@@ -38,6 +41,15 @@ def test_it_goes_on_while_the_last_epochs_brought_a_share():
 def test_without_a_gain_it_ends_early_and_after_a_large_one_late():
     assert end([1.0, *[1.5] * 100], fewest=500) == 25  # 250 steps
     assert end([1.0, *[0.29] * 100], fewest=100) == 70
+
+
+def test_a_short_code_trains_on_for_smaller_gains():
+    def tol(size, fineness=1.0):
+        task = SimpleNamespace(size=size, fineness=fineness, error=None)
+        return Plateau.of(Settings(), task, [SimpleNamespace(steps_an_epoch=10)]).tol
+
+    assert tol(1) == tol(2) < tol(4) < tol(6) == tol(30) == 0.05
+    assert tol(1, fineness=0.3) == 0.3 * tol(30)
 
 
 def test_losses_may_be_logarithms():
