@@ -152,7 +152,8 @@ class AutoencoderTransformer(
     tol : float, default=0.05
         Training ends when the held-out loss fell by less than this share of
         itself in the last ``n_iter_no_change`` epochs (half of it up to 500
-        rows, whose steps are cheap). Smaller values train longer: 0.02 often
+        rows, whose steps are cheap; times n_components / 6, at least 0.4, where
+        that is less than one). Smaller values train longer: 0.02 often
         gives an error a few percent lower in 1.5 times the time; 1e-4 trains
         to the end.
     warm_start : bool, default=False

@@ -46,7 +46,7 @@ def test_without_a_gain_it_ends_early_and_after_a_large_one_late():
 def test_a_short_code_trains_on_for_smaller_gains():
     def tol(size, fineness=1.0):
         task = SimpleNamespace(size=size, fineness=fineness, error=None)
-        return Plateau.of(Settings(), task, [SimpleNamespace(steps_an_epoch=10)]).tol
+        return Plateau.of(Settings(32, 0.01, 10), task, [SimpleNamespace(steps_an_epoch=10)]).tol
 
     assert tol(1) == tol(2) < tol(4) < tol(6) == tol(30) == 0.05
     assert tol(1, fineness=0.3) == 0.3 * tol(30)
