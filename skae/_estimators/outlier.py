@@ -254,7 +254,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         features, values = Features.learn(model_of(autoencoder), rows, weight[learned])
         distance = robust_distance(values, weight[learned], NEAREST, STEPS)
         values = features.of(model_of(autoencoder), X)
-        scores = -_squares(_parts(distance, values), values, features)
+        scores = -_squares(distance, values, features)
         self._set_fitted(autoencoder, features, distance, scores, weight, held)
         return self
 
@@ -324,7 +324,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             lowest score of the training rows, with a warning.
         """
         values = self._features_of(X)
-        scores = -_squares(_parts(self._distance, values), values, self._features)
+        scores = -_squares(self._distance, values, self._features)
         return _without_nothing(scores, self.training_scores_)
 
     def decision_function(self, X):
@@ -410,8 +410,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             those of the autoencoder's ``get_feature_names_out``; the index is that of X.
         """
         values = self._features_of(X)
-        parts = _parts(self._distance, values)
-        squares = _squares(parts, values, self._features)
+        parts = self._distance.whitened(self._distance.completed(values)) ** 2
+        squares = _squares(self._distance, values, self._features)
         parts[np.isnan(values)] = np.nan
         sums = np.nansum(parts, axis=1)
         parts *= np.divide(squares, sums, out=np.ones(len(sums)), where=sums > 0)[:, None]
@@ -504,14 +504,10 @@ def _n_columns(rows):
     return (np.asarray(rows).shape if shape is None else shape)[-1]
 
 
-def _parts(distance, values):
-    """Return what each coordinate adds to the squared distance over what is present."""
-    return distance.whitened(distance.completed(values)) ** 2
-
-
-def _squares(parts, values, features):
+def _squares(distance, values, features):
     """Return squared distances as if all coordinates were present; NaN where no cell is."""
-    squares = parts.sum(axis=1) * values.shape[1] / np.sum(~np.isnan(values), axis=1)
+    squares = distance.squares(distance.completed(values))
+    squares *= values.shape[1] / np.sum(~np.isnan(values), axis=1)
     return np.where(np.isnan(values[:, : features.n_residuals]).all(axis=1), np.nan, squares)
 
 

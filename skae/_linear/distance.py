@@ -38,6 +38,16 @@ class Distance:
         """Return u of complete rows; the squares of its columns add up to the squared distance."""
         return self._product(rows - self.centre, self.gains, self.rest)
 
+    def squares(self, rows):
+        """Return the squared distance of complete rows, shape (n_rows,)."""
+        rows = rows - self.centre
+        along = rows @ self.axes.T
+        squares = (along**2) @ self.gains**2
+        if len(self.axes) < rows.shape[1]:
+            elsewhere = np.sum(rows**2, axis=1) - np.sum(along**2, axis=1)
+            squares += self.rest**2 * np.maximum(elsewhere, 0.0)
+        return squares
+
     def completed(self, rows):
         """Return rows with the values in place of NaN that bring them nearest to the centre.
 
@@ -97,7 +107,7 @@ def robust_distance(rows, weight, share, n_steps, random_state=0):
     distance = shrunk_distance(filled, weight, random_state)
     for _ in range(n_steps):
         filled = distance.completed(rows)
-        squares = np.sum(distance.whitened(filled) ** 2, axis=1)
+        squares = distance.squares(filled)
         kept = squares <= weighted_quantile(squares, share, weight)
         distance = shrunk_distance(filled[kept], weight[kept], random_state)
     return distance

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import load_breast_cancer, load_digits
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import roc_auc_score
 
@@ -189,12 +189,14 @@ def test_sparse_rows_are_taken():
 
 
 def test_rows_far_wider_than_many():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(120, 3)) @ rng.normal(size=(3, 6000)) + 0.3 * rng.normal(size=(120, 6000))
-    detector = AutoencoderOutlierDetector(random_state=0).fit(X[:110])
-    bad = X[110:] + np.where(np.arange(6000) < 30, 2.0, 0.0)
-    assert detector.score_samples(bad).max() < detector.score_samples(X[110:]).min()
-    assert detector.explain(bad[:1]).shape == (1, 6000 + detector.autoencoder_.n_components_)
+    rng, n_columns = np.random.default_rng(0), 20_000
+    X = rng.normal(size=(210, 3)) @ rng.normal(size=(3, n_columns))
+    X += 0.3 * rng.normal(size=X.shape)
+    detector = AutoencoderOutlierDetector(random_state=0).fit(X[:200])
+    bad = X[200:] + np.where(np.arange(n_columns) < 60, 2.0, 0.0)
+    assert detector.score_samples(bad).max() < detector.score_samples(X[200:]).min()
+    n_parts = n_columns + detector.autoencoder_.n_components_
+    assert detector.explain(bad[:1]).shape == (1, n_parts)
 
 
 @pytest.mark.parametrize("kind", ["pandas", "polars"])
@@ -207,18 +209,19 @@ def test_frames(kind, tumours):
 # p-values -----------------------------------------------------------------------------------------
 
 
-def test_false_alarms_are_no_more_frequent_than_promised():
-    X = load_digits().data
-    levels = np.array([0.01, 0.05, 0.1])
-    alarms, n_held = [], 100
-    for seed in range(20):
+@pytest.mark.parametrize("data", [load_digits, load_breast_cancer, load_diabetes])
+def test_false_alarms_are_no_more_frequent_than_promised(data):
+    X = data().data
+    levels, n_fit, n_seeds = np.array([0.01, 0.05, 0.1]), len(X) // 2, 20
+    alarms = []
+    for seed in range(n_seeds):
         order = np.random.default_rng(seed).permutation(len(X))
         detector = quick(calibration_fraction=0.2).set_params(random_state=seed)
-        p = detector.fit(X[order[:500]]).p_values(X[order[500:]])
+        p = detector.fit(X[order[:n_fit]]).p_values(X[order[n_fit:]])
         alarms.append([np.mean(p <= level) for level in levels])
-    of_calibration = levels * (1 - levels) / (n_held + 2)
-    of_rows = levels * (1 - levels) / (len(X) - 500)
-    error = np.sqrt((of_calibration + of_rows) / 20)
+    of_calibration = levels * (1 - levels) / (round(0.2 * n_fit) + 2)
+    of_rows = levels * (1 - levels) / (len(X) - n_fit)
+    error = np.sqrt((of_calibration + of_rows) / n_seeds)
     assert (np.mean(alarms, axis=0) <= levels + 2 * error).all()
 
 
