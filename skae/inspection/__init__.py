@@ -7,6 +7,7 @@ from skae.inspection._loss_curve import LossCurveDisplay
 from skae.inspection._outliers import OutlierDisplay
 from skae.inspection._reconstruction import ReconstructionDisplay
 from skae.inspection._report import component_report
+from skae.inspection._synthesis import SynthesisDisplay
 from skae.inspection._traversal import TraversalDisplay
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "LossCurveDisplay",
     "OutlierDisplay",
     "ReconstructionDisplay",
+    "SynthesisDisplay",
     "TraversalDisplay",
     "component_report",
 ]

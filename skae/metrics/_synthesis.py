@@ -5,9 +5,10 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from skae._data.frames import column, fields, frame_of, numbers, table
-from skae._data.objects import CATEGORY, is_missing
+from skae._data.objects import CATEGORY, TIME, is_missing
 
 N_BINS = 10  # of a number, beside a category
 MOST_LEVELS = 255  # that gradient boosting takes for categories
@@ -94,12 +95,12 @@ def synthesis_report(real, drawn, holdout, target=None):
     """
     from skae.metrics import _models as models  # gradient boosting takes long to import
 
-    real, drawn, holdout = _coded(real, drawn, holdout)
+    real, drawn, holdout = coded(real, drawn, holdout)
     place = None if target is None else real.place(target)
     report = {}
     for name, rows in (("drawn", drawn), ("real", real)):
         report[name] = {
-            "shapes": np.nanmean([_shape(*pair) for pair in zip(holdout, rows, strict=True)]),
+            "shapes": np.nanmean([shape(*pair) for pair in zip(holdout, rows, strict=True)]),
             "trends": _trends(holdout, rows),
             "efficacy": np.nan if place is None else models.efficacy(rows, holdout, place),
             "detection": models.detection(rows, holdout),
@@ -113,7 +114,13 @@ class _Column:
     """The cells of a column: float64, NaN where missing; codes of a category's levels."""
 
     cells: np.ndarray
-    n_levels: int | None  # None for a number
+    levels: object = None  # of a category
+    is_date: bool = False  # whose cells are seconds since 1970
+
+    @property
+    def n_levels(self):
+        """Number of levels; None for a number."""
+        return None if self.levels is None else len(self.levels)
 
     @property
     def present(self):
@@ -154,18 +161,18 @@ class _Table:
         return np.column_stack([column.cells for column in kept]), few
 
 
-def _coded(*tables):
-    """Return tables with equal codes for equal levels."""
+def coded(*tables, names=("drawn", "holdout")):
+    """Return tables with equal codes for equal levels; all but the first have names."""
     frames = [_frame(X) for X in tables]
     known = [fields(frame) for frame in frames]
-    names = [field.name for field in known[0]]
-    for word, frame, found in zip(("drawn", "holdout"), frames[1:], known[1:], strict=True):
+    columns = [field.name for field in known[0]]
+    for word, frame, found in zip(names, frames[1:], known[1:], strict=True):
         _check_same(known[0], found, word, frame)
     few = min(map(len, frames))
     if few < FEWEST_ROWS:
         raise ValueError(f"There are {few} rows: at least {FEWEST_ROWS} of each are needed.")
     parts = [_cells(frames, place, field.kind) for place, field in enumerate(known[0])]
-    return [_Table(list(columns), names) for columns in zip(*parts, strict=True)]
+    return [_Table(list(some), columns) for some in zip(*parts, strict=True)]
 
 
 def _frame(X):
@@ -195,16 +202,16 @@ def _cells(frames, place, kind):
     """Return a column of several frames, as one `_Column` of each."""
     series = [column(frame, place) for frame in frames]
     if kind != CATEGORY:
-        return [_Column(numbers(part, kind), None) for part in series]
+        return [_Column(numbers(part, kind), is_date=kind == TIME) for part in series]
     parts = [[None if is_missing(c) else c for c in part.to_list()] for part in series]
     every = np.fromiter((c for part in parts for c in part), dtype=object)
     codes, levels = pd.factorize(every)
     codes = np.where(codes < 0, np.nan, codes.astype(np.float64))
     ends = np.cumsum([len(part) for part in parts])[:-1]
-    return [_Column(cells, len(levels)) for cells in np.split(codes, ends)]
+    return [_Column(cells, levels) for cells in np.split(codes, ends)]
 
 
-def _shape(one, other):
+def shape(one, other):
     """Return how alike the distributions of a column are; NaN if one has no cell."""
     a, b = one.present, other.present
     if not (len(a) and len(b)):
@@ -242,6 +249,19 @@ def _trend(one, other):
     codes = np.unique(np.concatenate(joint), return_inverse=True)[1]
     a, b = np.split(codes, [len(joint[0])])
     return _overlap(a, b, codes.max() + 1)
+
+
+def association(one, other):
+    """Return how closely two columns of a table go together; NaN if one is constant.
+
+    The correlation of two numbers; else Cramér's V, of a number's bins as in `synthesis_report`.
+    """
+    if one.n_levels is None and other.n_levels is None:
+        return _correlation(one, other)
+    edges = [_edges(column) if column.n_levels is None else None for column in (one, other)]
+    codes = [column.codes(e) for column, e in zip((one, other), edges, strict=True)]
+    counts = stats.contingency.crosstab(*codes).count
+    return float(stats.contingency.association(counts)) if min(counts.shape) > 1 else np.nan
 
 
 def _edges(column):
