@@ -84,7 +84,7 @@ SUBMODULES = {
     "skae.corruption": """Draws GaussianNoise Hiding Jitter Leading MaskingNoise Moments OwnNoise SaltAndPepperNoise
         Sparing SwapNoise Views""",
     "skae.inspection": """BiplotDisplay ComponentCurveDisplay LatentSpaceDisplay LossCurveDisplay OutlierDisplay
-        ReconstructionDisplay TraversalDisplay component_report""",
+        ReconstructionDisplay SynthesisDisplay TraversalDisplay component_report""",
     "skae.losses": """ActivationRate BernoulliLikelihood Contraction ContrastiveError Deception DrawnDivergence GaussianLikelihood
         LabelError Objective RelativeSize SquaredError""",
     "skae.metrics": "explained_share mode_coverage reconstruction_score synthesis_report",

@@ -18,9 +18,8 @@ SHOWN = 0.15, 0.95  # of viridis: its ends are lost on dark and on light ground
 def number_colours():
     """Return the colours of numbers, from small to large."""
     import matplotlib as mpl
-    from matplotlib.colors import ListedColormap
 
-    return ListedColormap(mpl.colormaps["viridis"](np.linspace(*SHOWN, 256)))
+    return mpl.colors.ListedColormap(mpl.colormaps["viridis"](np.linspace(*SHOWN, 256)))
 
 
 def new_axes(ax=None, **settings):
