@@ -14,7 +14,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from family import CODING, fitted, labelled_digits, name_of
+from family import CODING, fitted, labelled_digits, name_of, rows_of_heads
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -44,10 +44,10 @@ TOLERANCE = {"f4": 1e-5, "f8": 1e-9}
 SINGLE = "ConvolutionalAutoencoder", "RecurrentAutoencoder"  # onnxruntime has them in float32 alone
 
 
-def run(graph, X):
+def run(graph, X, y=None):
     onnx.checker.check_model(graph, full_check=True)
     session = onnxruntime.InferenceSession(graph.SerializeToString())
-    return session.run(None, as_inputs(X))
+    return session.run(None, as_inputs(X, y))
 
 
 def assert_close(found, expected, tolerance):
@@ -58,18 +58,7 @@ def assert_close(found, expected, tolerance):
 
 
 def asked_of(model):
-    refused = {
-        "ConditionalVAE": ("inverse_transform",),  # its codes need labels beside them
-        "SupervisedAutoencoder": ("predict", "predict_proba"),
-    }.get(name_of(type(model)), ())
-    return [m for m in METHODS if hasattr(model, m) and m not in refused]
-
-
-def test_what_a_supervised_code_predicts_is_refused():
-    X, y = labelled_digits(60)
-    model = skae.SupervisedAutoencoder(**FAST).fit(X, y)
-    with pytest.raises(ValueError, match="behind its transform in a Pipeline"):
-        to_onnx(model, X, "predict")
+    return [method for method in METHODS if hasattr(model, method)]
 
 
 def table(n=120):
@@ -99,12 +88,13 @@ def test_every_method_of_every_estimator(kind, dtype):
     model = fitted(kind, X, y, hidden_layer_sizes=(6,), channels=(3,), early_stopping=False)
     for method in asked_of(model):
         rows = model.transform(X) if method == "inverse_transform" else X
+        given = (y,) if method == "inverse_transform" and kind is skae.ConditionalVAE else ()
         if name_of(kind) in SINGLE and dtype == "f8":
             with pytest.raises(ValueError, match="float32"):
                 to_onnx(model, rows, method)
             continue
-        found = run(to_onnx(model, rows, method), rows)
-        expected = getattr(model, method)(rows)
+        found = run(to_onnx(model, rows, method, *given), rows, *given)
+        expected = getattr(model, method)(rows, *given)
         expected = expected if isinstance(expected, tuple) else (expected,)
         for a, b in zip(found, expected, strict=True):
             if method != "reconstruction_error":  # to_onnx has units for it
@@ -303,15 +293,165 @@ def test_pipelines_of_frames():
     assert_close(run(to_onnx(model, X), X)[0], model.transform(X), 1e-9)
 
 
-@pytest.mark.parametrize("labels", ["numbers", "words"])
-def test_classifiers(labels):
+LABELS = {
+    "integers": lambda y: y % 3 - 1,
+    "floats": lambda y: (y % 3).astype(float),
+    "booleans": lambda y: y % 2 == 0,
+    "words": lambda y: np.array(["no", "yes"])[y % 2],
+    "objects": lambda y: np.array(["no", "yes", "perhaps"], object)[y % 3],
+}
+
+
+@pytest.mark.filterwarnings("ignore:y has 3 whole numbers")
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("labels", LABELS)
+def test_classifiers(labels, dtype):
     X, y = labelled_digits(100)
-    y = y % 3 if labels == "numbers" else np.array(["a", "b"])[y % 2]
+    X, y = X.astype(dtype), LABELS[labels](y)
     ae = skae.AutoencoderTransformer(**FAST)
-    model = skae.AutoencoderClassifier(ae, head="linear", max_iter=2, random_state=0).fit(X, y)
-    assert (run(to_onnx(model, X, "predict"), X)[0] == model.predict(X)).all()
-    for method in ("predict_proba", "decision_function"):
-        assert_close(run(to_onnx(model, X, method), X)[0], getattr(model, method)(X), 1e-9)
+    classifier = skae.AutoencoderClassifier(ae, head="linear", max_iter=2, random_state=0)
+    for model in (classifier.fit(X, y), skae.SupervisedAutoencoder(**FAST).fit(X, y)):
+        if labels == "floats" and model is not classifier:  # they are numbers there
+            assert_close(
+                run(to_onnx(model, X, "predict"), X)[0], model.predict(X), TOLERANCE[dtype]
+            )
+            continue
+        assert (run(to_onnx(model, X, "predict"), X)[0] == model.predict(X)).all()
+        for method in ("predict_proba", "decision_function"):
+            if hasattr(model, method):
+                found, expected = run(to_onnx(model, X, method), X)[0], getattr(model, method)(X)
+                assert_close(found, expected, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_heads_of_every_kind(dtype):
+    X, numbers = rows_of_heads()
+    X, kinds = X.astype(dtype), set()
+    for y in numbers.values():
+        for kind, target in (
+            (skae.AutoencoderClassifier, np.where(y > 0, "yes", "no")),
+            (skae.AutoencoderRegressor, y),
+        ):
+            ae = skae.AutoencoderTransformer(**FAST)
+            model = kind(ae, fine_tune="head", random_state=0).fit(X, target)
+            kinds.add((kind, model.head_, model.uses_columns_))
+            for method in ("predict", "predict_proba", "decision_function"):
+                if hasattr(model, method):
+                    found = run(to_onnx(model, X, method), X)[0]
+                    expected = getattr(model, method)(X)
+                    if found.dtype.kind == "O":
+                        assert (found == expected).all()
+                    else:
+                        assert_close(found, expected, TOLERANCE[dtype])
+    assert len(kinds) == 6
+
+
+@pytest.mark.filterwarnings("ignore:.* cells in .* columns hold levels")
+@pytest.mark.filterwarnings("ignore:y has .* integers")
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.from_pandas], ids=["pandas", "polars"])
+def test_predictions_of_tables(frame):
+    X, t = table(), np.nan_to_num(table()["number"].to_numpy())
+    later = frame(X.head(6).assign(town=["nowhere", None, "Zearing", "Ames", None, "Boone"]))
+    X, y, kinds = frame(X), np.where(t > 0, "above", "below"), set()
+    for model in (
+        skae.AutoencoderClassifier(skae.VAETransformer(**FAST), random_state=0).fit(X, y),
+        skae.AutoencoderRegressor(skae.AutoencoderTransformer(**FAST), random_state=0).fit(X, t),
+        skae.SupervisedAutoencoder(**FAST).fit(X, y),
+    ):
+        kinds.add(getattr(model, "uses_columns_", None))
+        found, expected = run(to_onnx(model, X, "predict"), later)[0], model.predict(later)
+        if found.dtype.kind == "O":
+            assert (found == expected).all()
+            found = run(to_onnx(model, X, "predict_proba"), later)[0]
+            expected = model.predict_proba(later)
+        assert_close(found, expected, 1e-9)
+    assert True in kinds
+
+
+def test_several_labels_at_once():
+    X, y = labelled_digits(100)
+    both = pd.DataFrame({"odd": np.where(y % 2, "odd", "even"), "ink": X.sum(axis=1)})
+    classes = np.column_stack([y % 2, y % 3])
+    for dtype in ("f4", "f8"):
+        X = X.astype(dtype)
+        model = skae.SupervisedAutoencoder(**FAST).fit(X, both)
+        odd, ink = run(to_onnx(model, X, "predict"), X)
+        expected = model.predict(X)
+        assert (odd == expected[:, 0]).all()
+        assert_close(ink, expected[:, 1].astype(float), TOLERANCE[dtype])
+        model = skae.SupervisedAutoencoder(**FAST).fit(X, classes)
+        assert (np.column_stack(run(to_onnx(model, X, "predict"), X)) == model.predict(X)).all()
+        shares = run(to_onnx(model, X, "predict_proba"), X)
+        for found, expected in zip(shares, model.predict_proba(X), strict=True):
+            assert_close(found, expected, TOLERANCE[dtype])
+
+
+def test_labels_on_the_edge_of_two_classes_do_not_count():
+    """Where two classes are equally likely, rounding decides."""
+    X, y = labelled_digits(100)
+    model = skae.AutoencoderClassifier(
+        skae.AutoencoderTransformer(**FAST), head="linear", fine_tune="head", random_state=0
+    ).fit(X, y % 2)
+    model.coef_[1], model.intercept_[1] = model.coef_[0], model.intercept_[0] + 1e-17
+    to_onnx(model, X, "predict")
+
+
+CONDITIONS = {
+    "words": lambda y: np.array(["no", "yes", "perhaps"])[y % 3],
+    "integers": lambda y: y % 3,
+    "numbers": lambda y: y + 0.5,
+    "both": lambda y: pd.DataFrame({"odd": y % 2 == 1, "half": y / 2 + 0.1}),
+}
+
+
+@pytest.mark.parametrize("labels", CONDITIONS)
+@pytest.mark.parametrize("rows", ["table", "holes", "float32"])
+def test_labels_beside_rows(rows, labels):
+    """Given to the graph, or inferred in it."""
+    X, y = labelled_digits(120)
+    X, y = table() if rows == "table" else X, CONDITIONS[labels](y)
+    if rows != "table":
+        X = np.where(np.random.default_rng(0).random(X.shape) < 0.05, np.nan, X)
+        X = X.astype(rows) if rows == "float32" else X
+    model = skae.ConditionalVAE(**FAST).fit(X, y)
+    codes, tolerance = model.transform(X), TOLERANCE["f4" if rows == "float32" else "f8"]
+    for given in ({}, {"y": y}):
+        for method in ("transform", "reconstruct", "reconstruction_error", "score_samples"):
+            graph = to_onnx(model, X, method, **given)
+            if method == "transform":
+                assert_close(
+                    run(graph, X, *given.values())[0], model.transform(X, **given), tolerance
+                )
+    names = [f"y_{i}" for i in range(2)] if labels == "both" else ["y"]
+    assert [place.name for place in graph.graph.input][-len(names) :] == names
+    graph = to_onnx(model, codes, "inverse_transform", y)
+    if rows != "table":
+        back = run(graph, codes, y)[0]
+        assert_close(back, model.inverse_transform(codes, y), tolerance)
+
+
+def test_classes_that_fit_did_not_see_give_nan():
+    X, y = labelled_digits(60)
+    model = skae.ConditionalVAE(**FAST).fit(X, y)
+    codes = model.transform(X, y)
+    graph = to_onnx(model, codes, "inverse_transform", y)
+    back = run(graph, codes[:2], np.array([3, 17]))[0]
+    assert np.isnan(back).all(axis=1).tolist() == [False, True]
+
+
+def test_labels_that_no_graph_can_take_are_refused():
+    X, y = labelled_digits(60)
+    model = skae.ConditionalVAE(**FAST).fit(X, y)
+    with pytest.raises(ValueError, match="pass y, one label a row"):
+        to_onnx(model, model.transform(X), "inverse_transform")
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        to_onnx(model, X, "transform", y[:5])
+    with pytest.raises(ValueError, match="which fit did not see"):
+        to_onnx(model, X, "transform", y + 1)
+    with pytest.raises(ValueError, match="takes no labels beside X"):
+        to_onnx(skae.AutoencoderTransformer(**FAST).fit(X), X, "transform", y)
+    with pytest.raises(ValueError, match="as a column of X is: rename that"):
+        as_inputs(pd.DataFrame({"y": [1.0]}), [2.0])
 
 
 @pytest.mark.parametrize("n_outputs", [1, 2])

@@ -403,16 +403,28 @@ class Described:
             x = x - rest if rest.any() else x
         return x / scale
 
+    def inputs(self, x):
+        """Return what the encoder gets for standardised rows."""
+        if self.blocks is None:
+            return x
+        flags = [x[self.blocks.first].do("isnan").do("as_number")] if self.flagged else []
+        return x.graph.concat(self._filled(x), *flags)
+
     def posterior(self, x):
         """Return what the encoder makes of standardised rows."""
-        if self.blocks is not None:
-            flags = x[self.blocks.first].do("isnan").do("as_number") if self.flagged else None
-            x = self._filled(x)
-            x = x.graph.concat(x, flags) if self.flagged else x
-        return self.network.half("encoder.", x)
+        return self.network.half("encoder.", self.inputs(x))
 
     def _filled(self, x):
-        """Return standardised wide rows, missing cells at what is expected given the others."""
+        """Return standardised wide rows without missing cells, labels beside them as they are."""
+        if not self.n_labels:
+            return self._completed(x)
+        width, baseline = len(self.baseline.mean), self.baseline
+        rows, labels = x[:width], x[width:]
+        shift = labels.affine((baseline.taken / baseline.scale).T)
+        return x.graph.concat(self._completed(rows - shift) + shift, labels)
+
+    def _completed(self, x):
+        """Return standardised rows, missing cells at what is expected given the others."""
         loadings, precision = self.baseline.loadings, self.baseline.precision
         if not loadings.shape[1]:
             return x.graph.add("where", x.do("isnan"), np.zeros(1), x)
@@ -495,6 +507,12 @@ class Described:
         """Return the code of wide rows."""
         return self.mean_of_code(self.standardised(rows)) * self.code_scale
 
+    def code_and_columns(self, rows):
+        """Return the code of wide rows, and what is encoded: standardised, without missing cells."""
+        inputs = self.inputs(self.standardised(rows))
+        code = self.network.half("encoder.", inputs)[: self.size] * self.code_scale
+        return rows.graph.concat(code, inputs[: len(self.baseline.mean)])
+
     def distribution(self, rows):
         """Return means and standard deviations of the code of wide rows, side by side."""
         low, high = (np.full(1, bound) for bound in LOG_VARIANCES)
@@ -517,7 +535,10 @@ class Described:
     def errors_of_cells(self, rows, unseen=None):
         """Return the errors of the cells of wide rows, and which cells are missing."""
         x = self.standardised(rows)
-        return self.errors(x, self.outputs(self.mean_of_code(x)), unseen)
+        code = self.mean_of_code(x)
+        if self.n_labels:
+            code = x.graph.concat(code, x[len(self.baseline.mean) :])
+        return self.errors(x, self.outputs(code), unseen)
 
     def code_and_differences(self, rows):
         """Return codes in the module's units, and what is left of the cells of wide rows.
@@ -612,10 +633,6 @@ def described(model, own=None):
     ``own`` applies the user's modules; see `Network`.
     """
     task, schema = model.task, model.schema
-    if task.n_labels and schema.blocks is not None:
-        raise CannotDescribe(
-            "labels beside a table with categories, dates or missing cells are known to torch alone"
-        )
     activation = _name_of(task.activation)
     foreign = activation not in ACTIVATIONS
     halves = "encoder", "decoder"

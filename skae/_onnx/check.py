@@ -19,7 +19,7 @@ GIVEN = "the rows of X"
 UNSEEN = "a level that fit did not see"
 
 
-def check_graph(graph, estimator, X, method):
+def check_graph(graph, estimator, X, method, y=None):
     """Refuse a graph that gives other answers than the estimator.
 
     Parameters
@@ -28,6 +28,8 @@ def check_graph(graph, estimator, X, method):
     estimator : object
     X : ndarray or frame of shape (n_samples, n_features)
     method : str
+    y : array-like or frame, default=None
+        Labels, where the graph gets some.
 
     Raises
     ------
@@ -47,29 +49,35 @@ def check_graph(graph, estimator, X, method):
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of levels that fit did not see, of columns without a cell
-        _compare(session, estimator, X, method, GIVEN)
+        _compare(session, estimator, X, method, GIVEN, y)
         for what, rows in made_rows(X):
-            _compare(session, estimator, rows, method, what)
+            _compare(session, estimator, rows, method, what, first(y, rows.shape[0]))
 
 
-def _compare(session, estimator, X, method, what):
+def first(y, n):
+    """Return the first labels, where there are some."""
+    return y.head(n) if hasattr(y, "head") else y[:n] if y is not None else None
+
+
+def _compare(session, estimator, X, method, what, y):
     """Compare answers for some rows, where the estimator gives any."""
     known = {place.name for place in session.get_inputs()}
-    inputs = {name: cells for name, cells in as_inputs(X).items() if name in known}
+    inputs = {name: cells for name, cells in as_inputs(X, y).items() if name in known}
+    labels = {} if y is None else {"y": y}
     try:
         estimator, X = _asked(estimator, X, method)
-        expected = getattr(estimator, method)(X)
+        expected = getattr(estimator, method)(X, **labels)
     except ValueError:
         if what == GIVEN:
             raise
         return  # the estimator refuses such rows
     found = session.run(None, inputs)
     unit = _unit(estimator, X, method)
-    single = all(cells.dtype == np.float32 for cells in inputs.values())
+    single = all(cells.dtype == np.float32 for cells in as_inputs(X).values())
     tolerance = TOLERANCES[np.float32 if single else np.float64]
     sure = _sure(estimator, X, method, tolerance)
     said = f"The graph of {method} differs from it on {what}"
-    for a, (b, rounding) in zip(found, _answers(expected), strict=True):
+    for a, (b, rounding) in zip(found, _answers(expected, len(found)), strict=True):
         _refuse_difference(a[sure], b[sure], unit, tolerance, rounding, said)
 
 
@@ -81,22 +89,40 @@ def _asked(estimator, X, method):
 
 
 def _sure(estimator, X, method, tolerance):
-    """Return which rows are compared: not those that lie on an outlier detector's threshold.
+    """Return which rows are compared: not those whose label rounding may change.
 
-    It is the score of a training row, which rounding puts on either side.
+    They lie on an outlier detector's threshold, which is the score of a training
+    row, or between two classes.
     """
-    if method != "predict" or not is_outlier_detector(estimator):
+    if method != "predict":
         return slice(None)
-    score = estimator.score_samples(X)
-    return np.abs(estimator.decision_function(X)) > tolerance * np.abs(score)
+    if is_outlier_detector(estimator):
+        score = estimator.score_samples(X)
+        return np.abs(estimator.decision_function(X)) > tolerance * np.abs(score)
+    if not hasattr(estimator, "predict_proba"):
+        return slice(None)
+    shares = estimator.predict_proba(X)
+    return np.all([_lead(part) > tolerance for part in _listed(shares)], axis=0)
 
 
-def _answers(expected):
+def _lead(shares):
+    """Return by how much the first class of each row is more probable than the second."""
+    most = np.sort(shares, axis=1)[:, -2:]
+    return most[:, -1] - most[:, 0] if shares.shape[1] > 1 else np.ones(len(shares))
+
+
+def _listed(answer):
+    return answer if isinstance(answer, list) else [answer]
+
+
+def _answers(expected, n_outputs):
     """Return the arrays of an answer, and the rounding of each: a microsecond of times, else 0."""
     if frame_of(expected) is not None:
         rounding = [float(field.kind in TIMES) for field in fields(expected)]
         return list(zip(as_inputs(expected).values(), rounding, strict=True))
     arrays = expected if isinstance(expected, tuple | list) else [np.asarray(expected)]
+    if len(arrays) < n_outputs:  # several labels, which may be words and numbers
+        arrays = [np.array(column.tolist()) for column in arrays[0].T]
     return [(array, 0.0) for array in arrays]
 
 

@@ -6,14 +6,18 @@ from skl2onnx.common import data_types as types
 from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.pipeline import Pipeline
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 import skae
+from skae._data.labels import columns_of
 from skae._estimators.base import BaseEncoder, model_of
+from skae._estimators.conditional import ConditionalVAE
 from skae._estimators.outlier import AutoencoderOutlierDetector
 from skae._estimators.supervised import AutoencoderClassifier, AutoencoderRegressor
 from skae._onnx.check import BACK, check_graph
 from skae._onnx.estimators import write_estimator
+from skae._onnx.heads import PREDICTIONS, answer_type
 from skae._onnx.inputs import as_inputs, columns_out
 from skae._onnx.writer import Writer
 
@@ -36,7 +40,7 @@ PLACES = {"predict": 0, "predict_proba": 1, "transform": 0}  # among skl2onnx's 
 OURS = BaseEncoder, AutoencoderClassifier, AutoencoderRegressor, AutoencoderOutlierDetector
 
 
-def to_onnx(estimator, X, method="transform"):
+def to_onnx(estimator, X, method="transform", y=None):
     """Return a fitted estimator or pipeline as an ONNX graph, which was run and compared.
 
     Parameters
@@ -58,6 +62,10 @@ def to_onnx(estimator, X, method="transform"):
         estimator has, with its default arguments. What a Pipeline itself does
         not have, such as ``reconstruction_error``, is its last step's, of what the
         other steps make of X.
+    y : array-like or frame of shape (n_samples,) or (n_samples, n_columns), default=None
+        Labels of the rows, or of the codes, of a `ConditionalVAE`: the graph gets them as
+        inputs, as `as_inputs` gives them. Without them it infers them from X, and codes do
+        not come back. A class that ``fit`` did not see gives NaN.
 
     Returns
     -------
@@ -65,7 +73,8 @@ def to_onnx(estimator, X, method="transform"):
         ``graph.SerializeToString()`` are the bytes of a file. Outputs stand
         in the order in which the method returns them; what is one number a
         row has shape (n_samples, 1), labels have (n_samples,). Tables come
-        back as one output of shape (n_samples, 1) a column.
+        back as one output of shape (n_samples, 1) a column; where several labels
+        are predicted each is an output.
 
     Raises
     ------
@@ -73,7 +82,7 @@ def to_onnx(estimator, X, method="transform"):
         For a method that the estimator does not have, for networks that ONNX
         cannot hold, and where the graph differs from the estimator: by more
         than 1e-5 (float32) or 1e-9 (float64) of a column's largest value, or in
-        any label. Compared are the rows of X, and rows that are made of
+        any label (but where two classes are equally likely within these). Compared are the rows of X, and rows that are made of
         them: with missing cells, with levels that fit did not see, and beyond
         the training range. ``reconstruction_error`` is compared in units of
         the largest squared distance of a row from the mean.
@@ -108,21 +117,22 @@ def to_onnx(estimator, X, method="transform"):
     last, options = _last(estimator), None
     if not hasattr(last, method):
         raise ValueError(f"method={method!r}: {type(last).__name__} has no such method.")
+    n_labels = _check_labels(estimator, X, method, y)
     if method == "inverse_transform":
-        asked = Asked(estimator, method)
+        asked = Asked(estimator, method, n_labels)
     elif _is_ours(last):
-        asked = _with_last(estimator, Asked(last, ALIASES.get(method, method)))
+        asked = _with_last(estimator, Asked(last, ALIASES.get(method, method), n_labels))
     else:
         asked, options = estimator, _options(last)
     graph = skl2onnx.convert_sklearn(
         asked,
-        initial_types=_types(as_inputs(X)),
+        initial_types=_types(as_inputs(X, y)),
         target_opset={"": OPSET, "ai.onnx.ml": 3},
         options=options,
     )
     if asked is estimator:
         graph = _with_output(graph, method)
-    check_graph(graph, estimator, X, method)
+    check_graph(graph, estimator, X, method, y)
     return graph
 
 
@@ -158,10 +168,30 @@ def _kinds():
 
 
 class Asked(BaseEstimator):
-    """A fitted estimator, and the method that a graph shall stand for."""
+    """A fitted estimator, the method that a graph shall stand for, and how many inputs are labels."""
 
-    def __init__(self, estimator, method):
-        self.estimator, self.method = estimator, method
+    def __init__(self, estimator, method, n_labels=0):
+        self.estimator, self.method, self.n_labels = estimator, method, n_labels
+
+
+def _check_labels(estimator, X, method, y):
+    """Return how many columns labels have; refuse those that a method does not take, or lacks."""
+    takes = isinstance(estimator, ConditionalVAE)
+    if y is not None and not takes:
+        raise ValueError(
+            f"y: {type(estimator).__name__} takes no labels beside X; a ConditionalVAE by itself does."
+        )
+    if y is None and method == "inverse_transform" and isinstance(_last(estimator), ConditionalVAE):
+        raise ValueError(
+            "inverse_transform of ConditionalVAE takes labels beside codes: pass y, one label a row, and "
+            "the estimator by itself."
+        )
+    if y is None:
+        return 0
+    labels, columns = model_of(estimator).task.labels, columns_of(y)
+    check_consistent_length(X, *columns)
+    labels.coded(columns)
+    return len(columns)
 
 
 # pipelines ----------------------------------------------------------------------------------------
@@ -240,23 +270,30 @@ def _parse(scope, model, inputs, custom_parsers=None):
     estimator, method = _asked(model)
     operator = scope.declare_local_operator(f"Skae{type(model).__name__}", model)
     operator.inputs = inputs
-    for name, kind in _outputs(estimator, method, _dtype(inputs, estimator, method)):
+    for name, kind in _outputs(estimator, method, _dtype(operator)):
         operator.outputs.append(scope.declare_local_variable(name, kind))
     return operator.outputs
 
 
 def _set_shapes(operator):
     """Say what types the outputs have."""
-    estimator, method = _asked(operator)
-    found = _outputs(estimator, method, _dtype(operator.inputs, estimator, method))
+    (estimator, method), dtype = _asked(operator), _dtype(operator)
+    found = _outputs(estimator, method, dtype)
     if len(operator.outputs) == 2 and len(found) == 1:  # labels, and probabilities
-        found += _outputs(estimator, "predict_proba", _dtype(operator.inputs, estimator, method))
+        found += _outputs(estimator, "predict_proba", dtype)
     for output, (_, kind) in zip(operator.outputs, found, strict=True):
         output.type = kind
 
 
-def _dtype(inputs, estimator, method):
+def _inputs(operator):
+    """Return what an operator gets: rows, or codes, and labels."""
+    n = len(operator.inputs) - getattr(operator.raw_operator, "n_labels", 0)
+    return operator.inputs[:n], operator.inputs[n:]
+
+
+def _dtype(operator):
     """Return the type that a graph computes in."""
+    (estimator, method), (inputs, _) = _asked(operator), _inputs(operator)
     single = all(isinstance(variable.type, types.FloatTensorType) for variable in inputs)
     if method != "inverse_transform":
         coded = _model_within(estimator).schema.encoder is not None
@@ -274,11 +311,11 @@ def _model_within(estimator):
 def _outputs(estimator, method, dtype):
     """Return pairs of a name and a type for what a method gives."""
     number = types.FloatTensorType if dtype == np.float32 else types.DoubleTensorType
-    if method == "predict" and is_classifier(estimator):
-        whole = estimator.classes_.dtype.kind in "biu"
-        return [("label", (types.Int64TensorType if whole else types.StringTensorType)([None]))]
-    if method == "predict" and isinstance(estimator, AutoencoderOutlierDetector):
-        return [("label", types.Int64TensorType([None]))]
+    if isinstance(estimator, AutoencoderOutlierDetector):
+        kind = types.Int64TensorType([None]) if method == "predict" else number([None, 1])
+        return [("label" if method == "predict" else method, kind)]
+    if method in PREDICTIONS:
+        return _predictions(estimator, method, number)
     if method == "transform_distribution":
         k = estimator.n_components_
         return [(name, number([None, k])) for name in ("mean", "std")]
@@ -288,6 +325,21 @@ def _outputs(estimator, method, dtype):
         suffix = "" if method == "inverse_transform" else "_reconstructed"
         return [(f"{name}{suffix}", kinds[kind]([None, 1])) for name, kind in columns_out(encoder)]
     return [(method, number([None, _width(estimator, method)]))]
+
+
+def _predictions(estimator, method, number):
+    """Return such pairs for what is predicted: one for each label."""
+    if isinstance(estimator, BaseEncoder):
+        labels = model_of(estimator).task.labels
+        known = list(zip(labels.classes, labels.sizes, strict=True))
+    else:
+        known = [(getattr(estimator, "classes_", None), len(estimator.intercept_))]
+    found = []
+    for place, (classes, n) in enumerate(known):
+        name = "label" if method == "predict" and classes is not None else method
+        name = name if len(known) == 1 else f"{name}_{place}"
+        found.append((name, answer_type(classes, method, number, n)))
+    return found
 
 
 def _table_given_back(estimator):
@@ -305,20 +357,18 @@ def _width(estimator, method):
         return estimator.n_components_
     if method in BACK:
         return estimator.n_features_in_
-    if isinstance(estimator, BaseEncoder):  # a number a row
-        return 1
-    n = len(estimator.coef_) if hasattr(estimator, "coef_") else 1
-    return 1 if method == "decision_function" and n == 2 else n
+    return 1
 
 
 def _convert(scope, operator, container):
     """Write the nodes of an estimator."""
     estimator, method = _asked(operator)
-    writer = Writer(scope, container, _dtype(operator.inputs, estimator, method))
-    inputs = [(v.full_name, _is_other(v, writer.dtype)) for v in operator.inputs]
+    writer, (rows, labels) = Writer(scope, container, _dtype(operator)), _inputs(operator)
+    inputs = [(v.full_name, _is_other(v, writer.dtype)) for v in rows]
+    labels = [v.full_name for v in labels]
     both = method == "predict" and len(operator.outputs) == 2
     methods = ["predict", "predict_proba"] if both else [method]
-    made = write_estimator(writer, estimator, methods, inputs)
+    made = write_estimator(writer, estimator, methods, inputs, labels)
     for name, output in zip(made, operator.outputs, strict=True):
         writer.name(name, output.full_name)
 

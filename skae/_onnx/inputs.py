@@ -16,6 +16,7 @@ from skae._data.frames import (
     numbers,
     table,
 )
+from skae._data.labels import columns_of
 from skae._model import CannotDescribe
 from skae._onnx.writer import MISSING_TIME
 
@@ -24,12 +25,14 @@ MISSING_TEXT = ""
 UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "day": 86400e6}  # in microseconds
 
 
-def as_inputs(X):
+def as_inputs(X, y=None):
     """Return a table as a graph of `to_onnx` takes it: arrays by the names of its inputs.
 
     Parameters
     ----------
     X : ndarray or frame of shape (n_samples, n_features)
+    y : array-like or frame of shape (n_samples,) or (n_samples, n_columns), default=None
+        Labels, where the graph gets them beside X.
 
     Returns
     -------
@@ -39,12 +42,13 @@ def as_inputs(X):
         dates as int64, microseconds since 1970 in UTC, and durations as
         microseconds, the least int64 (NaT) where missing; numbers in float32,
         float64 or int64, NaN where missing; booleans as bool, or, where some
-        are missing, as float64.
+        are missing, as float64. Labels are named "y", or "y_0", "y_1", ... where
+        there are several columns of them.
 
     Raises
     ------
     ValueError
-        For columns of categories that are neither strings, numbers nor
+        For columns of categories, and labels, that are neither strings, numbers nor
         booleans.
 
     Examples
@@ -55,8 +59,35 @@ def as_inputs(X):
     [['Ames'], ['']]
     """
     frame = frame_of(table(X))
-    if frame is None:
-        return {"X": np.asarray(X)}
+    inputs = {"X": np.asarray(X)} if frame is None else _columns(frame)
+    labels = {} if y is None else _labels(y)
+    both = sorted(inputs.keys() & labels.keys())
+    if both:
+        raise ValueError(
+            f"The labels would be an input {both[0]!r}, as a column of X is: rename that."
+        )
+    return inputs | labels
+
+
+def _labels(y):
+    columns = columns_of(y)
+    names = ["y"] if len(columns) == 1 else [f"y_{place}" for place in range(len(columns))]
+    return {name: constants(column)[:, None] for name, column in zip(names, columns, strict=True)}
+
+
+def constants(labels):
+    """Return labels as int64, float64 or strings: types that ONNX has."""
+    if labels.dtype.kind in "biuf":
+        return labels.astype(np.float64 if labels.dtype.kind == "f" else np.int64)
+    for label in labels.tolist():
+        if not isinstance(label, str):
+            raise CannotDescribe(
+                f"the label {label!r} has no type in ONNX: expected strings, numbers or booleans"
+            )
+    return labels.astype(object)
+
+
+def _columns(frame):
     known = fields(frame)
     if len({str(field.name) for field in known}) < len(known):
         raise ValueError(
@@ -175,30 +206,60 @@ def _write_numbers(writer, schema, inputs):
 
 
 def _write_level(writer, encoder, place, size, name, other):
-    """Return the code of each cell of a category column, (n_samples, 1).
-
-    ``size`` where it is missing, one more where fit did not see the level.
-    """
+    """Return the code of each cell of a category column, as `_write_code` does."""
     kept = encoder.categories_[place]
     pooled = encoder.infrequent_categories_[place] or []
     codes = [*range(len(kept)), *[len(kept)] * len(pooled)]
+    return _write_code(writer, [*kept, *pooled], codes, size, name, other)
+
+
+def _write_code(writer, levels, codes, size, name, other):
+    """Return the code of each cell that holds one of some levels, strings or numbers, (n_samples, 1).
+
+    ``size`` where it is missing, one more where it holds another level.
+    """
     unseen = size + 1
-    levels = [*kept, *pooled]
     if all(isinstance(level, str) for level in levels):
+        known = {MISSING_TEXT: size} | dict(zip(levels, codes, strict=True))
         return writer.node(
             "LabelEncoder",
             name,
             domain="ai.onnx.ml",
-            keys_strings=[*levels, MISSING_TEXT],
-            values_int64s=[*codes, size],
+            keys_strings=list(known),
+            values_int64s=list(known.values()),
             default_int64=unseen,
         )
-    column = writer.cast(name) if other else name
-    hits = writer.cast(writer.node("Equal", column, np.array([levels], dtype=np.float64)))
+    name = writer.cast(name) if other else name
+    hits = writer.cast(writer.node("Equal", name, np.array([levels], dtype=np.float64)))
     less = np.array(codes, dtype=np.float64)[:, None] - unseen
     code = writer.node("Add", writer.node("MatMul", hits, less), np.array([float(unseen)]))
-    missing = writer.node("IsNaN", column)
+    missing = writer.node("IsNaN", name)
     return writer.integer(writer.node("Where", missing, np.array([float(size)]), code))
+
+
+def write_known_labels(writer, labels, names):
+    """Return the coded labels that inputs hold: NaN for a class that fit did not see.
+
+    Parameters
+    ----------
+    writer : Writer
+    labels : Labels
+    names : list of str
+        Of inputs, one for each column of labels.
+    """
+    precise, parts = writer.precise(), []
+    for name, block, classes in zip(names, labels.slices, labels.classes, strict=True):
+        if classes is None:
+            coded = precise.node("Sub", precise.cast(name), labels.mean[block])
+            coded = precise.node("Div", coded, labels.scale[block])
+            parts.append(coded if precise is writer else writer.cast(coded))
+            continue
+        n = len(classes)
+        place = _write_code(precise, classes.tolist(), list(range(n)), n, name, True)
+        coded = np.vstack([np.eye(n) - labels.mean[block], np.full((2, n), np.nan)])
+        row = writer.node("Gather", coded, place, axis=0)
+        parts.append(writer.node("Reshape", row, writer.whole(-1, n)))
+    return parts
 
 
 # out ----------------------------------------------------------------------------------------------

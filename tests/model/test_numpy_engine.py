@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from family import CODING, decoded, fitted, labelled_digits, name_of
+from family import CODING, decoded, fitted, labelled_digits, name_of, rows_of_heads
 
 import skae
 from skae.nn.layers import ACTIVATIONS
@@ -180,6 +180,69 @@ def test_outlier_detectors(rows, tmp_path):
         usual = np.abs(expected - model.offset_) > 1e-9 * np.abs(expected)  # one row is at the edge
         assert (numpy.predict(new)[usual] == model.predict(new)[usual]).all()
     assert_close(numpy.explain(later), model.explain(later), 1e-8)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_heads_of_every_kind(dtype, tmp_path):
+    X, numbers = rows_of_heads()
+    X, kinds = X.astype(dtype), set()
+    later = np.vstack([X, 5 * X[:5] - 40])
+    for y in numbers.values():
+        for kind, target in (
+            (skae.AutoencoderClassifier, np.where(y > 0, "yes", "no")),
+            (skae.AutoencoderRegressor, y),
+        ):
+            ae = skae.AutoencoderTransformer(**FAST)
+            model = kind(ae, fine_tune="head", random_state=0).fit(X, target)
+            kinds.add((kind, model.head_, model.uses_columns_))
+            numpy = served(model, tmp_path)
+            for method in ("predict", "predict_proba", "decision_function"):
+                if hasattr(model, method):
+                    found, expected = (getattr(m, method)(later) for m in (numpy, model))
+                    if found.dtype.kind == "U":
+                        assert (found == expected).all()
+                    else:
+                        assert_close(found, expected, TOLERANCE[dtype])
+    assert len(kinds) == 6
+
+
+@pytest.mark.filterwarnings("ignore:.* cells in .* columns hold levels")
+def test_predictions_of_tables(tmp_path):
+    X, t = table(), np.nan_to_num(table()["number"].to_numpy())
+    later = X.head(6).assign(town=["Nowhere", None, "Ames", "Boone", None, "Ames"])
+    for model in (
+        skae.AutoencoderClassifier(skae.VAETransformer(**FAST), random_state=0).fit(X, t > 0),
+        skae.AutoencoderRegressor(skae.AutoencoderTransformer(**FAST), random_state=0).fit(X, t),
+        skae.SupervisedAutoencoder(**FAST).fit(X, t > 0),
+    ):
+        numpy = served(model, tmp_path)
+        for method in ("predict", "predict_proba"):
+            if hasattr(model, method):
+                found, expected = (getattr(m, method)(later) for m in (numpy, model))
+                assert_close(found * 1.0, expected * 1.0, 1e-12)
+
+
+@pytest.mark.parametrize("rows", ["table", "f4", "f8"])
+def test_labels_beside_rows(rows, tmp_path):
+    X, y = labelled_digits(120)
+    X = np.where(np.random.default_rng(0).random(X.shape) < 0.05, np.nan, X)
+    X, tolerance = (table(), 1e-12) if rows == "table" else (X.astype(rows), TOLERANCE[rows])
+    model = skae.ConditionalVAE(**FAST).fit(X, np.array(["a", "b", "c"])[y % 3])
+    numpy = served(model, tmp_path)
+    for given in ({}, {"y": "b"}):
+        codes = model.transform(X, **given)
+        assert_close(numpy.transform(X, **given), codes, tolerance)
+        for method in ("reconstruction_error", "score_samples"):
+            found, expected = (getattr(m, method)(X, **given) for m in (numpy, model))
+            assert_close(found, expected, tolerance)
+        pairs = [
+            [m.reconstruct(X, **given), m.inverse_transform(codes, "c")] for m in (numpy, model)
+        ]
+        for found, expected in zip(*pairs, strict=True):
+            if rows == "table":
+                pd.testing.assert_frame_equal(found, expected, rtol=1e-12)
+            else:
+                assert_close(found, expected, tolerance)
 
 
 @pytest.mark.parametrize("kind", [skae.AutoencoderTransformer, skae.VAETransformer], ids=name_of)
