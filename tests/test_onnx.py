@@ -15,11 +15,17 @@ import polars as pl
 import pytest
 import torch
 from family import CODING, fitted, labelled_digits, name_of, rows_of_heads
+from scipy import sparse
+from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.pipeline import make_pipeline
+from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import SVC, SVR, LinearSVC
 
 import skae
 from skae._onnx import estimators
@@ -461,6 +467,133 @@ def test_regressors(n_outputs):
     ae = skae.VAETransformer(**FAST)
     model = skae.AutoencoderRegressor(ae, head="linear", max_iter=2, random_state=0).fit(X, y)
     assert_close(run(to_onnx(model, X, "predict"), X)[0], model.predict(X), 1e-9)
+
+
+def search():
+    pipeline = make_pipeline(StandardScaler(), skae.AutoencoderTransformer(**FAST), SVC())
+    return GridSearchCV(pipeline, {"autoencodertransformer__n_components": [2, 3]}, cv=2)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        search,
+        lambda: make_pipeline("passthrough", skae.AutoencoderTransformer(**FAST), LinearSVC()),
+        lambda: make_pipeline(
+            GridSearchCV(skae.AutoencoderTransformer(**FAST), {"whiten": [True, False]}, cv=2),
+            KMeans(3, random_state=0),
+        ),
+        lambda: make_pipeline(
+            make_union(skae.AutoencoderTransformer(**FAST), PCA(2)), KNeighborsClassifier()
+        ),
+        lambda: make_pipeline(
+            make_column_transformer(
+                (skae.AutoencoderTransformer(**FAST), slice(0, 30)), remainder="passthrough"
+            ),
+            GradientBoostingClassifier(n_estimators=3, random_state=0),
+        ),
+        lambda: make_pipeline(StandardScaler(), skae.AutoencoderTransformer(**FAST)).set_output(
+            transform="pandas"
+        ),
+    ],
+)
+def test_what_people_build_around_an_autoencoder(make):
+    X, y = labelled_digits(100)
+    X = X.astype(np.float32)
+    model = make().fit(X, y % 3)
+    for method in ("predict", "transform"):
+        if hasattr(model, method):
+            found, expected = run(to_onnx(model, X, method), X)[0], getattr(model, method)(X)
+            assert_close(found * 1.0, np.asarray(expected) * 1.0, 1e-5)
+
+
+def test_a_column_transformer_gives_an_autoencoder_its_columns_as_they_are():
+    """Not merged to one type: it takes strings, dates and numbers."""
+    X, y = table(), np.arange(120) % 2
+    columns = make_column_transformer(
+        (skae.AutoencoderTransformer(**FAST), ["number", "town", "day", "flag"]),
+        (StandardScaler(), ["count"]),
+    )
+    model = make_pipeline(columns, LogisticRegression()).fit(X, y)
+    assert_close(run(to_onnx(model, X, "predict_proba"), X)[0], model.predict_proba(X), 1e-9)
+
+
+NAMES = ["a b", "größe", "x.y", "label", "transform", "X", "1st", "gemm"]
+
+
+@pytest.mark.parametrize("columns", [NAMES, range(8)], ids=["words", "places"])
+def test_inputs_have_the_names_of_columns_whatever_they_are(columns):
+    X, y = labelled_digits(60)
+    X = pd.DataFrame(X[:, 20:28], columns=columns)
+    for model in (
+        skae.AutoencoderTransformer(**FAST).fit(X),
+        make_pipeline(StandardScaler(), skae.AutoencoderTransformer(**FAST)).fit(X),
+    ):
+        graph = to_onnx(model, X)
+        assert [place.name for place in graph.graph.input] == list(map(str, columns))
+        assert_close(run(graph, X)[0], model.transform(X), 1e-9)
+    X[99 if columns != NAMES else "town"] = np.where(y % 2, "Ames", "Boone")
+    model = skae.AutoencoderTransformer(**FAST).fit(X)
+    codes = model.transform(X)
+    graph = to_onnx(model, codes, "inverse_transform")
+    wanted = [str(name) if name != "X" else "X_1" for name in X.columns]
+    assert [place.name for place in graph.graph.output] == wanted
+    assert_close(run(graph, codes)[0], model.inverse_transform(codes)[columns[0]], 1e-9)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool", "float16", "object", "list", "sparse"])
+def test_rows_of_other_types(dtype):
+    X, _ = labelled_digits(60)
+    X = {"list": X.tolist, "sparse": lambda: sparse.csr_array(X)}.get(
+        dtype, lambda: X.astype(dtype)
+    )()
+    model = skae.AutoencoderTransformer(**FAST).fit(X)
+    assert_close(run(to_onnx(model, X), X)[0], model.transform(X), 1e-9)
+
+
+def test_types_of_inputs_do_not_tell_which_cells_are_missing():
+    X = table()
+    model = skae.AutoencoderTransformer(**FAST).fit(X)
+    graph = to_onnx(model, X)
+    later = X.head(3).assign(flag=[True, None, False], count=[1, np.nan, 3], town=None)
+    for rows in (later, later.astype({"flag": "boolean"}), later.assign(flag=later["flag"].isna())):
+        assert_close(run(graph, rows)[0], model.transform(rows), 1e-9)
+    assert run(graph, X[:0])[0].shape == (0, 2)
+    none = X.head(2).assign(flag=pd.array([None, None], dtype="boolean"))
+    assert_close(run(graph, none)[0], model.transform(none), 1e-9)
+
+
+def test_words_beside_numbers_in_an_array():
+    X = table()[["number", "town"]].to_numpy(object)
+    model = skae.AutoencoderTransformer(**FAST, categorical_features=[1]).fit(X)
+    assert_close(run(to_onnx(model, X), X)[0], model.transform(X), 1e-9)
+    X[:, 1] = X[:, 1] == "Ames"
+    X = np.column_stack([X, np.where(X[:, 1], "a", "b")])
+    model = skae.AutoencoderTransformer(**FAST, categorical_features=[1, 2]).fit(X)
+    with pytest.raises(ValueError, match="pass a frame"):
+        to_onnx(model, X)
+
+
+def test_a_table_encoder_by_itself():
+    X = table().assign(empty=np.nan)
+    for frequency in (1, "auto", 10):
+        model = skae.TableEncoder(min_frequency=frequency).fit(X)
+        assert_close(run(to_onnx(model, X), X)[0][:, :-1], model.transform(X)[:, :-1], 1e-9)
+
+
+def test_what_other_packages_cannot_do_is_said_with_the_remedy():
+    X, y = labelled_digits(100)
+    for last, match in (
+        (SVR(), "pass float32 rows"),  # onnxruntime
+        (RidgeClassifier(), "pass float32 rows"),  # skl2onnx
+    ):
+        model = make_pipeline(skae.AutoencoderTransformer(**FAST), last).fit(X, y)
+        with pytest.raises(ValueError, match=match):
+            to_onnx(model, X, "predict")
+        X4 = X.astype(np.float32)
+        to_onnx(make_pipeline(skae.AutoencoderTransformer(**FAST), last).fit(X4, y), X4, "predict")
+    with pytest.raises(ValueError, match="is expecting 64 features"):
+        to_onnx(model, X[:, :5], "predict")
 
 
 def own(n_inputs, n_outputs):

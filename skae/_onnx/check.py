@@ -44,8 +44,9 @@ def check_graph(graph, estimator, X, method, y=None):
         )
     except Exception as error:  # onnxruntime has many kinds
         raise ValueError(
-            f"onnxruntime cannot run the graph of {method}: {error}. float32 rows, or an activation "
-            "of skae's, may help."
+            f"onnxruntime cannot run the graph of {method}: {error}. It has some operations in float32 "
+            "alone, such as those of SimpleImputer, trees, support vectors, and of activations that are "
+            "not skae's: pass float32 rows."
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of levels that fit did not see, of columns without a cell
@@ -54,31 +55,36 @@ def check_graph(graph, estimator, X, method, y=None):
             _compare(session, estimator, rows, method, what, first(y, rows.shape[0]))
 
 
-def first(y, n):
-    """Return the first labels, where there are some."""
-    return y.head(n) if hasattr(y, "head") else y[:n] if y is not None else None
+def first(rows, n):
+    """Return the first rows or labels, where there are some."""
+    return rows.head(n) if hasattr(rows, "head") else rows[:n] if rows is not None else None
 
 
 def _compare(session, estimator, X, method, what, y):
     """Compare answers for some rows, where the estimator gives any."""
     known = {place.name for place in session.get_inputs()}
     inputs = {name: cells for name, cells in as_inputs(X, y).items() if name in known}
-    labels = {} if y is None else {"y": y}
     try:
         estimator, X = _asked(estimator, X, method)
-        expected = getattr(estimator, method)(X, **labels)
+        expected = answer(estimator, X, method, y)
     except ValueError:
         if what == GIVEN:
             raise
         return  # the estimator refuses such rows
     found = session.run(None, inputs)
     unit = _unit(estimator, X, method)
-    single = all(cells.dtype == np.float32 for cells in as_inputs(X).values())
+    single = any(cells.dtype == np.float32 for cells in (*as_inputs(X).values(), *found))
     tolerance = TOLERANCES[np.float32 if single else np.float64]
     sure = _sure(estimator, X, method, tolerance)
     said = f"The graph of {method} differs from it on {what}"
     for a, (b, rounding) in zip(found, _answers(expected, len(found)), strict=True):
         _refuse_difference(a[sure], b[sure], unit, tolerance, rounding, said)
+
+
+def answer(estimator, X, method, y=None):
+    """Return what a method of an estimator, or of the last step of a pipeline, says of rows."""
+    estimator, X = _asked(estimator, X, method)
+    return getattr(estimator, method)(X, **({} if y is None else {"y": y}))
 
 
 def _asked(estimator, X, method):
@@ -117,7 +123,7 @@ def _listed(answer):
 
 def _answers(expected, n_outputs):
     """Return the arrays of an answer, and the rounding of each: a microsecond of times, else 0."""
-    if frame_of(expected) is not None:
+    if frame_of(expected) is not None and n_outputs > 1:
         rounding = [float(field.kind in TIMES) for field in fields(expected)]
         return list(zip(as_inputs(expected).values(), rounding, strict=True))
     arrays = expected if isinstance(expected, tuple | list) else [np.asarray(expected)]
@@ -143,6 +149,8 @@ def _unit(estimator, X, method):
 
 
 def _refuse_difference(found, expected, unit, tolerance, rounding, what):
+    if expected.size != found.size:
+        raise ValueError(f"{what}: its shape is {found.shape}, not {expected.shape}.")
     expected = expected.reshape(found.shape)
     if found.dtype.kind not in "fi" or expected.dtype.kind not in "fi" or found.ndim < 2:
         different = int(np.sum(found != expected))
@@ -160,7 +168,8 @@ def _refuse_difference(found, expected, unit, tolerance, rounding, what):
     if np.nanmax(difference) > tolerance:
         raise ValueError(
             f"{what}: by {np.nanmax(difference):.1e} of a column's largest value, where {tolerance:.0e} "
-            "is allowed. Pass float64 rows if these are float32, and report this if they are not."
+            "is allowed. Pass float64 rows if these are float32. If they are float64, skl2onnx may have "
+            "written a step in float32, such as trees or support vectors: pass float32 rows. Else report this."
         )
 
 
@@ -172,8 +181,11 @@ def made_rows(X):
     frame = as_frame(X)
     rng = np.random.RandomState(0)
     n = min(N_MADE, X.shape[0])
+    if frame is None and X.dtype.kind in "OU":
+        return
     if frame is None:
-        yield "rows with missing cells", _with_holes(X[:n], rng)
+        if X.dtype.kind == "f":
+            yield "rows with missing cells", _with_holes(X[:n], rng)
         yield "rows beyond the training range", _far(X, n, rng)
         return
     rows = X.head(n)

@@ -5,6 +5,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
+from skae._data.table_encoder import TableEncoder
 from skae._estimators.base import BaseEncoder, model_of
 from skae._estimators.outlier import AutoencoderOutlierDetector
 from skae._linear.distance import WIDEST
@@ -14,7 +15,13 @@ from skae._model.head import HeadModel
 from skae._model.likelihood import draws_of_codes
 from skae._model.scores import level_entropies
 from skae._onnx.heads import PREDICTIONS, head_outputs, run, write_answer
-from skae._onnx.inputs import write_columns, write_known_labels, write_matrix, write_wide
+from skae._onnx.inputs import (
+    write_codes,
+    write_columns,
+    write_known_labels,
+    write_matrix,
+    write_wide,
+)
 
 N_DRAWS = 64  # of `score_samples`
 AFFINE = StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, PCA
@@ -42,6 +49,8 @@ def write_estimator(writer, estimator, methods, inputs, labels=()):
         return _write_inverse(writer, estimator, [codes])
     if isinstance(estimator, BaseEncoder):
         return _write_encoder(writer, estimator, methods[0], inputs, labels)
+    if isinstance(estimator, TableEncoder):
+        return [write_codes(writer, estimator, inputs)]
     if isinstance(estimator, AutoencoderOutlierDetector):
         return [_write_detector(writer, estimator, methods[0], inputs)]
     return _write_supervised(writer, estimator, methods, inputs)

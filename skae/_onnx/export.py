@@ -1,27 +1,36 @@
 """Fitted estimators, and pipelines that end in them, as ONNX graphs."""
 
+import warnings
+
 import numpy as np
 import skl2onnx
+import skl2onnx._parse
 from skl2onnx.common import data_types as types
+from skl2onnx.common.onnx_optimisation_identity import onnx_remove_node_identity
 from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 import skae
 from skae._data.labels import columns_of
+from skae._data.table_encoder import TableEncoder
 from skae._estimators.base import BaseEncoder, model_of
 from skae._estimators.conditional import ConditionalVAE
 from skae._estimators.outlier import AutoencoderOutlierDetector
 from skae._estimators.supervised import AutoencoderClassifier, AutoencoderRegressor
-from skae._onnx.check import BACK, check_graph
+from skae._model import CannotDescribe
+from skae._onnx.check import BACK, answer, check_graph, first
 from skae._onnx.estimators import write_estimator
 from skae._onnx.heads import PREDICTIONS, answer_type
-from skae._onnx.inputs import as_inputs, columns_out
+from skae._onnx.inputs import TEXT, as_inputs, as_rows, columns_out
+from skae._onnx.names import rename
 from skae._onnx.writer import Writer
 
 OPSET = 20  # the first with GELU
+SHOWN = 300  # letters of another package's error
 METHODS = (
     "transform",
     "transform_distribution",
@@ -36,8 +45,9 @@ METHODS = (
 )
 ALIASES = {"denoise": "reconstruct"}
 PRECISE = ("score_samples",)  # computed in float64 always
-PLACES = {"predict": 0, "predict_proba": 1, "transform": 0}  # among skl2onnx's outputs
-OURS = BaseEncoder, AutoencoderClassifier, AutoencoderRegressor, AutoencoderOutlierDetector
+PLACES = {"predict": 0, "predict_proba": 1, "transform": -1}  # among skl2onnx's outputs
+CODERS = BaseEncoder, TableEncoder
+OURS = *CODERS, AutoencoderClassifier, AutoencoderRegressor, AutoencoderOutlierDetector
 
 
 def to_onnx(estimator, X, method="transform", y=None):
@@ -110,26 +120,25 @@ def to_onnx(estimator, X, method="transform", y=None):
     (3, 13)
     """
     register()
-    estimator = getattr(estimator, "best_estimator_", estimator)
+    estimator = _plain(estimator)
     check_is_fitted(estimator)
+    rows = as_rows(X)
+    if not (isinstance(rows, np.ndarray) and rows.dtype.kind == "O"):
+        X = rows  # else it has words, beside numbers that are such
     if method not in METHODS:
         raise ValueError(f"method={method!r}: expected one of {', '.join(METHODS)}.")
     last, options = _last(estimator), None
     if not hasattr(last, method):
         raise ValueError(f"method={method!r}: {type(last).__name__} has no such method.")
     n_labels = _check_labels(estimator, X, method, y)
+    answer(estimator, first(X, 1), method, first(y, 1))  # its errors say most
     if method == "inverse_transform":
         asked = Asked(estimator, method, n_labels)
     elif _is_ours(last):
         asked = _with_last(estimator, Asked(last, ALIASES.get(method, method), n_labels))
     else:
-        asked, options = estimator, _options(last)
-    graph = skl2onnx.convert_sklearn(
-        asked,
-        initial_types=_types(as_inputs(X, y)),
-        target_opset={"": OPSET, "ai.onnx.ml": 3},
-        options=options,
-    )
+        asked, options = estimator, _options(last, method)
+    graph = _converted(asked, _types(as_inputs(X, y)), options)
     if asked is estimator:
         graph = _with_output(graph, method)
     check_graph(graph, estimator, X, method, y)
@@ -139,7 +148,7 @@ def to_onnx(estimator, X, method="transform", y=None):
 def register():
     """Let skl2onnx know skae's estimators: its own ``to_onnx`` then writes them, too.
 
-    Encoders become their ``transform``, `AutoencoderClassifier` labels and
+    Encoders, `TableEncoder` too, become their ``transform``, `AutoencoderClassifier` labels and
     probabilities, `AutoencoderRegressor` and `AutoencoderOutlierDetector` their prediction. Only
     `skae.onnx.to_onnx` compares what was written with the estimator.
 
@@ -148,6 +157,8 @@ def register():
     >>> import skae.onnx
     >>> skae.onnx.register()
     """
+    unmerged = skl2onnx._parse.do_not_merge_columns  # by a ColumnTransformer, to those of one type
+    skl2onnx._parse.do_not_merge_columns = tuple(dict.fromkeys((*unmerged, *OURS)))
     for kind in _kinds():
         skl2onnx.update_registered_converter(
             kind,
@@ -194,7 +205,46 @@ def _check_labels(estimator, X, method, y):
     return len(columns)
 
 
+def _converted(estimator, kinds, options):
+    """Return what skl2onnx makes of an estimator, inputs and outputs with the names of columns."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what skl2onnx asks scikit-learn for
+            graph, topology = skl2onnx.convert_sklearn(
+                estimator,
+                initial_types=kinds,
+                target_opset={"": OPSET, "ai.onnx.ml": 3},
+                options=options,
+                intermediate=True,
+            )
+    except (CannotDescribe, MemoryError):
+        raise
+    except Exception as error:  # skl2onnx has many kinds
+        raise ValueError(
+            f"skl2onnx cannot write this pipeline: {str(error)[:SHOWN]}. Some steps it writes in float32 "
+            "alone: pass float32 rows."
+        ) from error
+    graph = onnx_remove_node_identity(graph)
+    names = [
+        {variable.onnx_name: variable.raw_name for variable in variables}
+        for variables in (topology.scopes[0].input_variables, topology.scopes[0].output_variables)
+    ]
+    rename(graph.graph, *names)
+    return graph
+
+
 # pipelines ----------------------------------------------------------------------------------------
+
+
+def _plain(estimator):
+    """Return a pipeline without steps that do nothing, and the best estimators of searches."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if not isinstance(estimator, Pipeline):
+        return estimator
+    steps = [
+        (name, _plain(step)) for name, step in estimator.steps if step not in (None, "passthrough")
+    ]
+    return Pipeline(steps) if steps else FunctionTransformer().fit([[0.0]])
 
 
 def _last(estimator):
@@ -213,11 +263,11 @@ def _is_ours(estimator):
     return isinstance(estimator, OURS)
 
 
-def _options(last):
+def _options(last, method):
     """Return skl2onnx's options for a last step of scikit-learn's."""
     if not is_classifier(last):
         return None
-    return {id(last): {"zipmap": False}}
+    return {id(last): {"zipmap": False} if method == "predict_proba" else {}}
 
 
 def _with_output(graph, method):
@@ -262,7 +312,7 @@ def _asked(operator_or_model):
     model = getattr(operator_or_model, "raw_operator", operator_or_model)
     if isinstance(model, Asked):
         return model.estimator, model.method
-    return model, "transform" if isinstance(model, BaseEncoder) else "predict"
+    return model, "transform" if isinstance(model, CODERS) else "predict"
 
 
 def _parse(scope, model, inputs, custom_parsers=None):
@@ -295,6 +345,8 @@ def _dtype(operator):
     """Return the type that a graph computes in."""
     (estimator, method), (inputs, _) = _asked(operator), _inputs(operator)
     single = all(isinstance(variable.type, types.FloatTensorType) for variable in inputs)
+    if isinstance(estimator, TableEncoder):
+        return np.float64
     if method != "inverse_transform":
         coded = _model_within(estimator).schema.encoder is not None
         single &= not (coded or method in PRECISE or hasattr(estimator, "training_scores_"))
@@ -354,7 +406,7 @@ def _table_given_back(estimator):
 
 def _width(estimator, method):
     if method == "transform":
-        return estimator.n_components_
+        return getattr(estimator, "n_components_", estimator.n_features_in_)
     if method in BACK:
         return estimator.n_features_in_
     return 1
@@ -374,6 +426,8 @@ def _convert(scope, operator, container):
 
 
 def _is_other(variable, dtype):
-    """Return whether an input is of another type than the graph."""
+    """Return whether an input is of another type than the graph: `TEXT` of strings."""
+    if isinstance(variable.type, types.StringTensorType):
+        return TEXT
     same = types.FloatTensorType if dtype == np.float32 else types.DoubleTensorType
     return not isinstance(variable.type, same)

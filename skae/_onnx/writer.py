@@ -85,8 +85,7 @@ class Writer:
 
     def rows_with(self, flags):
         """Return the places of rows in which some flag is set."""
-        some = self.node("Reshape", self.integer(flags), self.whole(0, -1))
-        some = _extreme("ReduceMax", self, some, keepdims=0)
+        some = _extreme("ReduceMax", self, self.integer(flags), keepdims=0)
         return self.node("Reshape", self.node("NonZero", some), self.whole(-1))
 
     def replaced(self, x, rows, new):
