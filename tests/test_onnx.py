@@ -14,8 +14,9 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
-from family import CODING, fitted, labelled_digits, name_of, rows_of_heads
+from family import CODING, PUBLIC, fitted, labelled_digits, name_of, rows_of_heads
 from scipy import sparse
+from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
 from sklearn.decomposition import PCA
@@ -24,7 +25,7 @@ from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, PowerTransformer, StandardScaler
 from sklearn.svm import SVC, SVR, LinearSVC
 
 import skae
@@ -677,6 +678,133 @@ def test_a_graph_that_differs_is_refused(what, spoil, monkeypatch):
     monkeypatch.setattr(estimators, "described", lambda *given: spoil(described(*given)))
     with pytest.raises(ValueError, match=f"differs from it on {what}"):
         to_onnx(model, X, method)
+
+
+PAGE = (Path(__file__).parents[1] / "docs" / "deploy.md").read_text()
+TRAINING = "fit", "partial", "set_", "get_", "check_state"
+INNER = "read", "decode", "columns", "unseen", "share_of_unseen"  # of a TableEncoder
+WAYS = "f4", "f8", "numpy"
+LOOSE = "sample", "p_values"  # drawn anew, and a step for a rounding: X has the calibration's rows
+
+
+def listed(estimator, method):
+    """Return the ways in which the page says that a method is served."""
+    table = PAGE.partition("| estimators | methods |")[2].partition("\n\n")[0]
+    ways = set(WAYS)
+    for line in table.splitlines()[2:]:
+        estimators, methods, onnx_, engine, _ = (part.strip() for part in line.split("|")[1:-1])
+        if all(
+            part == "all" or f"`{name}`" in part
+            for part, name in ((estimators, estimator), (methods, method))
+        ):
+            ways -= {"no": {"f4", "f8"}, "float32": {"f8"}, "yes": set()}[onnx_]
+            ways -= {"no": {"numpy"}, "yes": set()}[engine]
+    return ways
+
+
+def given_to(model, method, X, y):
+    """Return the arguments of a method."""
+    codes = model.transform(X) if hasattr(model, "transform") else None
+    return {
+        "inverse_transform": (codes, y) if type(model) is skae.ConditionalVAE else (codes,),
+        "interpolate": (X[0], X[1]),
+        "sample": (2,),
+        "truncate": (1,),
+        "score": (X, y),
+    }.get(method, (X,))
+
+
+def is_served(models, way, method, y):
+    """Return whether a method of fitted estimators, by their way, is in fact served."""
+    model, X = models["f4" if way == "f4" else "f8"], labelled_digits(120)[0]
+    given = given_to(model, method, X.astype("f4" if way == "f4" else "f8"), y)
+    expected = getattr(model, method)(*given)
+    try:
+        if way != "numpy":
+            to_onnx(model, given[0], method, *given[1:])
+            return True
+        found = getattr(models[way], method)(*given)
+    except (AttributeError, ValueError):
+        return False
+    if isinstance(expected, np.ndarray) and expected.dtype.kind == "f" and method not in LOOSE:
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8 * np.abs(expected).max())
+    return True
+
+
+def models_of(kind, X, y, path):
+    """Return fitted estimators: two to be exported, and one that numpy serves."""
+    changes = {"ordered": True, "early_stopping": False, "hidden_layer_sizes": (6,)}
+    models = {dtype: fitted(kind, X.astype(dtype), y, **changes) for dtype in ("f4", "f8")}
+    try:
+        skae.save(models["f8"], path)
+        return models | {"numpy": skae.load(path, engine="numpy")}
+    except (skae.LoadError, TypeError):
+        return models | {"numpy": None}
+
+
+def test_the_list_of_what_is_not_served_is_complete(tmp_path):
+    X, y = labelled_digits(120)
+    for kind in PUBLIC:
+        models = models_of(kind, X, y, tmp_path / "model.skae")
+        methods = [
+            name
+            for name in dir(models["f8"])
+            if name[0] != "_" and not name.startswith(TRAINING) and name not in INNER
+            and callable(getattr(kind, name, None)) and not hasattr(BaseEstimator, name)
+        ]  # fmt: skip
+        for method in methods:
+            found = {way for way in ("numpy", "f8") if is_served(models, way, method, y)}
+            if "f8" in found or is_served(models, "f4", method, y):  # the law above has both
+                found.add("f4")
+            assert found == listed(name_of(kind), method), f"{name_of(kind)}.{method}"
+
+
+@pytest.mark.parametrize(
+    ("model", "method", "match"),
+    [
+        (
+            lambda: skae.AutoencoderOutlierDetector(skae.ConvolutionalAutoencoder(**FAST)),
+            "predict",
+            "of outlier detectors",
+        ),
+        (
+            lambda: skae.BiGANTransformer(2, max_iter=2, random_state=0, image_shape=(8, 8)),
+            "transform",
+            "no convolutions",
+        ),
+        (
+            lambda: skae.AutoencoderTransformer(**FAST, activation=torch.nn.LeakyReLU),
+            "transform",
+            "onnxruntime cannot run.*LeakyRelu.*pass float32 rows",
+        ),
+        (
+            lambda: skae.AutoencoderTransformer(
+                **FAST, activation=torch.nn.LeakyReLU, ordered=True
+            ),
+            "reconstruct",
+            "told where a code is cut",
+        ),
+        (
+            lambda: make_pipeline(PowerTransformer(), skae.AutoencoderTransformer(**FAST)),
+            "inverse_transform",
+            "has no way back in ONNX here",
+        ),
+        (lambda: skae.AutoencoderTransformer(**FAST), "p_values", "expected one of transform"),
+    ],
+)
+def test_what_depends_on_parameters_is_refused_with_the_reason(model, method, match):
+    X, _ = labelled_digits(60)
+    model = model().fit(X)
+    rows = model.transform(X) if method == "inverse_transform" else X
+    with pytest.raises(ValueError, match=match):
+        to_onnx(model, rows, method)
+
+
+def test_a_detector_of_very_many_columns_is_refused():
+    X = np.random.default_rng(0).normal(size=(40, 2000))
+    detector = skae.AutoencoderOutlierDetector(skae.AutoencoderTransformer(**FAST)).fit(X)
+    with pytest.raises(ValueError, match="up to 2000 features"):
+        to_onnx(detector, X, "predict")
 
 
 def test_an_unknown_method_is_refused():

@@ -180,9 +180,14 @@ class Network:
         if f"{place}gain" in weights:
             return self._nonlinear(f"{place}module.", x) * weights[f"{place}gain"]
         if place.partition(".")[0] in self.owned:
-            if self.own is None or f"{place.removesuffix('nonlinear.')}told.weight" in weights:
+            if self.own is None:
                 raise CannotDescribe(
                     "the network holds a torch module or an activation of your own"
+                )
+            if f"{place.removesuffix('nonlinear.')}told.weight" in weights:
+                raise CannotDescribe(
+                    "with ordered=True the decoder is told where a code is cut, which is written for "
+                    "skae's activations alone: take one of these"
                 )
             return self.own(place, x)
         if f"{place}steps.unit" in weights:

@@ -88,13 +88,13 @@ def _write_inverse(writer, estimator, made):
     if isinstance(estimator, str) or estimator is None:  # "passthrough"
         return made
     if len(made) != 1:
-        raise ValueError("A table comes back as columns: no step can stand in front of it.")
+        raise CannotDescribe("A table comes back as columns: no step can stand in front of it.")
     if isinstance(estimator, BaseEncoder):
         model = model_of(estimator)
         return _write_back(writer, model, described(model, _own(model)), made[0])
     if not isinstance(estimator, AFFINE) or getattr(estimator, "clip", False):
         names = ", ".join(kind.__name__ for kind in AFFINE)
-        raise ValueError(f"{estimator!r} has no way back in ONNX here: expected {names}.")
+        raise CannotDescribe(f"{estimator!r} has no way back in ONNX here: expected {names}.")
     n = getattr(estimator, "n_components_", estimator.n_features_in_)
     offset = estimator.inverse_transform(np.zeros((1, n)))
     matrix = estimator.inverse_transform(np.eye(n)) - offset

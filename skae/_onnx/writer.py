@@ -295,7 +295,7 @@ def _refuse_double(writer):
     if writer.dtype == np.float64:
         raise CannotDescribe(
             "onnxruntime has no convolutions and no recurrent units in float64: pass float32 rows, "
-            "for a graph of float32"
+            "for a graph of float32 (of outlier detectors and of score_samples there is none)"
         )
 
 
