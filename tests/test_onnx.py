@@ -16,6 +16,7 @@ import pytest
 import torch
 from family import CODING, PUBLIC, fitted, labelled_digits, name_of, rows_of_heads
 from scipy import sparse
+from scipy.special import expit
 from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
@@ -30,6 +31,7 @@ from sklearn.svm import SVC, SVR, LinearSVC
 
 import skae
 from skae._onnx import estimators
+from skae._onnx.writer import _logit
 from skae.nn.layers import ACTIVATIONS
 from skae.onnx import as_inputs, register, to_onnx
 
@@ -127,6 +129,20 @@ def test_networks(changes):
     model = skae.AutoencoderTransformer(**{"hidden_layer_sizes": (6,)} | FAST | changes).fit(X)
     (found,) = run(to_onnx(model, X, "reconstruct"), X)
     assert_close(found, model.reconstruct(X), 1e-9)
+
+
+def test_the_gelu_of_float64():
+    """Of each number that a network may meet, and of those that none should."""
+    x = np.concatenate([np.linspace(-40, 40, 100_001), [1e9, -1e9, 1e200, -1e200, 5e-324]])
+    unit, places, squares = (part.reshape(-1, 1) for part in _logit())
+    with np.errstate(over="ignore"):
+        q = np.prod((unit * x * x + places) ** 2 + squares, axis=0)
+        found = x * expit(x * q)
+    exact = torch.nn.functional.gelu(torch.from_numpy(x)).numpy()
+    assert np.abs(found - exact).max() < 5e-12
+    X = 1e6 * labelled_digits(60)[0]
+    model = skae.AutoencoderTransformer(**FAST, activation="gelu", linear_path=None).fit(X)
+    assert_close(run(to_onnx(model, X), 1e6 * X)[0], model.transform(1e6 * X), 1e-9)
 
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.from_pandas], ids=["pandas", "polars"])
@@ -714,10 +730,11 @@ def given_to(model, method, X, y):
     }.get(method, (X,))
 
 
-def is_served(models, way, method, y):
+def is_served(models, way, method, X, y):
     """Return whether a method of fitted estimators, by their way, is in fact served."""
-    model, X = models["f4" if way == "f4" else "f8"], labelled_digits(120)[0]
-    given = given_to(model, method, X.astype("f4" if way == "f4" else "f8"), y)
+    dtype = "f4" if way == "f4" else "f8"
+    model = models[dtype]
+    given = given_to(model, method, X.astype(dtype), y)
     expected = getattr(model, method)(*given)
     try:
         if way != "numpy":
@@ -753,8 +770,8 @@ def test_the_list_of_what_is_not_served_is_complete(tmp_path):
             and callable(getattr(kind, name, None)) and not hasattr(BaseEstimator, name)
         ]  # fmt: skip
         for method in methods:
-            found = {way for way in ("numpy", "f8") if is_served(models, way, method, y)}
-            if "f8" in found or is_served(models, "f4", method, y):  # the law above has both
+            found = {way for way in ("numpy", "f8") if is_served(models, way, method, X, y)}
+            if "f8" in found or is_served(models, "f4", method, X, y):  # the law above has both
                 found.add("f4")
             assert found == listed(name_of(kind), method), f"{name_of(kind)}.{method}"
 

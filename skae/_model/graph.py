@@ -55,9 +55,10 @@ class Value:
         return self.graph.add("take", self, np.asarray(columns, dtype=np.int64))
 
     def affine(self, weight, bias=None):
-        """Return ``x @ weight.T + bias``, for rows x."""
+        """Return ``x @ weight.T + bias``, for rows x; the bias may be a value of its own for each."""
         bias = np.zeros(len(weight)) if bias is None else bias
-        if weight.ndim != 2 or bias.shape != (len(weight),):
+        shaped = isinstance(bias, Value) or bias.shape == (len(weight),)
+        if weight.ndim != 2 or not shaped:
             raise ValueError(f"weights of shape {weight.shape} have a bias of shape {bias.shape}")
         return self.graph.add("affine", self, np.ascontiguousarray(weight.T), bias)
 
@@ -153,7 +154,7 @@ class Network:
             inside = x.clip(weights[f"{place}low"], weights[f"{place}high"])
             made = self.half(f"{place}inside.", inside)
             beyond = weights[f"{place}beyond"]
-            return made + (x - inside).affine(beyond) if beyond.any() else made
+            return (x - inside).affine(beyond, made) if beyond.any() else made
         dense = self._residual(place, x)
         if f"{place}threshold" in weights:
             threshold = np.maximum(weights[f"{place}threshold"], 0)
@@ -164,13 +165,13 @@ class Network:
         linear, bent = f"{place}linear.weight", f"{place}nonlinear."
         if linear not in self.weights and not self._has(bent):
             return self._nonlinear(place, x)
-        parts = []
+        if linear not in self.weights:
+            return self._nonlinear(bent, x)
+        bias = self.weights.get(f"{place}linear.bias")
         if self._has(bent):
-            parts.append(self._nonlinear(bent, x))
-        if linear in self.weights:
-            bias = self.weights.get(f"{place}linear.bias")
-            parts.append(x.affine(self.weights[linear], bias))
-        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+            made = self._nonlinear(bent, x)
+            bias = made if bias is None else made + bias
+        return x.affine(self.weights[linear], bias)
 
     def _has(self, place):
         return any(name.startswith(place) for name in self.weights)
