@@ -105,8 +105,8 @@ def load(path, engine="torch"):
         be installed then: ``transform``, ``transform_distribution``,
         ``inverse_transform``, ``reconstruct``, ``reconstruction_error``,
         ``impute``, ``interpolate``, ``score``, ``score_by_column``,
-        ``score_samples``, and all that detectors, classifiers and regressors
-        answer; within 1e-12 of each column's largest value of what
+        ``score_samples``, ``predict``, ``predict_proba``, and all that detectors,
+        classifiers and regressors answer; within 1e-12 of each column's largest value of what
         torch gives (1e-5 for float32). ``fit`` trains as ever, with torch.
 
     Returns

@@ -339,6 +339,10 @@ model = skae.load(sys.argv[1], engine="numpy")
 codes = model.transform(X)
 model.inverse_transform(codes), model.reconstruct(X), model.reconstruction_error(X)
 model.score(X), model.score_samples(X)
+for path in sys.argv[3:]:
+    other = skae.load(path, engine="numpy")
+    answers = [getattr(other, name)(X) for name in ("predict", "transform") if hasattr(other, name)]
+    assert answers and all(len(answer) == len(X) for answer in answers)
 for call in (lambda: skae.load(sys.argv[1]), lambda: model.fit(X)):
     try:
         call()
@@ -351,8 +355,21 @@ assert not any(name.split(".")[0] in ("torch", "skorch") for name in sys.modules
 
 
 def test_a_process_that_has_the_serving_install_alone(tmp_path):
-    skae.save(skae.VAETransformer(**FAST).fit(table()), tmp_path / "model.skae")
+    X, paths = table(), [tmp_path / name for name in ("model.skae", "head", "labels", "code")]
+    y = np.where(np.nan_to_num(X["number"]) > 0, "above", "below")
+    for path, model in zip(
+        paths,
+        (
+            skae.VAETransformer(**FAST),
+            skae.AutoencoderClassifier(skae.VAETransformer(**FAST), random_state=0),
+            skae.ConditionalVAE(**FAST),
+            skae.SupervisedAutoencoder(**FAST),
+        ),
+        strict=True,
+    ):
+        skae.save(model.fit(X, y), path)
     script = WITHOUT_TORCH + inspect.getsource(table) + SERVE
     known = ",".join(names_in(SERVING.read_text().splitlines()))
-    command = [sys.executable, "-W", "ignore", "-c", script, str(tmp_path / "model.skae"), known]
+    command = [sys.executable, "-W", "ignore", "-c", script, str(paths[0]), known]
+    command += map(str, paths[1:])
     subprocess.run(command, check=True)
