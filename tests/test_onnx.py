@@ -651,6 +651,13 @@ def test_skl2onnx_knows_the_classes():
     label, probabilities = run(graph, X)
     assert (label == model.predict(X)).all()
     assert_close(probabilities, model.predict_proba(X), 1e-4)
+    for last, labels in ((model, y), (model[-1], np.array(list("abcdefghij"))[y]), (ae, None)):
+        graph = skl2onnx.to_onnx(last.fit(X, labels), X[:1], target_opset=20)
+        found = run(graph, X)[0]
+        if labels is None:
+            assert_close(found, last.transform(X), 1e-5)
+        else:
+            assert (found == last.predict(X)).all()
 
 
 def _other_units(parts):

@@ -150,7 +150,8 @@ def register():
 
     Encoders, `TableEncoder` too, become their ``transform``, `AutoencoderClassifier` labels and
     probabilities, `AutoencoderRegressor` and `AutoencoderOutlierDetector` their prediction. Only
-    `skae.onnx.to_onnx` compares what was written with the estimator.
+    `skae.onnx.to_onnx` compares what was written with the estimator. With float64 rows and a
+    classifier skl2onnx wants ``options={"zipmap": False}``: ONNX has no ZipMap of float64.
 
     Examples
     --------
@@ -170,7 +171,11 @@ def register():
         )
 
 
-ZIPMAP = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True]}
+ZIPMAP = {  # what skl2onnx asks of every classifier
+    "zipmap": [True, False, "columns"],
+    "output_class_labels": [False, True],
+    "nocl": [True, False],
+}
 
 
 def _kinds():

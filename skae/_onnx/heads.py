@@ -58,7 +58,7 @@ def write_answer(writer, outputs, classes, method):
     precise = writer.precise()
     if classes is not None and method == "predict":
         best = precise.node("ArgMax", outputs, axis=-1, keepdims=0)
-        return precise.node("Gather", constants(classes), best, axis=0)
+        return precise.node("Gather", _known(classes), best, axis=0)
     if method == "predict_proba":
         outputs = precise.node("Softmax", outputs, axis=-1)
     elif method == "decision_function" and len(classes) == 2:
@@ -71,5 +71,11 @@ def answer_type(classes, method, number, n_outputs):
     if classes is None or method != "predict":
         n = 1 if method == "decision_function" and n_outputs == 2 else n_outputs
         return number([None, n])
-    kinds = {"i": types.Int64TensorType, "f": types.DoubleTensorType, "O": types.StringTensorType}
-    return kinds[constants(classes).dtype.kind]([None])
+    kinds = {"i": types.Int64TensorType, "O": types.StringTensorType}
+    return kinds[_known(classes).dtype.kind]([None])
+
+
+def _known(classes):
+    """Return classes as strings, or as integers: those that are floats are whole."""
+    known = constants(classes)
+    return known.astype(np.int64) if known.dtype.kind == "f" else known
