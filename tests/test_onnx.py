@@ -428,12 +428,13 @@ CONDITIONS = {
 
 
 @pytest.mark.parametrize("labels", CONDITIONS)
-@pytest.mark.parametrize("rows", ["table", "holes", "float32"])
+@pytest.mark.parametrize("rows", ["table", "complete", "holes", "float32"])
 def test_labels_beside_rows(rows, labels):
     """Given to the graph, or inferred in it."""
     X, y = labelled_digits(120)
-    X, y = table() if rows == "table" else X, CONDITIONS[labels](y)
-    if rows != "table":
+    tables = {"table": table(), "complete": table()[["count", "grade", "flag", "wait"]]}
+    X, y = tables.get(rows, X), CONDITIONS[labels](y)
+    if rows not in tables:
         X = np.where(np.random.default_rng(0).random(X.shape) < 0.05, np.nan, X)
         X = X.astype(rows) if rows == "float32" else X
     model = skae.ConditionalVAE(**FAST).fit(X, y)
@@ -448,7 +449,7 @@ def test_labels_beside_rows(rows, labels):
     names = [f"y_{i}" for i in range(2)] if labels == "both" else ["y"]
     assert [place.name for place in graph.graph.input][-len(names) :] == names
     graph = to_onnx(model, codes, "inverse_transform", y)
-    if rows != "table":
+    if rows not in tables:
         back = run(graph, codes, y)[0]
         assert_close(back, model.inverse_transform(codes, y), tolerance)
 

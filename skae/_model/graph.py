@@ -654,7 +654,7 @@ def described(model, own=None):
     return Described(
         network,
         blocks,
-        blocks is not None and task.n_inputs > schema.width,
+        blocks is not None and task.n_inputs - task.n_labels > schema.width,
         model.baseline,
         model.code_scale,
         getattr(task, "likelihood", "plain"),

@@ -222,11 +222,14 @@ def test_predictions_of_tables(tmp_path):
                 assert_close(found * 1.0, expected * 1.0, 1e-12)
 
 
-@pytest.mark.parametrize("rows", ["table", "f4", "f8"])
+@pytest.mark.parametrize("rows", ["table", "complete", "f4", "f8"])
 def test_labels_beside_rows(rows, tmp_path):
     X, y = labelled_digits(120)
+    complete = table()[["count", "day"]].assign(word=np.array(list("abcd"))[y % 4])
+    tables = {"table": table(), "complete": complete}
     X = np.where(np.random.default_rng(0).random(X.shape) < 0.05, np.nan, X)
-    X, tolerance = (table(), 1e-12) if rows == "table" else (X.astype(rows), TOLERANCE[rows])
+    X = tables[rows] if rows in tables else X.astype(rows)
+    tolerance = TOLERANCE.get(rows, 1e-12)
     model = skae.ConditionalVAE(**FAST).fit(X, np.array(["a", "b", "c"])[y % 3])
     numpy = served(model, tmp_path)
     for given in ({}, {"y": "b"}):
@@ -239,7 +242,7 @@ def test_labels_beside_rows(rows, tmp_path):
             [m.reconstruct(X, **given), m.inverse_transform(codes, "c")] for m in (numpy, model)
         ]
         for found, expected in zip(*pairs, strict=True):
-            if rows == "table":
+            if rows in tables:
                 pd.testing.assert_frame_equal(found, expected, rtol=1e-12)
             else:
                 assert_close(found, expected, tolerance)
