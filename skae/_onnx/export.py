@@ -118,6 +118,18 @@ def to_onnx(estimator, X, method="transform", y=None):
     >>> session = onnxruntime.InferenceSession(graph.SerializeToString())
     >>> session.run(None, {"X": X[:3]})[0].shape
     (3, 13)
+
+    Rows of a given class, from codes:
+
+    >>> from skae import ConditionalVAE
+    >>> from skae.onnx import as_inputs
+    >>> y = load_wine().target
+    >>> model = ConditionalVAE(2, max_iter=5, random_state=0).fit(X, y)
+    >>> codes = model.transform(X, y)
+    >>> graph = to_onnx(model, codes, method="inverse_transform", y=y)
+    >>> session = onnxruntime.InferenceSession(graph.SerializeToString())
+    >>> session.run(None, as_inputs(codes[:3], [0, 1, 2]))[0].shape
+    (3, 13)
     """
     register()
     estimator = _plain(estimator)
@@ -125,22 +137,10 @@ def to_onnx(estimator, X, method="transform", y=None):
     rows = as_rows(X)
     if not (isinstance(rows, np.ndarray) and rows.dtype.kind == "O"):
         X = rows  # else it has words, beside numbers that are such
-    if method not in METHODS:
-        raise ValueError(f"method={method!r}: expected one of {', '.join(METHODS)}.")
-    last, options = _last(estimator), None
-    if not hasattr(last, method):
-        raise ValueError(f"method={method!r}: {type(last).__name__} has no such method.")
+    _check_method(_last(estimator), method)
     n_labels = _check_labels(estimator, X, method, y)
     answer(estimator, first(X, 1), method, first(y, 1))  # its errors say most
-    if method == "inverse_transform":
-        asked = Asked(estimator, method, n_labels)
-    elif _is_ours(last):
-        asked = _with_last(estimator, Asked(last, ALIASES.get(method, method), n_labels))
-    else:
-        asked, options = estimator, _options(last, method)
-    graph = _converted(asked, _types(as_inputs(X, y)), options)
-    if asked is estimator:
-        graph = _with_output(graph, method)
+    graph = _written(estimator, method, _types(as_inputs(X, y)), n_labels)
     check_graph(graph, estimator, X, method, y)
     return graph
 
@@ -190,6 +190,13 @@ class Asked(BaseEstimator):
         self.estimator, self.method, self.n_labels = estimator, method, n_labels
 
 
+def _check_method(last, method):
+    if method not in METHODS:
+        raise ValueError(f"method={method!r}: expected one of {', '.join(METHODS)}.")
+    if not hasattr(last, method):
+        raise ValueError(f"method={method!r}: {type(last).__name__} has no such method.")
+
+
 def _check_labels(estimator, X, method, y):
     """Return how many columns labels have; refuse those that a method does not take, or lacks."""
     takes = isinstance(estimator, ConditionalVAE)
@@ -210,7 +217,18 @@ def _check_labels(estimator, X, method, y):
     return len(columns)
 
 
-def _converted(estimator, kinds, options):
+def _written(estimator, method, kinds, n_labels):
+    """Return the graph of a method, not yet compared; ``kinds`` are the types of its inputs."""
+    last = _last(estimator)
+    if method == "inverse_transform":
+        return _converted(Asked(estimator, method, n_labels), kinds)
+    if isinstance(last, OURS):
+        asked = Asked(last, ALIASES.get(method, method), n_labels)
+        return _converted(_with_last(estimator, asked), kinds)
+    return _with_output(_converted(estimator, kinds, _options(last, method)), method)
+
+
+def _converted(estimator, kinds, options=None):
     """Return what skl2onnx makes of an estimator, inputs and outputs with the names of columns."""
     try:
         with warnings.catch_warnings():
@@ -262,10 +280,6 @@ def _with_last(estimator, last):
         return last
     *steps, (name, old) = estimator.steps
     return Pipeline([*steps, (name, _with_last(old, last))])
-
-
-def _is_ours(estimator):
-    return isinstance(estimator, OURS)
 
 
 def _options(last, method):
