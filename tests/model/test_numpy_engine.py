@@ -124,6 +124,17 @@ def test_tables(kind, tmp_path):
         assert_close(numpy.score_samples(X), model.score_samples(X), 1e-12)
 
 
+@pytest.mark.parametrize("kind", [skae.AutoencoderTransformer, skae.VAETransformer], ids=name_of)
+def test_tables_of_words_alone(kind, tmp_path):
+    X = table()[["town"]].assign(other=np.array(list("abc"))[np.arange(120) % 3])
+    model = kind(**FAST).fit(X)
+    numpy = served(model, tmp_path)
+    assert_close(numpy.transform(X), model.transform(X), 1e-12)
+    pd.testing.assert_frame_equal(numpy.reconstruct(X), model.reconstruct(X))
+    same = skae.load(tmp_path / "model.skae")
+    assert (same.transform(X) == model.transform(X)).all()
+
+
 @pytest.mark.filterwarnings("ignore:.* cells in .* columns hold levels")
 @pytest.mark.parametrize("min_frequency", [1, 0.2])
 @pytest.mark.parametrize("kind", [skae.AutoencoderTransformer, skae.VAETransformer], ids=name_of)
