@@ -6,7 +6,7 @@ from sklearn.base import clone
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler, ParamMapper
 
-from skae._data.batches import TensorBatches
+from skae._data.batches import StandardisedStream, StreamedBatches, TensorBatches
 from skae._training.adam import BETAS, FlatAdam, rate_factor
 from skae._training.gradients import PredictionGradient, ReconstructionGradient
 from skae._training.step import AVERAGING, AverageWeights, Step
@@ -83,7 +83,8 @@ class AutoencoderNet(NeuralNet):
         if training:
             noise, cuts = self.settings.corruption, self.settings.cuts
             noise = noise if cuts is None else cuts.before(noise)
-            return TensorBatches(dataset, self.batch_size, self.generator, noise)
+            kind = StreamedBatches if isinstance(dataset, StandardisedStream) else TensorBatches
+            return kind(dataset, self.batch_size, self.generator, noise)
         noise = self.settings.held_out_corruption
         fixed = torch.Generator().manual_seed(HELD_OUT_SEED) if noise else None
         return TensorBatches(dataset, EVALUATION_ROWS, fixed, noise, shuffle=False)
