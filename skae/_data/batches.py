@@ -195,13 +195,16 @@ class StreamedBatches(TensorBatches):
         start, first, rest = 0, 0, []
         for portion in self.rows.rows.portions(self._permutation):
             rest.append(portion)
+            del portion
             stop = start + sum(len(X) for X, _ in rest)
             last = int(np.searchsorted(edges, stop, side="right")) - 1
             if last > first:
                 X, weight = joined(rest, self.rows.rows.dtype)
+                rest.clear()
                 yield from self._cut(X, weight, edges[first : last + 1] - start, corrupt)
                 used = edges[last] - start
-                rest = [(X[used:], None if weight is None else weight[used:])]
+                rest = [(X[used:].copy(), None if weight is None else weight[used:])]
+                del X
                 start, first = edges[last], last
 
     def _permutation(self, n):

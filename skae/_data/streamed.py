@@ -20,8 +20,9 @@ from skae._data.frames import fields, frame_of, table
 from skae._data.rows import WIDEST_COVARIANCE, Rows, total
 from skae._data.streams import located
 
-MOST_HELD_OUT, FEWEST_HELD_OUT = 2**22, 1000  # cells at most, but so many rows in any case
-AT_ONCE = 2**25  # bytes of rows that are shuffled together
+MOST_HELD_OUT, FEWEST_HELD_OUT = 2**21, 1000  # cells at most, but so many rows in any case
+AT_ONCE = 2**24  # bytes of rows that are shuffled together, of cached ones from so many places:
+SLICE = 4096  # rows that lie side by side
 SHARE_OF_DISK = 0.9  # of what is free
 SMALL = 500  # rows that are read whole in any case
 HASHED = 2**20  # rows at once
@@ -44,23 +45,22 @@ class Piece:
 
 
 class Meter:
-    """Counts blocks and rows, and how many of them a second are read."""
+    """Counts rows, and how many of them a second are read.
 
-    def __init__(self):
-        self.pace()
+    Parameters
+    ----------
+    block : int
+        Rows of a block.
+    """
 
-    def add(self, n_rows):
-        """Count a block."""
-        self.n_blocks, self.n_rows = self.n_blocks + 1, self.n_rows + n_rows
+    def __init__(self, block):
+        self.block, self.n_rows, self.since = block, 0, time.monotonic()
 
     def pace(self):
         """Return what was counted since the last call, in words."""
-        told = ""
-        if hasattr(self, "since"):
-            rate = self.n_rows / max(time.monotonic() - self.since, 1e-9)
-            told = f"{self.n_blocks} blocks, {self.n_rows:,} rows, {rate:,.0f} rows/s"
-        self.n_blocks = self.n_rows = 0
-        self.since = time.monotonic()
+        rate = self.n_rows / max(time.monotonic() - self.since, 1e-9)
+        told = f"{-(-self.n_rows // self.block)} blocks, {self.n_rows:,} rows, {rate:,.0f} rows/s"
+        self.n_rows, self.since = 0, time.monotonic()
         return told
 
 
@@ -168,12 +168,13 @@ class StreamRows(Rows):
         found, n_rows = [], 0
         least = AT_ONCE // (self.dtype.itemsize * max(1, self.n_columns))
         for X, weight in self.read(permutation(len(self.pieces))):
-            self.meter.add(len(X))
+            self.meter.n_rows += len(X)
             found.append((X, weight))
             n_rows += len(X)
             if n_rows >= least:
-                yield _shuffled(found, permutation(n_rows), self.dtype)
+                X, weight = _shuffled(found, permutation(n_rows), self.dtype)
                 found, n_rows = [], 0
+                yield X, weight
         if n_rows:
             yield _shuffled(found, permutation(n_rows), self.dtype)
 
@@ -331,22 +332,26 @@ class Cache:
             self.limit -= X[span].nbytes + (0 if weight is None else weight[span].nbytes)
             if self.limit < 0:
                 return False
-            name = os.path.join(self.folder, f"{len(self.pieces):06d}")
+            name = os.path.join(self.folder, f"{len(self.pieces):08d}")
             np.save(f"{name}.npy", X[span])
             if weight is not None:
                 np.save(f"{name}.weight.npy", weight[span])
-            start += len(X[span])
-            read = partial(_cached, name, weight is not None)
-            self.pieces.append(Piece(len(X[span]), read))
+            n_rows = len(X[span])
+            for first in range(0, n_rows, SLICE):
+                rows = slice(first, min(first + SLICE, n_rows))
+                read = partial(_cached, name, rows, weight is not None)
+                self.pieces.append(Piece(rows.stop - rows.start, read))
+            start += n_rows
         self.rest = [(X[start:], None if weight is None else weight[start:])]
         self.n_rest = len(X) - start
         return True
 
 
-def _cached(name, weighted):
-    """Yield the block of a file, mapped."""
-    X = np.load(f"{name}.npy", mmap_mode="r")
-    yield X, np.load(f"{name}.weight.npy") if weighted else None
+def _cached(name, rows, weighted):
+    """Yield rows of a file, mapped."""
+    files = [f"{name}.npy", f"{name}.weight.npy"][: 1 + weighted]
+    X, *weight = (np.load(file, mmap_mode="r")[rows] for file in files)
+    yield X, weight[0] if weight else None
 
 
 class Reading:
@@ -369,7 +374,7 @@ class Reading:
     def __init__(self, stream, columns, schema, mean, check, held_out, cache):
         self.stream, self.columns, self.schema, self.mean = stream, columns, schema, mean
         self.check, self.held_out, self.cache = check, held_out, cache
-        self.known, self.meter, self.dtypes = schema is not None, Meter(), set()
+        self.known, self.meter, self.dtypes = schema is not None, Meter(stream.block), set()
         self.whole, self.sums, self.counts = [], None, []
         self.weight, self.n_missing = 0.0, 0
 
@@ -442,7 +447,7 @@ class Reading:
 
     def _take(self, X, weight):
         """Take in coded rows."""
-        self.meter.add(len(X))
+        self.meter.n_rows += len(X)
         self.dtypes.add(X.dtype)
         self.weight += len(X) if weight is None else weight.sum()
         if not self.known:
@@ -458,9 +463,10 @@ class Reading:
         """Take in rows that are trained on."""
         if not len(X):
             return
-        if self.sums is None:
-            self.sums = Moments(X.shape[1] <= WIDEST_COVARIANCE)
-        self.sums.add(X, weight)
+        if self.schema.blocks is None:
+            if self.sums is None:
+                self.sums = Moments(X.shape[1] <= WIDEST_COVARIANCE)
+            self.sums.add(X, weight)
         if self.cache is not None and not self.cache.add(X, weight):
             self._without_cache()
 
@@ -478,19 +484,21 @@ class Reading:
 
     # what was read ----------------------------------------------------------------------------
 
-    @property
-    def rows(self):
-        """All rows, and those that are trained on and held out; None where all are in memory."""
+    def rows_of(self, schema):
+        """Return all rows, and those that are trained on and held out; None where all are in memory.
+
+        ``schema`` is that of the task.
+        """
         dtype, weighted = np.result_type(*self.dtypes), self.stream.weight is not None
         if self.whole is not None:
-            return self.schema.rows(*_whole(joined(self.whole, dtype)), self.mean), None
+            return schema.rows(*_whole(joined(self.whole, dtype)), self.mean), None
         X, weight = joined(self.held_out.found, dtype)
-        held = Rows(X, None, weight, self.schema.blocks)
+        held = Rows(X, None, weight, schema.blocks)
         pieces = self._pieces() if self.cache is None else self.cache.pieces
         sum_of_weights = self.weight - weight.sum() if weighted else None
-        about = dtype, X.shape[1], sum_of_weights, self.schema.blocks, self.meter
+        about = dtype, X.shape[1], sum_of_weights, schema.blocks, self.meter
         train = StreamRows(pieces, *about)
-        if self.schema.blocks is None:
+        if schema.blocks is None:
             train.moments = self.sums
         return (train.beside(held), (train, held)) if len(held) else (train, None)
 

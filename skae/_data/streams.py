@@ -12,7 +12,6 @@ from os import PathLike, fspath, path
 import numpy as np
 
 from skae._data.frames import frame_of, library, names_of
-from skae._parameters import check_sample_weight
 
 FEWEST_IN_BLOCK = 512  # rows: the largest batch of a training
 SUFFIXES = ".npy", ".parquet", ".pq"
@@ -149,11 +148,11 @@ class Stream:
         if self.weight is None:
             return X, None
         if frame_of(X) is None:
-            return np.delete(X, self.weight, axis=1), _checked(X[:, self.weight], X)
+            return np.delete(X, self.weight, axis=1), _checked(X[:, self.weight])
         if self.weight not in names_of(X):
             raise ValueError(f"weight={self.weight!r} is no column: there are {names_of(X)[:5]}.")
         rest = X.drop(self.weight, axis=1) if library(X) == "pandas" else X.drop(self.weight)
-        return rest, _checked(X[self.weight], X)
+        return rest, _checked(X[self.weight])
 
     @property
     def n_rows(self):
@@ -170,7 +169,7 @@ class Stream:
         )
 
     def __repr__(self):
-        names = list(dict.fromkeys(part.name for part in self.parts))
+        names = list(dict.fromkeys(part.name for part in self.parts)) or ["nothing"]
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         return f"<skae.stream of {names[0]}{more}, block={self.block}>"
 
@@ -185,9 +184,13 @@ def located(where):
         raise kind(f"{where}: {error}") from error
 
 
-def _checked(weight, X):
+def _checked(weight):
+    """Return weights as float64; refuse what are none."""
     weight = np.asarray(weight, dtype=np.float64)
-    return check_sample_weight(weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not (np.isfinite(weight).all() and (weight >= 0).all()):
+        wrong = weight[~(np.isfinite(weight) & (weight >= 0))][0]
+        raise ValueError(f"a weight is {wrong}: expected numbers of at least 0, none missing.")
+    return weight
 
 
 def _as_table(X, name):

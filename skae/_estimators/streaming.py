@@ -103,7 +103,7 @@ def task_and_rows(estimator, reading, before):
     """Return the task of a stream, its rows, and which are trained on and held out, where it is long."""
     task = estimator._task(reading.schema)
     task = task if before is None else task.going_on(before.task)
-    rows, pair = reading.rows
+    rows, pair = reading.rows_of(task.schema)
     asked = estimator.n_components
     if isinstance(asked, Integral) and len(rows) < asked:
         raise ValueError(
