@@ -20,6 +20,7 @@ from skae._data.streams import Stream
 from skae._data.tensors import as_arrays, like
 from skae._estimators.streaming import (
     by_block,
+    fitted_by_block,
     opened_by,
     refuse_stream,
     score_of_stream,
@@ -430,6 +431,7 @@ class BaseEncoder(
 
 # around the wrapper of `set_output`, which knows no iterators
 BaseEncoder.transform = by_block(BaseEncoder.transform)
+BaseEncoder.fit_transform = fitted_by_block(BaseEncoder.fit_transform)
 
 
 def _is_normal(estimator):

@@ -38,6 +38,18 @@ def by_block(method):
     return over_blocks
 
 
+def fitted_by_block(method):
+    """Let ``fit_transform`` take a `Stream`: it gives an iterator over codes then."""
+
+    @wraps(method)
+    def over_blocks(self, X, y=None, **fit_params):
+        if isinstance(X, Stream):
+            return self.fit(X, y, **fit_params).transform(X)
+        return method(self, X, y, **fit_params)
+
+    return over_blocks
+
+
 def _each(function, stream, args, kwargs):
     for part in stream.parts:
         for where, X, _ in stream.tables(part):

@@ -350,7 +350,8 @@ def test_codes_are_streamed_back(numbers):
 def test_frames_are_given_where_they_are_asked_for(diamonds):
     rows = skae.stream(in_pieces(diamonds[NUMBERS]), block=BLOCK)
     ae = linear().set_output(transform="pandas").fit(rows)
-    assert [type(codes) for codes in ae.transform(rows)] == [pd.DataFrame] * 6
+    for codes in (ae.transform(rows), ae.fit_transform(rows)):
+        assert [type(part) for part in codes] == [pd.DataFrame] * 6
 
 
 def test_an_unfitted_estimator_says_so_at_once(numbers):
