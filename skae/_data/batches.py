@@ -7,7 +7,6 @@ import torch
 from torch.utils.data import Dataset
 
 from skae._data.rows import CHUNK_BYTES
-from skae._data.streamed import joined
 
 READY_BYTES = 2**26
 BLOCK_CELLS = 2**16
@@ -192,20 +191,11 @@ class StreamedBatches(TensorBatches):
     def __iter__(self):
         corrupt = self.corruption and self.corruption.begin(self.generator)
         edges = np.arange(self.n_batches + 1) * len(self.rows) // self.n_batches
-        start, first, rest = 0, 0, []
-        for portion in self.rows.rows.portions(self._permutation):
-            rest.append(portion)
-            del portion
-            stop = start + sum(len(X) for X, _ in rest)
-            last = int(np.searchsorted(edges, stop, side="right")) - 1
-            if last > first:
-                X, weight = joined(rest, self.rows.rows.dtype)
-                rest.clear()
-                yield from self._cut(X, weight, edges[first : last + 1] - start, corrupt)
-                used = edges[last] - start
-                rest = [(X[used:].copy(), None if weight is None else weight[used:])]
-                del X
-                start, first = edges[last], last
+        first = 0
+        for X, weight in self.rows.rows.portions(self._permutation, edges):
+            last = np.searchsorted(edges, edges[first] + len(X))
+            yield from self._cut(X, weight, edges[first : last + 1] - edges[first], corrupt)
+            first = last
 
     def _permutation(self, n):
         return torch.randperm(n, generator=self.generator).numpy()

@@ -25,7 +25,7 @@ AT_ONCE = 2**24  # bytes of rows that are shuffled together, of cached ones from
 SLICE = 4096  # rows that lie side by side
 SHARE_OF_DISK = 0.9  # of what is free
 SMALL = 500  # rows that are read whole in any case
-HASHED = 2**20  # rows at once
+HASHED = 2**16  # rows at once
 STEPS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)
 
 
@@ -163,20 +163,25 @@ class StreamRows(Rows):
         """Return minimum and maximum of the columns, of the cells that are present."""
         return self.moments.low, self.moments.high
 
-    def portions(self, permutation):
-        """Yield shuffled rows of several pieces and their weights: shuffled pieces, rows within."""
-        found, n_rows = [], 0
+    def portions(self, permutation, edges):
+        """Yield shuffled rows of several pieces and their weights: shuffled pieces, rows within.
+
+        Each portion begins and ends at one of the ``edges``, of which the
+        last is the number of rows.
+        """
+        found, n_rows, start = [], 0, 0
         least = AT_ONCE // (self.dtype.itemsize * max(1, self.n_columns))
         for X, weight in self.read(permutation(len(self.pieces))):
             self.meter.n_rows += len(X)
             found.append((X, weight))
             n_rows += len(X)
-            if n_rows >= least:
-                X, weight = _shuffled(found, permutation(n_rows), self.dtype)
-                found, n_rows = [], 0
-                yield X, weight
-        if n_rows:
-            yield _shuffled(found, permutation(n_rows), self.dtype)
+            stop = edges[np.searchsorted(edges, start + n_rows, side="right") - 1]
+            if stop == edges[-1] or (n_rows >= least and stop > start):
+                whole, found = _split(found, stop - start)
+                portion = _shuffled(whole, permutation(stop - start), self.dtype)
+                n_rows, start = n_rows - (stop - start), stop
+                del whole
+                yield portion
 
     # some of them -----------------------------------------------------------------------------
 
@@ -209,7 +214,7 @@ def _at(matrices, places):
     start, found = 0, []
     for X, weight in matrices:
         some = places[np.searchsorted(places, start) : np.searchsorted(places, start + len(X))]
-        found.append((np.array(X[some - start]), None if weight is None else weight[some - start]))
+        found.append(_part((X, weight), some - start))
         start += len(X)
     return found
 
@@ -219,6 +224,23 @@ def joined(pairs, dtype):
     matrices, weights = zip(*pairs, strict=True)
     X = np.concatenate(matrices).astype(dtype, copy=False)
     return X, None if weights[0] is None else np.concatenate(weights)
+
+
+def _part(pair, some):
+    """Return some rows of a matrix, and their weights."""
+    X, weight = pair
+    return X[some], None if weight is None else weight[some]
+
+
+def _split(pairs, n):
+    """Return the first ``n`` rows of several matrices, and the others."""
+    first, rest = [], []
+    for X, weight in pairs:
+        k = min(n, len(X))
+        first += [_part((X, weight), slice(k))] if k else []
+        rest += [_part((X, weight), slice(k, None))] if k < len(X) else []
+        n -= k
+    return first, rest
 
 
 def _shuffled(pairs, order, dtype):
@@ -268,9 +290,9 @@ class HeldOut:
         low = np.full(len(X), self.n_held_out is not None)
         if len(self.hashes) >= self.most:
             low &= hashes < self.hashes.max()
-        self.found.append((X[low], None if weight is None else weight[low]))
+        self.found.append(_part((X, weight), low))
         self.hashes = np.concatenate([self.hashes, hashes[low]])
-        yield X[~low], None if weight is None else weight[~low]
+        yield _part((X, weight), ~low)
         if len(self.hashes) > 2 * self.most:
             yield self.cut(self.most)
 
@@ -279,7 +301,7 @@ class HeldOut:
         X, weight = joined(self.found, np.result_type(*(part.dtype for part, _ in self.found)))
         order = np.argsort(self.hashes)
         kept, rest = np.sort(order[:n]), np.sort(order[n:])
-        taken = [(X[part], None if weight is None else weight[part]) for part in (kept, rest)]
+        taken = [_part((X, weight), part) for part in (kept, rest)]
         self.found, self.hashes = taken[:1], self.hashes[kept]
         return taken[1]
 
@@ -342,7 +364,7 @@ class Cache:
                 read = partial(_cached, name, rows, weight is not None)
                 self.pieces.append(Piece(rows.stop - rows.start, read))
             start += n_rows
-        self.rest = [(X[start:], None if weight is None else weight[start:])]
+        self.rest = [_part((X, weight), slice(start, None))]
         self.n_rest = len(X) - start
         return True
 
@@ -443,11 +465,15 @@ class Reading:
         if self.mean is not None and self.schema.blocks is None:
             X = self.schema.filled(X, self.mean)
         some = slice(None) if weight is None else weight > 0
-        return X[some], None if weight is None else weight[some]
+        return _part((X, weight), some)
 
     def _take(self, X, weight):
         """Take in coded rows."""
         self.meter.n_rows += len(X)
+        if not self.dtypes and self.cache is not None:
+            row = X.dtype.itemsize * X.shape[1]
+            if (self.stream.n_rows or 0) * row > self.cache.limit:
+                self._without_cache()
         self.dtypes.add(X.dtype)
         self.weight += len(X) if weight is None else weight.sum()
         if not self.known:
@@ -519,7 +545,7 @@ class Reading:
                 X, weight = self.coded(X, weight)
             kept = ~self.held_out.mask(start, len(X))
             start += len(X)
-            yield X[kept], None if weight is None else weight[kept]
+            yield _part((X, weight), kept)
         if start != end:
             raise ValueError(
                 f"{part.name} had {count} rows, and {start - end + count} when it was read again: "

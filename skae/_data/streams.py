@@ -318,7 +318,7 @@ def _of_fragment(dataset, fragment, block):
         lacking = [n for n in dataset.schema.names if n not in own and f"{n} ==" not in known]
         if lacking:
             raise ValueError(f"the columns {lacking[:5]} are missing, which the data set has.")
-        yield Part(name, partial(_batches, dataset, fragment, block), fragment.count_rows())
+        yield Part(name, partial(_batches, dataset, fragment, block))
 
 
 def _batches(dataset, fragment, block):

