@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae import _model as fitted_models
 from skae import _training
-from skae._data.streamed import HeldOut, opened
+from skae._data.reading import HeldOut, opened
 from skae._data.streams import Stream, located
 from skae._parameters import private_random_state
 

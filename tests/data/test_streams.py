@@ -254,6 +254,11 @@ def test_rows_of_weight_zero_are_left_out(diamonds):
     without = skae.stream(in_pieces(kept), block=BLOCK, weight="weight")
     scores = [plain(max_iter=1).fit(some).pca_score_ for some in (rows, without)]
     assert scores[0] == pytest.approx(scores[1], rel=1e-6)
+    without_judgement = plain(max_iter=1, early_stopping=False).fit(rows)
+    assert (
+        without_judgement.n_samples_
+        == linear().fit(kept[NUMBERS], sample_weight=kept["weight"]).n_samples_
+    )
     by_place = skae.stream(in_pieces(frame.to_numpy()), block=BLOCK, weight=len(NUMBERS))
     np.testing.assert_allclose(linear().fit(by_place).mean_, linear().fit(rows).mean_, rtol=1e-9)
 

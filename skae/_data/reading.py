@@ -1,262 +1,27 @@
-"""The rows of a stream: coded, some held out, the others read again and again in passes."""
+"""The first pass over a stream: it learns the columns, holds some rows out and caches the others."""
 
 import os
 import shutil
 import tempfile
-import time
 import warnings
-from collections.abc import Callable
 from contextlib import contextmanager
-from copy import copy
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.random import sample_without_replacement
 
 from skae._data.counts import Moments, TableCounts
 from skae._data.frames import fields, frame_of, table
-from skae._data.rows import WIDEST_COVARIANCE, Rows, total
+from skae._data.rows import WIDEST_COVARIANCE, Rows
+from skae._data.stream_rows import Meter, Piece, StreamRows, joined, part_of
 from skae._data.streams import located
 
 MOST_HELD_OUT, FEWEST_HELD_OUT = 2**21, 1000  # cells at most, but so many rows in any case
-AT_ONCE = 2**24  # bytes of rows that are shuffled together, of cached ones from so many places:
-SLICE = 4096  # rows that lie side by side
+SLICE = 4096  # cached rows that are read together
 SHARE_OF_DISK = 0.9  # of what is free
 SMALL = 500  # rows that are read whole in any case
 HASHED = 2**16  # rows at once
 STEPS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], dtype=np.uint64)
-
-
-@dataclass
-class Piece:
-    """Rows that are read by themselves.
-
-    Attributes
-    ----------
-    n_rows : int
-    read : callable
-        Returns an iterator of matrices and their weights.
-    """
-
-    n_rows: int
-    read: Callable
-
-
-class Meter:
-    """Counts rows, and how many of them a second are read.
-
-    Parameters
-    ----------
-    block : int
-        Rows of a block.
-    """
-
-    def __init__(self, block):
-        self.block, self.n_rows, self.since = block, 0, time.monotonic()
-
-    def pace(self):
-        """Return what was counted since the last call, in words."""
-        rate = self.n_rows / max(time.monotonic() - self.since, 1e-9)
-        told = f"{-(-self.n_rows // self.block)} blocks, {self.n_rows:,} rows, {rate:,.0f} rows/s"
-        self.n_rows, self.since = 0, time.monotonic()
-        return told
-
-
-class StreamRows(Rows):
-    """`Rows` that are read in passes, piece by piece.
-
-    Parameters
-    ----------
-    pieces : list of Piece
-    dtype : dtype
-    n_columns : int
-        Of the coded table.
-    weight : float or None
-        Sum of the rows' weights, None where they have none.
-    blocks : Blocks or None
-    meter : Meter
-    """
-
-    is_stream, is_dense, is_narrow = True, False, True
-    dtype, weight, all_weight = None, None, None
-
-    def __init__(self, pieces, dtype, n_columns, weight, blocks, meter):
-        self.pieces, self.dtype, self.n_columns = pieces, dtype, n_columns
-        self.total_weight, self.blocks, self.meter = weight, blocks, meter
-        self.n_rows, self.after = sum(piece.n_rows for piece in pieces), None
-
-    def __len__(self):
-        return self.n_rows
-
-    @property
-    def n_repeated(self):
-        """Number of rows, weights above a mean of 1 counted as repetitions."""
-        return max(len(self), self.total_weight or 0.0)
-
-    @property
-    def width(self):
-        """Number of columns of the rows that are read."""
-        return self.n_columns if self.blocks is None else self.blocks.width
-
-    def widened(self, rows):
-        """Return rows of the coded table as a network's columns."""
-        rows = super().widened(rows)
-        return rows if self.after is None else self.after(rows)
-
-    def mapped(self, function):
-        """Return rows that a function is applied to, as a network sees them."""
-        rows = copy(self)
-        rows.after = function
-        rows.__dict__.pop("moments", None)
-        return rows
-
-    def unlabelled(self):
-        """Return the rows: there are no labels."""
-        return self
-
-    def beside(self, held_out):
-        """Return these rows and others that are in memory."""
-        piece = Piece(len(held_out), lambda: iter([(held_out.X, held_out.all_weight)]))
-        weight = self.total_weight
-        weight = None if weight is None else weight + held_out.all_weight.sum()
-        about = self.dtype, self.n_columns, weight, self.blocks, self.meter
-        rows = StreamRows([*self.pieces, piece], *about)
-        if self.blocks is None:
-            known = Moments(self.moments.whole).take_in(self.moments)
-            rows.moments = known.add(held_out.X, held_out.all_weight)
-        return rows
-
-    # passes -----------------------------------------------------------------------------------
-
-    def read(self, order=None):
-        """Yield matrices, and weights with a mean of 1 or None, of the pieces in an order."""
-        unit = None if self.total_weight is None else self.total_weight / len(self)
-        for place in range(len(self.pieces)) if order is None else order:
-            for X, weight in self.pieces[place].read():
-                yield X, None if unit is None else weight / unit
-
-    def chunks(self, most=None):
-        """Yield float64 rows and their weights, chunk by chunk."""
-        return self._chunks(self.widened, most)
-
-    def raw_sum(self, statistic, most=None):
-        """Return the sum over chunks of rows of the coded table."""
-        return total(statistic(*chunk) for chunk in self._chunks(lambda rows: rows, most))
-
-    def _chunks(self, take, most=None):
-        for X, weight in self.read():
-            weight = np.ones(len(X)) if weight is None else weight
-            for span in self.spans(most, len(X)):
-                yield np.array(take(X[span]), dtype=np.float64), weight[span]
-
-    @cached_property
-    def moments(self):
-        """Mean, scatter and range of the columns, in one pass."""
-        moments = Moments(self.width <= WIDEST_COVARIANCE)
-        for x, weight in self.chunks():
-            moments.add(x, weight)
-        return moments
-
-    def range(self):
-        """Return minimum and maximum of the columns, of the cells that are present."""
-        return self.moments.low, self.moments.high
-
-    def portions(self, permutation, edges):
-        """Yield shuffled rows of several pieces and their weights: shuffled pieces, rows within.
-
-        Each portion begins and ends at one of the ``edges``, of which the
-        last is the number of rows.
-        """
-        found, n_rows, start = [], 0, 0
-        least = AT_ONCE // (self.dtype.itemsize * max(1, self.n_columns))
-        for X, weight in self.read(permutation(len(self.pieces))):
-            self.meter.n_rows += len(X)
-            found.append((X, weight))
-            n_rows += len(X)
-            stop = edges[np.searchsorted(edges, start + n_rows, side="right") - 1]
-            if stop == edges[-1] or (n_rows >= least and stop > start):
-                whole, found = _split(found, stop - start)
-                portion = _shuffled(whole, permutation(stop - start), self.dtype)
-                n_rows, start = n_rows - (stop - start), stop
-                del whole
-                yield portion
-
-    # some of them -----------------------------------------------------------------------------
-
-    def subset(self, places):
-        """Return the rows at some places, in memory."""
-        order, start, found = np.argsort(places), 0, []
-        ordered = places[order]
-        for piece in self.pieces:
-            first, last = np.searchsorted(ordered, [start, start + piece.n_rows])
-            if first < last:
-                found += _at(piece.read(), ordered[first:last] - start)
-            start += piece.n_rows
-        X, weight = joined(found, self.dtype)
-        back = np.argsort(order)
-        return Rows(X[back], None, None if weight is None else weight[back], self.blocks)
-
-    def some(self, most, rng):
-        """Return the rows, or ``most`` of them that are drawn, in memory."""
-        n = min(most, len(self))
-        places = sample_without_replacement(len(self), n, random_state=rng)
-        return self.subset(np.sort(places))
-
-    def in_memory(self, most):
-        """Return ``most`` rows at most, evenly spread."""
-        return self.subset(np.linspace(0, len(self) - 1, min(len(self), most)).astype(int))
-
-
-def _at(matrices, places):
-    """Return pairs of rows and weights at some places of matrices, one after the other."""
-    start, found = 0, []
-    for X, weight in matrices:
-        some = places[np.searchsorted(places, start) : np.searchsorted(places, start + len(X))]
-        found.append(_part((X, weight), some - start))
-        start += len(X)
-    return found
-
-
-def joined(pairs, dtype):
-    """Return one matrix of several, and their weights."""
-    matrices, weights = zip(*pairs, strict=True)
-    X = np.concatenate(matrices).astype(dtype, copy=False)
-    return X, None if weights[0] is None else np.concatenate(weights)
-
-
-def _part(pair, some):
-    """Return some rows of a matrix, and their weights."""
-    X, weight = pair
-    return X[some], None if weight is None else weight[some]
-
-
-def _split(pairs, n):
-    """Return the first ``n`` rows of several matrices, and the others."""
-    first, rest = [], []
-    for X, weight in pairs:
-        k = min(n, len(X))
-        first += [_part((X, weight), slice(k))] if k else []
-        rest += [_part((X, weight), slice(k, None))] if k < len(X) else []
-        n -= k
-    return first, rest
-
-
-def _shuffled(pairs, order, dtype):
-    """Return the rows of several matrices in an order, and their weights."""
-    out, start = np.empty((len(order), pairs[0][0].shape[1]), dtype), 0
-    weights = None if pairs[0][1] is None else np.empty(len(order))
-    for X, weight in pairs:
-        places = order[start : start + len(X)]
-        out[places] = X
-        if weights is not None:
-            weights[places] = weight
-        start += len(X)
-    return out, weights
-
-
-# the first pass ---------------------------------------------------------------------------------
 
 
 class HeldOut:
@@ -270,16 +35,13 @@ class HeldOut:
     """
 
     def __init__(self, seed, n_held_out):
-        self.seed, self.n_rows = np.uint64(seed), 0
-        self.n_held_out = n_held_out
+        self.start = _hashes(np.array([seed], dtype=np.uint64))  # far from that of the next seed
+        self.n_held_out, self.n_rows = n_held_out, 0
         self.found, self.hashes, self.most = [], np.empty(0, np.uint64), None
 
     def hashed(self, first, n):
-        """Return the hashes of rows by their places: splitmix64 (Steele, Lea & Flood, 2014)."""
-        x = (np.arange(first + 1, first + n + 1, dtype=np.uint64) + self.seed) * STEPS[0]
-        x = (x ^ (x >> np.uint64(30))) * STEPS[1]
-        x = (x ^ (x >> np.uint64(27))) * STEPS[2]
-        return x ^ (x >> np.uint64(31))
+        """Return the hashes of rows by their places."""
+        return _hashes(self.start + np.arange(first, first + n, dtype=np.uint64))
 
     def offer(self, X, weight):
         """Take in the next rows; yield pairs of rows and weights that are not held out for sure."""
@@ -290,18 +52,18 @@ class HeldOut:
         low = np.full(len(X), self.n_held_out is not None)
         if len(self.hashes) >= self.most:
             low &= hashes < self.hashes.max()
-        self.found.append(_part((X, weight), low))
+        self.found.append(part_of((X, weight), low))
         self.hashes = np.concatenate([self.hashes, hashes[low]])
-        yield _part((X, weight), ~low)
+        yield part_of((X, weight), ~low)
         if len(self.hashes) > 2 * self.most:
             yield self.cut(self.most)
 
     def cut(self, n):
         """Keep ``n`` rows; return the others and their weights."""
-        X, weight = joined(self.found, np.result_type(*(part.dtype for part, _ in self.found)))
+        X, weight = joined(self.found)
         order = np.argsort(self.hashes)
         kept, rest = np.sort(order[:n]), np.sort(order[n:])
-        taken = [_part((X, weight), part) for part in (kept, rest)]
+        taken = [part_of((X, weight), part) for part in (kept, rest)]
         self.found, self.hashes = taken[:1], self.hashes[kept]
         return taken[1]
 
@@ -319,6 +81,14 @@ class HeldOut:
             int(self.mask(start, min(HASHED, first + n - start)).sum())
             for start in range(first, first + n, HASHED)
         )
+
+
+def _hashes(numbers):
+    """Return splitmix64 of numbers (Steele, Lea & Flood, 2014, DOI 10.1145/2660193.2660195)."""
+    x = (numbers + np.uint64(1)) * STEPS[0]
+    x = (x ^ (x >> np.uint64(30))) * STEPS[1]
+    x = (x ^ (x >> np.uint64(27))) * STEPS[2]
+    return x ^ (x >> np.uint64(31))
 
 
 class Cache:
@@ -347,7 +117,7 @@ class Cache:
         return not self.n_rest or self._write(1)
 
     def _write(self, least):
-        X, weight = joined(self.rest, np.result_type(*(part.dtype for part, _ in self.rest)))
+        X, weight = joined(self.rest)
         start = 0
         while len(X) - start >= least:
             span = slice(start, start + self.block)
@@ -364,7 +134,7 @@ class Cache:
                 read = partial(_cached, name, rows, weight is not None)
                 self.pieces.append(Piece(rows.stop - rows.start, read))
             start += n_rows
-        self.rest = [_part((X, weight), slice(start, None))]
+        self.rest = [part_of((X, weight), slice(start, None))]
         self.n_rest = len(X) - start
         return True
 
@@ -445,10 +215,8 @@ class Reading:
         if not n_rows:
             raise ValueError(f"There is nothing in {self.stream}: it has no rows to learn of.")
         encoder = counts.fitted(n_rows)
-        self.schema, self.known = (
-            self.columns.of_table(encoder, encoder.n_samples_seen_ < n_rows),
-            True,
-        )
+        self.schema = self.columns.of_table(encoder, encoder.n_samples_seen_ < n_rows)
+        self.known = True
 
     def coded(self, X, weight):
         """Return the rows of positive weight as a matrix of numbers, and their weights."""
@@ -465,7 +233,7 @@ class Reading:
         if self.mean is not None and self.schema.blocks is None:
             X = self.schema.filled(X, self.mean)
         some = slice(None) if weight is None else weight > 0
-        return _part((X, weight), some)
+        return part_of((X, weight), some)
 
     def _take(self, X, weight):
         """Take in coded rows."""
@@ -517,16 +285,19 @@ class Reading:
         """
         dtype, weighted = np.result_type(*self.dtypes), self.stream.weight is not None
         if self.whole is not None:
-            return schema.rows(*_whole(joined(self.whole, dtype)), self.mean), None
-        X, weight = joined(self.held_out.found, dtype)
-        held = Rows(X, None, weight, schema.blocks)
+            X, weight = joined(self.whole)
+            return schema.rows(X, None, weight, self.mean), None
+        X, weight = joined(self.held_out.found)
         pieces = self._pieces() if self.cache is None else self.cache.pieces
         sum_of_weights = self.weight - weight.sum() if weighted else None
         about = dtype, X.shape[1], sum_of_weights, schema.blocks, self.meter
         train = StreamRows(pieces, *about)
         if schema.blocks is None:
             train.moments = self.sums
-        return (train.beside(held), (train, held)) if len(held) else (train, None)
+        if not len(X):
+            return train, None
+        held = Rows(X.astype(dtype, copy=False), None, weight, schema.blocks)
+        return train.beside(held), (train, held)
 
     def _pieces(self):
         """Return pieces that read the source."""
@@ -545,18 +316,12 @@ class Reading:
                 X, weight = self.coded(X, weight)
             kept = ~self.held_out.mask(start, len(X))
             start += len(X)
-            yield _part((X, weight), kept)
+            yield part_of((X, weight), kept)
         if start != end:
             raise ValueError(
                 f"{part.name} had {count} rows, and {start - end + count} when it was read again: "
                 "a source must give the same rows each time, a function a new iterator."
             )
-
-
-def _whole(pair):
-    """Return a matrix, its rows and their weights."""
-    X, weight = pair
-    return X, None, weight
 
 
 def _rows_of(X, places):
