@@ -14,7 +14,7 @@ from skae._data.counts import Moments, TableCounts
 from skae._data.frames import fields, frame_of, table
 from skae._data.rows import WIDEST_COVARIANCE, Rows
 from skae._data.stream_rows import Meter, Piece, StreamRows, joined, part_of
-from skae._data.streams import located
+from skae._data.streams import located, rows_of
 
 MOST_HELD_OUT, FEWEST_HELD_OUT = 2**21, 1000  # cells at most, but so many rows in any case
 SLICE = 4096  # cached rows that are read together
@@ -185,7 +185,7 @@ class Reading:
         if not self.held_out.n_rows:
             zero = " but rows of weight zero" if self.stream.weight is not None else ""
             raise ValueError(
-                f"There is nothing in {self.stream}{zero}: it has no rows to learn of."
+                f"There is nothing in {self.stream}{zero}: it has no rows to learn from."
             )
         if not self.known and np.any(self.n_missing):
             self.schema = self.schema.lacking(self.n_missing, self.held_out.n_rows)
@@ -208,12 +208,12 @@ class Reading:
                 with located(where):
                     some = slice(None) if weight is None else np.flatnonzero(weight)
                     weight = None if weight is None else weight[some]
-                    X = X if weight is None else _rows_of(X, some)
+                    X = X if weight is None else rows_of(X, some)
                     if len(X):
                         counts.add(X, weight)
                 n_rows += len(X)
         if not n_rows:
-            raise ValueError(f"There is nothing in {self.stream}: it has no rows to learn of.")
+            raise ValueError(f"There is nothing in {self.stream}: it has no rows to learn from.")
         encoder = counts.fitted(n_rows)
         self.schema = self.columns.of_table(encoder, encoder.n_samples_seen_ < n_rows)
         self.known = True
@@ -322,11 +322,6 @@ class Reading:
                 f"{part.name} had {count} rows, and {start - end + count} when it was read again: "
                 "a source must give the same rows each time, a function a new iterator."
             )
-
-
-def _rows_of(X, places):
-    """Return some rows of a frame or an array."""
-    return X.iloc[places] if hasattr(X, "iloc") else X[places]
 
 
 @contextmanager

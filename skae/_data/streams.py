@@ -140,7 +140,7 @@ class Stream:
             for first in range(0, len(X), self.block):
                 where = f"{part.name}, from row {start + first}"
                 with located(where):
-                    yield where, *self._weighed(X[first : first + self.block])
+                    yield where, *self._weighed(rows_of(X, slice(first, first + self.block)))
             start += len(X)
 
     def _weighed(self, X):
@@ -182,6 +182,11 @@ def located(where):
     except (ValueError, TypeError, OSError) as error:
         kind = next(kind for kind in (OSError, TypeError, ValueError) if isinstance(error, kind))
         raise kind(f"{where}: {error}") from error
+
+
+def rows_of(X, places):
+    """Return some rows of a frame or an array, by their places."""
+    return X.iloc[places] if hasattr(X, "iloc") else X[places]
 
 
 def _checked(weight):

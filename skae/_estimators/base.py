@@ -352,7 +352,8 @@ class BaseEncoder(
         Z : ndarray of shape (n_samples, n_components_)
             In the dtype of X (float64 for integers): in the units of the
             baseline (PCA's), or of unit variance over the training rows
-            where ``whiten=True``.
+            where ``whiten=True``. Of a `skae.stream` an iterator over the
+            codes of its blocks, as other methods that take rows give it.
         """
         model, rows = self._known(X)
         return like(model.encode(rows), X)
@@ -557,7 +558,7 @@ class BaseAutoencoder(BaseEncoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or `skae.stream`
         y : None
             Ignored.
 
