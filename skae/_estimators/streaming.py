@@ -77,10 +77,10 @@ def refuse_stream(estimator, sample_weight):
             "sample_weight goes with rows in memory: of a stream, name the column that holds the "
             "weights, skae.stream(..., weight=...)."
         )
-    if estimator.checkpoint is not None:
+    if estimator.checkpoint is not None and estimator.random_state is None:
         raise ValueError(
-            f"checkpoint={estimator.checkpoint!r}: the fit of a stream cannot be kept yet. Leave "
-            "checkpoint out."
+            f"checkpoint={estimator.checkpoint!r}: a fit of a stream goes on only where it holds the "
+            "same rows out. Set random_state to an int."
         )
     if getattr(estimator, "pretraining", None) is not None:
         raise ValueError(

@@ -355,7 +355,7 @@ def test_what_takes_no_streams_says_so(use, numbers):
     ("ae", "words"),
     [
         (plain(pretraining="layerwise"), "pretraining='layerwise' needs rows in memory"),
-        (plain(checkpoint="x"), "cannot be kept yet"),
+        (plain(checkpoint="x", random_state=None), "Set random_state to an int"),
     ],
 )
 def test_what_cannot_be_done_with_streams_is_refused(ae, words, numbers):
