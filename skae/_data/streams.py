@@ -15,6 +15,7 @@ from skae._data.frames import frame_of, library, names_of
 
 FEWEST_IN_BLOCK = 512  # rows: the largest batch of a training
 SUFFIXES = ".npy", ".parquet", ".pq"
+LITTLE_AT_ONCE = {"pre_buffer": False, "buffer_size": 2**16}  # bytes, of a parquet file
 
 
 @dataclass(frozen=True)
@@ -301,7 +302,7 @@ def _of_parquet(file, block):
 
 def _parquet(file):
     try:
-        return import_module("pyarrow.parquet").ParquetFile(file)
+        return import_module("pyarrow.parquet").ParquetFile(file, **LITTLE_AT_ONCE)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "Parquet files are read with pyarrow, which is not installed: pip install pyarrow, or "
@@ -328,6 +329,9 @@ def _of_fragment(dataset, fragment, block):
 
 def _batches(dataset, fragment, block):
     limits = {"batch_readahead": 1, "fragment_readahead": 1, "use_threads": False}
+    if type(fragment).__name__ == "ParquetFileFragment":
+        kind = import_module("pyarrow.dataset").ParquetFragmentScanOptions
+        limits["fragment_scan_options"] = kind(use_buffered_stream=True, **LITTLE_AT_ONCE)
     with located(getattr(fragment, "path", None) or "Dataset"):
         yield from fragment.to_batches(schema=dataset.schema, batch_size=block, **limits)
 
