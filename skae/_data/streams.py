@@ -313,6 +313,7 @@ def _parquet(file):
 def _row_group(file, number, block):
     with located(file), _parquet(file) as opened:
         yield from opened.iter_batches(block, row_groups=[number], use_threads=False)
+    _release()
 
 
 def _of_fragment(dataset, fragment, block):
@@ -334,6 +335,12 @@ def _batches(dataset, fragment, block):
         limits["fragment_scan_options"] = kind(use_buffered_stream=True, **LITTLE_AT_ONCE)
     with located(getattr(fragment, "path", None) or "Dataset"):
         yield from fragment.to_batches(schema=dataset.schema, batch_size=block, **limits)
+    _release()
+
+
+def _release():
+    """Give back what pyarrow keeps of freed memory."""
+    import_module("pyarrow").default_memory_pool().release_unused()
 
 
 class _Fresh:
