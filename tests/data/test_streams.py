@@ -153,6 +153,14 @@ def test_missing_numbers_are_known_when_they_come_late(numbers, tmp_path):
     np.testing.assert_allclose(streamed.transform(X[-5:]), memory.transform(X[-5:]), rtol=1e-5)
 
 
+def test_columns_of_arrays_may_be_weighed_and_categories(numbers):
+    X = np.column_stack([numbers, np.round(numbers[:, 0])])
+    asked = {"column_weights": [1.0] * 7 + [3.0], "categorical_features": [7]}
+    streamed, memory = linear(**asked).fit(skae.stream(X, block=BLOCK)), linear(**asked).fit(X)
+    np.testing.assert_allclose(streamed.mean_, memory.mean_, rtol=1e-9, atol=1e-9)
+    assert streamed.score(X) == pytest.approx(memory.score(X), abs=1e-9)
+
+
 def test_levels_that_come_late_are_known(diamonds):
     parts = [
         pd.DataFrame({"x": diamonds["x"][:1000], "cut": pd.Categorical([level] * 1000)})
