@@ -79,6 +79,7 @@ FUNCTIONS = {
     "save": ["estimator", "path"],
     "load": ["path", "engine"],
     "show_versions": [],
+    "stream": ["source", "block", "cache", "cache_limit", "weight"],
 }
 SUBMODULES = {
     "skae.corruption": """Draws GaussianNoise Hiding Jitter Leading MaskingNoise Moments OwnNoise SaltAndPepperNoise

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 CHUNK_BYTES = 2**24
+WIDEST_COVARIANCE = 4096  # columns whose covariance is formed
 
 
 class Rows:
@@ -24,6 +25,8 @@ class Rows:
         What the columns of ``X`` are, where it is a coded table: its rows are
         then read as those of the wide matrix, NaN where a cell is missing.
     """
+
+    is_stream, moments = False, None  # moments of a stream are learned in one pass
 
     def __init__(self, X, index=None, weight=None, blocks=None):
         self.X, self.blocks = X, blocks
@@ -48,6 +51,20 @@ class Rows:
         """Return the rows at some places of this subset, as a subset of the same matrix."""
         return Rows(self.X, self.index[places], self.all_weight, self.blocks)
 
+    def some(self, most, rng):
+        """Return the rows, or ``most`` of them that are drawn, in their order."""
+        if len(self) <= most:
+            return self
+        return self.subset(np.sort(rng.permutation(len(self))[:most]))
+
+    def in_memory(self, most):
+        """Return the rows; of a stream ``most`` of them at most, evenly spread."""
+        return self
+
+    def unlabelled(self):
+        """Return the rows without the labels that may be beside them."""
+        return Rows(self.X, self.index, self.all_weight, self.blocks)
+
     def replaced(self, X):
         """Return the same rows, with their weights, in other columns."""
         weight = self.all_weight
@@ -62,6 +79,16 @@ class Rows:
     def width(self):
         """Number of columns of the rows that are read."""
         return self.X.shape[1] if self.blocks is None else self.blocks.width
+
+    @property
+    def dtype(self):
+        """float32 or float64."""
+        return self.X.dtype
+
+    @property
+    def is_dense(self):
+        """Whether the rows are an array of complete numbers in memory."""
+        return self.blocks is None and not sparse.issparse(self.X)
 
     @property
     def is_narrow(self):
@@ -81,12 +108,16 @@ class Rows:
         """Return rows of ``X`` as a network's columns."""
         return rows if self.blocks is None else self.blocks.widen(rows)
 
-    def spans(self, most=None):
-        """Yield slices of consecutive rows: about ``CHUNK_BYTES`` in float64, ``most`` at most."""
+    def spans(self, most=None, n_rows=None):
+        """Yield slices of consecutive rows: about ``CHUNK_BYTES`` in float64, ``most`` at most.
+
+        Of all rows, or of so many.
+        """
+        n_rows = len(self) if n_rows is None else n_rows
         step = max(1, CHUNK_BYTES // (8 * max(1, self.width)))
         step = step if most is None else min(step, most)
-        for start in range(0, len(self), step):
-            yield slice(start, min(start + step, len(self)))
+        for start in range(0, n_rows, step):
+            yield slice(start, min(start + step, n_rows))
 
     def chunks(self, most=None):
         """Yield float64 rows and their weights, chunk by chunk, in the `spans`."""
@@ -102,11 +133,11 @@ class Rows:
 
         All that is learned of rows beside training is such a sum.
         """
-        return _total(statistic(*chunk) for chunk in self.chunks(most))
+        return total(statistic(*chunk) for chunk in self.chunks(most))
 
     def raw_sum(self, statistic, most=None):
         """Return the same of rows of ``X`` itself."""
-        return _total(statistic(*chunk) for chunk in self._chunks(self.raw, most))
+        return total(statistic(*chunk) for chunk in self._chunks(self.raw, most))
 
     def range(self):
         """Return minimum and maximum of the columns."""
@@ -115,7 +146,7 @@ class Rows:
         return np.min(low, axis=0).astype(np.float64), np.max(high, axis=0).astype(np.float64)
 
 
-def _total(parts):
+def total(parts):
     """Return the sum of arrays, or of tuples place by place, in their order."""
     total = 0.0
     for part in parts:

@@ -12,11 +12,19 @@ class Progress:
         What stands before the bar.
     listener : object or None
         Its ``begin(max_iter)``, ``epoch()`` and ``end()`` are called.
+    meter : Meter or None
+        Counts what is read of a stream.
     """
 
-    def __init__(self, verbose=0, name="", listener=None):
-        self.verbose, self.name, self.listener = verbose, name, listener
+    def __init__(self, verbose=0, name="", listener=None, meter=None):
+        self.verbose, self.name, self.listener, self.meter = verbose, name, listener, meter
         self.bar = None
+
+    def first_pass(self):
+        """Show how fast a stream was read for the first time."""
+        pace = self.meter.pace()
+        if self.verbose:
+            print(f"First pass: {pace}", flush=True)
 
     def begin(self, max_iter):
         """Announce a training of at most ``max_iter`` epochs."""
@@ -29,12 +37,15 @@ class Progress:
 
     def epoch(self, number, loss, score=None):
         """Show the loss of an epoch, and the held-out score where there is one."""
+        pace = "" if self.meter is None else f", {self.meter.pace()}"
         if self.bar is not None:
-            self.bar.set_postfix(score=f"{1 - loss if score is None else score:.4f}", refresh=False)
+            self.bar.set_postfix_str(
+                f"score={1 - loss if score is None else score:.4f}{pace}", refresh=False
+            )
             self.bar.update()
         elif self.verbose:
             held_out = "" if score is None else f", validation score: {score:.6f}"
-            print(f"Iteration {number}, loss = {loss:.8f}{held_out}", flush=True)
+            print(f"Iteration {number}, loss = {loss:.8f}{held_out}{pace}", flush=True)
         if self.listener is not None:
             self.listener.epoch()
 
