@@ -326,6 +326,7 @@ def test_estimators_take_streams(kind):
     assert codes[0].dtype == np.float32
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("kind", [skae.DenoisingAutoencoder, skae.VAETransformer])
 def test_other_models_of_streams_know_tables(kind, holes):
     rows = skae.stream(in_pieces(holes), block=BLOCK)
