@@ -248,6 +248,15 @@ def test_types_that_tables_have_come_back(frame):
         to_onnx(model, X, method)
 
 
+@pytest.mark.parametrize("name", ["number", "town", "day", "wait", "flag", "count", "grade"])
+def test_a_table_of_one_column(name):
+    X = table()[[name]]
+    model = skae.AutoencoderTransformer(**FAST | {"n_components": 1}).fit(X)
+    for method in ("transform", "reconstruct", "reconstruction_error"):
+        to_onnx(model, X, method)
+    to_onnx(model, model.transform(X), "inverse_transform")
+
+
 def test_what_onnx_has_no_type_for_is_refused():
     X = table()[["number", "town"]]
     X["month"] = pd.period_range("2020-01", periods=len(X), freq="M")
