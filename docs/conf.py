@@ -4,7 +4,6 @@ import importlib
 import importlib.util
 import os
 import re
-import warnings
 from pathlib import Path
 
 from docutils import nodes
@@ -40,7 +39,8 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True
-suppress_warnings = ["config.cache", "toc.empty_glob"]  # functions in it; pages that are yet to come
+trim_doctest_flags = True
+suppress_warnings = ["config.cache"]  # the gallery's order is a class
 
 # Reference
 PUBLIC = "skae", "skae.metrics", "skae.inspection", "skae.onnx", "skae.nn", "skae.losses"
@@ -73,7 +73,7 @@ html_static_path = ["_static"]
 html_css_files = ["skae.css"]
 html_favicon = "_static/skae.svg"
 html_copy_source = html_show_sourcelink = False
-html_sidebars = {"index": [], "install": [], "glossary": [], "changelog": []}
+html_sidebars = dict.fromkeys(["index", "install", "how-it-works", "glossary", "changelog"], [])
 html_theme_options = {
     "logo": {"text": "skae", "image_light": "_static/skae.svg", "image_dark": "_static/skae.svg"},
     "show_prev_next": False,
@@ -94,7 +94,21 @@ html_static_path.append(str(Path(_mathjax) / "static" / "mathjax" / "es5" / "tex
 mathjax_path = "tex-svg.js"
 
 # Gallery
-warnings.filterwarnings("ignore", message=".*non-interactive.*")
+ORDER = "scree ames supervised_map anomalies census components grid_search imputation few_labels denoising".split()
+
+
+class InOrder:
+    """The order of the gallery: what most people ask first."""
+
+    def __init__(self, folder):
+        pass
+
+    def __call__(self, name):
+        """Return where an example stands."""
+        stem = name.removeprefix("plot_").removesuffix(".py")
+        return (ORDER.index(stem) if stem in ORDER else len(ORDER), name)
+
+
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
@@ -108,7 +122,8 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "image_scrapers": ("matplotlib",),
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": InOrder,
+    "write_computation_times": False,
     "abort_on_example_error": False,
     "only_warn_on_example_error": False,
 }

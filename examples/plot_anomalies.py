@@ -32,9 +32,10 @@ print("alarms:", alarm.sum(), " malignant among them:", f"{is_malignant[alarm].m
 print("malignant tumours found:", f"{alarm[is_malignant].mean():.0%}")
 
 # %%
-# What gave the oddest three away:
+# What gave the oddest one away:
 
-OutlierDisplay.from_estimator(detector, others, n_rows=3, n_bars=4)
+figure, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
+OutlierDisplay.from_estimator(detector, others, n_rows=1, n_bars=5, axes=[ax])
 
 # %%
 # **The answer**, beside scikit-learn's `IsolationForest` on the same rows. As rankings the two are alike; the forest has no p-values, and does not

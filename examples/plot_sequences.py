@@ -46,8 +46,9 @@ print("exercise named right:", round(judge.score(ae.transform(X[test]), y[test])
 # %%
 # **The answer.** Three sequences and what their code gives back; the padding stays empty.
 
-display = ReconstructionDisplay.from_estimator(ae, X[test][:3])
-plt.gcf().suptitle("Sequences and their reconstructions from 12 numbers")
+figure, axes = plt.subplots(3, 3, figsize=(9, 5), sharex=True, layout="constrained")
+ReconstructionDisplay.from_estimator(ae, X[test][:3], axes=axes)
+figure.suptitle("Three sequences and their reconstructions from 12 numbers")
 
 # %%
 # **Where it loses.** On whole sequences of one length the dense `AutoencoderTransformer` reconstructs about as well, in a
