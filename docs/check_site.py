@@ -18,10 +18,23 @@ from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
 WIDTHS = {"desk": (1280, 800), "phone": (390, 844)}
-SEEN = "index install guide/index guide/choosing guide/tables gallery/index how-it-works model api".split()
-SEEN += (
-    "gallery/plot_scree gallery/plot_census generated/skae.AutoencoderTransformer glossary".split()
-)
+SEEN = [
+    "index",
+    "install",
+    "guide/index",
+    "guide/choosing",
+    "guide/tables",
+    "gallery/index",
+    "how-it-works",
+    "model",
+    "api",
+]
+SEEN += [
+    "gallery/plot_scree",
+    "gallery/plot_census",
+    "generated/skae.AutoencoderTransformer",
+    "glossary",
+]
 PROBE = """() => ({
     wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     broken: [...document.images].filter(i => !i.loading.includes('lazy') && !(i.complete && i.naturalWidth)).map(i => i.src),

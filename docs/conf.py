@@ -73,7 +73,7 @@ html_static_path = ["_static"]
 html_css_files = ["skae.css"]
 html_favicon = "_static/skae.svg"
 html_copy_source = html_show_sourcelink = False
-html_sidebars = dict.fromkeys(["index", "install", "how-it-works", "glossary", "changelog"], [])
+html_sidebars = {key: [] for key in ["index", "install", "how-it-works", "glossary", "changelog"]}
 html_theme_options = {
     "logo": {"text": "skae", "image_light": "_static/skae.svg", "image_dark": "_static/skae.svg"},
     "show_prev_next": False,
@@ -94,7 +94,18 @@ html_static_path.append(str(Path(_mathjax) / "static" / "mathjax" / "es5" / "tex
 mathjax_path = "tex-svg.js"
 
 # Gallery
-ORDER = "scree ames supervised_map anomalies census components grid_search imputation few_labels denoising".split()
+ORDER = [
+    "scree",
+    "ames",
+    "supervised_map",
+    "anomalies",
+    "census",
+    "components",
+    "grid_search",
+    "imputation",
+    "few_labels",
+    "denoising",
+]
 
 
 class InOrder:

@@ -170,7 +170,7 @@ class SupervisedAutoencoder(
 
     Examples
     --------
-    Two numbers an image, from which the digit is told:
+    Two numbers for each image, from which the digit is predicted:
 
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.decomposition import PCA
