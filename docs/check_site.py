@@ -86,11 +86,16 @@ class Reader:
         self.context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
         self.page = self.context.new_page()
         self.page.on("request", self._asked)
-        self.page.on("pageerror", lambda error: self.fault(f"script: {error}"))
+        self.page.on("pageerror", self._failed)
 
     def fault(self, what):
         """Keep a fault of the present page."""
         self.faults.append(f"{self.page.url.removeprefix(self.site.as_uri() + '/')}: {what}")
+
+    def _failed(self, error):
+        if "search.html" in self.page.url and "Failed to fetch" in str(error):
+            return  # the search shows excerpts where a server gives the pages, not from the disk
+        self.fault(f"script: {error}")
 
     def _asked(self, request):
         if not request.url.startswith(("file:", "data:", "blob:")):

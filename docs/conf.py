@@ -169,11 +169,12 @@ class NamesAreLinks(SphinxTransform):
 def for_sphinx(app, what, name, obj, options, lines):
     r"""Mend what docutils reads otherwise than Python.
 
-    Lines that end with one backslash are joined, which Python leaves in raw docstrings, and the
-    last underscore of ``(n_samples, n_components_)`` makes no link.
+    Lines that end with one backslash are joined, which Python leaves in raw docstrings, the
+    last underscore of ``(n_samples, n_components_)`` makes no link, and paths of pages do.
     """
     text = re.sub(r"(?<!\\)\\\n\s*", "", "\n".join(lines))
     text = re.sub(r"shape \([^)`]*\)", lambda m: re.sub(r"_(?=[,) ])", r"\\_", m[0]), text)
+    text = re.sub(r"docs/(\S+)\.md", r":doc:`docs/\1.md </\1>`", text)  # pages, as files and as links
     lines[:] = text.split("\n")
 
 

@@ -34,8 +34,9 @@ print("malignant tumours found:", f"{alarm[is_malignant].mean():.0%}")
 # %%
 # What gave the oddest one away:
 
-figure, ax = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
+figure, ax = plt.subplots(figsize=(5.4, 4), layout="constrained")
 OutlierDisplay.from_estimator(detector, others, n_rows=1, n_bars=5, axes=[ax])
+ax.locator_params(axis="x", nbins=3)
 
 # %%
 # **The answer**, beside scikit-learn's `IsolationForest` on the same rows. As rankings the two are alike; the forest has no p-values, and does not

@@ -39,14 +39,16 @@ print(synthesis_report(train, drawn, holdout, target="income"))
 # %%
 # **The answer.** Real rows on the left, drawn ones on the right.
 
-figure, axes = plt.subplots(1, 2, figsize=(8, 4.8), sharex=True, sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    1, 2, figsize=(6.6, 4.6), sharex=True, sharey=True, layout="constrained"
+)
 rng = np.random.default_rng(0)
 colors = {"hs or lower": "#0072B2", "college": "#E69F00", "grad": "#009E73"}
 for ax, rows, name in zip(axes, (train, drawn), ("real", "drawn"), strict=True):
     for level, color in colors.items():
         part = rows[rows["edu"] == level]
         jitter = rng.normal(0, 0.5, len(part))
-        ax.plot(part["hrs_work"] + jitter, part["income"] / 1000, ".", ms=6, alpha=0.7,
+        ax.plot(part["hrs_work"] + jitter, part["income"] / 1000, ".", ms=5, alpha=0.7,
                 color=color, label=level)  # fmt: skip
     ax.set(title=f"{name}: {len(rows)} rows", xlabel="hours a week", ylim=(-5, 160))
     ax.spines[["top", "right"]].set_visible(False)

@@ -46,6 +46,6 @@ ax.spines[["top", "right"]].set_visible(False)
 ax.legend(frameon=False)
 
 # %%
-# **Where it loses.** With 200 labels of digits an SVC is as good, and with all of them better or equal at a fraction of the
+# **Where it loses.** With 200 labels of digits an SVC is ahead, and with all of them it is as good, at a fraction of the
 # time. On tables whose classes do not follow what varies most, such as cell images, an SVC on PCA's code
 # was ahead (:doc:`figures </benchmarks>`).

@@ -45,6 +45,6 @@ for ax, (name, reducer) in zip(axes, reducers.items(), strict=True):
 axes[0].get_legend().remove()
 
 # %%
-# **Where it loses.** These are the easy genes of a course. With fewer than about 100 rows held-out rows seldom show a gain beyond
-# doubt, and PCA is kept; below 30 rows it always is. Which genes make a tissue is a question for
+# **Where it loses.** These are the easy genes of a course. With few rows a gain must be large to show beyond doubt, else PCA is kept;
+# below 30 rows it always is. Which genes make a tissue is a question for
 # `skae.inspection.component_report`, or for a sparse linear model.

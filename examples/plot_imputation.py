@@ -50,5 +50,5 @@ print(f"measured values inside the bars: {inside:.0%}")
 
 # %%
 # **Where it loses.** The bars should hold 90 % of the measured values and hold all of them: they are too wide. The model has one
-# noise level for all columns, and ozone can be told from the weather better than most. For one best guess `AutoencoderTransformer.impute` is as good, and
+# noise level for all columns, and the weather says more of ozone than of most columns. For one best guess `AutoencoderTransformer.impute` is as good, and
 # scikit-learn's ``IterativeImputer`` often as well on small tables of numbers.

@@ -6,6 +6,7 @@ PCA's answer is its scree plot: what each component adds. An autoencoder trained
 k components are a model of their own, for every k, from a single fit. Here both are asked of 1,797 handwritten digits.
 """
 
+import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
@@ -26,8 +27,9 @@ print("the first two alone:", round(ae.truncate(2).score(X_test), 3))
 # %%
 # **The answer.** For the same share of the variance the autoencoder needs 14 components, PCA 21.
 
-display = ComponentCurveDisplay.from_estimator(ae, X_test)
-display.ax_.set_title("Handwritten digits, held-out rows")
+figure, ax = plt.subplots(figsize=(5.4, 4), layout="constrained")
+ComponentCurveDisplay.from_estimator(ae, X_test, ax=ax)
+ax.set_title("Handwritten digits not seen in the fit")
 
 # %%
 # **Where it loses.** An ordered code of full length explains a few percent less than one that was fitted for this length

@@ -46,6 +46,41 @@ def test_every_name_of_the_reference_is_there():
             assert hasattr(importlib.import_module(module), item), name
 
 
+PRIVATE = re.compile(r"\b(floors?|holes?|told|odd case|rows to order)\b", re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/*.md",
+        "docs/guide/*.md",
+        "examples/*.py",
+    ],
+)
+def test_pages_have_no_words_of_our_own(where):
+    for path in ROOT.glob(where):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            assert not PRIVATE.search(line), f"{path.name}:{number}: {line}"
+
+
+def test_docstrings_have_no_words_of_our_own():
+    for name in names_of_the_reference():
+        module, _, item = name.rpartition(".")
+        if module == "skae.onnx":
+            continue
+        thing = getattr(importlib.import_module(module), item)
+        texts = (
+            [thing.__doc__, *(getattr(part, "__doc__", "") for part in vars(thing).values())]
+            if isinstance(thing, type)
+            else [thing.__doc__]
+        )
+        for text in texts:
+            assert not PRIVATE.search(text or ""), name
+
+
 def test_there_are_enough_examples():
     assert len(EXAMPLES) >= 15
 

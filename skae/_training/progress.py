@@ -51,7 +51,7 @@ class Progress:
         """Say once how long the training may take, where that is long."""
         taken = time.monotonic() - self.began
         longest = taken / number * self.max_iter
-        if longest < LONG or number == 1 and taken < LONG / 10:  # the first also warms up
+        if longest < LONG or (number == 1 and taken < LONG / 10):  # the first also warms up
             return
         print(
             f"{self.name or 'skae'}: this fit takes up to {longest / 60:.0f} min ({self.max_iter} epochs at "
