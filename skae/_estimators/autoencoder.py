@@ -18,7 +18,7 @@ from skae._parameters import (
 class AutoencoderTransformer(
     DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
 ):
-    r"""Nonlinear dimensionality reduction that starts at PCA and is not kept below it.
+    r"""Nonlinear dimensionality reduction that starts at PCA, and leaves it only for a proven gain.
 
     An encoder maps a row x to a code z, a decoder maps it back; each is the
     map of PCA plus a multi-layer perceptron whose output starts at zero:
