@@ -46,6 +46,7 @@ suppress_warnings = ["config.cache"]  # the gallery's order is a class
 PUBLIC = "skae", "skae.metrics", "skae.inspection", "skae.onnx", "skae.nn", "skae.losses"
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 numpydoc_show_class_members = False
 numpydoc_attributes_as_param_list = True
 
@@ -141,7 +142,7 @@ sphinx_gallery_conf = {
 
 
 class NamesAreLinks(SphinxTransform):
-    """Make a link of every public name that stands as code in a page: ``VAETransformer``."""
+    """Make a link of every public name, also outside its module, and where it stands as code."""
 
     default_priority = 450
 
@@ -153,6 +154,10 @@ class NamesAreLinks(SphinxTransform):
             public |= {name: f"skae.{module}.{name}" for name in names}
         public |= {target: target for target in list(public.values())}
         public["skae.onnx.to_onnx"] = "skae.onnx.to_onnx"
+        for link in self.document.findall(addnodes.pending_xref):  # `VAETransformer.sample`
+            head, dot, rest = link.get("reftarget", "").partition(".")
+            if link.get("refdomain") == "py" and head in public:
+                link["reftarget"] = public[head] + dot + rest
         for literal in list(self.document.findall(nodes.literal)):
             target = public.get(literal.astext())
             if target is None or isinstance(literal.parent, (nodes.reference, nodes.title)):
