@@ -179,7 +179,7 @@ def for_sphinx(app, what, name, obj, options, lines):
     """
     text = re.sub(r"(?<!\\)\\\n\s*", "", "\n".join(lines))
     text = re.sub(r"shape \([^)`]*\)", lambda m: re.sub(r"_(?=[,) ])", r"\\_", m[0]), text)
-    text = re.sub(r"docs/(\S+)\.md", r":doc:`docs/\1.md </\1>`", text)  # pages, as files and as links
+    text = re.sub(r"docs/(\S+)\.md", r":doc:`docs/\1.md </\1>`", text)
     lines[:] = text.split("\n")
 
 
