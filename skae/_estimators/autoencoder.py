@@ -40,8 +40,8 @@ class AutoencoderTransformer(
     smallest gains it is twice its own); otherwise the fitted model is the
     PCA of all rows. Up to 500 rows five folds judge in turn and the model is
     then trained on all rows for the number of epochs that they chose; above,
-    ``validation_fraction`` of the rows is held out and taken in for up to
-    ten last epochs at a falling rate. No rule can vouch for rows unlike all
+    ``validation_fraction`` of the rows is held out, and taken in by the last
+    steps, at a falling rate. No rule can vouch for rows unlike all
     training rows. There is no such guarantee without held-out rows
     (``early_stopping=False``, ``partial_fit``) or without PCA
     (``linear_path=None``).
