@@ -46,7 +46,7 @@ print("exercise named right:", round(judge.score(ae.transform(X[test]), y[test])
 # %%
 # **The answer.** Three sequences and what their code gives back; the padding stays empty.
 
-figure, axes = plt.subplots(3, 3, figsize=(9, 5), sharex=True, layout="constrained")
+figure, axes = plt.subplots(3, 3, figsize=(12, 5.5), sharex=True, layout="constrained")
 ReconstructionDisplay.from_estimator(ae, X[test][:3], axes=axes)
 figure.suptitle("Three sequences and their reconstructions from 12 numbers")
 
