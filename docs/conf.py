@@ -28,7 +28,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "_templates", "conftest.py", "gallery/**.ipynb", "gallery/**.py"]
+exclude_patterns = ["_build", "_templates", "gallery/**.ipynb", "gallery/**.py"]
 templates_path = ["_templates"]
 root_doc = "index"
 default_role = "py:obj"
