@@ -128,6 +128,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("skae",),
     "inspect_global_variables": False,
+    "capture_repr": (),
     "matplotlib_animations": False,
     "remove_config_comments": True,
     "download_all_examples": False,

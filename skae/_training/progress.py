@@ -3,7 +3,7 @@
 import sys
 import time
 
-LONG = 60.0  # seconds, from which on a fit that shows nothing says how long it may take
+LONG = 120.0  # seconds of all epochs; a fit that ends early then takes about a minute
 
 
 class Progress:

@@ -9,7 +9,7 @@ X = load_digits().data[:600]
 
 
 @pytest.mark.parametrize(("max_iter", "says"), [(1_000_000, 1), (10, 0)])
-def test_a_fit_that_may_take_more_than_a_minute_says_so_once(max_iter, says, capsys):
+def test_a_fit_that_may_take_minutes_says_so_once(max_iter, says, capsys):
     AutoencoderTransformer(2, max_iter=max_iter, tol=0.9, random_state=0).fit(X)
     out, err = capsys.readouterr()
     assert out == ""
