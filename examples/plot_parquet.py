@@ -25,13 +25,11 @@ columns = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time", "distan
 flights = data("nycflights13", "flights")[columns].dropna()
 shuffled = flights.sample(frac=1, random_state=0)
 pq.write_table(pa.Table.from_pandas(shuffled, preserve_index=False), path, row_group_size=2048)
-print(pq.ParquetFile(path).metadata)
+file = pq.ParquetFile(path)
+print(f"{file.metadata.num_rows:,} rows in {file.num_row_groups} groups")
 
 # %%
 # The first row group gives the scale of the columns; the last ones are kept to judge by.
-
-file = pq.ParquetFile(path)
-
 
 def read(groups):
     return file.read_row_groups(groups).to_pandas().to_numpy(float)
