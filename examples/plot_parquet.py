@@ -31,6 +31,7 @@ print(f"{file.metadata.num_rows:,} rows in {file.num_row_groups} groups")
 # %%
 # The first row group gives the scale of the columns; the last ones are kept to judge by.
 
+
 def read(groups):
     return file.read_row_groups(groups).to_pandas().to_numpy(float)
 
