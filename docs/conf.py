@@ -51,7 +51,7 @@ numpydoc_show_class_members = False
 numpydoc_attributes_as_param_list = True
 
 
-def own_members(module, name, kind):
+def own_members(module, name):
     """Return the public methods that skae itself defines; those of scikit-learn are documented there."""
     members = vars(importlib.import_module(module))[name]
     found = []
