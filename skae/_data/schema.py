@@ -94,7 +94,7 @@ class Columns:
         if other:
             reason = "categorical_features=None takes none for categories: take 'from_dtype', or"
             reason = reason if self.takes_categories else f"{self.owner} takes numbers only:"
-            raise ValueError(f"The columns {other[:3]} are no numbers, and {reason} convert them.")
+            raise ValueError(f"The columns {other[:3]} are not numeric, and {reason} convert them.")
 
     def _learn_table(self, X, sample_weight):
         if sparse.issparse(X):
@@ -593,7 +593,7 @@ def _explain(X, error):
         other = next(filter(_is_no_number, X.ravel().tolist()), None)
         if other is not None:
             raise ValueError(
-                f"X is an array that holds {other!r}, which is no number: pass a pandas or polars "
+                f"X is an array that holds {other!r}, which is not a number: pass a pandas or polars "
                 "frame, or name the columns of categories in categorical_features; among numbers, "
                 "pandas.to_numeric(column, errors='coerce') makes text a missing value."
             ) from error

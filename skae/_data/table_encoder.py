@@ -647,7 +647,7 @@ def factorized(cells):
         codes, levels = pd.factorize(cells)
     except TypeError as error:
         raise ValueError(
-            f"A column holds {shown(cells[0])}, which is no category ({error}): convert it, for example "
+            f"A column holds {shown(cells[0])}, which cannot be a category ({error}): convert it, for example "
             "to strings, or leave it out."
         ) from error
     return codes, list(levels)

@@ -882,7 +882,7 @@ PATHS = {"linear": _line, "spherical": _arc}
 def way(n_steps, path):
     """Return the function of a path, and the shares of the way at each step."""
     if n_steps < 2:
-        raise ValueError(f"n_steps={n_steps}: a way needs at least 2 steps, its two ends.")
+        raise ValueError(f"n_steps={n_steps}: a path has at least 2 steps, its two ends.")
     if path not in PATHS:
         raise ValueError(f"path={path!r}: expected one of {sorted(PATHS)}.")
     return PATHS[path], np.linspace(0, 1, n_steps)[:, None]

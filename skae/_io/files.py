@@ -133,7 +133,7 @@ def load(path, engine="torch"):
     if engine not in ENGINES:
         raise ValueError(f"engine={engine!r}: expected one of {ENGINES}.")
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise LoadError(f"{path} is no file: pass the path of one that skae.save wrote.")
+        raise LoadError(f"{path} is not a file: pass the path of one that skae.save wrote.")
 
     with open(path, "rb") as file, _refused(path):
         header = safetensors.read_header(file)

@@ -364,7 +364,7 @@ class Described:
     blocks : Blocks or None
         Of the schema.
     flagged : bool
-        Whether the encoder is told which cells are missing.
+        Whether the encoder sees which cells are missing.
     baseline : LinearModel
         Its mean and scale are those of the standardisation.
     code_scale : ndarray of shape (n_components,)

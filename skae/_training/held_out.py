@@ -151,7 +151,7 @@ class HeldOutCurves:
 
 @torch.no_grad()
 def gains_over(module, part, baseline, least, n_numbers):
-    """Return by how much each row's present numbers are told better than by a linear model.
+    """Return by how much each row's present numbers are predicted better than by a linear model.
 
     Parameters
     ----------

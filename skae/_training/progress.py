@@ -1,5 +1,10 @@
 """Progress of a fit: printed lines, a bar, and whoever else listens."""
 
+import sys
+import time
+
+LONG = 120.0  # seconds of all epochs; a fit that ends early then takes about a minute
+
 
 class Progress:
     """Reports that an epoch is over: to the terminal and to scikit-learn's callbacks.
@@ -19,6 +24,7 @@ class Progress:
     def __init__(self, verbose=0, name="", listener=None, meter=None):
         self.verbose, self.name, self.listener, self.meter = verbose, name, listener, meter
         self.bar = None
+        self.silent = not verbose
 
     def first_pass(self):
         """Show how fast a stream was read for the first time."""
@@ -28,6 +34,7 @@ class Progress:
 
     def begin(self, max_iter):
         """Announce a training of at most ``max_iter`` epochs."""
+        self.began, self.max_iter = time.monotonic(), max_iter
         if self.listener is not None:
             self.listener.begin(max_iter)
         if self.verbose >= 2 and self.bar is None:
@@ -37,6 +44,8 @@ class Progress:
 
     def epoch(self, number, loss, score=None):
         """Show the loss of an epoch, and the held-out score where there is one."""
+        if self.silent:
+            self._announce(number)
         pace = "" if self.meter is None else f", {self.meter.pace()}"
         if self.bar is not None:
             self.bar.set_postfix_str(
@@ -48,6 +57,20 @@ class Progress:
             print(f"Iteration {number}, loss = {loss:.8f}{held_out}{pace}", flush=True)
         if self.listener is not None:
             self.listener.epoch()
+
+    def _announce(self, number):
+        """Say once how long the training may take, where that is long."""
+        taken = time.monotonic() - self.began
+        longest = taken / number * self.max_iter
+        if longest < LONG or (number == 1 and taken < LONG / 10):  # the first also warms up
+            return
+        print(
+            f"{self.name or 'skae'}: this fit takes up to {longest / 60:.0f} min ({self.max_iter} epochs at "
+            f"{taken / number:.2g} s); it may end sooner. verbose=1 or 2 shows its progress.",
+            file=sys.stderr,
+            flush=True,
+        )
+        self.silent = False
 
     def end(self):
         """Close what is open."""

@@ -242,7 +242,7 @@ class Trainer:
         return trained
 
     def _keeps_up(self, nets, baselines, pairs):
-        """Return whether held-out rows with many missing cells are told better than by filled PCA.
+        """Return whether held-out rows with many missing cells are predicted better than by filled PCA.
 
         By a standard error; objectives that trade reconstruction for something else may give up
         so much of it. With few missing cells that is their own affair, as with none.
@@ -262,7 +262,7 @@ class Trainer:
         return bool(self.task.keeps_up and hidden and missing_share(rows) > hidden)
 
     def _gains(self, module, part, baseline, rows):
-        """Return by how much rows are told better than by PCA of other, mean-filled ones."""
+        """Return by how much rows are predicted better than by PCA of other, mean-filled ones."""
         least = mean_filled_pca(rows, self.task.size)
         return gains_over(module, part, baseline, least, self.task.schema.n_numbers)
 

@@ -320,7 +320,7 @@ def test_what_is_no_file_is_refused(tmp_path):
         skae.load(tmp_path / "model.skae")
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", "/dev/zero"):
-        with pytest.raises(skae.LoadError, match="is no file"):
+        with pytest.raises(skae.LoadError, match="is not a file"):
             skae.load(path)
 
 
