@@ -88,7 +88,7 @@ SUBMODULES = {
         ReconstructionDisplay SynthesisDisplay TraversalDisplay component_report""",
     "skae.losses": """ActivationRate BernoulliLikelihood Contraction ContrastiveError Deception DrawnDivergence GaussianLikelihood
         LabelError Objective RelativeSize SquaredError""",
-    "skae.metrics": "explained_share mode_coverage reconstruction_score synthesis_report",
+    "skae.metrics": "explained_share frechet_distance mode_coverage precision_recall reconstruction_score synthesis_report",
     "skae.nn": """AdversarialAutoencoder AdversarialOutputs Autoencoder ConditionalAutoencoder Confined ContrastiveNetwork Gate Linear MLP OrderedVariationalAutoencoder Outputs PredictingAutoencoder PredictingOutputs PrefixDecoder Projections Residual ShrunkResidual
         SlopedAutoencoder SlopedOutputs VariationalAutoencoder VariationalOutputs code_and_slopes""",
 }
