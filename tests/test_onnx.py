@@ -50,7 +50,11 @@ METHODS = (
 )
 FAST = {"n_components": 2, "max_iter": 2, "early_stopping": False, "random_state": 0}
 TOLERANCE = {"f4": 1e-5, "f8": 1e-9}
-SINGLE = "ConvolutionalAutoencoder", "RecurrentAutoencoder"  # onnxruntime has them in float32 alone
+SINGLE = (
+    "ConvolutionalAutoencoder",
+    "RecurrentAutoencoder",
+    "StyleBiGAN",
+)  # onnxruntime has them in float32 alone
 
 
 def run(graph, X, y=None):
@@ -741,6 +745,7 @@ def given_to(model, method, X, y):
     return {
         "inverse_transform": (codes, y) if type(model) is skae.ConditionalVAE else (codes,),
         "interpolate": (X[0], X[1]),
+        "mix": (X[:2], X[2:4], 1),
         "sample": (2,),
         "truncate": (1,),
         "score": (X, y),
