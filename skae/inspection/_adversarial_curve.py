@@ -14,9 +14,8 @@ class AdversarialCurveDisplay:
 
     Make it with `from_estimator`. A dashed line marks where the equilibrium
     would be: there no pair can be told from another, and the discriminator
-    guesses. Losses that stay away from it, with few rows told wrongly, are
-    common where rows are few and columns many, and no failure by themselves;
-    a discriminator that is always right teaches little.
+    guesses. Losses that stay away from it are common where rows are few and
+    columns many, and no failure by themselves.
 
     Parameters
     ----------
