@@ -66,7 +66,7 @@ class BiGANTransformer(
     with p columns, :math:`\gamma` the ``gradient_penalty``, :math:`\lambda`
     the ``reconstruction_weight``, and the last square as a share of the total
     variance (ALICE, Li et al., 2017). The ``loss`` says what a pair of scores costs, and
-    what it costs at the equilibrium, where no pair can be told from another:
+    what it costs at the equilibrium, where no pair can be distinguished from another:
 
     ================= ============================== ============================== =========
     loss              discriminator                  generator and encoder          even
@@ -129,9 +129,10 @@ class BiGANTransformer(
         are drawn from up to 4,096 pairs of earlier steps (Shrivastava et al., 2017).
     minibatch_features : {"deviation", "discrimination"} or None, default=None
         What the discriminator sees of a whole batch beside each pair, so that
-        a generator whose rows are too much alike is found out: the mean standard deviation of the columns
-        (Karras et al., 2018), or how close the pair is to all others in
-        learned directions (Salimans et al., 2016). With "discrimination" a step takes several times as long.
+        a generator whose rows are too much alike is found out: the mean standard
+        deviation of the columns (Karras et al., 2018), or how close the pair is to
+        all others in learned directions (Salimans et al., 2016). With
+        "discrimination" a step takes several times as long.
     batch_size : "auto" or int, default="auto"
         Rows a step. "auto" is as in `AutoencoderTransformer`, at most 128,
         of images 64.
@@ -157,7 +158,7 @@ class BiGANTransformer(
         For every epoch ``generator_loss`` and ``discriminator_loss``
         (without penalty), ``train_loss``: the former plus the weighted
         reconstruction error; and ``real_accuracy`` and ``generated_accuracy``,
-        the shares of the pairs of either kind that the discriminator tells rightly: by a score
+        the shares of the pairs of either kind that the discriminator classes correctly: by a score
         above or below 0, 1/2 ("least_squares"), or, where differences alone mean something
         ("relativistic"), the middle between the mean scores of both kinds in the batch.
     loss_curve_ : list of float

@@ -102,7 +102,7 @@ class BiGAN(ImageShape, Task):
 
     @property
     def equilibrium(self):
-        """Loss of either side where no pair can be told from another."""
+        """Loss of either side where no pair can be distinguished from another."""
         return LOSSES[self.loss].equilibrium
 
     @property

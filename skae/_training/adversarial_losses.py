@@ -20,7 +20,7 @@ class AdversarialLosses(NamedTuple):
     threshold : callable
         The score from which on a pair counts as real.
     equilibrium : float
-        Either loss where no pair can be told from another.
+        Either loss where no pair can be distinguished from another.
     """
 
     discriminator: object

@@ -13,7 +13,7 @@ class AdversarialCurveDisplay:
     """Losses of discriminator and generator over the epochs, and what the discriminator got right.
 
     Make it with `from_estimator`. A dashed line marks where the equilibrium
-    would be: there no pair can be told from another, and the discriminator
+    would be: there no pair can be distinguished from another, and the discriminator
     guesses. Losses that stay away from it are common where rows are few and
     columns many, and no failure by themselves.
 
@@ -22,7 +22,7 @@ class AdversarialCurveDisplay:
     discriminator_loss, generator_loss : array-like of shape (n_epochs,)
         Mean losses of each epoch, without penalty and reconstruction error.
     real_accuracy, generated_accuracy : array-like of shape (n_epochs,)
-        Share of the pairs of either kind that the discriminator told rightly.
+        Share of the pairs of either kind that the discriminator classed correctly.
     equilibrium : float
         Of the losses.
     phases : list of (int, str), default=()
