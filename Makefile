@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTHON312 ?= python3.12
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo docs docs-check test test-large test-oldest test-dist lint bench-speed bench-quality benchmark benchmark-check benchmark-report clean
+.PHONY: demo docs docs-check test test-gan test-large test-oldest test-dist lint bench-speed bench-quality benchmark benchmark-check benchmark-report clean
 
 # The environment: made once, made again when what it installs changes.
 .venv/installed: pyproject.toml constraints.txt
@@ -48,6 +48,12 @@ test: .venv/installed lint
 # Two gigabytes of rows in 600 MB of memory, with a cache and without: ten minutes.
 test-large: .venv/installed
 	SKAE_TEST_LARGE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/data/test_streams.py -k two_gigabytes
+
+# Ten seeds of each loss on a ring of eight Gaussians: minutes.
+test-gan: .venv/benchmarks
+	mkdir -p build
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.quality.gan build/gan.csv --check --data ring \
+		--names relativistic logistic least_squares
 
 # The same tests with the oldest releases that pyproject.toml admits.
 .venv-oldest/installed: pyproject.toml constraints-oldest.txt
@@ -108,6 +114,7 @@ bench-quality: .venv/benchmarks
 	$(BIN)/python -m benchmarks.quality.tables
 	$(BIN)/python -m benchmarks.quality.images
 	$(BIN)/python -m benchmarks.quality.samples
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.quality.gan gan.csv
 	$(BIN)/python -m benchmarks.quality.labels
 	$(BIN)/python -m benchmarks.quality.supervised supervised.csv
 	$(BIN)/python -m benchmarks.quality.supervised supervised.csv --report --picture supervised_pareto.png

@@ -13,6 +13,7 @@ from skae._estimators.denoising import DenoisingAutoencoder
 from skae._estimators.outlier import AutoencoderOutlierDetector
 from skae._estimators.recurrent import RecurrentAutoencoder
 from skae._estimators.sparse import SparseAutoencoder
+from skae._estimators.style_bigan import StyleBiGAN
 from skae._estimators.supervised import AutoencoderClassifier, AutoencoderRegressor
 from skae._estimators.supervised_autoencoder import SupervisedAutoencoder
 from skae._estimators.variational import VAETransformer
@@ -34,6 +35,7 @@ __all__ = [
     "LoadError",
     "RecurrentAutoencoder",
     "SparseAutoencoder",
+    "StyleBiGAN",
     "SupervisedAutoencoder",
     "TableEncoder",
     "VAETransformer",

@@ -29,12 +29,17 @@ MODELS = {
 }
 
 
-def ring(make, seed):
-    """Return modes found, share of good samples, share of the least mode, and seconds."""
+def ring_of(n, seed):
+    """Return rows of the ring, and the centres."""
     rng = np.random.default_rng(seed)
     angles = 2 * np.pi * np.arange(N_MODES) / N_MODES
     centres = RADIUS * np.column_stack([np.cos(angles), np.sin(angles)])
-    X = centres[rng.integers(N_MODES, size=2000)] + SPREAD * rng.normal(size=(2000, 2))
+    return centres[rng.integers(N_MODES, size=n)] + SPREAD * rng.normal(size=(n, 2)), centres
+
+
+def ring(make, seed):
+    """Return modes found, share of good samples, share of the least mode, and seconds."""
+    X, centres = ring_of(2000, seed)
     began = time.process_time()
     model = make(2, random_state=seed).fit(X)
     seconds = time.process_time() - began

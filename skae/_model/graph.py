@@ -640,7 +640,7 @@ def described(model, own=None):
     """
     task, schema = model.task, model.schema
     activation = _name_of(task.activation)
-    foreign = activation not in ACTIVATIONS
+    foreign = activation not in ACTIVATIONS or getattr(task, "traced", False)
     halves = "encoder", "decoder"
     owned = tuple(name for name in halves if foreign or getattr(task, name) is not None)
     shape = task.shape if getattr(task, "of_images", hasattr(task, "shape")) else None

@@ -115,7 +115,8 @@ def check_parameters_of(task, built, constraints):
     constraints : dict
         Those of the estimator's parameters.
     """
-    good = isinstance(built, dict) and built.keys() == set(task.ARCHITECTURE)
+    good = isinstance(built, dict)
+    good = good and built.keys() | task.EARLIER.keys() == set(task.ARCHITECTURE)
     _check(good, "_built", built)
     chosen = {name: value for name, value in built.items() if name in constraints}
     check_parameters({name: constraints[name] for name in chosen}, chosen, task.schema.owner)

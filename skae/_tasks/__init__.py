@@ -8,7 +8,7 @@ from skae._lazy import lazily
 __getattr__ = lazily(
     __name__,
     {
-        "adversarial": "Adversarial BiGAN",
+        "adversarial": "Adversarial BiGAN Style",
         "contrastive": "Contrastive",
         "head": "TOLERANCE Head compared dealt",
         "reconstruction": "Contractive Denoising Reconstruction Sparse",

@@ -6,15 +6,25 @@ from typing import ClassVar
 import numpy as np
 from torch import nn
 
+from skae._model.styles import StyleModel
 from skae._tasks.base import FEWEST_EPOCHS, MOST_EPOCHS, Task
 from skae._tasks.shaped import LARGEST_BATCH_OF_IMAGES, ImageShape
 from skae._training.adversarial import AdversarialNet
-from skae._training.bigan import AdversarialLoss, Bigan, BiganNet, PairDiscriminator
+from skae._training.adversarial_losses import LOSSES
+from skae._training.bigan import (
+    MINIBATCH_FEATURES,
+    AdversarialLoss,
+    Bigan,
+    BiganNet,
+    PairDiscriminator,
+)
+from skae._training.styles import StyleNet
 from skae.losses import Deception, Objective
 from skae.nn.autoencoders import AdversarialAutoencoder
 from skae.nn.build import activation_class
 from skae.nn.images import draw, image_decoder, image_encoder, products, set_unit
 from skae.nn.layers import ACTIVATIONS, MLP
+from skae.nn.styles import Growing, GrowingEncoder, StyleDecoder, resolutions
 
 DISCRIMINATOR = (64, 64)  # hidden units
 BIGAN_STEPS = 2500  # of a training, where max_iter is "auto"
@@ -76,14 +86,24 @@ class BiGAN(ImageShape, Task):
     channels: object = (16, 32)
     gradient_penalty: float = 0.01
     reconstruction_weight: float = 1.0
+    loss: str = "relativistic"
+    replay: float = 0.0
+    minibatch_features: str | None = None
     linear_path: str | None = None
 
     ARCHITECTURE: ClassVar = (
         *(name for name in Task.ARCHITECTURE if name not in ("whiten", "ordered")),
         "image_shape",
         "channels",
+        "minibatch_features",
     )
+    EARLIER: ClassVar = {"minibatch_features": None}
     net: ClassVar = BiganNet
+
+    @property
+    def equilibrium(self):
+        """Loss of either side where no pair can be distinguished from another."""
+        return LOSSES[self.loss].equilibrium
 
     @property
     def of_images(self):
@@ -118,14 +138,23 @@ class BiGAN(ImageShape, Task):
             features.append(activation())
             for part in (encoder, decoder, features):
                 draw(part, generator, zero_output=False)
-            head = [BIGAN_FEATURES + k, BIGAN_FEATURES, 1]
+            widths = [BIGAN_FEATURES + k, BIGAN_FEATURES, 1]
         else:
             p, hidden = self.schema.n_features, self.hidden
             encoder = MLP([p, *hidden, k], activation, generator)
             decoder = MLP([k, *hidden[::-1], p], activation, generator)
-            features, head = nn.Identity(), [p + k, *hidden, 1]
-        discriminator = PairDiscriminator(features, MLP(head, activation, generator))
+            features, widths = nn.Identity(), [p + k, *hidden, 1]
+        discriminator = self.discriminator(features, widths, generator)
         return Bigan(encoder, decoder, discriminator, k)
+
+    def discriminator(self, features, widths, generator):
+        """Return a `PairDiscriminator` whose head has some widths, beside what it sees of a batch."""
+        minibatch = None
+        if self.minibatch_features is not None:
+            minibatch = MINIBATCH_FEATURES[self.minibatch_features](widths[0], generator)
+            widths = [widths[0] + minibatch.width, *widths[1:]]
+        head = MLP(widths, activation_class(self.activation), generator)
+        return PairDiscriminator(features, head, minibatch)
 
     def start_at(self, module, baseline):
         """Give images the common unit of their pixels; there is no linear model to start at."""
@@ -134,9 +163,62 @@ class BiGAN(ImageShape, Task):
     def objective(self, baseline):
         error = super().objective(baseline)
         penalty = self.gradient_penalty * self.schema.n_features
-        return AdversarialLoss(error, self.reconstruction_weight, penalty)
+        weights = self.reconstruction_weight, penalty
+        return AdversarialLoss(error, *weights, self.loss, self.replay)
 
     def step_flops(self, batch_size):
         if not self.of_images:
             return 3 * Task.step_flops(self, batch_size)
         return 36 * batch_size * products(self.shape, self.hidden, self.size)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Style(BiGAN):
+    """Pairs as of `BiGAN`, of images that grow and are made of styles."""
+
+    growing: bool = True
+    style_mixing: float = 0.5
+
+    ARCHITECTURE: ClassVar = tuple(
+        name for name in BiGAN.ARCHITECTURE if name != "hidden_layer_sizes"
+    )
+    model: ClassVar = StyleModel
+    net: ClassVar = StyleNet
+    of_images: ClassVar = True
+    traced: ClassVar = True  # torch's own exporter writes it as ONNX
+
+    @property
+    def shapes(self):
+        return {"image_shape_": self.shape, "resolutions_": tuple(resolutions(self.shape))}
+
+    def check(self):
+        self.warn_of_signals()
+
+    def hidden_units(self, n_rows):
+        channels = super().hidden_units(n_rows)
+        if channels:
+            return channels
+        raise ValueError("channels is empty: give the channels of the largest images, such as 16.")
+
+    def build(self, generator, linear=False):
+        activation, k = activation_class(self.activation), self.size
+        n_sizes = len(resolutions(self.shape))
+        channels = [self.hidden[min(i, len(self.hidden) - 1)] for i in range(n_sizes)][::-1]
+        half = self.shape, channels
+        about = activation, generator
+        encoder = GrowingEncoder(*half, k, *about)
+        decoder = StyleDecoder(*half, k, *about)
+        features = nn.Sequential(GrowingEncoder(*half, BIGAN_FEATURES, *about), activation())
+        widths = [BIGAN_FEATURES + k, BIGAN_FEATURES, 1]
+        return Bigan(encoder, decoder, self.discriminator(features, widths, generator), k)
+
+    def start_at(self, module, baseline):
+        super().start_at(module, baseline)
+        for part in module.modules():
+            if self.growing and isinstance(part, Growing):
+                part.level.zero_()
+
+    def objective(self, baseline):
+        objective = super().objective(baseline)
+        objective.style_mixing = self.style_mixing
+        return objective

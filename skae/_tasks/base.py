@@ -83,6 +83,7 @@ class Task:
         "min_frequency",
         "column_weights",
     )
+    EARLIER: ClassVar = {}  # of them, those that files of earlier releases do not tell
     model: ClassVar = Model  # of the fitted task
     module: ClassVar = Autoencoder
     net: ClassVar = AutoencoderNet  # that trains the module
@@ -148,7 +149,7 @@ class Task:
 
     def restored(self, state):
         """Return the task with the parameters that a network of a saved state was built from."""
-        return replace(self, **state["_built"])
+        return replace(self, **self.EARLIER | state["_built"])
 
     def asked(self):
         """Return the parameters that the network was built from."""

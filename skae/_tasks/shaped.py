@@ -42,6 +42,18 @@ class ImageShape:
     def hidden_units(self, n_rows):
         return checked_channels(self.channels)
 
+    def warn_of_signals(self):
+        """Say that rows are taken for signals, where no shape was given and they are no squares."""
+        n = self.schema.n_features
+        is_cold = self.size is None
+        if self.shape == (1, 1, n) and self.image_shape is None and n > 1 and is_cold:
+            warnings.warn(
+                f"{n} columns are not a square image: each row is taken for a signal, an image of shape "
+                f"(1, {n}). Pass image_shape=(1, {n}), or (height, width), to say so.",
+                UserWarning,
+                stacklevel=2,
+            )
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Convolutional(ImageShape, Task):
@@ -61,15 +73,7 @@ class Convolutional(ImageShape, Task):
         return min(super().batch_size(n_rows), LARGEST_BATCH_OF_IMAGES)
 
     def check(self):
-        n = self.schema.n_features
-        is_cold = self.size is None
-        if self.shape == (1, 1, n) and self.image_shape is None and n > 1 and is_cold:
-            warnings.warn(
-                f"{n} columns are not a square image: each row is taken for a signal, an image of shape "
-                f"(1, {n}). Pass image_shape=(1, {n}), or (height, width), to say so.",
-                UserWarning,
-                stacklevel=2,
-            )
+        self.warn_of_signals()
 
     def build(self, generator, linear=False):
         module = super().build(None, linear=True)

@@ -1,5 +1,6 @@
 """What a component means, and pictures of fitted models, which need matplotlib: ``pip install skae[plot]``."""
 
+from skae.inspection._adversarial_curve import AdversarialCurveDisplay
 from skae.inspection._biplot import BiplotDisplay
 from skae.inspection._component_curve import ComponentCurveDisplay
 from skae.inspection._latent_space import LatentSpaceDisplay
@@ -11,6 +12,7 @@ from skae.inspection._synthesis import SynthesisDisplay
 from skae.inspection._traversal import TraversalDisplay
 
 __all__ = [
+    "AdversarialCurveDisplay",
     "BiplotDisplay",
     "ComponentCurveDisplay",
     "LatentSpaceDisplay",

@@ -10,12 +10,31 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import SVC
+from torch.nn.functional import logsigmoid
 
 import skae
 from skae import BiGANTransformer
 from skae.metrics import mode_coverage
 
 N_MODES, RADIUS, SPREAD = 8, 2.0, 0.1
+
+
+def relativistic(real, made):
+    return -logsigmoid(real - made), -logsigmoid(made - real)
+
+
+def logistic(real, made):
+    """Of the discriminator, and non-saturating, of encoder and generator."""
+    judge = -logsigmoid(real) - torch.log(1 - torch.sigmoid(made))
+    return judge, -torch.log(1 - torch.sigmoid(real)) - logsigmoid(made)
+
+
+def least_squares(real, made):
+    return ((real - 1) ** 2 + made**2) / 2, (real**2 + (made - 1) ** 2) / 2
+
+
+LOSSES = {f.__name__: f for f in (relativistic, logistic, least_squares)}
+EQUILIBRIUM = {"relativistic": np.log(2), "logistic": 2 * np.log(2), "least_squares": 0.25}
 
 
 def small(n_components=3, **changes):
@@ -41,11 +60,14 @@ def trained(labelled):
     return BiGANTransformer(random_state=0, max_iter=80).fit(labelled[0])
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_all_modes_of_a_ring(seed):
-    """Every mode has samples within 3 standard deviations, as most samples are."""
-    X, centres = ring(2000, np.random.default_rng(seed))
-    X_new = BiGANTransformer(2, random_state=seed).fit(X).sample(2000, seed)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_all_modes_of_a_ring(loss):
+    """Every mode has samples within 3 standard deviations, as most samples are.
+
+    ``make test-gan`` does so for ten seeds.
+    """
+    X, centres = ring(2000, np.random.default_rng(0))
+    X_new = BiGANTransformer(2, loss=loss, random_state=0).fit(X).sample(2000, 0)
     distance = np.linalg.norm(X_new[:, None] - centres, axis=2)
     good = distance.min(axis=1) < 3 * SPREAD
     counts = np.bincount(distance.argmin(axis=1)[good], minlength=N_MODES)
@@ -84,12 +106,15 @@ def test_both_losses_are_told(trained):
     assert not hasattr(trained, "components_")
 
 
+@pytest.mark.parametrize("minibatch", [None, "deviation", "discrimination"])
+@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_gradients_are_those_of_the_losses(weighted):
+def test_gradients_are_those_of_the_losses(weighted, loss, minibatch):
     """What a step leaves equals autograd's gradient of each loss as the docstring writes it."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(6, 4)) * [1, 2, 3, 4]
-    params = {"reconstruction_weight": 0.7, "gradient_penalty": 0.3}
+    params = {"reconstruction_weight": 0.7, "gradient_penalty": 0.3, "loss": loss}
+    params["minibatch_features"] = minibatch
     net = net_of(small(2, activation="tanh", **params).fit, X)
     net.generator.manual_seed(2)
     x, weight = net.rows.take(slice(None)), torch.rand(6) if weighted else None
@@ -100,7 +125,7 @@ def test_gradients_are_those_of_the_losses(weighted):
     parts = net.module_
     drawn = torch.randn(6, 2, generator=torch.Generator().manual_seed(2))
     real, made = (x, parts.encode(x)), (parts.decoder(drawn), drawn)
-    lead = parts.discriminator(*real) - parts.discriminator(*made)
+    of_judge, of_others = LOSSES[loss](*(parts.discriminator(*pair) for pair in (real, made)))
     penalty = 0.0
     for pair in (real, made):
         pair = [part.detach().requires_grad_() for part in pair]
@@ -109,14 +134,80 @@ def test_gradients_are_those_of_the_losses(weighted):
         penalty = penalty + sum(slope.square().sum(1) for slope in slopes)
     shares = torch.from_numpy(X.var(axis=0) / X.var(axis=0).sum()).float()
     reconstruction = (parts.decoder(real[1]) - x).square() @ shares
-    critic = (share * (torch.log1p(torch.exp(-lead)) + 0.3 * 4 / 2 * penalty)).mean()
-    others = (share * (torch.log1p(torch.exp(lead)) + 0.7 * reconstruction)).mean()
+    critic = (share * (of_judge + 0.3 * 4 / 2 * penalty)).mean()
+    others = (share * (of_others + 0.7 * reconstruction)).mean()
     judges = list(parts.discriminator.parameters())
     players = [*parts.encoder.parameters(), *parts.decoder.parameters()]
     for value, parameters in ((critic, judges), (others, players)):
         expected = torch.autograd.grad(value, parameters, retain_graph=True)
         for parameter, gradient in zip(parameters, expected, strict=True):
             torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("minibatch", [None, "deviation"])
+def test_a_share_of_the_judged_pairs_is_replayed(minibatch):
+    """The discriminator's gradient is that of earlier pairs in place of some new ones."""
+    X = np.random.default_rng(0).normal(size=(8, 4))
+    params = {"replay": 0.25, "gradient_penalty": 0.0, "minibatch_features": minibatch}
+    net = net_of(small(2, **params).fit, X)
+    x, seen, parts = net.rows.take(slice(None)), [], net.module_
+    net.losses = []
+    parts.discriminator.register_forward_pre_hook(lambda _, inputs: seen.append(inputs))
+    for _ in range(2):
+        net.gradient(x, x, None)
+    (first, _, sizes), (rows, codes, sizes_then) = seen
+    assert (sizes, sizes_then) == ([8, 8], [8, 8, 2])
+    earlier = rows[16:]
+    assert all((row == first[8:]).all(1).any() for row in earlier)
+    scores = parts.discriminator(rows, codes, sizes_then)
+    judged = torch.cat([scores[16:], scores[10:16]])
+    expected = torch.autograd.grad(
+        -logsigmoid(scores[:8] - judged).mean(), list(parts.discriminator.parameters())
+    )
+    for parameter, gradient in zip(parts.discriminator.parameters(), expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_nets_are_copied(loss, wine):
+    """As callbacks that keep the net do."""
+    net = net_of(small(loss=loss, replay=0.5).fit, wine[0])
+    assert pickle.loads(pickle.dumps(net.criterion_)).of is net.criterion_.of
+
+
+@pytest.mark.parametrize("name", ["deviation", "discrimination"])
+def test_features_of_a_batch_tell_equal_rows_from_different_ones(name):
+    net = net_of(
+        small(2, minibatch_features=name).fit, np.random.default_rng(0).normal(size=(8, 4))
+    )
+    minibatch = net.module_.discriminator.minibatch
+    x = torch.randn(6, 6, generator=torch.Generator().manual_seed(0))
+    different, equal = minibatch(x), minibatch(x[:1].expand(6, -1))
+    assert different.shape == equal.shape == (6, minibatch.width)
+    if name == "deviation":
+        torch.testing.assert_close(different[:, 0], x.std(0, correction=0).mean().expand(6))
+        assert equal.max() < 1e-3
+    else:
+        assert (equal == 1).all()
+        assert different.max() < 1
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses_are_at_their_equilibrium_where_no_pair_can_be_told(loss, wine):
+    """A discriminator whose slopes cost everything guesses."""
+    model = small(loss=loss, gradient_penalty=1e6, max_iter=60, learning_rate_init=0.01).fit(
+        wine[0]
+    )
+    last = model.history_[-1]
+    for side in ("discriminator", "generator"):
+        assert last[f"{side}_loss"] == pytest.approx(EQUILIBRIUM[loss], rel=0.1)
+
+
+def test_accuracies_are_told_of_both_sides(trained):
+    for row in trained.history_:
+        for side in ("real", "generated"):
+            assert 0 <= row[f"{side}_accuracy"] <= 1
+    assert trained.history_[0]["real_accuracy"] > 0.5
 
 
 def test_samples_are_decoded_normal_codes(wine):
@@ -187,6 +278,18 @@ def test_rows_of_weight_zero_are_left_out(wine):
     X, weight = wine[0], np.r_[np.ones(90), np.zeros(len(wine[0]) - 90)]
     some, first = small().fit(X, sample_weight=weight), small().fit(X[:90])
     np.testing.assert_allclose(some.transform(X), first.transform(X), rtol=1e-5, atol=1e-6)
+
+
+def test_remedies_are_saved_and_go_on(wine, tmp_path):
+    """A warm start knows what of a batch the discriminator sees."""
+    model = small(loss="logistic", replay=0.5, minibatch_features="discrimination", warm_start=True)
+    skae.save(model.fit(wine[0]), tmp_path / "model.skae")
+    loaded = skae.load(tmp_path / "model.skae")
+    np.testing.assert_array_equal(loaded.transform(wine[0]), model.transform(wine[0]))
+    again = [one.fit(wine[0]).transform(wine[0]) for one in (model, loaded)]
+    np.testing.assert_array_equal(*again)
+    with pytest.raises(ValueError, match="minibatch_features was 'discrimination'"):
+        model.set_params(minibatch_features=None).fit(wine[0])
 
 
 def test_own_optimizer_and_batch_callbacks(wine):

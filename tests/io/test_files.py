@@ -30,6 +30,7 @@ PUBLIC = [getattr(skae, name) for name in skae.__all__]
 OTHERS = (  # of labels, of images: own tests
     skae.ConditionalVAE,
     skae.ConvolutionalAutoencoder,
+    skae.StyleBiGAN,
     skae.SupervisedAutoencoder,
 )
 CLASSES = [c for c in PUBLIC if hasattr(c, "reconstruct") and c not in OTHERS]

@@ -138,6 +138,7 @@ def calls(model):
         "score": lambda: model.score(X, Y),
         "truncate": lambda: model.truncate(2),
         "impute": lambda: model.impute(X),
+        "mix": lambda: model.mix(X[:4], X[4:8], 1),
     }
     names = ["transform", "reconstruct", "reconstruction_error", "score_samples", "predict"]
     names += [

@@ -20,7 +20,7 @@ from skae.nn.layers import ACTIVATIONS
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 FAST = {"n_components": 2, "max_iter": 2, "early_stopping": False, "random_state": 0}
 TOLERANCE = {"f4": 1e-5, "f8": 1e-12}
-SHAPED = "ConvolutionalAutoencoder", "RecurrentAutoencoder"
+SHAPED = "ConvolutionalAutoencoder", "RecurrentAutoencoder", "StyleBiGAN"
 SERVED = [kind for kind in CODING if name_of(kind) not in SHAPED]
 
 
@@ -276,6 +276,7 @@ def test_the_covariance_of_linear_models(kind, tmp_path):
         skae.ConvolutionalAutoencoder(**FAST),
         skae.RecurrentAutoencoder(**FAST, sequence_shape=(8, 8)),
         skae.AutoencoderTransformer(**FAST, activation=torch.nn.LeakyReLU),
+        skae.StyleBiGAN(3, max_iter=3, random_state=0),
     ],
     ids=lambda model: name_of(type(model)),
 )
