@@ -44,7 +44,7 @@ class StandardisedRows(Dataset):
         self.weight = None
         if rows.weight is not None:
             self.weight = torch.as_tensor(rows.weight, dtype=torch.float32, device=device)
-        cells = len(rows) * self.n_features
+        cells = rows.n_here * self.n_features
         self._ready = None
         if 4 * cells <= READY_BYTES:
             self._ready = self._standardise(slice(None))
@@ -73,7 +73,7 @@ class StandardisedRows(Dataset):
 
     def _standardise(self, index):
         """Standardise block by block: each block stays in the processor's cache."""
-        index = np.arange(len(self))[index] if isinstance(index, slice) else index
+        index = np.arange(self.rows.n_here)[index] if isinstance(index, slice) else index
         out = torch.empty(len(index), self.n_features, dtype=torch.float32)
         step = max(1, BLOCK_CELLS // max(1, self.n_features))
         for start in range(0, len(index), step):
@@ -89,7 +89,7 @@ class StandardisedRows(Dataset):
         found = Range()
         for span in self.rows.spans():
             found.add(self.take(span).nan_to_num(nan=0.0))
-        low, high = found.reach()
+        low, high = found.of_all(self.rows).reach()
         low[n_columns:], high[n_columns:] = -torch.inf, torch.inf
         return low, high
 
@@ -166,9 +166,17 @@ class Range:
 
     def add(self, x):
         """Widen the range to the rows of ``x``."""
-        low, high = x.amin(0), x.amax(0)
+        if len(x):
+            low, high = x.amin(0), x.amax(0)
+        else:
+            low, high = x.new_full((2, x.shape[1]), torch.inf) * x.new_tensor([[1.0], [-1.0]])
         self.low = low if self.low is None else torch.minimum(self.low, low)
         self.high = high if self.high is None else torch.maximum(self.high, high)
+
+    def of_all(self, rows):
+        """Widen the range to what other processes saw of the same rows; return it."""
+        self.low, self.high = rows.reduce.extremes(self.low, self.high)
+        return self
 
     def widen(self, width):
         """Widen the range of every column to hold minus and plus ``width``; return it."""

@@ -9,6 +9,29 @@ from scipy import sparse
 CHUNK_BYTES = 2**24
 
 
+class Reduce:
+    """How what one process learns of its rows becomes what all learn of theirs: here there is one.
+
+    `skae.distributed` has the one for several.
+    """
+
+    def sum(self, total):
+        """Return the sum of an array, a tensor or a tuple of them over all processes."""
+        return total
+
+    def extremes(self, low, high):
+        """Return the least and the largest of all processes' values."""
+        return low, high
+
+    def gathered(self, values, rows):
+        """Return the values, one a row, of the rows of all processes."""
+        return values
+
+    def gradient(self, compute, optimizer):
+        """Return what computes a batch's loss and leaves the gradient of all of its rows."""
+        return compute
+
+
 class Rows:
     """Some rows of a matrix, without a copy of it.
 
@@ -25,6 +48,9 @@ class Rows:
         then read as those of the wide matrix, NaN where a cell is missing.
     """
 
+    shared = False  # whether other processes have more of the rows
+    reduce = Reduce()
+
     def __init__(self, X, index=None, weight=None, blocks=None):
         self.X, self.blocks = X, blocks
         self.index = np.arange(X.shape[0]) if index is None else index
@@ -38,6 +64,11 @@ class Rows:
         return len(self.index)
 
     @property
+    def n_here(self):
+        """Number of rows in this process."""
+        return len(self.index)
+
+    @property
     def n_repeated(self):
         """Number of rows, weights above a mean of 1 counted as repetitions."""
         if self.all_weight is None:
@@ -47,6 +78,10 @@ class Rows:
     def subset(self, places):
         """Return the rows at some places of this subset, as a subset of the same matrix."""
         return Rows(self.X, self.index[places], self.all_weight, self.blocks)
+
+    def sampled(self):
+        """Return rows in this process that look like all: where it has all of them, these."""
+        return self
 
     def replaced(self, X):
         """Return the same rows, with their weights, in other columns."""
@@ -85,8 +120,8 @@ class Rows:
         """Yield slices of consecutive rows: about ``CHUNK_BYTES`` in float64, ``most`` at most."""
         step = max(1, CHUNK_BYTES // (8 * max(1, self.width)))
         step = step if most is None else min(step, most)
-        for start in range(0, len(self), step):
-            yield slice(start, min(start + step, len(self)))
+        for start in range(0, self.n_here, step):
+            yield slice(start, min(start + step, self.n_here))
 
     def chunks(self, most=None):
         """Yield float64 rows and their weights, chunk by chunk, in the `spans`."""
@@ -102,17 +137,24 @@ class Rows:
 
         All that is learned of rows beside training is such a sum.
         """
-        return _total(statistic(*chunk) for chunk in self.chunks(most))
+        return self.reduce.sum(_total(statistic(*chunk) for chunk in self.chunks(most)))
 
     def raw_sum(self, statistic, most=None):
         """Return the same of rows of ``X`` itself."""
-        return _total(statistic(*chunk) for chunk in self._chunks(self.raw, most))
+        total = _total(statistic(*chunk) for chunk in self._chunks(self.raw, most))
+        return self.reduce.sum(total)
 
     def range(self):
         """Return minimum and maximum of the columns."""
         parts = (self.take(span) for span in self.spans())
-        low, high = zip(*((part.min(axis=0), part.max(axis=0)) for part in parts), strict=True)
-        return np.min(low, axis=0).astype(np.float64), np.max(high, axis=0).astype(np.float64)
+        low, high = zip(*map(_range, parts), strict=True)
+        low, high = np.min(low, axis=0), np.max(high, axis=0)
+        return self.reduce.extremes(low.astype(np.float64), high.astype(np.float64))
+
+
+def _range(part):
+    """Return minimum and maximum of the columns; of no rows infinities."""
+    return part.min(axis=0, initial=np.inf), part.max(axis=0, initial=-np.inf)
 
 
 def _total(parts):

@@ -186,9 +186,10 @@ def rounding(n_samples, mean, variance):
 def principal_axes(rows, mean, n_components, random_state):
     """Return principal axes, one a row, and singular values, largest first."""
     n_samples, n_features = len(rows), rows.width
-    if n_samples * n_features > SMALL_SVD and n_features <= min(n_samples, WIDEST_COVARIANCE):
+    by_sums = rows.shared or n_samples * n_features > SMALL_SVD
+    if by_sums and n_features <= min(n_samples, WIDEST_COVARIANCE):
         return _axes_of_covariance(rows, mean)
-    if n_samples * n_features > SMALL_SVD and rows.is_narrow:
+    if by_sums and (rows.shared or rows.is_narrow):
         return _axes_by_passes(rows, mean, n_components, random_state)
     centred = np.concatenate([(c - mean) * np.sqrt(w)[:, None] for c, w in rows.chunks()])
     smallest = min(n_samples, n_features)

@@ -7,6 +7,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler, ParamMapper
 
 from skae._data.batches import TensorBatches
+from skae._data.shared import SharedBatches
 from skae._training.adam import BETAS, FlatAdam, rate_factor
 from skae._training.gradients import PredictionGradient, ReconstructionGradient
 from skae._training.step import AVERAGING, AverageWeights, Step
@@ -80,13 +81,14 @@ class AutoencoderNet(NeuralNet):
 
     def get_iterator(self, dataset, training=False):
         """Return the batches of a dataset."""
+        kind = SharedBatches if dataset.rows.shared else TensorBatches
         if training:
             noise, cuts = self.settings.corruption, self.settings.cuts
             noise = noise if cuts is None else cuts.before(noise)
-            return TensorBatches(dataset, self.batch_size, self.generator, noise)
+            return kind(dataset, self.batch_size, self.generator, noise)
         noise = self.settings.held_out_corruption
         fixed = torch.Generator().manual_seed(HELD_OUT_SEED) if noise else None
-        return TensorBatches(dataset, EVALUATION_ROWS, fixed, noise, shuffle=False)
+        return kind(dataset, EVALUATION_ROWS, fixed, noise, shuffle=False)
 
     def initialize_optimizer(self, triggered_directly=None):
         """Make Adam over one flat vector, or the optimizer that was asked for."""
@@ -186,7 +188,8 @@ class AutoencoderNet(NeuralNet):
         else:
             super().run_single_epoch(iterator, False, "valid", self.validation_step)
         self._swap()
-        self.row_losses = np.concatenate(self.row_losses)
+        rows = self.held_out.rows
+        self.row_losses = rows.reduce.gathered(np.concatenate(self.row_losses), rows)
         return self.row_losses
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
@@ -223,11 +226,13 @@ class AutoencoderNet(NeuralNet):
 
     def _lean_epoch(self, iterator):
         self._set_training(True)
-        step = Step(self.gradient, self.optimizer_, self.average)
+        reduce = self.rows.rows.reduce
+        gradient = reduce.gradient(self.gradient, self.optimizer_)
+        step = Step(gradient, self.optimizer_, self.average)
         losses = [  # the rate comes first, as in skorch: a loss may ask for it, too
             step(self.next_rate(), inputs, target, weight) for inputs, (target, weight) in iterator
         ]
-        return torch.stack(losses).mean().item()
+        return reduce.sum(torch.stack(losses)).mean().item()
 
     def next_rate(self):
         """Return the rate of the next step: a short rise, constant, and where asked for a fall."""
