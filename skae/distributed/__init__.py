@@ -1,0 +1,12 @@
+"""Fits whose rows are on several machines."""
+
+from skae.distributed._cluster import SchedulerLost, WorkerLost
+
+__all__ = ["SchedulerLost", "WorkerLost", "fit"]
+
+
+def fit(ae, X, y=None, *, client=None, checkpoint=None, retries=2, timeout=60):
+    """Fit."""
+    from skae.distributed._dask import fit_on_cluster
+
+    return fit_on_cluster(ae, X, client, checkpoint, retries, timeout)
