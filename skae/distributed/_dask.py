@@ -14,10 +14,17 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from torch.distributed import DistError, TCPStore
 
-from skae._parameters import private_random_state
 from skae._training import Checkpoint, key
 from skae.distributed._cluster import PAUSE, SLACK, Cluster, SchedulerLost, WorkerLost
-from skae.distributed._job import Job, SharedCheckpoint, checked, checked_task, checksum, numbers_of
+from skae.distributed._job import (
+    Job,
+    SharedCheckpoint,
+    checked,
+    checked_task,
+    checksum,
+    numbers_of,
+    seed_of,
+)
 from skae.distributed._ranks import Broken, gloo
 
 SECONDS = 30.0  # between two states of a fit that are kept
@@ -41,10 +48,7 @@ def fit_on_cluster(ae, X, client, checkpoint, retries, timeout):
     path = ae.checkpoint if checkpoint is None else checkpoint
     identity = key(type(ae).__name__, ae.get_params(deep=False), table.sums)
     kept = None if path is None else Checkpoint(path, identity)
-    seed = ae.random_state
-    if seed is None:
-        seed = kept.drawn if kept else int(private_random_state(None).randint(2**31 - 1))
-    job = Job(task, settings, seed, identity, timeout, SECONDS)
+    job = Job(task, settings, seed_of(ae, kept), identity, timeout, SECONDS)
     fit = Tries(cluster, table, job, retries, kept).fit()
     ae._set_fitted(fit, settings)
     if kept is not None:
@@ -181,9 +185,9 @@ class Tries:
         try:
             found, lost = self._watch(futures, places[:1], state)
             if lost is None:
-                futures = self._submit(dealt, places, name, found[0])
+                futures = self._submit(dealt, places, name, found)
                 found, lost = self._watch(futures, places, state)
-            return (self._told(found[0]), None) if lost is None else (None, lost)
+            return (self._told(found), None) if lost is None else (None, lost)
         finally:
             self._keep(state)
             client.cancel(futures)
@@ -213,7 +217,7 @@ class Tries:
         return [workers[place] for place in linear_sum_assignment(-here)[1]]
 
     def _watch(self, futures, places, state):
-        """Wait for futures; return their results, and None or the workers that were lost."""
+        """Wait for futures; return the first one's result, and None or the workers lost."""
         deadline, written = None, time.monotonic()
         while True:
             states = [future.status for future in futures]
@@ -234,7 +238,7 @@ class Tries:
             time.sleep(PAUSE)
 
     def _ended(self, futures, states, gone):
-        """Return the results of ranks that came to an end."""
+        """Return the first rank's result and None; or the workers that were lost."""
         for future, state in zip(futures, states, strict=True):
             if state == "error":
                 raise future.exception(timeout=self.job.timeout)
@@ -242,10 +246,12 @@ class Tries:
         try:
             found = self.cluster.gathered(alive)
         except (TimeoutError, OSError):  # of a worker that was lost at the end
-            return [], gone
+            return None, gone
         told = [result.epoch for result in found if isinstance(result, Lost)]
         self.epoch = max([self.epoch, *told])
-        return found, gone if gone or told else None
+        if told or states[0] != "finished":
+            return None, gone
+        return found[0], None
 
     def _told(self, result):
         """Return the fit of the first rank; its warnings are the fit's."""

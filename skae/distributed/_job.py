@@ -4,6 +4,7 @@ import io
 import time
 import zlib
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from skae._data.shared import SharedRows
 from skae._estimators.autoencoder import AutoencoderTransformer
 from skae._estimators.denoising import DenoisingAutoencoder
 from skae._estimators.variational import VAETransformer
+from skae._parameters import private_random_state
 from skae._training import Checkpoint, fit_model
 from skae._training.checkpoint import read
 
@@ -25,8 +27,7 @@ class Job:
     ----------
     task : Task
     settings : Settings
-    seed : int or RandomState
-        The same for all ranks.
+    seed : int
     key : str
         As of `Checkpoint`.
     timeout : float
@@ -71,7 +72,7 @@ class SharedCheckpoint(Checkpoint):
         self.key, self.seconds, self.hand_on, self.look = job.key, job.seconds, hand_on, look
         self.place, self.present, self.generators, self.n_epochs = 0, None, [], 0
         self._go_on(read(io.BytesIO(saved)) if saved else None)
-        self.drawn = job.seed if isinstance(job.seed, int) else 0
+        self.drawn = job.seed
 
     def epoch(self):
         """Say that an epoch is over."""
@@ -148,3 +149,13 @@ def numbers_of(X, columns):
 def checksum(matrix):
     """Return a number that stands for the content of rows."""
     return zlib.crc32(np.ascontiguousarray(matrix)) if matrix.size else 0
+
+
+def seed_of(ae, kept):
+    """Return what all ranks draw from: an int is as it is, and None what a killed fit drew."""
+    given = ae.random_state
+    if isinstance(given, Integral):
+        return int(given)
+    if given is None and kept is not None:
+        return kept.drawn
+    return int(private_random_state(given).randint(2**31 - 1))

@@ -100,7 +100,7 @@ class Ranks(Reduce):
         """Return the bytes that the first rank has."""
         size = int(self.table([len(content)])[0, 0])
         whole = torch.zeros(size, dtype=torch.uint8)
-        if self.rank == 0:
+        if self.rank == 0 and size:
             whole[:] = torch.frombuffer(bytearray(content), dtype=torch.uint8)
         return self.add(whole).numpy().tobytes() if size else b""
 
