@@ -10,6 +10,7 @@ N_LEVELS = 513  # quantiles that are kept of a column
 FEWEST_LEVELS = 65
 MOST_QUANTILES = 2**20  # of all columns
 MOST_DECIMALS = 6
+MOST_OF_STREAM = 2**18  # rows that are looked at
 ROUNDINGS = 16  # by which a number may be off its grid
 UNKNOWN = -1  # decimals of a column without a step
 
@@ -50,8 +51,8 @@ class Marginals:
         n_levels = min(N_LEVELS, MOST_QUANTILES // max(1, len(places)))
         if n_levels < FEWEST_LEVELS:
             return None
-        columns = _columns(rows, places)
-        dtype = np.float32 if rows.X.dtype == np.float32 else np.float64
+        n_repeated, rows = rows.n_repeated, rows.in_memory(MOST_OF_STREAM)
+        columns, dtype = _columns(rows, places), rows.dtype
         weight = None if rows.all_weight is None else rows.all_weight[rows.index]
         found = [
             _learned(schema.in_units(place, cells), weight, n_levels, np.finfo(dtype).eps)
@@ -59,7 +60,7 @@ class Marginals:
         ]
         parts = (np.array(part) for part in zip(*found, strict=True))
         quantiles, *others = parts if found else [np.empty((0, n_levels)), *np.empty((4, 0))]
-        now = cls(places, quantiles.T, *others, float(rows.n_repeated))
+        now = cls(places, quantiles.T, *others, float(n_repeated))
         return now if before is None else now.with_those(before)
 
     def with_those(self, before):

@@ -79,8 +79,8 @@ class Rows:
         """Return the rows at some places of this subset, as a subset of the same matrix."""
         return Rows(self.X, self.index[places], self.all_weight, self.blocks)
 
-    def sampled(self):
-        """Return rows in this process that look like all: where it has all of them, these."""
+    def in_memory(self, most):
+        """Return the rows; of those in several processes ``most`` at most, evenly spread."""
         return self
 
     def replaced(self, X):
@@ -97,6 +97,11 @@ class Rows:
     def width(self):
         """Number of columns of the rows that are read."""
         return self.X.shape[1] if self.blocks is None else self.blocks.width
+
+    @property
+    def dtype(self):
+        """float32 or float64."""
+        return self.X.dtype
 
     @property
     def is_narrow(self):

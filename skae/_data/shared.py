@@ -8,7 +8,7 @@ import torch
 from skae._data.batches import TensorBatches
 from skae._data.rows import Rows
 
-SAMPLED_CELLS = 2**22  # that every process may see
+SAMPLED_CELLS = 2**22  # at most, that are sent to every process
 
 
 class SharedRows(Rows):
@@ -58,11 +58,11 @@ class SharedRows(Rows):
         at = here.nonzero().squeeze(1)
         return at, places[at] - self.start
 
-    def sampled(self):
-        """Return evenly spaced rows of all processes, or all where they are few."""
-        most = max(1, SAMPLED_CELLS // self.width)
-        some = self.subset(np.linspace(0, len(self) - 1, min(len(self), most)).astype(int))
-        whole = np.zeros((len(some), self.width), dtype=np.float64)
+    def in_memory(self, most):
+        """Return the rows of all processes, or so many of them, evenly spread."""
+        most = min(len(self), most, max(1, SAMPLED_CELLS // self.width))
+        some = self.subset(np.linspace(0, len(self) - 1, most).astype(int))
+        whole = np.zeros((len(some), self.width))
         whole[some.start : some.start + some.n_here] = some.raw(slice(None))
         return Rows(self.reduce.sum(whole).astype(self.X.dtype))
 

@@ -107,7 +107,7 @@ class VariationalModel(Model):
 
     def marginals_of(self, rows):
         """Return what the numbers of training rows look like, beside those before, by name."""
-        found = Marginals.learn(rows.sampled(), self.schema, self.marginals)
+        found = Marginals.learn(rows, self.schema, self.marginals)
         return {} if found is None else {"_marginals": found.state()}
 
     @property

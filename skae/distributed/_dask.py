@@ -15,7 +15,7 @@ from scipy.optimize import linear_sum_assignment
 from torch.distributed import DistError, TCPStore
 
 from skae._training import Checkpoint, key
-from skae.distributed._cluster import PAUSE, SLACK, Cluster, SchedulerLost, WorkerLost
+from skae.distributed._cluster import PAUSE, SLACK, Cluster
 from skae.distributed._job import (
     Job,
     SharedCheckpoint,
@@ -25,6 +25,7 @@ from skae.distributed._job import (
     numbers_of,
     seed_of,
 )
+from skae.distributed._lost import WorkerLost
 from skae.distributed._ranks import Broken, gloo
 
 SECONDS = 30.0  # between two states of a fit that are kept
@@ -38,10 +39,11 @@ _stores = {}  # of groups that begin in this process
 
 def fit_on_cluster(ae, X, client, checkpoint, retries, timeout):
     """Fit an estimator as `skae.distributed.fit` does."""
+    checked(ae)
+    partitions = _partitions(X)
     cluster = Cluster(client or _default_client(), timeout)
     cluster.at_least_one()
-    checked(ae)
-    parts = cluster.client.compute(_partitions(X))
+    parts = cluster.client.compute(partitions)
     looks = cluster.client.map(_look, parts, range(len(parts)), columns=ae._columns(), pure=False)
     table = Table.of(parts, cluster.results(looks))
     task, settings = checked_task(ae, table.schema, table.n_rows)
@@ -226,7 +228,7 @@ class Tries:
             gone = [address for address in places if address not in workers]
             done = [state in ("finished", "error") for state in states]
             at_work = [p for p, is_done in zip(places, done, strict=True) if not is_done]
-            if not at_work or gone and set(at_work) <= set(gone):
+            if not at_work or (gone and set(at_work) <= set(gone)):
                 return self._ended(futures, states, gone)
             if (gone or any(done)) and deadline is None:
                 deadline = time.monotonic() + self.job.timeout + SLACK

@@ -8,7 +8,6 @@ from datetime import timedelta
 from torch import distributed as dist
 
 from skae._training import Checkpoint, key
-from skae.distributed._cluster import WorkerLost
 from skae.distributed._job import (
     Job,
     SharedCheckpoint,
@@ -18,6 +17,7 @@ from skae.distributed._job import (
     numbers_of,
     seed_of,
 )
+from skae.distributed._lost import WorkerLost
 from skae.distributed._ranks import Broken, Ranks
 
 SECONDS = 30.0  # between two states of a fit that are kept
