@@ -128,12 +128,12 @@ class Checkpoint(NoCheckpoint):
         """Write the file, where it is time to."""
         if time.monotonic() - self.written < SECONDS:
             return
+        self._take()
         self.write(self.content())
         self.written = time.monotonic()
 
     def content(self):
         """Return the state of the fit as bytes."""
-        self._take()
         state = {"kind": KIND, "key": self.key, "seed": self.drawn, "trainings": self.trainings}
         content = io.BytesIO()  # torch makes a RuntimeError of what goes wrong within a file
         torch.save(_plain(state), content)

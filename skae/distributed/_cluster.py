@@ -86,7 +86,7 @@ class Cluster:
 
     def come_back(self, n_workers, seconds):
         """Wait some seconds for so many workers; return those that are there."""
-        deadline = time.monotonic() + seconds
+        deadline, self.looked = time.monotonic() + seconds, -ROUND
         while len(self.at_least_one()) < n_workers and time.monotonic() < deadline:
             time.sleep(PAUSE)
         return self.present
@@ -96,16 +96,20 @@ class Cluster:
     def results(self, futures):
         """Wait for futures, whoever computes them in the end; return their results."""
         while True:
-            states = [future.status for future in futures]
-            self.check(states)
-            for future, state in zip(futures, states, strict=True):
-                if state == "error":
-                    raise future.exception(timeout=self.timeout)
-            if all(state == "finished" for state in states):
+            if all(state == "finished" for state in self.states(futures)):
                 with suppress(TimeoutError):  # where a result was lost meanwhile
                     return self.gathered(futures)
             self.at_least_one()
             time.sleep(PAUSE)
+
+    def states(self, futures):
+        """Return the states of futures; raise what one of them raised."""
+        states = [future.status for future in futures]
+        self.check(states)
+        for future, state in zip(futures, states, strict=True):
+            if state == "error":
+                raise future.exception(timeout=self.timeout)
+        return states
 
     def gathered(self, futures):
         """Return the results of futures that are done."""

@@ -155,7 +155,7 @@ class Tries:
 
     def fit(self):
         """Return the `Fit`."""
-        workers = self.cluster.come_back(len(self.table.parts), 0)
+        workers = self.cluster.come_back(1, 0)
         while True:
             fit, lost = self._try(workers)
             if fit is not None:
@@ -191,9 +191,11 @@ class Tries:
                 found, lost = self._watch(futures, places, state)
             return (self._told(found), None) if lost is None else (None, lost)
         finally:
-            self._keep(state)
-            client.cancel(futures)
-            state.delete()
+            with suppress(OSError, RuntimeError):  # of a scheduler that is gone
+                self.cluster.check()
+                self._keep(state)
+                client.cancel(futures)
+                state.delete()
 
     def _submit(self, dealt, places, name, port):
         """Start the ranks, each on its worker."""
@@ -222,11 +224,10 @@ class Tries:
         """Wait for futures; return the first one's result, and None or the workers lost."""
         deadline, written = None, time.monotonic()
         while True:
-            states = [future.status for future in futures]
-            self.cluster.check(states)
+            states = self.cluster.states(futures)
             workers = self.cluster.workers()
             gone = [address for address in places if address not in workers]
-            done = [state in ("finished", "error") for state in states]
+            done = [state == "finished" for state in states]
             at_work = [p for p, is_done in zip(places, done, strict=True) if not is_done]
             if not at_work or (gone and set(at_work) <= set(gone)):
                 return self._ended(futures, states, gone)
@@ -241,19 +242,16 @@ class Tries:
 
     def _ended(self, futures, states, gone):
         """Return the first rank's result and None; or the workers that were lost."""
-        for future, state in zip(futures, states, strict=True):
-            if state == "error":
-                raise future.exception(timeout=self.job.timeout)
         alive = [f for f, state in zip(futures, states, strict=True) if state == "finished"]
         try:
             found = self.cluster.gathered(alive)
         except (TimeoutError, OSError):  # of a worker that was lost at the end
             return None, gone
+        if states[0] == "finished" and not isinstance(found[0], Lost):
+            return found[0], None
         told = [result.epoch for result in found if isinstance(result, Lost)]
         self.epoch = max([self.epoch, *told])
-        if told or states[0] != "finished":
-            return None, gone
-        return found[0], None
+        return None, gone
 
     def _told(self, result):
         """Return the fit of the first rank; its warnings are the fit's."""
@@ -264,10 +262,10 @@ class Tries:
 
     def _keep(self, state):
         """Take the last state that was handed on, and write it."""
-        with suppress(OSError):
-            self.saved, self.epoch = self.cluster.call(partial(state.get, asynchronous=True))
-            if self.kept is not None and self.saved:
-                self.kept.write(self.saved)
+        self.saved, epoch = self.cluster.call(partial(state.get, asynchronous=True))
+        self.epoch = max(self.epoch, epoch)
+        if self.kept is not None and self.saved:
+            self.kept.write(self.saved)
 
 
 def _only_on(address):

@@ -70,20 +70,29 @@ class SharedCheckpoint(Checkpoint):
 
     def __init__(self, job, saved, hand_on, look):
         self.key, self.seconds, self.hand_on, self.look = job.key, job.seconds, hand_on, look
-        self.place, self.present, self.generators, self.n_epochs = 0, None, [], 0
+        self.place, self.present, self.generators = 0, None, []
         self._go_on(read(io.BytesIO(saved)) if saved else None)
         self.drawn = job.seed
+        self.n_epochs = sum(map(_n_epochs, self.trainings))
 
     def epoch(self):
         """Say that an epoch is over."""
         self.n_epochs += 1
         self.look()
         if self.hand_on is not None and time.monotonic() - self.written >= self.seconds:
+            self._take()
             self.hand_on(bytes(self.content()), self.n_epochs)
             self.written = time.monotonic()
 
     def finish(self):
         """Leave it to the others: the fit is over where its model has arrived."""
+
+
+def _n_epochs(state):
+    """Return the epochs that a training's state holds."""
+    training = state["training"]
+    (net, *_) = training.get("nets", [training])
+    return len(net["history"])
 
 
 def checked(ae):
