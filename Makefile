@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTHON312 ?= python3.12
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test test-oldest test-dist lint bench-speed bench-quality benchmark benchmark-check benchmark-report clean
+.PHONY: demo test test-cluster test-oldest test-dist lint bench-speed bench-quality benchmark benchmark-check benchmark-report clean
 
 # The environment: made once, made again when what it installs changes.
 .venv/installed: pyproject.toml constraints.txt
@@ -44,6 +44,10 @@ lint: .venv/installed
 
 test: .venv/installed lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
+
+# A cluster's workers and scheduler killed and stopped at many moments: minutes.
+test-cluster: .venv/installed
+	SKAE_TEST_CLUSTER=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/cluster
 
 # The same tests with the oldest releases that pyproject.toml admits.
 .venv-oldest/installed: pyproject.toml constraints-oldest.txt

@@ -15,7 +15,7 @@ A fit on a cluster, here of two workers in this very process:
 >>> from skae import AutoencoderTransformer
 >>> X = StandardScaler().fit_transform(load_digits().data)
 >>> rows = da.from_array(X, chunks=(600, 64))
->>> client = Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=None)
+>>> client = Client(processes=False, n_workers=2, threads_per_worker=1, dashboard_address=":0")
 >>> ae = AutoencoderTransformer(8, max_iter=3, early_stopping=False, random_state=0)
 >>> ae = skae.distributed.fit(ae, rows, client=client)
 >>> codes = rows.map_blocks(ae.transform, chunks=(rows.chunks[0], (8,)), dtype=X.dtype)

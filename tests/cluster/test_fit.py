@@ -46,7 +46,7 @@ KINDS = [
 @pytest.fixture(scope="module")
 def client():
     """Yield a client of four workers, threads of this process."""
-    about = {"processes": False, "threads_per_worker": 1, "dashboard_address": None}
+    about = {"processes": False, "threads_per_worker": 1, "dashboard_address": ":0"}
     with distributed.LocalCluster(n_workers=4, **about) as cluster:
         yield distributed.Client(cluster)
 

@@ -45,7 +45,7 @@ def client():
 
 @contextmanager
 def started(n_workers):
-    about = {"threads_per_worker": 1, "dashboard_address": None, "host": "127.0.0.1"}
+    about = {"threads_per_worker": 1, "dashboard_address": ":0", "host": "127.0.0.1"}
     about["silence_logs"] = logging.CRITICAL
     with (
         distributed.LocalCluster(n_workers=n_workers, **about) as cluster,
