@@ -48,7 +48,7 @@ class Cluster:
     # workers ----------------------------------------------------------------------------------
 
     def workers(self):
-        """Return the addresses of the workers; those that were silent for too long are let go."""
+        """Return the addresses of the workers; those that were silent for too long begin anew."""
         now = time.monotonic()
         if now - self.looked < ROUND:
             return self.present
@@ -66,11 +66,11 @@ class Cluster:
         return self.present
 
     def let_go(self, address):
-        """Let the scheduler take a worker for lost: what it holds is computed elsewhere."""
-        about = {"address": address, "stimulus_id": f"skae-silent-{time.time()}"}
-        self.call(self.client.scheduler.unregister, **about)
-        self.heard.pop(address, None)
-        self.present = [other for other in self.present if other != address]
+        """Have a worker's nanny start it again; what it holds is computed elsewhere."""
+        about = {"wait_for_workers": False, "on_error": "return", "timeout": self.timeout / 2}
+        name = {"workers": [address], "stimulus_id": f"skae-silent-{time.time()}"}
+        self.call(self.client.scheduler.restart_workers, **name, **about)
+        del self.heard[address]
 
     def at_least_one(self):
         """Wait until there is a worker; return the workers."""

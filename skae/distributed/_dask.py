@@ -42,7 +42,7 @@ def fit_on_cluster(ae, X, client, checkpoint, retries, timeout):
     checked(ae)
     partitions = _partitions(X)
     cluster = Cluster(client or _default_client(), timeout)
-    cluster.at_least_one()
+    n_workers = len(cluster.at_least_one())
     parts = cluster.client.compute(partitions)
     looks = cluster.client.map(_look, parts, range(len(parts)), columns=ae._columns(), pure=False)
     table = Table.of(parts, cluster.results(looks))
@@ -51,7 +51,7 @@ def fit_on_cluster(ae, X, client, checkpoint, retries, timeout):
     identity = key(type(ae).__name__, ae.get_params(deep=False), table.sums)
     kept = None if path is None else Checkpoint(path, identity)
     job = Job(task, settings, seed_of(ae, kept), identity, timeout, SECONDS)
-    fit = Tries(cluster, table, job, retries, kept).fit()
+    fit = Tries(cluster, table, job, retries, kept).fit(n_workers)
     ae._set_fitted(fit, settings)
     if kept is not None:
         kept.finish()
@@ -83,7 +83,6 @@ def _partitions(X):
 class Table:
     """The partitions that have rows, in their order."""
 
-    places: list
     parts: list
     sizes: list
     sums: list
@@ -102,7 +101,7 @@ class Table:
                     f"Partition {place} of X is {form}, but partition {some[0]} is {forms[0]}: make "
                     "them alike, for example with astype."
                 )
-        return cls(some, [parts[place] for place in some], sizes, sums, schemas[0])
+        return cls([parts[place] for place in some], sizes, sums, schemas[0])
 
     @property
     def n_rows(self):
@@ -153,17 +152,16 @@ class Tries:
         if self.kept is not None and self.kept.trainings:
             self.saved = bytes(self.kept.content())
 
-    def fit(self):
-        """Return the `Fit`."""
-        workers = self.cluster.come_back(1, 0)
+    def fit(self, n_workers):
+        """Return the `Fit`; ``n_workers`` were there when rows began to be read."""
         while True:
+            workers = self.cluster.come_back(n_workers, RETURN_SECONDS)
             fit, lost = self._try(workers)
             if fit is not None:
                 return fit
             if not self.left:
                 raise self._worker_lost(lost)
-            self.left, self.first = self.left - 1, False
-            workers = self.cluster.come_back(len(workers), RETURN_SECONDS)
+            self.left, self.first, n_workers = self.left - 1, False, len(workers)
 
     def _worker_lost(self, lost):
         who = f"Lost {', '.join(lost)}" if lost else "A worker did not answer in time"

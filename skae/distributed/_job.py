@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
+from scipy import sparse
 
 from skae._data.shared import SharedRows
 from skae._estimators.autoencoder import AutoencoderTransformer
@@ -142,6 +143,8 @@ def checked_task(ae, schema, n_rows):
 def numbers_of(X, columns):
     """Return the schema of a part of a table, and its rows of numbers; refuse other tables."""
     schema, matrix = columns.learn(X)
+    if sparse.issparse(matrix):
+        raise ValueError("it is sparse: make it dense, for example with X.map_blocks(np.asarray).")
     if schema.encoder is not None:
         raise ValueError(
             "it has categories, dates or column weights: fits on several machines take columns of "

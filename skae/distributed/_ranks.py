@@ -10,6 +10,7 @@ from torch import distributed as dist
 
 from skae._data.rows import Reduce
 
+LEAVING = 10.0  # seconds, at most, that a rank which is done waits for the others
 MESSAGE = 1024  # bytes of an error that one rank tells the others
 
 
@@ -156,7 +157,8 @@ def _leave(store, rank, n_ranks):
     """Wait until no rank needs another one any more; what was reached stays so if one is gone."""
     with suppress(RuntimeError):
         store.set(f"done {rank}", "")
-        store.wait([f"done {other}" for other in range(n_ranks)])
+        others = [f"done {other}" for other in range(n_ranks)]
+        store.wait(others, timedelta(seconds=LEAVING))
 
 
 def _like(part, values):

@@ -88,6 +88,18 @@ def test_pca_is_that_of_all_rows(X, client, cuts):
     assert ae.n_samples_ == len(X)
 
 
+def test_pca_of_constant_columns_and_of_few_rows(X, client):
+    """The rank is found as in one process: the code of the directions beyond it is zero."""
+    for table in (X, X[:40], np.hstack([X, X])[:300]):
+        ae = AutoencoderTransformer(None, hidden_layer_sizes=())
+        here, there = like(ae).fit(table), on_cluster(ae, in_parts(table, [10, 11]), client)
+        np.testing.assert_allclose(there.reconstruct(table), table, atol=1e-6)
+        rank = np.linalg.matrix_rank(table - table.mean(axis=0))
+        assert (np.abs(there.transform(table)).max(axis=0) > 0)[:rank].all()
+        assert not there.explained_variance_[rank:].any()
+        np.testing.assert_allclose(there.explained_variance_, here.explained_variance_, atol=1e-9)
+
+
 @pytest.mark.parametrize("ae", KINDS, ids=repr)
 def test_baseline_and_its_rule_are_those_of_one_process(X, client, ae):
     """Held-out rows are the same ones: they judge the baseline alike."""

@@ -33,7 +33,7 @@ long = pytest.mark.skipif(
 )
 
 X = StandardScaler().fit_transform(load_digits().data)
-TIMEOUT = 20  # of fits here: the machine may be busy
+TIMEOUT = 60  # of fits here: the machine may be busy
 
 
 @pytest.fixture(scope="module")
@@ -183,7 +183,7 @@ def test_a_stopped_worker_is_lost_after_the_timeout(tmp_path, monkeypatch):
         ae = skae.distributed.fit(asked(), rows(), client=client, **about)
         took = time.monotonic() - begun
         assert trouble.address not in client.nthreads()
-        os.kill(trouble.pids[trouble.address], signal.SIGKILL)
+        client.wait_for_workers(2, timeout=60)  # its nanny has started it again
     assert ae.score(X) > ae.pca_score_
     assert took < 60
 
