@@ -224,3 +224,4 @@ def test_a_lost_scheduler_is_an_error_in_time(how, tmp_path):
     finally:
         for part in parts:
             part.kill()
+            part.wait()
