@@ -56,6 +56,11 @@ class StandardisedRows(Dataset):
         return self.take(slice(i, i + 1))[0]
 
     @property
+    def reduce(self):
+        """What adds up over the processes that have parts of the rows."""
+        return self.rows.reduce
+
+    @property
     def row_weights(self):
         """Weights of the rows, with a mean of 1."""
         return np.ones(len(self)) if self.rows.weight is None else self.rows.weight

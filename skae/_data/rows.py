@@ -15,6 +15,8 @@ class Reduce:
     `skae.distributed` has the one for several.
     """
 
+    shared = False  # whether other processes have more of the rows
+
     def sum(self, total):
         """Return the sum of an array, a tensor or a tuple of them over all processes."""
         return total
@@ -48,7 +50,6 @@ class Rows:
         then read as those of the wide matrix, NaN where a cell is missing.
     """
 
-    shared = False  # whether other processes have more of the rows
     reduce = Reduce()
 
     def __init__(self, X, index=None, weight=None, blocks=None):

@@ -31,8 +31,6 @@ class SharedRows(Rows):
         Which rows of ``X``.
     """
 
-    shared = True
-
     def __init__(self, X, start, n_rows, reduce, index=None):
         super().__init__(X, index)
         self.start, self.n_rows, self.reduce = start, n_rows, reduce
@@ -74,6 +72,8 @@ class SharedBatches(TensorBatches):
     gradients of their weighted means add up to that of the batch's mean.
     """
 
+    place = None  # for the rows of a batch; those of others are void
+
     def _chunk(self, edges, order, corrupt):
         for start, stop in pairwise(edges):
             places = torch.arange(start, stop) if order is None else order[start:stop]
@@ -87,7 +87,8 @@ class SharedBatches(TensorBatches):
         """Return a process's inputs; the noise is drawn for the whole batch."""
         if not corrupt or len(target) == n_rows:
             return corrupt(target) if corrupt else target
-        whole = target.new_zeros(n_rows, target.shape[1])
-        whole[at] = target
-        noisy = corrupt(whole)
+        if self.place is None or len(self.place) < n_rows:
+            self.place = target.new_zeros(n_rows, target.shape[1])
+        self.place[at] = target
+        noisy = corrupt(self.place[:n_rows])
         return tuple(part[at] for part in noisy) if isinstance(noisy, tuple) else noisy[at]

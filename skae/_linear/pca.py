@@ -186,11 +186,11 @@ def rounding(n_samples, mean, variance):
 def principal_axes(rows, mean, n_components, random_state):
     """Return principal axes, one a row, and singular values, largest first."""
     n_samples, n_features = len(rows), rows.width
-    if rows.shared and n_features <= WIDEST_COVARIANCE:
+    if rows.reduce.shared and n_features <= WIDEST_COVARIANCE:
         return _within_rank(*_axes_of_covariance(rows, mean), min(n_samples, n_features))
     if n_samples * n_features > SMALL_SVD and n_features <= min(n_samples, WIDEST_COVARIANCE):
         return _axes_of_covariance(rows, mean)
-    if rows.shared or (n_samples * n_features > SMALL_SVD and rows.is_narrow):
+    if rows.reduce.shared or (n_samples * n_features > SMALL_SVD and rows.is_narrow):
         return _axes_by_passes(rows, mean, n_components, random_state)
     centred = np.concatenate([(c - mean) * np.sqrt(w)[:, None] for c, w in rows.chunks()])
     smallest = min(n_samples, n_features)

@@ -112,7 +112,7 @@ class Circumstances:
 
 def fit_anew(task, settings, rows, held_out, about):
     """Return the `Fit` of a new model, in the coordinates and of the size that are best."""
-    if rows.shared:  # which has been built for the columns only
+    if rows.reduce.shared:  # which has been built for the columns only
         return _trained(task, settings, rows, held_out, about)
     space = row_space(rows, held_out) if task.can_turn else None
     if space is not None:

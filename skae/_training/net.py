@@ -81,7 +81,7 @@ class AutoencoderNet(NeuralNet):
 
     def get_iterator(self, dataset, training=False):
         """Return the batches of a dataset."""
-        kind = SharedBatches if dataset.rows.shared else TensorBatches
+        kind = SharedBatches if dataset.reduce.shared else TensorBatches
         if training:
             noise, cuts = self.settings.corruption, self.settings.cuts
             noise = noise if cuts is None else cuts.before(noise)
@@ -226,7 +226,7 @@ class AutoencoderNet(NeuralNet):
 
     def _lean_epoch(self, iterator):
         self._set_training(True)
-        reduce = self.rows.rows.reduce
+        reduce = self.rows.reduce
         gradient = reduce.gradient(self.gradient, self.optimizer_)
         step = Step(gradient, self.optimizer_, self.average)
         losses = [  # the rate comes first, as in skorch: a loss may ask for it, too

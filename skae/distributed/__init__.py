@@ -28,6 +28,14 @@ True
 """
 
 from skae.distributed._lost import SchedulerLost, WorkerLost
+from skae.distributed._torchrun import fit_in_rank
+
+try:
+    from skae.distributed._dask import fit_on_cluster
+except ModuleNotFoundError as error:
+    if error.name not in ("dask", "distributed"):
+        raise
+    fit_on_cluster = None
 
 __all__ = ["SchedulerLost", "WorkerLost", "fit"]
 
@@ -122,13 +130,9 @@ def fit(ae, X, y=None, *, client=None, checkpoint=None, retries=2, timeout=60):
             f"retries={retries!r} must be 0 or more, and timeout={timeout!r} seconds above 0."
         )
     if client is None and not hasattr(X, "__dask_graph__"):
-        from skae.distributed._torchrun import fit_in_rank
-
         return fit_in_rank(ae, X, checkpoint, timeout)
-    try:
-        from skae.distributed._dask import fit_on_cluster
-    except ImportError as error:
-        raise ImportError(
-            f"Fits on a Dask cluster need dask and distributed ({error}): pip install 'skae[dask]'."
-        ) from error
+    if fit_on_cluster is None:
+        raise ModuleNotFoundError(
+            "Fits on a Dask cluster need dask and distributed: pip install 'skae[dask]'."
+        )
     return fit_on_cluster(ae, X, client, checkpoint, retries, timeout)

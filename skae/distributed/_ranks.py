@@ -29,6 +29,8 @@ class Ranks(Reduce):
         For tensors on the CPU.
     """
 
+    shared = True
+
     def __init__(self, group):
         self.group, self.rank, self.n = group, group.rank(), group.size()
 
@@ -97,7 +99,7 @@ class Ranks(Reduce):
         whole[self.rank] = torch.as_tensor(values, dtype=torch.float64)
         return self.add(whole).numpy()
 
-    def shared(self, content):
+    def of_first(self, content):
         """Return the bytes that the first rank has."""
         size = int(self.table([len(content)])[0, 0])
         whole = torch.zeros(size, dtype=torch.uint8)

@@ -77,10 +77,10 @@ def _fit(ae, X, ranks, checkpoint, timeout):
         if path is not None and ranks.rank == 0:
             kept = Checkpoint(path, identity)
     begun = bytes(kept.content()) if kept and kept.trainings else b""
-    seed = int(ranks.shared(str(seed_of(ae, kept)).encode()))
+    seed = int(ranks.of_first(str(seed_of(ae, kept)).encode()))
     job = Job(task, settings, seed, identity, timeout, SECONDS)
     hand_on = None if kept is None else lambda content, _: kept.write(content)
-    state = SharedCheckpoint(job, ranks.shared(begun), hand_on, lambda: None)
+    state = SharedCheckpoint(job, ranks.of_first(begun), hand_on, lambda: None)
     fit = job.run(ranks, matrix, state)
     if kept is not None:
         kept.finish()
