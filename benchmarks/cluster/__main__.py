@@ -1,11 +1,10 @@
-"""Time of an epoch in one process, and in two that each have half of the rows.
+"""Time of a step in one process of one thread, and in two that each have half of the rows.
 
-Each figure is the least of some repetitions, the two kinds in turn. Processor
-time beside it is what other work on the machine leaves alone.
+Each figure is the least over the steps of some fits, the two kinds in turn. The
+processor's time is beside it, for other work on the machine leaves that alone.
 """
 
 import argparse
-import json
 import os
 import socket
 import subprocess
@@ -13,73 +12,88 @@ import sys
 import time
 
 import numpy as np
+import torch
+from torch import distributed as dist
+
+import skae.distributed
+from skae import AutoencoderTransformer
+from skae._training import net
+from skae._training.step import Step
 
 CASES = {  # rows, columns, components, hidden units, rows a step
-    "2.5 ms a step": (16_384, 100, 16, (128, 128), 512),
-    "20 ms a step": (32_768, 100, 16, (128, 128), 4096),
-    "100 ms a step": (8_192, 400, 50, (512, 512), 2048),
+    "512 x 100": (16_384, 100, 16, (128, 128), 512),
+    "4,096 x 100": (32_768, 100, 16, (128, 128), 4096),
+    "2,048 x 400": (8_192, 400, 50, (512, 512), 2048),
 }
-EPOCHS = 1, 4  # of two fits, whose difference is that of the epochs alone
+EPOCHS = 6
 
 
-def times(case):
-    """Print what an epoch takes in this rank: seconds, and seconds of the processor."""
-    import skae.distributed
-    from skae import AutoencoderTransformer
+class TimedStep(Step):
+    """A step that keeps the time, and the processor's."""
 
-    n, p, k, hidden, batch = CASES[case]
-    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
-    rng = np.random.default_rng(0)
-    X = (rng.normal(size=(n, p)) @ rng.normal(size=(p, p))).astype(np.float32)
-    found = []
-    for max_iter in EPOCHS:
-        ae = AutoencoderTransformer(
-            k,
-            hidden_layer_sizes=hidden,
-            batch_size=batch,
-            max_iter=max_iter,
-            early_stopping=False,
-            random_state=0,
-        )
-        begun = time.perf_counter(), time.process_time()
-        skae.distributed.fit(ae, np.array_split(X, size)[rank])
-        found.append((time.perf_counter() - begun[0], time.process_time() - begun[1]))
-    print(json.dumps(list((np.array(found[1]) - found[0]) / (EPOCHS[1] - EPOCHS[0]))))
+    ends = []
+
+    def __call__(self, *batch):
+        """Take a step; keep when it ended."""
+        loss = super().__call__(*batch)
+        self.ends.append((time.perf_counter(), time.process_time()))
+        return loss
 
 
-def run(case, n_ranks):
-    """Return the slowest rank's seconds an epoch, and its processor's."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    about = os.environ | {"WORLD_SIZE": str(n_ranks), "MASTER_ADDR": "127.0.0.1"}
-    about |= {"MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "benchmarks.cluster", "--rank", case]
-    ranks = [
-        subprocess.Popen(command, env=about | {"RANK": str(rank)}, stdout=subprocess.PIPE)
-        for rank in range(n_ranks)
-    ]
-    return np.max([json.loads(rank.communicate()[0]) for rank in ranks], axis=0)
+def a_step(fit, case):
+    """Return milliseconds from step to step, and the processor's: the least of a fit."""
+    _, _, k, hidden, batch = CASES[case]
+    about = {"hidden_layer_sizes": hidden, "batch_size": batch, "early_stopping": False}
+    TimedStep.ends.clear()
+    fit(AutoencoderTransformer(k, max_iter=EPOCHS, random_state=0, **about))
+    return 1000 * np.diff(TimedStep.ends, axis=0).min(axis=0)
+
+
+def be_rank(times):
+    """Fit alone and together, in turn; the first rank prints what was least."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo")
+    net.Step = TimedStep
+    for case, (n, p, *_) in CASES.items():
+        rng = np.random.default_rng(0)
+        X = (rng.normal(size=(n, p)) @ rng.normal(size=(p, p))).astype(np.float32)
+        part = np.array_split(X, 2)[dist.get_rank()]
+        found = []
+        for _ in range(times):
+            dist.barrier()
+            one = np.full(2, np.inf)
+            if dist.get_rank() == 0:
+                one = a_step(lambda ae, X=X: ae.fit(X), case)
+            dist.barrier()
+            both = a_step(lambda ae, part=part: skae.distributed.fit(ae, part), case)
+            found.append([one, both])
+        (wall, cpu), (wall_2, cpu_2) = np.min(found, axis=0)
+        if dist.get_rank() == 0:
+            print(
+                f"{case} | {wall:.1f} {wall_2:.1f} {wall / wall_2:.2f} | "
+                f"{cpu:.1f} {cpu_2:.1f} {cpu / cpu_2:.2f}",
+                flush=True,
+            )
 
 
 def main():
-    """Compare one process with two."""
+    """Start two ranks."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--rank", help="be a rank of this case")
     parser.add_argument("--times", type=int, default=5)
     given = parser.parse_args()
-    if given.rank:
-        times(given.rank)
+    if "RANK" in os.environ:
+        be_rank(given.times)
         return
-    print("case | seconds: one process, two, ratio | processor seconds: one, two, ratio")
-    for case in CASES:
-        found = [[run(case, n) for n in (1, 2)] for _ in range(given.times)]
-        (wall, cpu), (wall_2, cpu_2) = np.min(found, axis=0)
-        print(
-            f"{case} | {wall:.3f} {wall_2:.3f} {wall / wall_2:.2f} | "
-            f"{cpu:.3f} {cpu_2:.3f} {cpu / cpu_2:.2f}",
-            flush=True,
-        )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    print(
+        "case | ms a step: one process, two, ratio | the processor's: one, two, ratio", flush=True
+    )
+    about = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    command = [sys.executable, "-m", "benchmarks.cluster", "--times", str(given.times)]
+    ranks = [subprocess.Popen(command, env=about | {"RANK": str(rank)}) for rank in range(2)]
+    sys.exit(max(rank.wait() for rank in ranks))
 
 
 if __name__ == "__main__":
