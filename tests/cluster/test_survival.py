@@ -57,7 +57,7 @@ def started(n_workers):
 @pytest.fixture
 def often(monkeypatch):
     """Keep the state of a fit often, and wait long for workers."""
-    monkeypatch.setattr("skae.distributed._dask.SECONDS", 0.2)
+    monkeypatch.setattr("skae.distributed._dask.SECONDS", 0.05)
     monkeypatch.setattr("skae.distributed._dask.RETURN_SECONDS", 60.0)
 
 
@@ -74,7 +74,7 @@ def rows():
 
 def asked(**params):
     """Return an estimator that trains for seconds, not longer."""
-    known = {"max_iter": 60, "n_iter_no_change": 60, "batch_size": 32, "random_state": 0}
+    known = {"max_iter": 30, "n_iter_no_change": 30, "batch_size": 32, "random_state": 0}
     return AutoencoderTransformer(8, **(known | params))
 
 
@@ -176,7 +176,7 @@ def test_killed_at_any_moment(client, undisturbed, moment, often):
 
 @long
 def test_a_stopped_worker_is_lost_after_the_timeout(tmp_path, monkeypatch):
-    monkeypatch.setattr("skae.distributed._dask.SECONDS", 0.2)
+    monkeypatch.setattr("skae.distributed._dask.SECONDS", 0.05)
     monkeypatch.setattr("skae.distributed._dask.RETURN_SECONDS", 1.0)
     path = tmp_path / "fit"
     with started(2) as client:
