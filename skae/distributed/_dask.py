@@ -145,7 +145,6 @@ class Tries:
     saved: bytes = b""
     epoch: int = 0
     name: str = field(default_factory=lambda: f"skae-{uuid.uuid4().hex}")
-    first: bool = True
 
     def __post_init__(self):
         """Begin with what is in the file, if anything is."""
@@ -161,7 +160,7 @@ class Tries:
                 return fit
             if not self.left:
                 raise self._worker_lost(lost)
-            self.left, self.first, n_workers = self.left - 1, False, len(workers)
+            self.left, n_workers = self.left - 1, len(workers)
 
     def _worker_lost(self, lost):
         who = f"Lost {', '.join(lost)}" if lost else "A worker did not answer in time"
@@ -199,7 +198,7 @@ class Tries:
         """Start the ranks, each on its worker."""
         submitted = []
         for rank, (own, address) in enumerate(zip(dealt, places, strict=True)):
-            sums = None if self.first else [self.table.sums[i] for i in own]
+            sums = [self.table.sums[i] for i in own]
             about = Rank(rank, len(places), name, places[0], port, address, sums)
             parts = [self.table.parts[i] for i in own]
             given = about, self.job, self.table.schema, self.saved, parts
@@ -278,7 +277,7 @@ def _only_on(address):
 class Rank:
     """Which rank a task is, and where it meets the others.
 
-    ``sums`` are what its partitions' content must be, where they may have been computed again.
+    ``sums`` are what its partitions' content must be: they may have been computed again.
     """
 
     rank: int
@@ -287,7 +286,7 @@ class Rank:
     first: str
     port: int
     address: str
-    sums: list | None
+    sums: list
 
     def store(self, timeout):
         """Return where the ranks find each other: the first rank's process has it."""
@@ -343,7 +342,7 @@ def _run(about, job, schema, saved, parts):
 def _rows(about, schema, parts):
     """Return the rows of a rank's partitions."""
     read = [schema.read(part) for part in parts]
-    if about.sums is not None and [checksum(part) for part in read] != about.sums:
+    if [checksum(part) for part in read] != about.sums:
         raise ValueError(
             "A partition that was lost came out otherwise when it was computed again, and the fit "
             "cannot go on: X must be the same each time, for example read from files, or drawn "

@@ -103,6 +103,11 @@ def checked(ae):
         kinds = ", ".join(kind.__name__ for kind in KINDS)
         raise TypeError(f"skae.distributed fits {kinds}, but not {name}: call its fit on a sample.")
     ae._validate_params()
+    if getattr(ae, "_skl_callbacks", None):
+        raise ValueError(
+            "Callbacks of set_callbacks do not hear from several machines yet: call set_callbacks() "
+            f"without any, or {name}.fit."
+        )
     refused = {
         "warm_start": (ae.warm_start, False),
         "callbacks": (bool(ae.callbacks), False),

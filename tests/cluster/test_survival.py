@@ -193,6 +193,19 @@ def test_a_stopped_worker_is_lost_after_the_timeout(tmp_path, monkeypatch):
 
 
 @long
+def test_partitions_that_change_are_an_error(client, tmp_path, often):
+    """Dask computes lost ones again; a fit that went on with other rows would be of neither."""
+    path = tmp_path / "fit"
+    draw = dask.delayed(lambda _: np.random.default_rng().normal(size=(600, 64)))
+    drawn = [da.from_delayed(draw(i), (600, 64), float) for i in range(2)]
+    Trouble(client, path=path)
+    with pytest.raises(ValueError, match="came out otherwise"):
+        skae.distributed.fit(
+            asked(), da.concatenate(drawn), client=client, checkpoint=path, timeout=TIMEOUT
+        )
+
+
+@long
 def test_the_last_worker_is_lost(tmp_path, often):
     path = tmp_path / "fit"
     with started(1) as client:
