@@ -109,6 +109,12 @@ class Trouble(threading.Thread):
         time.sleep(self.seconds)
         os.kill(self.pids[self.address], self.how)
 
+    def noticed(self, client):
+        """Wait until the scheduler knows that the worker is gone."""
+        self.join()
+        while self.address in client.nthreads():
+            time.sleep(0.05)
+
 
 @pytest.fixture(scope="module")
 def undisturbed(client):
@@ -169,7 +175,7 @@ def test_killed_at_any_moment(client, undisturbed, moment, often):
         ae = skae.distributed.fit(asked(), rows(), client=client, timeout=TIMEOUT)
         took, within = time.monotonic() - begun, not trouble.is_alive()
         whole = min(whole, took)
-        trouble.join()
+        trouble.noticed(client)
         assert bits(ae) == undisturbed
     print(f"\nkilled after {trouble.seconds:.2f} s, took {took:.1f} s")
 
