@@ -1,5 +1,6 @@
 """skae: autoencoders that take PCA's place in scikit-learn."""
 
+from skae._data.streams import stream
 from skae._data.table_encoder import TableEncoder
 from skae._estimators.adversarial import AdversarialAutoencoder
 from skae._estimators.autoencoder import AutoencoderTransformer
@@ -39,4 +40,5 @@ __all__ = [
     "load",
     "save",
     "show_versions",
+    "stream",
 ]

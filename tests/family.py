@@ -51,3 +51,20 @@ def labelled_digits(n_rows=150):
     """Return rows of 64 columns, and labels."""
     X, y = load_digits(return_X_y=True)
     return X[:n_rows], y[:n_rows]
+
+
+def rows_of_heads(n_rows=200):
+    """Return rows and numbers to be predicted, for which heads of different kinds are best.
+
+    Three columns are noisy maps of two numbers, which the code of two components holds; the
+    others, whose variance is small beside theirs, are in no code.
+    """
+    rng = np.random.default_rng(0)
+    inside, beside = rng.normal(size=(n_rows, 2)), rng.normal(size=(n_rows, 2))
+    X = 3 * inside @ rng.normal(size=(2, 3)) + 0.1 * rng.normal(size=(n_rows, 3))
+    numbers = {
+        "a circle of codes": (inside**2).sum(axis=1) - 1.4,
+        "a column": beside[:, 0],
+        "two columns": beside[:, 0] * beside[:, 1],
+    }
+    return np.hstack([X, beside]), numbers

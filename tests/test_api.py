@@ -79,10 +79,12 @@ FUNCTIONS = {
     "save": ["estimator", "path"],
     "load": ["path", "engine"],
     "show_versions": [],
+    "stream": ["source", "block", "cache", "cache_limit", "weight"],
 }
 SUBMODULES = {
     "skae.corruption": """Draws GaussianNoise Hiding Jitter Leading MaskingNoise Moments OwnNoise SaltAndPepperNoise
         Sparing SwapNoise Views""",
+    "skae.distributed": "SchedulerLost WorkerLost fit",
     "skae.inspection": """BiplotDisplay ComponentCurveDisplay LatentSpaceDisplay LossCurveDisplay OutlierDisplay
         ReconstructionDisplay SynthesisDisplay TraversalDisplay component_report""",
     "skae.losses": """ActivationRate BernoulliLikelihood Contraction ContrastiveError Deception DrawnDivergence GaussianLikelihood

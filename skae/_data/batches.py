@@ -37,16 +37,15 @@ class StandardisedRows(Dataset):
         self.targets = None
         if targets is not None:
             self.targets = torch.as_tensor(targets, dtype=torch.float32)
-        if rows.X.dtype == np.float32:
+        if rows.dtype == np.float32:
             high = mean.astype(np.float32)
             parts = (high, mean - high, scale)
             self._parts = [torch.as_tensor(part, dtype=torch.float32) for part in parts]
         self.weight = None
         if rows.weight is not None:
             self.weight = torch.as_tensor(rows.weight, dtype=torch.float32, device=device)
-        cells = rows.n_here * self.n_features
         self._ready = None
-        if 4 * cells <= READY_BYTES:
+        if 4 * rows.n_here * self.n_features <= READY_BYTES and not rows.is_stream:
             self._ready = self._standardise(slice(None))
 
     def __len__(self):
@@ -80,14 +79,17 @@ class StandardisedRows(Dataset):
         """Standardise block by block: each block stays in the processor's cache."""
         index = np.arange(self.rows.n_here)[index] if isinstance(index, slice) else index
         out = torch.empty(len(index), self.n_features, dtype=torch.float32)
-        step = max(1, BLOCK_CELLS // max(1, self.n_features))
-        for start in range(0, len(index), step):
-            block = slice(start, start + step)
-            out[block, : self.rows.width] = self._scaled(self.rows.take(index[block]))
+        self._fill(out, lambda block: self.rows.take(index[block]))
         if self.targets is not None:
             out[:, self.rows.width :] = self.targets[torch.from_numpy(index)]
         out = out.to(self.device)
         return out if self.reach is None else _brought_within(out, self.reach)
+
+    def _fill(self, out, take):
+        step = max(1, BLOCK_CELLS // max(1, self.n_features))
+        for start in range(0, len(out), step):
+            block = slice(start, start + step)
+            out[block, : self.rows.width] = self._scaled(take(block))
 
     def limits(self, n_columns):
         """Return how low and how high the first columns may be; the others have no limits."""
@@ -110,6 +112,31 @@ class StandardisedRows(Dataset):
 
 def _brought_within(x, reach):
     return torch.where(x.square().isfinite(), torch.clamp(x, *reach), x)
+
+
+class StandardisedStream(StandardisedRows):
+    """The same of a stream, which can be read in passes alone: there is no ``take``."""
+
+    def standardised(self, X):
+        """Return rows of the coded table as training reads them."""
+        out = torch.empty(len(X), self.n_features, dtype=torch.float32)
+        self._fill(out, lambda block: self.rows.widened(np.array(X[block])))
+        return out.to(self.device)
+
+    def limits(self, n_columns):
+        """Return how low and how high the first columns may be; the others have no limits."""
+        found = Range()
+        for end in self.rows.range():
+            x = torch.from_numpy(((end - self.mean) / self.scale).astype(np.float32))
+            found.add(x.nan_to_num(nan=0.0)[None].to(self.device))
+        low, high = found.reach()
+        low[n_columns:], high[n_columns:] = -torch.inf, torch.inf
+        return low, high
+
+
+def standardised(rows, *about):
+    """Return rows as training reads them; parameters as of `StandardisedRows`."""
+    return (StandardisedStream if rows.is_stream else StandardisedRows)(rows, *about)
 
 
 class TensorBatches:
@@ -161,6 +188,36 @@ class TensorBatches:
             target = targets[start:stop]
             weight = None if weights is None else weights[start:stop]
             yield corrupt(target) if corrupt else target, (target, weight)
+
+
+class StreamedBatches(TensorBatches):
+    """Shuffled batches of a stream: its pieces are, several together, and the rows within them."""
+
+    def __iter__(self):
+        corrupt = self.corruption and self.corruption.begin(self.generator)
+        edges = np.arange(self.n_batches + 1) * len(self.rows) // self.n_batches
+        first = 0
+        for X, weight in self.rows.rows.portions(self._permutation, edges):
+            last = np.searchsorted(edges, edges[first] + len(X))
+            yield from self._cut(X, weight, edges[first : last + 1] - edges[first], corrupt)
+            first = last
+
+    def _permutation(self, n):
+        return torch.randperm(n, generator=self.generator).numpy()
+
+    def _cut(self, X, weight, edges, corrupt):
+        """Yield batches between edges, standardised many at a time."""
+        per_chunk = max(
+            1, CHUNK_BYTES * len(edges) // (4 * max(1, edges[-1]) * self.rows.n_features)
+        )
+        for first in range(0, len(edges) - 1, per_chunk):
+            some = edges[first : first + per_chunk + 1]
+            targets = self.rows.standardised(X[some[0] : some[-1]])
+            for start, stop in pairwise(some):
+                target, of_rows = targets[start - some[0] : stop - some[0]], None
+                if weight is not None:
+                    of_rows = torch.as_tensor(weight[start:stop], dtype=torch.float32).to(target)
+                yield corrupt(target) if corrupt else target, (target, of_rows)
 
 
 class Range:

@@ -60,7 +60,7 @@ def table(X):
     if module == "narwhals" and hasattr(X, "to_native"):
         X = X.to_native()
     if type(X).__name__ == "LazyFrame":
-        raise TypeError("X is a LazyFrame, whose rows are not there yet: pass X.collect().")
+        raise TypeError("X is a LazyFrame, whose rows have not been computed: pass X.collect().")
     if module == "pyarrow":
         raise TypeError(
             "X is a table of pyarrow: pass polars.from_arrow(X), or "

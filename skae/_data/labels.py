@@ -397,7 +397,7 @@ def numbers_of(column):
     for label in others:
         if not isinstance(label, Real | Decimal):
             raise ValueError(
-                f"y has {label!r}, which is no number: convert it to one, or take a classifier."
+                f"y has {label!r}, which is not a number: convert it to one, or take a classifier."
             )
     return column.astype(np.float64)
 

@@ -59,7 +59,9 @@ class Marginals:
             for place, cells in zip(places, columns, strict=True)
         ]
         parts = (np.array(part) for part in zip(*found, strict=True))
-        quantiles, *others = parts if found else [np.empty((0, n_levels)), *np.empty((4, 0))]
+        none = np.empty(0)
+        nothing = np.empty((0, n_levels)), none, none, none.astype(bool), none
+        quantiles, *others = parts if found else nothing
         now = cls(places, quantiles.T, *others, float(n_repeated))
         return now if before is None else now.with_those(before)
 

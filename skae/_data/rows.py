@@ -7,6 +7,7 @@ import numpy as np
 from scipy import sparse
 
 CHUNK_BYTES = 2**24
+WIDEST_COVARIANCE = 4096  # columns whose covariance is formed
 
 
 class Reduce:
@@ -51,6 +52,7 @@ class Rows:
     """
 
     reduce = Reduce()
+    is_stream, moments = False, None  # moments of a stream are learned in one pass
 
     def __init__(self, X, index=None, weight=None, blocks=None):
         self.X, self.blocks = X, blocks
@@ -67,7 +69,7 @@ class Rows:
     @property
     def n_here(self):
         """Number of rows in this process."""
-        return len(self.index)
+        return len(self)
 
     @property
     def n_repeated(self):
@@ -80,9 +82,19 @@ class Rows:
         """Return the rows at some places of this subset, as a subset of the same matrix."""
         return Rows(self.X, self.index[places], self.all_weight, self.blocks)
 
+    def some(self, most, rng):
+        """Return the rows, or ``most`` of them that are drawn, in their order."""
+        if len(self) <= most:
+            return self
+        return self.subset(np.sort(rng.permutation(len(self))[:most]))
+
     def in_memory(self, most):
-        """Return the rows; of those in several processes ``most`` at most, evenly spread."""
+        """Return the rows; of a stream ``most`` of them at most, evenly spread."""
         return self
+
+    def unlabelled(self):
+        """Return the rows without the labels that may be beside them."""
+        return Rows(self.X, self.index, self.all_weight, self.blocks)
 
     def replaced(self, X):
         """Return the same rows, with their weights, in other columns."""
@@ -105,6 +117,11 @@ class Rows:
         return self.X.dtype
 
     @property
+    def is_dense(self):
+        """Whether the rows are an array of complete numbers in memory."""
+        return self.blocks is None and not sparse.issparse(self.X)
+
+    @property
     def is_narrow(self):
         """Whether the rows take far less memory than what is read of them."""
         return self.blocks is not None or sparse.issparse(self.X)
@@ -122,12 +139,16 @@ class Rows:
         """Return rows of ``X`` as a network's columns."""
         return rows if self.blocks is None else self.blocks.widen(rows)
 
-    def spans(self, most=None):
-        """Yield slices of consecutive rows: about ``CHUNK_BYTES`` in float64, ``most`` at most."""
+    def spans(self, most=None, n_rows=None):
+        """Yield slices of consecutive rows: about ``CHUNK_BYTES`` in float64, ``most`` at most.
+
+        Of all rows, or of so many.
+        """
+        n_rows = self.n_here if n_rows is None else n_rows
         step = max(1, CHUNK_BYTES // (8 * max(1, self.width)))
         step = step if most is None else min(step, most)
-        for start in range(0, self.n_here, step):
-            yield slice(start, min(start + step, self.n_here))
+        for start in range(0, n_rows, step):
+            yield slice(start, min(start + step, n_rows))
 
     def chunks(self, most=None):
         """Yield float64 rows and their weights, chunk by chunk, in the `spans`."""
@@ -143,12 +164,12 @@ class Rows:
 
         All that is learned of rows beside training is such a sum.
         """
-        return self.reduce.sum(_total(statistic(*chunk) for chunk in self.chunks(most)))
+        return self.reduce.sum(total(statistic(*chunk) for chunk in self.chunks(most)))
 
     def raw_sum(self, statistic, most=None):
         """Return the same of rows of ``X`` itself."""
-        total = _total(statistic(*chunk) for chunk in self._chunks(self.raw, most))
-        return self.reduce.sum(total)
+        sums = total(statistic(*chunk) for chunk in self._chunks(self.raw, most))
+        return self.reduce.sum(sums)
 
     def range(self):
         """Return minimum and maximum of the columns."""
@@ -163,7 +184,7 @@ def _range(part):
     return part.min(axis=0, initial=np.inf), part.max(axis=0, initial=-np.inf)
 
 
-def _total(parts):
+def total(parts):
     """Return the sum of arrays, or of tuples place by place, in their order."""
     total = 0.0
     for part in parts:

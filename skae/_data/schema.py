@@ -61,9 +61,17 @@ class Columns:
         X = table(X)
         frame = frame_of(X)
         found = None if frame is None else fields(frame)
-        if self._is_coded(found):
+        if self.codes(found):
             return self._learn_table(X, sample_weight)
-        schema = Schema(self.owner, complete=self.complete)
+        schema, matrix = self.of_numbers(X, found)
+        return schema.with_missing(_counted(matrix, sample_weight)), matrix
+
+    def of_numbers(self, X, found):
+        """Return the `Schema` of a table of numbers, whatever cells it lacks, and it as a matrix.
+
+        ``found`` are the fields of a frame, None for an array.
+        """
+        schema, frame = Schema(self.owner, complete=self.complete), frame_of(X)
         if frame is not None:
             self._refuse_others(found)
             of_frame = {"library": library(frame), "label_names": label_names(X)}
@@ -71,10 +79,9 @@ class Columns:
         matrix, names = schema.read_numbers(X, feature_names(X), is_plain(X))
         if frame is not None and isinstance(matrix, np.ndarray):
             matrix = np.ascontiguousarray(matrix)  # frames hold columns, but rows are drawn from it
-        schema = replace(schema, n_features=matrix.shape[1], names=names)
-        return schema._with_missing(_counted(matrix, sample_weight)), matrix
+        return replace(schema, n_features=matrix.shape[1], names=names), matrix
 
-    def _is_coded(self, found):
+    def codes(self, found):
         """Return whether the fields of X are more than numbers in their own units."""
         asked = self.categorical_features
         if self.column_weights is not None or not (asked is None or isinstance(asked, str)):
@@ -87,7 +94,7 @@ class Columns:
         if other:
             reason = "categorical_features=None takes none for categories: take 'from_dtype', or"
             reason = reason if self.takes_categories else f"{self.owner} takes numbers only:"
-            raise ValueError(f"The columns {other[:3]} are no numbers, and {reason} convert them.")
+            raise ValueError(f"The columns {other[:3]} are not numeric, and {reason} convert them.")
 
     def _learn_table(self, X, sample_weight):
         if sparse.issparse(X):
@@ -95,10 +102,18 @@ class Columns:
                 "Sparse rows have no categories, and no column_weights: pass X.toarray(), or "
                 "multiply the columns by the roots of their weights yourself."
             )
-        asked = {"categorical_features": self.categorical_features}
-        encoder = TableEncoder(**asked, min_frequency=self.min_frequency)
-        encoder.fit(X, sample_weight=sample_weight)
+        encoder = self.encoder().fit(X, sample_weight=sample_weight)
         coded = encoder.read(X)
+        lacking = np.isnan(_counted(coded, sample_weight)).any(axis=0)
+        return self.of_table(encoder, lacking), coded
+
+    def encoder(self):
+        """Return the `TableEncoder` that codes tables, not yet fitted."""
+        asked = {"categorical_features": self.categorical_features}
+        return TableEncoder(**asked, min_frequency=self.min_frequency)
+
+    def of_table(self, encoder, lacking):
+        """Return the `Schema` of a table, given its encoder and which columns lack cells."""
         weights = self._weights(encoder)
         shares, known = encoder.level_shares_, ~np.isnan(encoder.mean_)
         n_levels = tuple(
@@ -110,12 +125,12 @@ class Columns:
         of_levels = [root[i] / np.sqrt(shares[i]) for i, n in enumerate(n_levels) if n]
         used = np.array([n != 0 for n in n_levels])
         _refuse_nothing(used)
-        lacks_cells = bool(np.isnan(_counted(coded, sample_weight)[:, used]).any())
+        lacks_cells = bool(lacking[used].any())
         blocks = Blocks(n_levels, np.concatenate([of_numbers, *of_levels]), lacks_cells)
         of_encoder = encoder.n_features_in_, getattr(encoder, "feature_names_in_", None)
         return Schema(
             self.owner, *of_encoder, blocks=blocks, encoder=encoder, column_weights=weights
-        ), coded
+        )
 
     def _weights(self, encoder):
         """Return the weight of each column, with a mean of 1."""
@@ -242,17 +257,21 @@ class Schema:
             _explain(X, error)
             raise
 
-    def _with_missing(self, X):
+    def with_missing(self, X):
         """Return a schema with `Blocks` where cells are missing."""
         if not _lacks_cells(X):
             return self
-        if self.complete:
-            raise ValueError(self.complete)
         missing = np.isnan(X.data if sparse.issparse(X) else X)
         n_missing = missing.sum(axis=0)
         if sparse.issparse(X):
             n_missing = np.bincount(X.indices[missing], minlength=X.shape[1])
-        known = n_missing < X.shape[0]
+        return self.lacking(n_missing, X.shape[0])
+
+    def lacking(self, n_missing, n_rows):
+        """Return a schema with `Blocks`, given how many cells each column lacks."""
+        if self.complete:
+            raise ValueError(self.complete)
+        known = n_missing < n_rows
         _refuse_nothing(known)
         n_levels = tuple(None if is_known else 0 for is_known in known)
         return replace(self, blocks=Blocks(n_levels, np.ones(int(known.sum())), flagged=True))
@@ -418,23 +437,34 @@ class Schema:
 
     def score(self, X, errors):
         """Return the explained share of a coded table, given the errors of its cells."""
+        sums, unseen = np.nansum(errors, axis=0), self.blocks.unseen(X).any(axis=0)
+        return self.score_of_sums(sums, self.baselines(X), np.isnan(errors).all(axis=0), unseen)
+
+    def score_of_sums(self, sums, baselines, empty, unseen):
+        """Return the same, given sums of cells' errors and baselines.
+
+        ``empty`` are cells that are in no row, ``unseen`` categories with
+        levels that fit did not see.
+        """
         if self.encoder is None:
-            total, error = self.baselines(X).sum(), np.nansum(errors)
+            total, error = baselines.sum(), sums.sum()
             return float(1 - error / total) if total > 0 else float(error == 0)
-        scores = self.score_by_column(X, errors)
+        scores = self._score_by_column(sums, baselines, empty)
         known = ~np.isnan(scores) & (self.column_weights > 0)
-        changed = self.blocks.unseen(X).any(axis=0)
-        known[self.blocks.categories] &= (self.blocks.sizes > 1) | changed
+        known[self.blocks.categories] &= (self.blocks.sizes > 1) | unseen
         if not known.any():
             return 0.0
         return float(np.average(scores[known], weights=self.column_weights[known]))
 
     def score_by_column(self, X, errors):
         """Return the explained share of every column, NaN where nothing is known of it."""
-        sums, baselines = np.nansum(errors, axis=0), self.baselines(X)
+        sums, empty = np.nansum(errors, axis=0), np.isnan(errors).all(axis=0)
+        return self._score_by_column(sums, self.baselines(X), empty)
+
+    def _score_by_column(self, sums, baselines, empty):
         with np.errstate(divide="ignore", invalid="ignore"):
             shares = np.where(baselines > 0, 1 - sums / baselines, (sums == 0).astype(np.float64))
-        shares[np.isnan(errors).all(axis=0) | self._says_nothing()] = np.nan
+        shares[empty | self._says_nothing()] = np.nan
         return self.in_columns(shares[None])[0]
 
     def in_columns(self, cells):
@@ -563,7 +593,7 @@ def _explain(X, error):
         other = next(filter(_is_no_number, X.ravel().tolist()), None)
         if other is not None:
             raise ValueError(
-                f"X is an array that holds {other!r}, which is no number: pass a pandas or polars "
+                f"X is an array that holds {other!r}, which is not a number: pass a pandas or polars "
                 "frame, or name the columns of categories in categorical_features; among numbers, "
                 "pandas.to_numeric(column, errors='coerce') makes text a missing value."
             ) from error

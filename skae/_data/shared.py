@@ -39,6 +39,11 @@ class SharedRows(Rows):
     def __len__(self):
         return self.n_rows
 
+    @property
+    def n_here(self):
+        """Number of rows in this process."""
+        return len(self.index)
+
     def subset(self, places):
         """Return the rows at some places, in ascending order, among all."""
         first, last = np.searchsorted(places, [self.start, self.start + self.n_here])

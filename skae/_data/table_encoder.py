@@ -167,7 +167,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
             self.infrequent_categories_.append(learned[1])
             self.level_shares_.append(learned[2])
         self.decode(np.zeros((1, len(columns))))  # refuses types that cannot be made again
-        _warn_of_text(columns, isinstance(self.categorical_features, str))
+        warn_of_text(columns, isinstance(self.categorical_features, str))
         return self
 
     def transform(self, X):
@@ -234,7 +234,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         found = np.zeros((len(columns[0][1]), len(columns)), dtype=bool)
         for place, (field, cells) in enumerate(columns):
             if field.kind == CATEGORY:
-                codes, levels = _factorize(cells)
+                codes, levels = factorized(cells)
                 known = {*self.categories_[place], *(self.infrequent_categories_[place] or [])}
                 found[:, place] = np.array([*(level not in known for level in levels), False])[
                     codes
@@ -347,7 +347,30 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         for n, field, *known in zip(n_levels, *lists, strict=True):
             _check_column(n, field, *known)
 
+    def take(self, learned, n_present):
+        """Take what was learned of the columns elsewhere, as `fit` would have learned it.
+
+        Parameters
+        ----------
+        learned : list of tuple
+            Mean, scale, levels, rare levels and shares of each column.
+        n_present : list of int
+        """
+        mean, scale, *of_levels = map(list, zip(*learned, strict=True))
+        self.mean_, self.scale_ = np.array(mean), np.array(scale)
+        self.categories_, self.infrequent_categories_, self.level_shares_ = of_levels
+        self.n_samples_seen_ = np.array(n_present)
+        self.decode(np.zeros((1, len(mean))))  # refuses types that cannot be made again
+
     # reading ----------------------------------------------------------------------------------
+
+    def read_columns(self, X, first):
+        """Return pairs of a `Field` and its cells, of a block of the rows that are fitted."""
+        columns = self._read(X, reset=first)
+        if first:  # of no column is it known whether it stays empty
+            self.categories_, self.infrequent_categories_ = [[[None]] * len(columns)] * 2
+            self.mean_ = np.zeros(len(columns))
+        return columns
 
     def _read(self, X, reset):
         """Return pairs of a `Field` and its cells: float64, or an object array."""
@@ -419,13 +442,17 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
 
     def _levels(self, field, cells, weight):
         """Return the levels of a column, its rare levels and the shares of all codes."""
-        codes, levels = _factorize(cells)
+        codes, levels = factorized(cells)
         present = (codes >= 0) & (weight > 0)
         counts = np.bincount(codes[present], minlength=len(levels))
         heavy = np.bincount(codes[present], weight[present], minlength=len(levels))
+        return self.levels_of(field, levels, counts, heavy, np.sum(weight > 0))
+
+    def levels_of(self, field, levels, counts, heavy, n_rows):
+        """Return the same, given how many cells hold each level and what they weigh."""
         order = _natural_order(levels, field.categories)
         order = [place for place in order if counts[place]]
-        rare = [place for place in order if counts[place] < self._fewest(np.sum(weight > 0))]
+        rare = [place for place in order if counts[place] < self._fewest(n_rows)]
         rare.sort(key=lambda place: -heavy[place])
         is_rare = set(rare)
         kept = [place for place in order if place not in is_rare]
@@ -445,7 +472,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         kept, pooled = self.categories_[place], self.infrequent_categories_[place] or []
         code_of = {level: code for code, level in enumerate(kept)}
         code_of |= dict.fromkeys(pooled, len(kept))
-        codes, levels = _factorize(cells)
+        codes, levels = factorized(cells)
         other = len(kept) + UNSEEN
         new = [level for level in levels if level not in code_of]
         known = np.array([*(code_of.get(level, other) for level in levels), np.nan])
@@ -524,9 +551,9 @@ def _category_cells(field, place, X, frame):
     values = X[:, place].tolist() if frame is None else column(frame, place).to_list()
     cells = np.fromiter(values, dtype=object, count=len(values))
     cells[pd.isna(cells)] = None
-    kinds = {_kind_of(kind) for kind in set(map(type, cells)) - {type(None)}}
+    kinds = {kind_of(kind) for kind in set(map(type, cells)) - {type(None)}}
     if len(kinds) > 1:
-        found = {_kind_of(type(cell)): cell for cell in cells[::-1] if cell is not None}
+        found = {kind_of(type(cell)): cell for cell in cells[::-1] if cell is not None}
         examples = ", ".join(f"{shown(cell)} ({kind})" for kind, cell in reversed(found.items()))
         remedy = "Make it one type, for example with astype(str)."
         if kinds == {"number", "str"}:
@@ -568,7 +595,7 @@ def _check_column(n, field, kept, pooled, shares):
         raise ValueError(f"the levels of column {field.name!r} cannot be these")
 
 
-def _kind_of(kind):
+def kind_of(kind):
     if issubclass(kind, bool | np.bool_):
         return "bool"
     return "number" if issubclass(kind, Real) else kind.__name__
@@ -614,13 +641,13 @@ def _moments(cells, weight):
     return mean, deviation if deviation > rounding else 1.0
 
 
-def _factorize(cells):
+def factorized(cells):
     """Return the code of each cell, -1 where missing, and the levels."""
     try:
         codes, levels = pd.factorize(cells)
     except TypeError as error:
         raise ValueError(
-            f"A column holds {shown(cells[0])}, which is no category ({error}): convert it, for example "
+            f"A column holds {shown(cells[0])}, which cannot be a category ({error}): convert it, for example "
             "to strings, or leave it out."
         ) from error
     return codes, list(levels)
@@ -665,7 +692,7 @@ def _mask(asked, names, in_frame):
     )
 
 
-def _warn_of_text(columns, guessed):
+def warn_of_text(columns, guessed):
     """Warn once of text that reads as numbers or dates, or of which nearly every cell differs.
 
     ``guessed`` says that nobody named the columns of categories.

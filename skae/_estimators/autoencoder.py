@@ -18,7 +18,7 @@ from skae._parameters import (
 class AutoencoderTransformer(
     DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
 ):
-    r"""Nonlinear dimensionality reduction that starts at PCA and is not kept below it.
+    r"""Nonlinear dimensionality reduction that starts at PCA, and leaves it only for a proven gain.
 
     An encoder maps a row x to a code z, a decoder maps it back; each is the
     map of PCA plus a multi-layer perceptron whose output starts at zero:
@@ -40,8 +40,8 @@ class AutoencoderTransformer(
     smallest gains it is twice its own); otherwise the fitted model is the
     PCA of all rows. Up to 500 rows five folds judge in turn and the model is
     then trained on all rows for the number of epochs that they chose; above,
-    ``validation_fraction`` of the rows is held out and taken in for up to
-    ten last epochs at a falling rate. No rule can vouch for rows unlike all
+    ``validation_fraction`` of the rows is held out, and taken in by the last
+    steps, at a falling rate. No rule can vouch for rows unlike all
     training rows. There is no such guarantee without held-out rows
     (``early_stopping=False``, ``partial_fit``) or without PCA
     (``linear_path=None``).

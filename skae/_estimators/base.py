@@ -16,7 +16,16 @@ from skae import _model as fitted_models
 from skae import _training
 from skae._data.frames import one_row
 from skae._data.schema import DTYPES, Columns, Schema
+from skae._data.streams import Stream
 from skae._data.tensors import as_arrays, like
+from skae._estimators.streaming import (
+    by_block,
+    fitted_by_block,
+    opened_by,
+    refuse_stream,
+    score_of_stream,
+    task_and_rows,
+)
 from skae._parameters import (
     CallbackSupportMixin,
     check_sample_weight,
@@ -84,7 +93,8 @@ class BaseEncoder(
             Sparse rows are made dense batch by batch. torch tensors are taken
             where ``config_context(array_api_dispatch=True)``: what `transform`,
             `inverse_transform` and `reconstruct` return is then on their
-            device; the fitted attributes are NumPy's.
+            device; the fitted attributes are NumPy's. A `skae.stream` is read
+            block by block: rows need not fit into memory.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -113,7 +123,15 @@ class BaseEncoder(
 
     def _fit(self, X, y, sample_weight, X_val, y_val=None):
         before = self._model if self.warm_start and self.__sklearn_is_fitted__() else None
+        if isinstance(X, Stream):
+            refuse_stream(self, sample_weight)
+            with opened_by(self, X, before, X_val is None) as reading:
+                return self._fit_rows(X, *task_and_rows(self, reading, before), X_val, None, before)
         task, rows = self._read(X, y, sample_weight, before)
+        return self._fit_rows(X, task, rows, None, X_val, y_val, before)
+
+    def _fit_rows(self, X, task, rows, pairs, X_val, y_val, before):
+        """Fit a task to the rows of X; ``pairs`` are those that are trained on and held out, if known."""
         held_out = None
         if X_val is not None:
             mean = None if before is None else before.baseline.mean
@@ -130,9 +148,10 @@ class BaseEncoder(
             rows,
             held_out,
             random_state=self.random_state,
-            progress=self._progress(X),
+            progress=self._progress(X, getattr(rows, "meter", None)),
             checkpoint=self._open_checkpoint(task, settings, rows, held_out, before),
             before=before,
+            pairs=pairs,
         )
         self._set_fitted(fit, settings)
         if fit.interrupted:
@@ -260,10 +279,10 @@ class BaseEncoder(
         key = _training.key(type(self).__name__, params, *parts, *about)
         return _training.Checkpoint(self.checkpoint, key)
 
-    def _progress(self, X):
+    def _progress(self, X, meter=None):
         """Return what reports a fit's progress."""
         listener = _Callbacks(self, X) if getattr(self, "_skl_callbacks", None) else None
-        return _training.Progress(self.verbose, type(self).__name__, listener)
+        return _training.Progress(self.verbose, type(self).__name__, listener, meter)
 
     def _set_fitted(self, fit, settings):
         """Set what a fit returned."""
@@ -333,7 +352,8 @@ class BaseEncoder(
         Z : ndarray of shape (n_samples, n_components_)
             In the dtype of X (float64 for integers): in the units of the
             baseline (PCA's), or of unit variance over the training rows
-            where ``whiten=True``.
+            where ``whiten=True``. Of a `skae.stream` an iterator over the
+            codes of its blocks, as other methods that take rows give it.
         """
         model, rows = self._known(X)
         return like(model.encode(rows), X)
@@ -410,6 +430,11 @@ class BaseEncoder(
         return task.model.from_state(task, state)
 
 
+# around the wrapper of `set_output`, which knows no iterators
+BaseEncoder.transform = by_block(BaseEncoder.transform)
+BaseEncoder.fit_transform = fitted_by_block(BaseEncoder.fit_transform)
+
+
 def _is_normal(estimator):
     """Return whether the parameters make a model a normal distribution of rows."""
     if estimator.__sklearn_is_fitted__():
@@ -422,6 +447,7 @@ class BaseAutoencoder(BaseEncoder):
 
     __metadata_request__inverse_transform = {"Z": UNUSED}  # what is decoded is no metadata
 
+    @by_block
     def inverse_transform(self, Z):
         """Return the rows that codes stand for.
 
@@ -454,6 +480,7 @@ class BaseAutoencoder(BaseEncoder):
         """Return a coded table in the form of the fit."""
         return self._model.schema.give_back(coded, frames_asked_for(self), like, numbers)
 
+    @by_block
     def reconstruct(self, X):
         """Return ``inverse_transform(transform(X))``.
 
@@ -468,6 +495,7 @@ class BaseAutoencoder(BaseEncoder):
         model, rows = self._known(X)
         return like(self._give(model.reconstruct_cells(rows), X), X)
 
+    @by_block
     def impute(self, X):
         """Return rows with their missing cells filled: what was present stays as it is.
 
@@ -484,6 +512,7 @@ class BaseAutoencoder(BaseEncoder):
         model, rows = self._known(X)
         return model.schema.fill(X, model.reconstruct_cells(rows))
 
+    @by_block
     def reconstruction_error(self, X, per_feature=False, missing="sum"):
         r"""Return the squared reconstruction error of rows, in the squared units of X.
 
@@ -529,7 +558,7 @@ class BaseAutoencoder(BaseEncoder):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or `skae.stream`
         y : None
             Ignored.
 
@@ -538,6 +567,8 @@ class BaseAutoencoder(BaseEncoder):
         score : float
             At most 1; larger is better.
         """
+        if isinstance(X, Stream):
+            return score_of_stream(self, X)
         model, X = self._known(X)
         return fitted_models.scores_of(model).score(X)
 
@@ -851,7 +882,7 @@ PATHS = {"linear": _line, "spherical": _arc}
 def way(n_steps, path):
     """Return the function of a path, and the shares of the way at each step."""
     if n_steps < 2:
-        raise ValueError(f"n_steps={n_steps}: a way needs at least 2 steps, its two ends.")
+        raise ValueError(f"n_steps={n_steps}: a path has at least 2 steps, its two ends.")
     if path not in PATHS:
         raise ValueError(f"path={path!r}: expected one of {sorted(PATHS)}.")
     return PATHS[path], np.linspace(0, 1, n_steps)[:, None]

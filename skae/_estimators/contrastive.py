@@ -7,7 +7,7 @@ from skae._parameters import DenseNetwork, FromPCA, TableEncoding, Whitening, pa
 
 @parameters
 class ContrastiveEncoder(DenseNetwork, Whitening, TableEncoding, FromPCA, BaseEncoder):
-    r"""Features for a classifier: codes by which a row is known again when some cells are others'.
+    r"""Features for a classifier: an encoder that recognises rows of which some cells were swapped.
 
     An encoder alone: there is no decoder, and so no ``inverse_transform``, no
     ``reconstruct`` and no ``score``. It is PCA plus a multi-layer perceptron f

@@ -9,7 +9,7 @@ from skae._parameters import Activation, FromPCA, ImageInput, Ordering, Whitenin
 class ConvolutionalAutoencoder(
     ImageInput, Activation, Whitening, Ordering, FromPCA, BaseAutoencoder
 ):
-    r"""Nonlinear dimensionality reduction of images, beside PCA and not kept below it.
+    r"""Nonlinear dimensionality reduction of images: convolutions beside PCA's linear maps.
 
     Rows are flattened images, so that ``Pipeline``, ``PCA`` and
     ``StandardScaler`` stay what they are. An encoder maps a row x to a code z,

@@ -21,7 +21,7 @@ from skae._parameters import (
 class DenoisingAutoencoder(
     DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
 ):
-    r"""An autoencoder that learns to give back clean rows for noisy ones.
+    r"""An autoencoder that returns clean rows for noisy ones.
 
     The network of `AutoencoderTransformer`, trained on pairs of a noisy row
     and the clean row it was made from, with new noise for every batch:

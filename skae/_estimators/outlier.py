@@ -93,7 +93,7 @@ class Features:
 
 @parameters
 class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
-    r"""Odd rows: those that are far off in what an autoencoder leaves of them and in their code.
+    r"""Outlier detection by an autoencoder: rows with unusual residuals or an unusual code.
 
     With the residuals of the columns and the units of the code, each over
     its spread in the training rows, in one vector f of a row:
@@ -103,10 +103,10 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     :math:`\mu` and :math:`\Sigma` are learned from the three fifths of the training
     rows that are nearest (five concentration steps, as in `MinCovDet`), so that
-    odd rows among them do little harm; :math:`\Sigma` is shrunk (Ledoit and Wolf), so
+    outliers among them do little harm; :math:`\Sigma` is shrunk (Ledoit and Wolf), so
     that fewer rows than columns will do. Residuals are weighed by how far they usually go
-    together, and a row whose reconstruction is good but whose code is unusual is odd as well:
-    the plain `reconstruction_error` knows neither.
+    together, and a row that is reconstructed well but has an unusual code is an outlier, too:
+    the plain `reconstruction_error` misses both.
 
     A category enters with its loss in nats, a level that fit did not see with
     :math:`\log(1 + n)` of them; a missing cell leaves its coordinate out, and the

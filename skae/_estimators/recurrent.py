@@ -13,7 +13,7 @@ from skae._parameters import FromPCA, Ordering, Whitening, integer, parameters
 
 @parameters
 class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
-    r"""Nonlinear dimensionality reduction of sequences, beside PCA and not kept below it.
+    r"""Nonlinear dimensionality reduction of sequences: recurrent units beside PCA's linear maps.
 
     Rows are flattened sequences, so that ``Pipeline``, ``PCA`` and
     ``StandardScaler`` stay what they are; shorter sequences are padded with

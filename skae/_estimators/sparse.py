@@ -19,7 +19,7 @@ from skae._parameters import (
 class SparseAutoencoder(
     DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
 ):
-    r"""An autoencoder that describes each row by few units of its code, the others exactly zero.
+    r"""An autoencoder whose codes are sparse: few units a row, the others exactly zero.
 
     The network of `AutoencoderTransformer`, whose encoder ends in a soft
     threshold with one trainable :math:`\theta_u \ge 0` a unit:

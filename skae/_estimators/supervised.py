@@ -303,7 +303,7 @@ def pretrained(given, X, sample_weight, random_state, rng):
 
 @parameters
 class AutoencoderClassifier(ClassifierMixin, Supervised):
-    r"""A classifier on the encoder of an autoencoder that saw the unlabelled rows, too.
+    r"""A classifier for many rows and few labels, on the code of an autoencoder that saw them all.
 
     The autoencoder is fitted to all rows. Its code z of the labelled ones
     carries a head, multinomial logistic regression:
@@ -505,7 +505,7 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
 
 @parameters
 class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, Supervised):
-    r"""A regressor on the encoder of an autoencoder that saw the unlabelled rows, too.
+    r"""A regressor for many rows and few labels, on the code of an autoencoder that saw them all.
 
     As `AutoencoderClassifier`, with ridge regressions (linear, or of a kernel) for
     heads and squared error, each output in units of its own variance, for a loss.

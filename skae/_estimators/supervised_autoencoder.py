@@ -38,7 +38,7 @@ def _of_classes(estimator):
 class SupervisedAutoencoder(
     DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
 ):
-    r"""A code that gives back rows and predicts labels, from principal covariates regression.
+    r"""An autoencoder whose code reconstructs rows and predicts labels.
 
     The autoencoder of `AutoencoderTransformer` with a linear head on its code z:
 
@@ -63,7 +63,7 @@ class SupervisedAutoencoder(
     beside them, and runs from PCA (``mixing=1``) to the regression
     (near 0). The ridge's strength has the least generalised cross-validation
     error; where that is not below the error of the mean by two standard
-    errors, the baseline is PCA: labels that rows do not tell cost nothing. Of classes a
+    errors, the baseline is PCA: labels that the rows do not predict cost nothing. Of classes a
     logistic regression on that code is the head. Held-out rows, with their
     labels, judge by the objective: the trained model is kept by the rule of
     `AutoencoderTransformer`.
@@ -170,7 +170,7 @@ class SupervisedAutoencoder(
 
     Examples
     --------
-    Two numbers an image, from which the digit is told:
+    Two numbers for each image, from which the digit is predicted:
 
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.decomposition import PCA

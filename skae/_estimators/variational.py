@@ -53,7 +53,7 @@ class DrawsNumbers:
 class VAETransformer(
     DrawsNumbers, DenseNetwork, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
 ):
-    r"""A variational autoencoder that starts at probabilistic PCA and is not kept below it.
+    r"""A variational autoencoder that starts at probabilistic PCA, and leaves it only for a proven gain.
 
     A generative model of rows: a code z from a standard normal prior is
     decoded to a row, about which there is noise. The encoder gives the mean

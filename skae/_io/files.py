@@ -105,8 +105,8 @@ def load(path, engine="torch"):
         be installed then: ``transform``, ``transform_distribution``,
         ``inverse_transform``, ``reconstruct``, ``reconstruction_error``,
         ``impute``, ``interpolate``, ``score``, ``score_by_column``,
-        ``score_samples``, and all that detectors, classifiers and regressors
-        answer; within 1e-12 of each column's largest value of what
+        ``score_samples``, ``predict``, ``predict_proba``, and all that detectors,
+        classifiers and regressors answer; within 1e-12 of each column's largest value of what
         torch gives (1e-5 for float32). ``fit`` trains as ever, with torch.
 
     Returns
@@ -133,7 +133,7 @@ def load(path, engine="torch"):
     if engine not in ENGINES:
         raise ValueError(f"engine={engine!r}: expected one of {ENGINES}.")
     if not stat.S_ISREG(os.stat(path).st_mode):
-        raise LoadError(f"{path} is no file: pass the path of one that skae.save wrote.")
+        raise LoadError(f"{path} is not a file: pass the path of one that skae.save wrote.")
 
     with open(path, "rb") as file, _refused(path):
         header = safetensors.read_header(file)

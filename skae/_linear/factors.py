@@ -40,8 +40,7 @@ def factor_analysis(rows, model, random_state):
     precision : ndarray of shape (width,)
         The columns' squared scales over :math:`\sigma^2`.
     """
-    if len(rows) > MOST_ROWS:
-        rows = rows.subset(np.sort(random_state.permutation(len(rows))[:MOST_ROWS]))
+    rows = rows.some(MOST_ROWS, random_state)
     varies = model.column_weights > 0
     variance = np.mean(model.scale**2 * varies)
     if variance == 0:

@@ -1,6 +1,7 @@
 """Factor analysis of mixed data, and logistic regressions on it."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from scipy import optimize
@@ -85,12 +86,22 @@ class Filled(Rows):
         """Return the filled rows at places ``index``, in float64."""
         if self.ready is not None:
             return self.ready[index]
-        rows = self.rows.take(index).astype(np.float64, copy=False)
-        if self.model is None:
-            return np.where(np.isnan(rows), self.mean, rows)
-        model = self.model
-        made = model.fill((rows - model.mean) / model.scale) * model.scale + model.mean
-        return np.where(np.isnan(rows), made, rows)
+        return _without_missing(self.rows.take(index), self.mean, self.model)
+
+
+def filled(rows, mean, model=None):
+    """Return rows without missing cells, with parameters as of `Filled`."""
+    if rows.is_stream:
+        return rows.mapped(partial(_without_missing, mean=mean, model=model))
+    return Filled(rows, mean, model)
+
+
+def _without_missing(rows, mean, model):
+    rows = rows.astype(np.float64, copy=False)
+    if model is None:
+        return np.where(np.isnan(rows), mean, rows)
+    made = model.fill((rows - model.mean) / model.scale) * model.scale + model.mean
+    return np.where(np.isnan(rows), made, rows)
 
 
 def mixed_pca(rows, n_components, random_state, hidden=0.0):
@@ -110,9 +121,9 @@ def mixed_pca(rows, n_components, random_state, hidden=0.0):
 
 def mean_filled_pca(rows, n_components):
     """Return PCA of a table's wide rows with column means in place of missing cells."""
-    rows = _unlabelled(rows)
+    rows = rows.unlabelled()
     mean, _ = present_moments(rows)
-    return pca(Filled(rows, mean), n_components, np.random.RandomState(0))
+    return pca(filled(rows, mean), n_components, np.random.RandomState(0))
 
 
 def linear_code(rows, n_components, random_state):
@@ -124,12 +135,12 @@ def linear_code(rows, n_components, random_state):
     them hidden from the model.
     """
     mean, variance = present_moments(rows)
-    model = _in_units_of_present(pca(Filled(rows, mean), n_components, random_state), variance)
+    model = _in_units_of_present(pca(filled(rows, mean), n_components, random_state), variance)
     if not rows.blocks.flagged:
         return _with_factors(model, np.zeros((rows.width, 0)), np.ones(rows.width))
     factors = factor_analysis(rows, model, random_state)
-    filled = Filled(rows, mean, _with_factors(model, *factors))
-    model = replace(pca(filled, len(model.deviations), random_state), mean=mean)
+    completed = filled(rows, mean, _with_factors(model, *factors))
+    model = replace(pca(completed, len(model.deviations), random_state), mean=mean)
     model = _with_factors(_in_units_of_present(model, variance), *factors)
     noise = _noise_of_present(rows, model)
     return replace(
@@ -143,14 +154,9 @@ def _with_factors(model, loadings, precision):
 
 def missing_share(rows):
     """Return the share of the cells of a table's wide rows that are missing."""
-    rows = _unlabelled(rows)
+    rows = rows.unlabelled()
     missing, everything = rows.sum(lambda x, weight: (weight @ np.isnan(x), weight.sum()))
     return float(missing.sum() / (everything * rows.width))
-
-
-def _unlabelled(rows):
-    """Return rows without the labels that may be beside them."""
-    return Rows(rows.X, rows.index, rows.all_weight, rows.blocks)
 
 
 def _noise_of_present(rows, model):
@@ -228,8 +234,7 @@ def sample(rows, model, random_state, hidden):
     """Return whitened codes of some rows, a share of their cells hidden, and these rows."""
     blocks = rows.blocks
     n_rows = max(min(LOGISTIC_ROWS, LOGISTIC_CELLS // blocks.width), 1)
-    if len(rows) > n_rows:
-        rows = rows.subset(np.sort(random_state.permutation(len(rows))[:n_rows]))
+    rows = rows.some(n_rows, random_state)
     x = (rows.take(slice(None)) - model.mean) / model.scale
     if hidden:
         seen = random_state.random_sample((len(rows), blocks.n_columns)) >= hidden

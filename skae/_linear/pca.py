@@ -7,11 +7,11 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils.extmath import randomized_svd, svd_flip
 
+from skae._data.rows import WIDEST_COVARIANCE
 from skae._linear.mle import most_probable_size
 from skae.metrics import explained_share
 
 SMALL_SVD = 2**21  # cells up to which the exact decomposition of the rows costs next to nothing
-WIDEST_COVARIANCE = 4096  # columns
 MOST_AXES = 256  # that are found by passes over the rows, where no number is given
 AUTO_SHARE = 0.95  # of the variance, where n_components is "auto"
 ROUNDING = 1e-12  # of a share of the variance: PCA wants more than what is asked for
@@ -172,6 +172,9 @@ def scaled(mean, variance, low, high, n_rows):
 
 def _moments(rows):
     """Return weighted mean and variance (denominator n), minimum and maximum of the columns."""
+    known = rows.moments
+    if known is not None:
+        return known.mean, known.variance, known.low, known.high
     mean = rows.sum(lambda x, weight: weight @ x) / len(rows)
     variance = rows.sum(lambda x, weight: weight @ (x - mean) ** 2) / len(rows)
     return mean, variance, *rows.range()
@@ -206,7 +209,11 @@ def principal_axes(rows, mean, n_components, random_state):
 
 
 def _axes_of_covariance(rows, mean):
-    covariance = rows.sum(lambda x, weight: ((x - mean) * weight[:, None]).T @ (x - mean))
+    known = rows.moments
+    if known is not None:
+        covariance = known.scatter * (len(rows) / known.weight)  # of weights with a mean of 1
+    else:
+        covariance = rows.sum(lambda x, weight: ((x - mean) * weight[:, None]).T @ (x - mean))
     values, vectors = linalg.eigh(covariance, check_finite=False)
     axes = svd_flip(None, vectors.T[::-1], u_based_decision=False)[1]
     return axes, np.sqrt(np.clip(values[::-1], 0, None))

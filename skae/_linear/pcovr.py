@@ -279,7 +279,7 @@ class _Sums:
 
 
 def _is_chance(rows, targets, sums, mean, coef, level, trace):
-    """Return whether rows that are left out are told no better by a regression than by the mean."""
+    """Return whether rows that are left out are predicted no better by a regression than by the mean."""
     count, total, squares = 0.0, 0.0, 0.0
     for x, weight, y in beside(rows, targets.values):
         known = ~np.isnan(y).any(axis=1)

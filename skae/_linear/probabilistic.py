@@ -6,7 +6,6 @@ import numpy as np
 from scipy import optimize, special
 
 from skae._data.labels import Residuals
-from skae._data.rows import Rows
 from skae._linear.factors import MEANS
 from skae._linear.mixed import linear_code, present_moments, sample, weight_of, with_logits
 from skae._linear.pca import LinearModel, pca, rounding
@@ -239,7 +238,7 @@ def conditional_mixed(rows, n_components, random_state):
     flagged = rows.blocks.flagged
     taken = _regression_of_present(rows) if flagged else _regression(rows)[0]
     model, effects = _drawn_mixed(Residuals(rows, taken), n_components, random_state, taken)
-    _, variance = present_moments(Rows(rows.X, rows.index, rows.all_weight, rows.blocks))
+    _, variance = present_moments(rows.unlabelled())
     units = _in_units_of_rows(model, variance, len(rows))
     ratio = units["scale"] / model.scale
     units["loadings"] = model.loadings / ratio[:, None]
@@ -377,8 +376,7 @@ def logistic_pca(rows, n_components, random_state):
     share = noise / (noise + model.deviations**2)
     encoder, _ = _maps(model, share)
     most = min(LOGISTIC_ROWS, LOGISTIC_CELLS // len(model.mean))
-    if len(rows) > most:
-        rows = rows.subset(np.sort(random_state.permutation(len(rows))[:most]))
+    rows = rows.some(most, random_state)
     X = np.concatenate([chunk for chunk, _ in rows.chunks()])
     weight = np.ones(len(X)) if rows.weight is None else rows.weight
     codes = (X - model.mean) / model.scale @ encoder.T

@@ -8,7 +8,7 @@ columns; in the end its maps are turned back into maps of the columns.
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import linalg
 
 from skae._linear.pca import LinearModel, assembled, columns, principal_axes, resolved
 
@@ -110,8 +110,11 @@ def row_space(rows, held_out=None):
     """Return the `RowSpace` of rows, or None where that is not much narrower than their columns."""
     parts = [rows] if held_out is None else [rows, held_out]
     n_rows, n_columns = sum(part.n_repeated for part in parts), rows.width
-    dense = rows.blocks is None and not sparse.issparse(rows.X)
-    if not dense or AXES * n_rows > MOST_AXES * n_columns or n_rows * n_columns > MOST_CELLS:
+    if (
+        not rows.is_dense
+        or AXES * n_rows > MOST_AXES * n_columns
+        or n_rows * n_columns > MOST_CELLS
+    ):
         return None
     mean, scale, weights, low, high, _ = columns(rows)
     X = np.concatenate([chunk - mean for part in parts for chunk, _ in part.chunks()])
@@ -156,8 +159,9 @@ class LeadingSpace(RowSpace):
 
 def leading_space(rows, n_components, random_state):
     """Return the `LeadingSpace` of rows, or None where it is not much narrower than the columns."""
-    dense = rows.blocks is None and not sparse.issparse(rows.X)
-    dense = dense and len(rows) > rows.width  # else the last axes are those of these very rows
+    dense = (
+        rows.is_dense and len(rows) > rows.width
+    )  # else the last axes are those of these very rows
     if not dense or not FEWEST_COLUMNS < rows.width <= MOST_COLUMNS:
         return None
     moments = columns(rows)

@@ -55,9 +55,10 @@ class Value:
         return self.graph.add("take", self, np.asarray(columns, dtype=np.int64))
 
     def affine(self, weight, bias=None):
-        """Return ``x @ weight.T + bias``, for rows x."""
+        """Return ``x @ weight.T + bias``, for rows x; the bias may be a value of its own for each."""
         bias = np.zeros(len(weight)) if bias is None else bias
-        if weight.ndim != 2 or bias.shape != (len(weight),):
+        shaped = isinstance(bias, Value) or bias.shape == (len(weight),)
+        if weight.ndim != 2 or not shaped:
             raise ValueError(f"weights of shape {weight.shape} have a bias of shape {bias.shape}")
         return self.graph.add("affine", self, np.ascontiguousarray(weight.T), bias)
 
@@ -153,7 +154,7 @@ class Network:
             inside = x.clip(weights[f"{place}low"], weights[f"{place}high"])
             made = self.half(f"{place}inside.", inside)
             beyond = weights[f"{place}beyond"]
-            return made + (x - inside).affine(beyond) if beyond.any() else made
+            return (x - inside).affine(beyond, made) if beyond.any() else made
         dense = self._residual(place, x)
         if f"{place}threshold" in weights:
             threshold = np.maximum(weights[f"{place}threshold"], 0)
@@ -164,13 +165,13 @@ class Network:
         linear, bent = f"{place}linear.weight", f"{place}nonlinear."
         if linear not in self.weights and not self._has(bent):
             return self._nonlinear(place, x)
-        parts = []
+        if linear not in self.weights:
+            return self._nonlinear(bent, x)
+        bias = self.weights.get(f"{place}linear.bias")
         if self._has(bent):
-            parts.append(self._nonlinear(bent, x))
-        if linear in self.weights:
-            bias = self.weights.get(f"{place}linear.bias")
-            parts.append(x.affine(self.weights[linear], bias))
-        return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+            made = self._nonlinear(bent, x)
+            bias = made if bias is None else made + bias
+        return x.affine(self.weights[linear], bias)
 
     def _has(self, place):
         return any(name.startswith(place) for name in self.weights)
@@ -180,9 +181,14 @@ class Network:
         if f"{place}gain" in weights:
             return self._nonlinear(f"{place}module.", x) * weights[f"{place}gain"]
         if place.partition(".")[0] in self.owned:
-            if self.own is None or f"{place.removesuffix('nonlinear.')}told.weight" in weights:
+            if self.own is None:
                 raise CannotDescribe(
                     "the network holds a torch module or an activation of your own"
+                )
+            if f"{place.removesuffix('nonlinear.')}told.weight" in weights:
+                raise CannotDescribe(
+                    "with ordered=True the decoder is told where a code is cut, which is written for "
+                    "skae's activations alone: take one of these"
                 )
             return self.own(place, x)
         if f"{place}steps.unit" in weights:
@@ -358,7 +364,7 @@ class Described:
     blocks : Blocks or None
         Of the schema.
     flagged : bool
-        Whether the encoder is told which cells are missing.
+        Whether the encoder sees which cells are missing.
     baseline : LinearModel
         Its mean and scale are those of the standardisation.
     code_scale : ndarray of shape (n_components,)
@@ -403,16 +409,28 @@ class Described:
             x = x - rest if rest.any() else x
         return x / scale
 
+    def inputs(self, x):
+        """Return what the encoder gets for standardised rows."""
+        if self.blocks is None:
+            return x
+        flags = [x[self.blocks.first].do("isnan").do("as_number")] if self.flagged else []
+        return x.graph.concat(self._filled(x), *flags)
+
     def posterior(self, x):
         """Return what the encoder makes of standardised rows."""
-        if self.blocks is not None:
-            flags = x[self.blocks.first].do("isnan").do("as_number") if self.flagged else None
-            x = self._filled(x)
-            x = x.graph.concat(x, flags) if self.flagged else x
-        return self.network.half("encoder.", x)
+        return self.network.half("encoder.", self.inputs(x))
 
     def _filled(self, x):
-        """Return standardised wide rows, missing cells at what is expected given the others."""
+        """Return standardised wide rows without missing cells, labels beside them as they are."""
+        if not self.n_labels:
+            return self._completed(x)
+        width, baseline = len(self.baseline.mean), self.baseline
+        rows, labels = x[:width], x[width:]
+        shift = labels.affine((baseline.taken / baseline.scale).T)
+        return x.graph.concat(self._completed(rows - shift) + shift, labels)
+
+    def _completed(self, x):
+        """Return standardised rows, missing cells at what is expected given the others."""
         loadings, precision = self.baseline.loadings, self.baseline.precision
         if not loadings.shape[1]:
             return x.graph.add("where", x.do("isnan"), np.zeros(1), x)
@@ -495,6 +513,12 @@ class Described:
         """Return the code of wide rows."""
         return self.mean_of_code(self.standardised(rows)) * self.code_scale
 
+    def code_and_columns(self, rows):
+        """Return the code of wide rows, and what is encoded: standardised, without missing cells."""
+        inputs = self.inputs(self.standardised(rows))
+        code = self.network.half("encoder.", inputs)[: self.size] * self.code_scale
+        return rows.graph.concat(code, inputs[: len(self.baseline.mean)])
+
     def distribution(self, rows):
         """Return means and standard deviations of the code of wide rows, side by side."""
         low, high = (np.full(1, bound) for bound in LOG_VARIANCES)
@@ -517,7 +541,10 @@ class Described:
     def errors_of_cells(self, rows, unseen=None):
         """Return the errors of the cells of wide rows, and which cells are missing."""
         x = self.standardised(rows)
-        return self.errors(x, self.outputs(self.mean_of_code(x)), unseen)
+        code = self.mean_of_code(x)
+        if self.n_labels:
+            code = x.graph.concat(code, x[len(self.baseline.mean) :])
+        return self.errors(x, self.outputs(code), unseen)
 
     def code_and_differences(self, rows):
         """Return codes in the module's units, and what is left of the cells of wide rows.
@@ -612,10 +639,6 @@ def described(model, own=None):
     ``own`` applies the user's modules; see `Network`.
     """
     task, schema = model.task, model.schema
-    if task.n_labels and schema.blocks is not None:
-        raise CannotDescribe(
-            "labels beside a table with categories, dates or missing cells are known to torch alone"
-        )
     activation = _name_of(task.activation)
     foreign = activation not in ACTIVATIONS
     halves = "encoder", "decoder"
@@ -631,7 +654,7 @@ def described(model, own=None):
     return Described(
         network,
         blocks,
-        blocks is not None and task.n_inputs > schema.width,
+        blocks is not None and task.n_inputs - task.n_labels > schema.width,
         model.baseline,
         model.code_scale,
         getattr(task, "likelihood", "plain"),

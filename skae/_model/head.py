@@ -6,8 +6,6 @@ import numpy as np
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils import gen_batches
 
-from skae._model import CannotDescribe
-
 CHUNK_CELLS = 2**22  # that are predicted at once
 
 
@@ -59,12 +57,8 @@ class HeadModel:
 
 def seen_of(encoder, X, beside):
     """Return what a head sees of rows: their code and, with ``beside``, their standardised columns."""
-    code = encoder.encode(X).astype(np.float64)
-    if not beside:
-        return code
-    module, width = encoder.module_in(X.dtype), encoder.schema.width
-    inputs = encoder.apply_to_rows(X, lambda x: module.inputs(x)[:, :width], width)
-    return np.hstack([code, inputs])
+    seen = encoder.code_and_columns(X) if beside else encoder.encode(X)
+    return seen.astype(np.float64)
 
 
 def kernel(seen, anchors):
@@ -79,13 +73,7 @@ def predicted(model, X):
 
 
 def check_head(head):
-    """Refuse, with a ValueError, a head that does not belong to its encoder.
-
-    Raises
-    ------
-    CannotDescribe
-        For a head on columns, where the NumPy engine encodes.
-    """
+    """Refuse, with a ValueError, a head that does not belong to its encoder."""
     size = head.encoder.task.size + (head.encoder.schema.width if head.beside else 0)
     shapes = {"coef": (len(head.intercept), size), "intercept": (len(head.intercept),)}
     if head.anchors is not None:
@@ -97,5 +85,3 @@ def check_head(head):
         good = isinstance(array, np.ndarray) and array.dtype == np.float64
         if not (good and array.shape == shape and np.isfinite(array).all()):
             raise ValueError(f"{name} is not that of a head of {size} numbers a row")
-    if head.beside and not hasattr(head.encoder, "apply_to_rows"):
-        raise CannotDescribe("a head that reads the columns beside the code is for torch alone")

@@ -161,6 +161,12 @@ class Model:
             lambda code: np.multiply(code, scale, out=code),
         )
 
+    def code_and_columns(self, X):
+        """Return codes, and beside them what is encoded: standardised columns, missing cells filled."""
+        module, width = self.module_in(X.dtype), self.schema.width
+        columns = self.apply_to_rows(X, lambda x: module.inputs(x)[:, :width], width)
+        return np.hstack([self.encode(X), columns])
+
     def decode(self, Z):
         """Return the rows of numbers that codes stand for, in units of X."""
         decoder = self.module_in(Z.dtype).decoder

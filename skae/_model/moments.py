@@ -1,4 +1,4 @@
-"""What a fit tells of a model in the words of PCA: variances of its code and of what it leaves."""
+"""What a fit records of a model in the words of PCA: variances of its code and of what it leaves."""
 
 import numpy as np
 

@@ -14,6 +14,7 @@ from skae._linear.pca import LinearModel
 from skae._linear.pcovr import PCovRModel, PCovRTableModel
 from skae._linear.probabilistic import (
     ConditionalModel,
+    ConditionalTableModel,
     LogisticModel,
     ProbabilisticModel,
     ProbabilisticTableModel,
@@ -22,6 +23,7 @@ from skae._model import CannotDescribe, normal
 from skae._model.graph import Described, Graph, described
 from skae._model.head import predicted
 from skae._model.likelihood import lower_bound, refuse_infinite
+from skae._model.scores import dense
 from skae._model.state import check_schema, check_state, with_factors
 from skae._parameters import check_parameters
 
@@ -232,6 +234,10 @@ class NumpyModel(Served):
         """Return the code of rows that the schema read, in their dtype."""
         return self._of_rows(X, Described.code)
 
+    def code_and_columns(self, X):
+        """As of a `Model`."""
+        return self._of_rows(X, Described.code_and_columns)
+
     def posterior(self, X):
         """Return mean and standard deviation of the code of rows."""
         return tuple(np.hsplit(self._of_rows(X, Described.distribution), 2))
@@ -257,7 +263,17 @@ class NumpyModel(Served):
 
     def head_inputs(self, X):
         """Return rows without labels as what infers these reads them."""
-        return self.schema.filled(X, self.baseline.mean)
+        mean = self.baseline.mean
+        wide = X if self.schema.blocks is None else self.schema.wide(X, mean)
+        return self.schema.filled(wide, mean)
+
+    def wide(self, X):
+        """Return rows as the network's columns, labels beside them, dense, not yet standardised."""
+        n, mean = self.schema.n_features, self.baseline.mean
+        if not self.task.n_labels:
+            return self.schema.wide(X, mean)
+        X = dense(X)
+        return np.hstack([self.schema.wide(X[:, :n], mean), X[:, n:]])
 
     def reconstruct_cells(self, X):
         """Return the coded table that is made of rows, given labels beside them."""
@@ -285,7 +301,7 @@ class NumpyModel(Served):
         return lower_bound(self._log_weights, X, n_draws, self)
 
     def _log_weights(self, X, draws):
-        rows = self.schema.wide(X, self.baseline.mean).astype(np.float64)
+        rows = self.wide(X).astype(np.float64)
         unseen = self._unseen(X)
         key = "log-weights", len(draws)
         if key not in self._programs:
@@ -308,7 +324,7 @@ class NumpyModel(Served):
             step = max(1, CHUNK_CELLS // X.shape[1])
             parts = [X[i : i + step] for i in range(0, X.shape[0], step)]
             return np.concatenate([self._of_rows(part, build) for part in parts])
-        return self._run(build, self.schema.wide(X, self.baseline.mean), *beside)
+        return self._run(build, self.wide(X), *beside)
 
     def _run(self, build, *rows):
         """Return what a graph makes of rows, chunk by chunk."""
@@ -503,6 +519,7 @@ PLAIN = (
     MixedModel,
     ProbabilisticTableModel,
     ConditionalModel,
+    ConditionalTableModel,
     PCovRModel,
     PCovRTableModel,
 )

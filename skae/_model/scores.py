@@ -46,6 +46,15 @@ class RowScores:
         made = self.model.apply_to_rows(X, reconstruct, n, self.model._to_units_of_x)
         return explained_share(dense(X)[:, :n], made)
 
+    def score_of_blocks(self, blocks):
+        """Return the explained share of the variance of rows that come block by block."""
+        sums = ColumnSums()
+        for X in blocks:
+            X, made = self.model.reconstruct(X)
+            sums.add(X, np.subtract(X, made, dtype=np.float64) ** 2)
+        total, error = sums.squares.sum(), sums.errors.sum()
+        return float(1 - error / total) if total > 0 else float(error == 0)
+
     def score_by_column(self, X):
         """Return the explained share of each column, NaN for one without any cell."""
         X, made = self.model.reconstruct(X)
@@ -101,6 +110,25 @@ class CellScores:
             return explained_share(X, self.model.reconstruct_cells(X))
         return score
 
+    def score_of_blocks(self, blocks):
+        """Return the explained share of rows that come block by block."""
+        schema = self.schema
+        sums, levels = ColumnSums(), [0.0] * len(schema.blocks.categories)
+        unseen = np.zeros(len(levels), dtype=bool)
+        for X in blocks:
+            X = dense(X)
+            sums.add(X[:, schema.blocks.numbers], self._errors(X))
+            unseen |= schema.blocks.unseen(X).any(axis=0)
+            for number, codes in enumerate(X[:, schema.blocks.categories].T):
+                codes = codes[~np.isnan(codes)].astype(int)
+                n_levels = (
+                    schema.blocks.sizes[number] + 1
+                )  # one more for those that fit did not see
+                levels[number] = levels[number] + np.bincount(codes, minlength=n_levels)
+        nats = [np.sum(n) * entropy(n / max(np.sum(n), 1)) for n in levels]
+        baselines = np.concatenate([sums.squares, nats])
+        return schema.score_of_sums(sums.errors, baselines, sums.n_errors == 0, unseen)
+
     def score_by_column(self, X):
         """Return the explained share of each column, NaN for one without any cell."""
         X = dense(X)
@@ -130,6 +158,25 @@ class CellScores:
         found = model.errors_of_cells(dense(X), *reconstruct)
         found[:, :n] *= (model.baseline.scale[:n] / self.schema.blocks.metric[:n]) ** 2
         return found
+
+
+class ColumnSums:
+    """Errors of cells, and squares about their columns' means, summed block by block."""
+
+    def __init__(self):
+        self.n = self.mean = self.squares = self.errors = self.n_errors = 0.0
+
+    def add(self, X, errors):
+        """Take in rows, NaN where a cell is missing, and the errors of their cells."""
+        self.errors = self.errors + np.nansum(errors, axis=0)
+        self.n_errors = self.n_errors + np.sum(~np.isnan(errors), axis=0)
+        X = X.astype(np.float64)
+        n = np.sum(~np.isnan(X), axis=0)
+        mean = np.nansum(X, axis=0) / np.maximum(n, 1)
+        all_n, step = np.maximum(self.n + n, 1), mean - self.mean
+        between = step**2 * self.n * n / all_n
+        self.squares = self.squares + np.nansum((X - mean) ** 2, axis=0) + between
+        self.mean, self.n = self.mean + step * n / all_n, self.n + n
 
 
 def scores_of(model):

@@ -19,7 +19,7 @@ GIVEN = "the rows of X"
 UNSEEN = "a level that fit did not see"
 
 
-def check_graph(graph, estimator, X, method):
+def check_graph(graph, estimator, X, method, y=None):
     """Refuse a graph that gives other answers than the estimator.
 
     Parameters
@@ -28,6 +28,8 @@ def check_graph(graph, estimator, X, method):
     estimator : object
     X : ndarray or frame of shape (n_samples, n_features)
     method : str
+    y : array-like or frame, default=None
+        Labels, where the graph gets some.
 
     Raises
     ------
@@ -42,35 +44,47 @@ def check_graph(graph, estimator, X, method):
         )
     except Exception as error:  # onnxruntime has many kinds
         raise ValueError(
-            f"onnxruntime cannot run the graph of {method}: {error}. float32 rows, or an activation "
-            "of skae's, may help."
+            f"onnxruntime cannot run the graph of {method}: {error}. It has some operations in float32 "
+            "alone, such as those of SimpleImputer, trees, support vectors, and of activations that are "
+            "not skae's: pass float32 rows."
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of levels that fit did not see, of columns without a cell
-        _compare(session, estimator, X, method, GIVEN)
+        _compare(session, estimator, X, method, GIVEN, y)
         for what, rows in made_rows(X):
-            _compare(session, estimator, rows, method, what)
+            _compare(session, estimator, rows, method, what, first(y, rows.shape[0]))
 
 
-def _compare(session, estimator, X, method, what):
+def first(rows, n):
+    """Return the first rows or labels, where there are some."""
+    return rows.head(n) if hasattr(rows, "head") else rows[:n] if rows is not None else None
+
+
+def _compare(session, estimator, X, method, what, y):
     """Compare answers for some rows, where the estimator gives any."""
     known = {place.name for place in session.get_inputs()}
-    inputs = {name: cells for name, cells in as_inputs(X).items() if name in known}
+    inputs = {name: cells for name, cells in as_inputs(X, y).items() if name in known}
     try:
         estimator, X = _asked(estimator, X, method)
-        expected = getattr(estimator, method)(X)
+        expected = answer(estimator, X, method, y)
     except ValueError:
         if what == GIVEN:
             raise
         return  # the estimator refuses such rows
     found = session.run(None, inputs)
     unit = _unit(estimator, X, method)
-    single = all(cells.dtype == np.float32 for cells in inputs.values())
+    single = any(cells.dtype == np.float32 for cells in (*as_inputs(X).values(), *found))
     tolerance = TOLERANCES[np.float32 if single else np.float64]
     sure = _sure(estimator, X, method, tolerance)
     said = f"The graph of {method} differs from it on {what}"
-    for a, (b, rounding) in zip(found, _answers(expected), strict=True):
+    for a, (b, rounding) in zip(found, _answers(expected, len(found)), strict=True):
         _refuse_difference(a[sure], b[sure], unit, tolerance, rounding, said)
+
+
+def answer(estimator, X, method, y=None):
+    """Return what a method of an estimator, or of the last step of a pipeline, says of rows."""
+    estimator, X = _asked(estimator, X, method)
+    return getattr(estimator, method)(X, **({} if y is None else {"y": y}))
 
 
 def _asked(estimator, X, method):
@@ -81,22 +95,40 @@ def _asked(estimator, X, method):
 
 
 def _sure(estimator, X, method, tolerance):
-    """Return which rows are compared: not those that lie on an outlier detector's threshold.
+    """Return which rows are compared: not those whose label rounding may change.
 
-    It is the score of a training row, which rounding puts on either side.
+    They lie on an outlier detector's threshold, which is the score of a training
+    row, or between two classes.
     """
-    if method != "predict" or not is_outlier_detector(estimator):
+    if method != "predict":
         return slice(None)
-    score = estimator.score_samples(X)
-    return np.abs(estimator.decision_function(X)) > tolerance * np.abs(score)
+    if is_outlier_detector(estimator):
+        score = estimator.score_samples(X)
+        return np.abs(estimator.decision_function(X)) > tolerance * np.abs(score)
+    if not hasattr(estimator, "predict_proba"):
+        return slice(None)
+    shares = estimator.predict_proba(X)
+    return np.all([_lead(part) > tolerance for part in _listed(shares)], axis=0)
 
 
-def _answers(expected):
+def _lead(shares):
+    """Return by how much the first class of each row is more probable than the second."""
+    most = np.sort(shares, axis=1)[:, -2:]
+    return most[:, -1] - most[:, 0] if shares.shape[1] > 1 else np.ones(len(shares))
+
+
+def _listed(answer):
+    return answer if isinstance(answer, list) else [answer]
+
+
+def _answers(expected, n_outputs):
     """Return the arrays of an answer, and the rounding of each: a microsecond of times, else 0."""
-    if frame_of(expected) is not None:
+    if frame_of(expected) is not None and expected.shape[1] == n_outputs:
         rounding = [float(field.kind in TIMES) for field in fields(expected)]
         return list(zip(as_inputs(expected).values(), rounding, strict=True))
     arrays = expected if isinstance(expected, tuple | list) else [np.asarray(expected)]
+    if len(arrays) < n_outputs:  # several labels, which may be words and numbers
+        arrays = [np.array(column.tolist()) for column in arrays[0].T]
     return [(array, 0.0) for array in arrays]
 
 
@@ -117,6 +149,8 @@ def _unit(estimator, X, method):
 
 
 def _refuse_difference(found, expected, unit, tolerance, rounding, what):
+    if expected.size != found.size:
+        raise ValueError(f"{what}: its shape is {found.shape}, not {expected.shape}.")
     expected = expected.reshape(found.shape)
     if found.dtype.kind not in "fi" or expected.dtype.kind not in "fi" or found.ndim < 2:
         different = int(np.sum(found != expected))
@@ -134,7 +168,8 @@ def _refuse_difference(found, expected, unit, tolerance, rounding, what):
     if np.nanmax(difference) > tolerance:
         raise ValueError(
             f"{what}: by {np.nanmax(difference):.1e} of a column's largest value, where {tolerance:.0e} "
-            "is allowed. Pass float64 rows if these are float32, and report this if they are not."
+            "is allowed. Pass float64 rows if these are float32. If they are float64, skl2onnx may have "
+            "written a step in float32, such as trees or support vectors: pass float32 rows. Else report this."
         )
 
 
@@ -146,8 +181,11 @@ def made_rows(X):
     frame = as_frame(X)
     rng = np.random.RandomState(0)
     n = min(N_MADE, X.shape[0])
+    if frame is None and X.dtype.kind in "OU":
+        return
     if frame is None:
-        yield "rows with missing cells", _with_holes(X[:n], rng)
+        if X.dtype.kind == "f":
+            yield "rows with missing cells", _with_holes(X[:n], rng)
         yield "rows beyond the training range", _far(X, n, rng)
         return
     rows = X.head(n)

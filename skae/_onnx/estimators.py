@@ -1,25 +1,33 @@
 """Fitted estimators as nodes of an ONNX graph."""
 
 import numpy as np
-from sklearn.base import is_classifier
 from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
+from skae._data.table_encoder import TableEncoder
 from skae._estimators.base import BaseEncoder, model_of
 from skae._estimators.outlier import AutoencoderOutlierDetector
 from skae._linear.distance import WIDEST
 from skae._model import CannotDescribe
-from skae._model.graph import Graph, described
+from skae._model.graph import described
+from skae._model.head import HeadModel
 from skae._model.likelihood import draws_of_codes
 from skae._model.scores import level_entropies
-from skae._onnx.inputs import write_columns, write_matrix, write_wide
+from skae._onnx.heads import PREDICTIONS, head_outputs, run, write_answer
+from skae._onnx.inputs import (
+    write_codes,
+    write_columns,
+    write_known_labels,
+    write_matrix,
+    write_wide,
+)
 
 N_DRAWS = 64  # of `score_samples`
 AFFINE = StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, PCA
 
 
-def write_estimator(writer, estimator, methods, inputs):
+def write_estimator(writer, estimator, methods, inputs, labels=()):
     """Return what methods of an estimator give: the names of outputs.
 
     Parameters
@@ -31,37 +39,41 @@ def write_estimator(writer, estimator, methods, inputs):
         More than one of `AutoencoderClassifier` alone.
     inputs : list of (str, bool)
         Names of inputs, and whether each is of another type than the graph.
+    labels : list of str
+        Names of inputs that hold the labels of rows, one for each column of them.
     """
+    if labels:
+        labels = write_known_labels(writer, model_of(estimator).task.labels, labels)
     if methods == ["inverse_transform"]:
-        return _write_inverse(writer, estimator, [write_matrix(writer, inputs)])
+        codes = write_matrix(writer, [*inputs, *((name, False) for name in labels)])
+        return _write_inverse(writer, estimator, [codes])
     if isinstance(estimator, BaseEncoder):
-        return _write_encoder(writer, estimator, methods[0], inputs)
+        return _write_encoder(writer, estimator, methods[0], inputs, labels)
+    if isinstance(estimator, TableEncoder):
+        return [write_codes(writer, estimator, inputs)]
     if isinstance(estimator, AutoencoderOutlierDetector):
         return [_write_detector(writer, estimator, methods[0], inputs)]
     return _write_supervised(writer, estimator, methods, inputs)
 
 
-def _write_encoder(writer, estimator, method, inputs):
-    if method in ("predict", "predict_proba"):
-        raise CannotDescribe(
-            f"{method} of {type(estimator).__name__} is not written: put a classifier or regressor "
-            "behind its transform in a Pipeline, and export that"
-        )
+def _write_encoder(writer, estimator, method, inputs, labels):
     model = model_of(estimator)
     parts = described(model, _own(model))
-    rows, wide, unseen = _write_rows(writer, model, inputs)
+    rows, wide, unseen = _write_rows(writer, model, inputs, labels)
     if method == "transform":
-        return _run(writer, parts.code, wide)
+        return run(writer, parts.code, wide)
     if method == "transform_distribution":
-        both = _run(writer, parts.distribution, wide)[0]
+        both = run(writer, parts.distribution, wide)[0]
         return [_columns(writer, both, 0, parts.size), _columns(writer, both, parts.size)]
+    if method in PREDICTIONS:
+        return _write_predictions(writer, model, parts, wide, method)
     if method == "score_samples":
         return [_write_bound(writer, parts, wide, unseen)]
     if method == "reconstruction_error" and model.schema.blocks is not None:
         return [_write_errors_of_cells(writer, model, parts, wide, unseen)]
-    code = _run(writer, parts.code, wide)[0]
+    code = run(writer, parts.code, wide)[0]
     if parts.n_labels:
-        labels = _columns(writer, wide, model.schema.n_features)
+        labels = _columns(writer, wide, model.schema.width)
         code = writer.node("Concat", code, labels, axis=-1)
     made = _write_back(writer, model, parts, code)
     return made if method == "reconstruct" else [_write_errors(writer, rows, made[0])]
@@ -76,19 +88,19 @@ def _write_inverse(writer, estimator, made):
     if isinstance(estimator, str) or estimator is None:  # "passthrough"
         return made
     if len(made) != 1:
-        raise ValueError("A table comes back as columns: no step can stand in front of it.")
+        raise CannotDescribe("A table comes back as columns: no step can stand in front of it.")
     if isinstance(estimator, BaseEncoder):
         model = model_of(estimator)
         return _write_back(writer, model, described(model, _own(model)), made[0])
     if not isinstance(estimator, AFFINE) or getattr(estimator, "clip", False):
         names = ", ".join(kind.__name__ for kind in AFFINE)
-        raise ValueError(f"{estimator!r} has no way back in ONNX here: expected {names}.")
+        raise CannotDescribe(f"{estimator!r} has no way back in ONNX here: expected {names}.")
     n = getattr(estimator, "n_components_", estimator.n_features_in_)
     offset = estimator.inverse_transform(np.zeros((1, n)))
     matrix = estimator.inverse_transform(np.eye(n)) - offset
     if isinstance(estimator, PCA):
-        return _run(writer, lambda x: x.affine(matrix.T, offset[0]), made[0])
-    return _run(writer, lambda x: x * np.diag(matrix).copy() + offset[0], made[0])
+        return run(writer, lambda x: x.affine(matrix.T, offset[0]), made[0])
+    return run(writer, lambda x: x * np.diag(matrix).copy() + offset[0], made[0])
 
 
 def _own(model):
@@ -103,40 +115,37 @@ def _own(model):
     return apply
 
 
-def _run(writer, build, *inputs):
-    """Write what a function of values makes of named inputs."""
-    graph = Graph(writer.dtype)
-    made = build(*[graph.input() for _ in inputs])
-    return writer.write(graph, list(made) if isinstance(made, tuple) else [made], inputs)
-
-
 def _columns(writer, name, start, stop=None):
-    return _run(writer, lambda x: x[start:stop], name)[0]
+    return run(writer, lambda x: x[start:stop], name)[0]
 
 
-def _write_rows(writer, model, inputs):
+def _write_rows(writer, model, inputs, known=()):
     """Return rows of numbers as they are given, wide rows, and which levels fit did not see.
 
-    The first is None for a coded table, the last is None without categories.
+    The first is None for a coded table, the last is None without categories. Beside wide rows
+    stand labels, where the model has some: known ones, or those that the rows seem to have.
     """
-    schema, mean = model.schema, model.baseline.mean
+    schema, unseen = model.schema, None
     if schema.blocks is not None:
-        return None, *write_wide(writer, schema, inputs)
-    rows = wide = write_matrix(writer, inputs)
-    if schema.complete is None:
-        missing = writer.node("IsNaN", rows)
-        wide = writer.node("Where", missing, mean, rows)
+        rows, (wide, unseen) = None, write_wide(writer, schema, inputs)
+    else:
+        rows = wide = write_matrix(writer, inputs)
+        wide = _mean_filled(writer, model, rows) if schema.complete is None else rows
     if model.task.n_labels:
-        labels = _write_labels(writer, model, wide)
-        wide = writer.node("Concat", wide, labels, axis=-1)
-    return rows, wide, None
+        labels = known or [_write_labels(writer, model, _mean_filled(writer, model, wide))]
+        wide = writer.node("Concat", wide, *labels, axis=-1)
+    return rows, wide, unseen
+
+
+def _mean_filled(writer, model, rows):
+    return writer.node("Where", writer.node("IsNaN", rows), model.baseline.mean, rows)
 
 
 def _write_labels(writer, model, rows):
     """Return the coded labels that rows seem to have."""
     labels, head = model.task.labels, model.attributes
     coef, intercept = head["label_coef_"], head["label_intercept_"]
-    scores = _run(writer, lambda x: x.affine(coef, intercept), rows)[0]
+    scores = run(writer, lambda x: x.affine(coef, intercept), rows)[0]
     parts = []
     for block, known in zip(labels.slices, labels.classes, strict=True):
         part = _columns(writer, scores, block.start, block.stop)
@@ -151,8 +160,8 @@ def _write_back(writer, model, parts, code):
     """Return the rows that codes stand for: one matrix, or the columns of a table."""
     schema = model.schema
     if schema.blocks is None:
-        return _run(writer, parts.rows, code)
-    cells = _run(writer, parts.table, code)[0]
+        return run(writer, parts.rows, code)
+    cells = run(writer, parts.table, code)[0]
     if schema.encoder is not None:
         columns = write_columns(writer, schema, cells)
         if schema.encoder.library is not None:
@@ -174,7 +183,7 @@ def _write_errors(writer, rows, made):
         difference = x - made
         return _of_present(difference * difference, x.do("isnan"))
 
-    return _run(writer, errors, rows, made)[0]
+    return run(writer, errors, rows, made)[0]
 
 
 def _of_present(errors, missing):
@@ -202,7 +211,7 @@ def _write_errors_of_cells(writer, model, parts, wide, unseen):
         found, missing = parts.errors_of_cells(x, *unseen)
         return _of_present(found * np.concatenate([factor, nats]), missing)
 
-    return _run(writer, errors, *_given(wide, unseen))[0]
+    return run(writer, errors, *_given(wide, unseen))[0]
 
 
 def _given(wide, unseen):
@@ -219,36 +228,29 @@ def _write_bound(writer, parts, wide, unseen):
         nats = weights.do("logsumexp") - np.log(N_DRAWS)
         return nats if parts.blocks is None else _of_some(nats, parts.lacking(x, *unseen))
 
-    return _run(writer, bound, *_given(wide, unseen))[0]
+    return run(writer, bound, *_given(wide, unseen))[0]
 
 
 def _write_supervised(writer, estimator, methods, inputs):
-    if estimator.head_ == "kernel" or estimator.uses_columns_:
-        raise CannotDescribe(
-            f"the head is a kernel's or reads columns beside the code (head_={estimator.head_!r}, "
-            f"uses_columns_={estimator.uses_columns_}): fit with head='linear'"
-        )
-    model = estimator._encoder
+    """Return what methods of a classifier or regressor give."""
+    model, head = estimator._encoder, estimator._head()
     _, wide, _ = _write_rows(writer, model, inputs)
-    coef, intercept = estimator.coef_, estimator.intercept_
     parts = described(model, _own(model))
-    outputs = _run(writer, lambda x: parts.code(x).affine(coef, intercept), wide)[0]
-    return [_write_answer(writer, estimator, method, outputs) for method in methods]
+    (seen,) = run(writer, parts.code_and_columns if head.beside else parts.code, wide)
+    outputs, classes = head_outputs(writer, head, seen), getattr(estimator, "classes_", None)
+    return [write_answer(writer, outputs, classes, method) for method in methods]
 
 
-def _write_answer(writer, estimator, method, outputs):
-    """Return what a method makes of the outputs of a head."""
-    if not is_classifier(estimator):
-        return outputs
-    if method == "predict_proba":
-        return writer.node("Softmax", outputs, axis=-1)
-    if method == "decision_function":
-        two = len(estimator.classes_) == 2
-        return _run(writer, lambda x: x[1:2] - x[0:1], outputs)[0] if two else outputs
-    classes = estimator.classes_
-    whole = classes.dtype.kind in "biu"
-    known = classes.astype(np.int64) if whole else np.array([str(c) for c in classes], object)
-    return writer.node("Gather", known, writer.node("ArgMax", outputs, axis=-1, keepdims=0), axis=0)
+def _write_predictions(writer, model, parts, wide, method):
+    """Return what a head that a model has itself says of each label."""
+    head = HeadModel(model, model.attributes["coef_"], model.attributes["intercept_"])
+    outputs = head_outputs(writer, head, run(writer, parts.code, wide)[0])
+    return [
+        write_answer(
+            writer, _columns(writer.precise(), outputs, span.start, span.stop), classes, method
+        )
+        for span, classes in zip(model.task.labels.slices, model.task.labels.classes, strict=True)
+    ]
 
 
 # the detector of odd rows -------------------------------------------------------------------------
@@ -267,7 +269,7 @@ def _write_detector(writer, detector, method, inputs):
     lowest = np.array([detector.training_scores_.min()])  # where a row has no cell
     score = writer.node("Neg", squares)
     score = writer.node("Where", writer.node("IsNaN", score), lowest, score)
-    score = writer.node("Add", score, _run(writer, _nan_where_infinite, wide)[0])
+    score = writer.node("Add", score, run(writer, _nan_where_infinite, wide)[0])
     if method == "score_samples":
         return score
     decision = writer.node("Sub", score, np.array([detector.offset_]))
@@ -292,7 +294,7 @@ def _write_features_of_rows(writer, detector, model, parts, rows, wide):
         residuals = (x - parts.rows(code)) / model.baseline.scale
         return x.graph.concat(residuals[np.flatnonzero(features.known)], code) / features.units
 
-    return _run(writer, values, rows, wide)[0]
+    return run(writer, values, rows, wide)[0]
 
 
 def _write_features_of_cells(writer, detector, model, parts, wide, unseen):
@@ -313,7 +315,7 @@ def _write_features_of_cells(writer, detector, model, parts, wide, unseen):
             left = graph.concat(*others, nats)
         return graph.concat(left[known], code) / features.units
 
-    return _run(writer, values, *_given(wide, unseen))[0]
+    return run(writer, values, *_given(wide, unseen))[0]
 
 
 def _write_squares(writer, detector, values):
@@ -337,7 +339,7 @@ def _write_squares(writer, detector, values):
         whole = (along * along).do("total") * float(width) / present
         return _of_some(whole, missing[:n_residuals])
 
-    return _run(writer, squares, off, missing)[0]
+    return run(writer, squares, off, missing)[0]
 
 
 def _write_completed(writer, distance, missing, off):

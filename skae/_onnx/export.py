@@ -1,23 +1,36 @@
 """Fitted estimators, and pipelines that end in them, as ONNX graphs."""
 
+import warnings
+
 import numpy as np
 import skl2onnx
+import skl2onnx._parse
 from skl2onnx.common import data_types as types
+from skl2onnx.common.onnx_optimisation_identity import onnx_remove_node_identity
 from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 import skae
+from skae._data.labels import columns_of
+from skae._data.table_encoder import TableEncoder
 from skae._estimators.base import BaseEncoder, model_of
+from skae._estimators.conditional import ConditionalVAE
 from skae._estimators.outlier import AutoencoderOutlierDetector
 from skae._estimators.supervised import AutoencoderClassifier, AutoencoderRegressor
-from skae._onnx.check import BACK, check_graph
+from skae._model import CannotDescribe
+from skae._onnx.check import BACK, answer, check_graph, first
 from skae._onnx.estimators import write_estimator
-from skae._onnx.inputs import as_inputs, columns_out
+from skae._onnx.heads import PREDICTIONS, answer_type
+from skae._onnx.inputs import TEXT, as_inputs, as_rows, columns_out
+from skae._onnx.names import rename
 from skae._onnx.writer import Writer
 
 OPSET = 20  # the first with GELU
+SHOWN = 300  # letters of another package's error
 METHODS = (
     "transform",
     "transform_distribution",
@@ -32,11 +45,12 @@ METHODS = (
 )
 ALIASES = {"denoise": "reconstruct"}
 PRECISE = ("score_samples",)  # computed in float64 always
-PLACES = {"predict": 0, "predict_proba": 1, "transform": 0}  # among skl2onnx's outputs
-OURS = BaseEncoder, AutoencoderClassifier, AutoencoderRegressor, AutoencoderOutlierDetector
+PLACES = {"predict": 0, "predict_proba": 1, "transform": -1}  # among skl2onnx's outputs
+CODERS = BaseEncoder, TableEncoder
+OURS = *CODERS, AutoencoderClassifier, AutoencoderRegressor, AutoencoderOutlierDetector
 
 
-def to_onnx(estimator, X, method="transform"):
+def to_onnx(estimator, X, method="transform", y=None):
     """Return a fitted estimator or pipeline as an ONNX graph, which was run and compared.
 
     Parameters
@@ -58,6 +72,10 @@ def to_onnx(estimator, X, method="transform"):
         estimator has, with its default arguments. What a Pipeline itself does
         not have, such as ``reconstruction_error``, is its last step's, of what the
         other steps make of X.
+    y : array-like or frame of shape (n_samples,) or (n_samples, n_columns), default=None
+        Labels of the rows, or of the codes, of a `ConditionalVAE`: the graph gets them as
+        inputs, as `as_inputs` gives them. Without them it infers them from X, and codes do
+        not come back. A class that ``fit`` did not see gives NaN.
 
     Returns
     -------
@@ -65,7 +83,8 @@ def to_onnx(estimator, X, method="transform"):
         ``graph.SerializeToString()`` are the bytes of a file. Outputs stand
         in the order in which the method returns them; what is one number a
         row has shape (n_samples, 1), labels have (n_samples,). Tables come
-        back as one output of shape (n_samples, 1) a column.
+        back as one output of shape (n_samples, 1) a column; where several labels
+        are predicted each is an output.
 
     Raises
     ------
@@ -73,7 +92,7 @@ def to_onnx(estimator, X, method="transform"):
         For a method that the estimator does not have, for networks that ONNX
         cannot hold, and where the graph differs from the estimator: by more
         than 1e-5 (float32) or 1e-9 (float64) of a column's largest value, or in
-        any label. Compared are the rows of X, and rows that are made of
+        any label (but where two classes are equally likely within these). Compared are the rows of X, and rows that are made of
         them: with missing cells, with levels that fit did not see, and beyond
         the training range. ``reconstruction_error`` is compared in units of
         the largest squared distance of a row from the mean.
@@ -99,45 +118,48 @@ def to_onnx(estimator, X, method="transform"):
     >>> session = onnxruntime.InferenceSession(graph.SerializeToString())
     >>> session.run(None, {"X": X[:3]})[0].shape
     (3, 13)
+
+    Rows of a given class, from codes:
+
+    >>> from skae import ConditionalVAE
+    >>> from skae.onnx import as_inputs
+    >>> y = load_wine().target
+    >>> model = ConditionalVAE(2, max_iter=5, random_state=0).fit(X, y)
+    >>> codes = model.transform(X, y)
+    >>> graph = to_onnx(model, codes, method="inverse_transform", y=y)
+    >>> session = onnxruntime.InferenceSession(graph.SerializeToString())
+    >>> session.run(None, as_inputs(codes[:3], [0, 1, 2]))[0].shape
+    (3, 13)
     """
     register()
-    estimator = getattr(estimator, "best_estimator_", estimator)
+    estimator = _plain(estimator)
     check_is_fitted(estimator)
-    if method not in METHODS:
-        raise ValueError(f"method={method!r}: expected one of {', '.join(METHODS)}.")
-    last, options = _last(estimator), None
-    if not hasattr(last, method):
-        raise ValueError(f"method={method!r}: {type(last).__name__} has no such method.")
-    if method == "inverse_transform":
-        asked = Asked(estimator, method)
-    elif _is_ours(last):
-        asked = _with_last(estimator, Asked(last, ALIASES.get(method, method)))
-    else:
-        asked, options = estimator, _options(last)
-    graph = skl2onnx.convert_sklearn(
-        asked,
-        initial_types=_types(as_inputs(X)),
-        target_opset={"": OPSET, "ai.onnx.ml": 3},
-        options=options,
-    )
-    if asked is estimator:
-        graph = _with_output(graph, method)
-    check_graph(graph, estimator, X, method)
+    rows = as_rows(X)
+    if not (isinstance(rows, np.ndarray) and rows.dtype.kind == "O"):
+        X = rows  # else it has words, beside numbers that are such
+    _check_method(_last(estimator), method)
+    n_labels = _check_labels(estimator, X, method, y)
+    answer(estimator, first(X, 1), method, first(y, 1))  # its errors say most
+    graph = _written(estimator, method, _types(as_inputs(X, y)), n_labels)
+    check_graph(graph, estimator, X, method, y)
     return graph
 
 
 def register():
     """Let skl2onnx know skae's estimators: its own ``to_onnx`` then writes them, too.
 
-    Encoders become their ``transform``, `AutoencoderClassifier` labels and
+    Encoders, `TableEncoder` too, become their ``transform``, `AutoencoderClassifier` labels and
     probabilities, `AutoencoderRegressor` and `AutoencoderOutlierDetector` their prediction. Only
-    `skae.onnx.to_onnx` compares what was written with the estimator.
+    `skae.onnx.to_onnx` compares what was written with the estimator. With float64 rows and a
+    classifier skl2onnx wants ``options={"zipmap": False}``: ONNX has no ZipMap of float64.
 
     Examples
     --------
     >>> import skae.onnx
     >>> skae.onnx.register()
     """
+    unmerged = skl2onnx._parse.do_not_merge_columns  # by a ColumnTransformer, to those of one type
+    skl2onnx._parse.do_not_merge_columns = tuple(dict.fromkeys((*unmerged, *OURS)))
     for kind in _kinds():
         skl2onnx.update_registered_converter(
             kind,
@@ -149,7 +171,11 @@ def register():
         )
 
 
-ZIPMAP = {"zipmap": [True, False, "columns"], "output_class_labels": [False, True]}
+ZIPMAP = {  # what skl2onnx asks of every classifier
+    "zipmap": [True, False, "columns"],
+    "output_class_labels": [False, True],
+    "nocl": [True, False],
+}
 
 
 def _kinds():
@@ -158,13 +184,90 @@ def _kinds():
 
 
 class Asked(BaseEstimator):
-    """A fitted estimator, and the method that a graph shall stand for."""
+    """A fitted estimator, the method that a graph shall stand for, and how many inputs are labels."""
 
-    def __init__(self, estimator, method):
-        self.estimator, self.method = estimator, method
+    def __init__(self, estimator, method, n_labels=0):
+        self.estimator, self.method, self.n_labels = estimator, method, n_labels
+
+
+def _check_method(last, method):
+    if method not in METHODS:
+        raise ValueError(f"method={method!r}: expected one of {', '.join(METHODS)}.")
+    if not hasattr(last, method):
+        raise ValueError(f"method={method!r}: {type(last).__name__} has no such method.")
+
+
+def _check_labels(estimator, X, method, y):
+    """Return how many columns labels have; refuse those that a method does not take, or lacks."""
+    takes = isinstance(estimator, ConditionalVAE)
+    if y is not None and not takes:
+        raise ValueError(
+            f"y: {type(estimator).__name__} takes no labels beside X; a ConditionalVAE by itself does."
+        )
+    if y is None and method == "inverse_transform" and isinstance(_last(estimator), ConditionalVAE):
+        raise ValueError(
+            "inverse_transform of ConditionalVAE takes labels beside codes: pass y, one label a row, and "
+            "the estimator by itself."
+        )
+    if y is None:
+        return 0
+    labels, columns = model_of(estimator).task.labels, columns_of(y)
+    check_consistent_length(X, *columns)
+    labels.coded(columns)
+    return len(columns)
+
+
+def _written(estimator, method, kinds, n_labels):
+    """Return the graph of a method, not yet compared; ``kinds`` are the types of its inputs."""
+    last = _last(estimator)
+    if method == "inverse_transform":
+        return _converted(Asked(estimator, method, n_labels), kinds)
+    if isinstance(last, OURS):
+        asked = Asked(last, ALIASES.get(method, method), n_labels)
+        return _converted(_with_last(estimator, asked), kinds)
+    return _with_output(_converted(estimator, kinds, _options(last, method)), method)
+
+
+def _converted(estimator, kinds, options=None):
+    """Return what skl2onnx makes of an estimator, inputs and outputs with the names of columns."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what skl2onnx asks scikit-learn for
+            graph, topology = skl2onnx.convert_sklearn(
+                estimator,
+                initial_types=kinds,
+                target_opset={"": OPSET, "ai.onnx.ml": 3},
+                options=options,
+                intermediate=True,
+            )
+    except (CannotDescribe, MemoryError):
+        raise
+    except Exception as error:  # skl2onnx has many kinds
+        raise ValueError(
+            f"skl2onnx cannot write this pipeline: {str(error)[:SHOWN]}. Some steps it writes in float32 "
+            "alone: pass float32 rows."
+        ) from error
+    graph = onnx_remove_node_identity(graph)
+    names = [
+        {variable.onnx_name: variable.raw_name for variable in variables}
+        for variables in (topology.scopes[0].input_variables, topology.scopes[0].output_variables)
+    ]
+    rename(graph.graph, *names)
+    return graph
 
 
 # pipelines ----------------------------------------------------------------------------------------
+
+
+def _plain(estimator):
+    """Return a pipeline without steps that do nothing, and the best estimators of searches."""
+    estimator = getattr(estimator, "best_estimator_", estimator)
+    if not isinstance(estimator, Pipeline):
+        return estimator
+    steps = [
+        (name, _plain(step)) for name, step in estimator.steps if step not in (None, "passthrough")
+    ]
+    return Pipeline(steps) if steps else FunctionTransformer().fit([[0.0]])
 
 
 def _last(estimator):
@@ -179,15 +282,11 @@ def _with_last(estimator, last):
     return Pipeline([*steps, (name, _with_last(old, last))])
 
 
-def _is_ours(estimator):
-    return isinstance(estimator, OURS)
-
-
-def _options(last):
+def _options(last, method):
     """Return skl2onnx's options for a last step of scikit-learn's."""
     if not is_classifier(last):
         return None
-    return {id(last): {"zipmap": False}}
+    return {id(last): {"zipmap": False} if method == "predict_proba" else {}}
 
 
 def _with_output(graph, method):
@@ -232,7 +331,7 @@ def _asked(operator_or_model):
     model = getattr(operator_or_model, "raw_operator", operator_or_model)
     if isinstance(model, Asked):
         return model.estimator, model.method
-    return model, "transform" if isinstance(model, BaseEncoder) else "predict"
+    return model, "transform" if isinstance(model, CODERS) else "predict"
 
 
 def _parse(scope, model, inputs, custom_parsers=None):
@@ -240,24 +339,33 @@ def _parse(scope, model, inputs, custom_parsers=None):
     estimator, method = _asked(model)
     operator = scope.declare_local_operator(f"Skae{type(model).__name__}", model)
     operator.inputs = inputs
-    for name, kind in _outputs(estimator, method, _dtype(inputs, estimator, method)):
+    for name, kind in _outputs(estimator, method, _dtype(operator)):
         operator.outputs.append(scope.declare_local_variable(name, kind))
     return operator.outputs
 
 
 def _set_shapes(operator):
     """Say what types the outputs have."""
-    estimator, method = _asked(operator)
-    found = _outputs(estimator, method, _dtype(operator.inputs, estimator, method))
+    (estimator, method), dtype = _asked(operator), _dtype(operator)
+    found = _outputs(estimator, method, dtype)
     if len(operator.outputs) == 2 and len(found) == 1:  # labels, and probabilities
-        found += _outputs(estimator, "predict_proba", _dtype(operator.inputs, estimator, method))
+        found += _outputs(estimator, "predict_proba", dtype)
     for output, (_, kind) in zip(operator.outputs, found, strict=True):
         output.type = kind
 
 
-def _dtype(inputs, estimator, method):
+def _inputs(operator):
+    """Return what an operator gets: rows, or codes, and labels."""
+    n = len(operator.inputs) - getattr(operator.raw_operator, "n_labels", 0)
+    return operator.inputs[:n], operator.inputs[n:]
+
+
+def _dtype(operator):
     """Return the type that a graph computes in."""
+    (estimator, method), (inputs, _) = _asked(operator), _inputs(operator)
     single = all(isinstance(variable.type, types.FloatTensorType) for variable in inputs)
+    if isinstance(estimator, TableEncoder):
+        return np.float64
     if method != "inverse_transform":
         coded = _model_within(estimator).schema.encoder is not None
         single &= not (coded or method in PRECISE or hasattr(estimator, "training_scores_"))
@@ -274,11 +382,11 @@ def _model_within(estimator):
 def _outputs(estimator, method, dtype):
     """Return pairs of a name and a type for what a method gives."""
     number = types.FloatTensorType if dtype == np.float32 else types.DoubleTensorType
-    if method == "predict" and is_classifier(estimator):
-        whole = estimator.classes_.dtype.kind in "biu"
-        return [("label", (types.Int64TensorType if whole else types.StringTensorType)([None]))]
-    if method == "predict" and isinstance(estimator, AutoencoderOutlierDetector):
-        return [("label", types.Int64TensorType([None]))]
+    if isinstance(estimator, AutoencoderOutlierDetector):
+        kind = types.Int64TensorType([None]) if method == "predict" else number([None, 1])
+        return [("label" if method == "predict" else method, kind)]
+    if method in PREDICTIONS:
+        return _predictions(estimator, method, number)
     if method == "transform_distribution":
         k = estimator.n_components_
         return [(name, number([None, k])) for name in ("mean", "std")]
@@ -288,6 +396,21 @@ def _outputs(estimator, method, dtype):
         suffix = "" if method == "inverse_transform" else "_reconstructed"
         return [(f"{name}{suffix}", kinds[kind]([None, 1])) for name, kind in columns_out(encoder)]
     return [(method, number([None, _width(estimator, method)]))]
+
+
+def _predictions(estimator, method, number):
+    """Return such pairs for what is predicted: one for each label."""
+    if isinstance(estimator, BaseEncoder):
+        labels = model_of(estimator).task.labels
+        known = list(zip(labels.classes, labels.sizes, strict=True))
+    else:
+        known = [(getattr(estimator, "classes_", None), len(estimator.intercept_))]
+    found = []
+    for place, (classes, n) in enumerate(known):
+        name = "label" if method == "predict" and classes is not None else method
+        name = name if len(known) == 1 else f"{name}_{place}"
+        found.append((name, answer_type(classes, method, number, n)))
+    return found
 
 
 def _table_given_back(estimator):
@@ -302,28 +425,28 @@ def _table_given_back(estimator):
 
 def _width(estimator, method):
     if method == "transform":
-        return estimator.n_components_
+        return getattr(estimator, "n_components_", estimator.n_features_in_)
     if method in BACK:
         return estimator.n_features_in_
-    if isinstance(estimator, BaseEncoder):  # a number a row
-        return 1
-    n = len(estimator.coef_) if hasattr(estimator, "coef_") else 1
-    return 1 if method == "decision_function" and n == 2 else n
+    return 1
 
 
 def _convert(scope, operator, container):
     """Write the nodes of an estimator."""
     estimator, method = _asked(operator)
-    writer = Writer(scope, container, _dtype(operator.inputs, estimator, method))
-    inputs = [(v.full_name, _is_other(v, writer.dtype)) for v in operator.inputs]
+    writer, (rows, labels) = Writer(scope, container, _dtype(operator)), _inputs(operator)
+    inputs = [(v.full_name, _is_other(v, writer.dtype)) for v in rows]
+    labels = [v.full_name for v in labels]
     both = method == "predict" and len(operator.outputs) == 2
     methods = ["predict", "predict_proba"] if both else [method]
-    made = write_estimator(writer, estimator, methods, inputs)
+    made = write_estimator(writer, estimator, methods, inputs, labels)
     for name, output in zip(made, operator.outputs, strict=True):
         writer.name(name, output.full_name)
 
 
 def _is_other(variable, dtype):
-    """Return whether an input is of another type than the graph."""
+    """Return whether an input is of another type than the graph: `TEXT` of strings."""
+    if isinstance(variable.type, types.StringTensorType):
+        return TEXT
     same = types.FloatTensorType if dtype == np.float32 else types.DoubleTensorType
     return not isinstance(variable.type, same)

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 from onnx import TensorProto
+from scipy import sparse
 
 from skae._data.frames import (
     CATEGORY,
@@ -16,20 +17,25 @@ from skae._data.frames import (
     numbers,
     table,
 )
+from skae._data.labels import columns_of
+from skae._data.objects import is_missing
 from skae._model import CannotDescribe
 from skae._onnx.writer import MISSING_TIME
 
 MICROSECOND = 1e-6  # in seconds, the unit of times in a coded table
 MISSING_TEXT = ""
+TEXT = "text"  # the type of an input
 UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "day": 86400e6}  # in microseconds
 
 
-def as_inputs(X):
+def as_inputs(X, y=None):
     """Return a table as a graph of `to_onnx` takes it: arrays by the names of its inputs.
 
     Parameters
     ----------
     X : ndarray or frame of shape (n_samples, n_features)
+    y : array-like or frame of shape (n_samples,) or (n_samples, n_columns), default=None
+        Labels, where the graph gets them beside X.
 
     Returns
     -------
@@ -37,14 +43,16 @@ def as_inputs(X):
         Of an array ``{"X": X}``. Of a frame one array of shape (n_samples, 1)
         for each column, by its name: strings as they are, "" where missing;
         dates as int64, microseconds since 1970 in UTC, and durations as
-        microseconds, the least int64 (NaT) where missing; numbers in float32,
-        float64 or int64, NaN where missing; booleans as bool, or, where some
-        are missing, as float64.
+        microseconds, the least int64 (NaT) where missing; numbers and booleans in
+        float64, or float32 where the column has that type, NaN where missing. So the types of
+        inputs are those of the columns, whatever cells are missing; a column of objects
+        none of which is present counts as one of strings. Labels are named "y", or "y_0", "y_1", ... where
+        there are several columns of them.
 
     Raises
     ------
     ValueError
-        For columns of categories that are neither strings, numbers nor
+        For columns of categories, and labels, that are neither strings, numbers nor
         booleans.
 
     Examples
@@ -54,9 +62,54 @@ def as_inputs(X):
     >>> as_inputs(pd.DataFrame({"town": ["Ames", None]}))["town"].tolist()
     [['Ames'], ['']]
     """
-    frame = frame_of(table(X))
-    if frame is None:
-        return {"X": np.asarray(X)}
+    X = as_rows(X)
+    frame = frame_of(X)
+    inputs = {"X": X} if frame is None else _columns(frame)
+    labels = {} if y is None else _labels(y)
+    both = sorted(inputs.keys() & labels.keys())
+    if both:
+        raise ValueError(
+            f"The labels would be an input {both[0]!r}, as a column of X is: rename that."
+        )
+    return inputs | labels
+
+
+def as_rows(X):
+    """Return rows as a frame, or as an array of a type that graphs have: float32, float64 or int64.
+
+    Where some are strings, all become strings.
+    """
+    X = table(X)
+    if frame_of(X) is not None:
+        return X
+    X = X.toarray() if sparse.issparse(X) else np.asarray(X)
+    if X.dtype.kind in "iub":
+        return X.astype(np.int64)
+    if X.dtype.kind in "US" or (X.dtype.kind == "O" and any(isinstance(c, str) for c in X.flat)):
+        cells = [MISSING_TEXT if is_missing(cell) else str(cell) for cell in X.flat]
+        return np.array(cells, dtype=object).reshape(X.shape)
+    return X if X.dtype == np.float32 else X.astype(np.float64)
+
+
+def _labels(y):
+    columns = columns_of(y)
+    names = ["y"] if len(columns) == 1 else [f"y_{place}" for place in range(len(columns))]
+    return {name: constants(column)[:, None] for name, column in zip(names, columns, strict=True)}
+
+
+def constants(labels):
+    """Return labels as int64, float64 or strings: types that ONNX has."""
+    if labels.dtype.kind in "biuf":
+        return labels.astype(np.float64 if labels.dtype.kind == "f" else np.int64)
+    for label in labels.tolist():
+        if not isinstance(label, str):
+            raise CannotDescribe(
+                f"the label {label!r} has no type in ONNX: expected strings, numbers or booleans"
+            )
+    return labels.astype(object)
+
+
+def _columns(frame):
     known = fields(frame)
     if len({str(field.name) for field in known}) < len(known):
         raise ValueError(
@@ -77,24 +130,20 @@ def _cells(field, series):
         return np.where(missing, MISSING_TIME, np.round(np.nan_to_num(cells) / MICROSECOND)).astype(
             np.int64
         )
-    if series.dtype.is_integer() and not missing.any():
-        return series.to_numpy().astype(np.int64)
     return cells.astype(np.float32) if str(series.dtype) == "Float32" else cells
 
 
 def _categories(field, cells):
-    present = [cell for cell in cells if cell == cell and cell is not None]
-    if all(isinstance(cell, str) for cell in present):
+    missing = [is_missing(cell) for cell in cells]
+    present = [cell for cell, lacks in zip(cells, missing, strict=True) if not lacks]
+    if all(isinstance(cell, str) for cell in present) and (present or "ool" not in field.dtype):
         if MISSING_TEXT in present:
             raise ValueError(
                 f"Column {field.name!r} has cells of empty text, which stands for a missing one in "
                 "a graph: give that level a name."
             )
-        missing = [not isinstance(cell, str) for cell in cells]
         return np.array(np.where(missing, MISSING_TEXT, np.array(cells, object)), dtype=object)
-    plain = [np.nan if cell is None or cell != cell else cell for cell in cells]
-    if all(isinstance(cell, bool | np.bool_) for cell in plain):
-        return np.array(plain, dtype=bool)
+    plain = [np.nan if lacks else cell for cell, lacks in zip(cells, missing, strict=True)]
     try:
         return np.array(plain, dtype=np.float64)
     except (TypeError, ValueError):
@@ -123,20 +172,19 @@ def write_wide(writer, schema, inputs):
     writer : Writer
     schema : Schema
         With blocks.
-    inputs : list of (str, bool)
-        Names of inputs, and whether each is of another type than the graph.
+    inputs : list of (str, bool or str)
+        Names of inputs, and whether each is of another type than the graph: `TEXT` of strings.
     """
     blocks, encoder = schema.blocks, schema.encoder
     if encoder is None:
         matrix = write_matrix(writer, inputs)
         every = len(blocks.numbers) == schema.n_features
         return (matrix if every else writer.node("Gather", matrix, blocks.numbers, axis=-1)), None
-    if len(inputs) == 1 and schema.n_features > 1:
-        inputs = [
-            (writer.node("Gather", inputs[0][0], np.array([i]), axis=-1), inputs[0][1])
-            for i in range(schema.n_features)
-        ]
-    parts = [_write_numbers(writer, schema, inputs)] if len(blocks.numbers) else []
+    inputs = _by_column(writer, encoder, inputs)
+    parts = []
+    if len(blocks.numbers):
+        table = _write_numbers(writer, encoder, blocks.numbers, inputs)
+        parts.append(writer.node("Mul", table, blocks.metric[: len(blocks.numbers)]))
     starts = blocks.starts - len(blocks.numbers)
     metric, unseen = blocks.metric[len(blocks.numbers) :], []
     for place, start, size in zip(blocks.categories, starts, blocks.sizes, strict=True):
@@ -158,47 +206,111 @@ def _beside(writer, parts):
     return writer.node("Concat", *parts, axis=-1)
 
 
-def _write_numbers(writer, schema, inputs):
-    encoder, blocks = schema.encoder, schema.blocks
+def _by_column(writer, encoder, inputs):
+    """Return an input for each column of a table."""
+    n = encoder.n_features_in_
+    if len(inputs) == n:
+        return inputs
+    ((name, other),) = inputs
+    return [(writer.node("Gather", name, np.array([i]), axis=-1), other) for i in range(n)]
+
+
+def write_codes(writer, encoder, inputs):
+    """Return a coded table, as `TableEncoder.transform` does."""
     columns = []
-    for place in blocks.numbers:
+    for place, cells in enumerate(_by_column(writer, encoder, inputs)):
+        levels = encoder.level_shares_[place]
+        if encoder.fields[place].kind != CATEGORY and not np.isnan(encoder.mean_[place]):
+            columns.append(_write_numbers(writer, encoder, [place], {place: cells}))
+        elif levels is None or not len(levels):  # no cell in fit
+            shape = writer.node("Shape", cells[0])
+            columns.append(writer.node("Expand", np.full((1, 1), np.nan), shape))
+        else:
+            size = len(levels)
+            known = size - 1 if encoder.infrequent_categories_[place] else np.nan
+            code = _write_level(writer, encoder, place, size, *cells)
+            columns.append(writer.node("Gather", np.array([*range(size), np.nan, known]), code))
+    return _beside(writer, columns)
+
+
+def _write_numbers(writer, encoder, places, inputs):
+    """Return columns of numbers and times, standardised."""
+    columns = []
+    for place in places:
         name, other = inputs[place]
+        if other == TEXT:  # of an array that holds words, too
+            missing = writer.node("Equal", name, np.array([MISSING_TEXT], dtype=object))
+            name = writer.node("Where", missing, np.array(["nan"], dtype=object), name)
         column = writer.cast(name) if other else name
         if encoder.fields[place].kind in TIMES:
             missing = writer.node("Equal", name, writer.whole(MISSING_TIME))
             column = writer.node("Mul", column, np.array([MICROSECOND]))
             column = writer.node("Where", missing, np.array([np.nan]), column)
         columns.append(column)
-    table = writer.node("Sub", _beside(writer, columns), encoder.mean_[blocks.numbers])
-    table = writer.node("Div", table, encoder.scale_[blocks.numbers])
-    return writer.node("Mul", table, blocks.metric[: len(blocks.numbers)])
+    table = writer.node("Sub", _beside(writer, columns), encoder.mean_[places])
+    return writer.node("Div", table, encoder.scale_[places])
 
 
 def _write_level(writer, encoder, place, size, name, other):
-    """Return the code of each cell of a category column, (n_samples, 1).
-
-    ``size`` where it is missing, one more where fit did not see the level.
-    """
+    """Return the code of each cell of a category column, as `_write_code` does."""
     kept = encoder.categories_[place]
     pooled = encoder.infrequent_categories_[place] or []
     codes = [*range(len(kept)), *[len(kept)] * len(pooled)]
+    return _write_code(writer, [*kept, *pooled], codes, size, name, other)
+
+
+def _write_code(writer, levels, codes, size, name, other):
+    """Return the code of each cell that holds one of some levels, strings or numbers, (n_samples, 1).
+
+    ``size`` where it is missing, one more where it holds another level.
+    """
     unseen = size + 1
-    levels = [*kept, *pooled]
     if all(isinstance(level, str) for level in levels):
+        known = {MISSING_TEXT: size} | dict(zip(levels, codes, strict=True))
         return writer.node(
             "LabelEncoder",
             name,
             domain="ai.onnx.ml",
-            keys_strings=[*levels, MISSING_TEXT],
-            values_int64s=[*codes, size],
+            keys_strings=list(known),
+            values_int64s=list(known.values()),
             default_int64=unseen,
         )
-    column = writer.cast(name) if other else name
-    hits = writer.cast(writer.node("Equal", column, np.array([levels], dtype=np.float64)))
+    if other == TEXT:
+        raise CannotDescribe(
+            "X is an array of words with categories that are no words: pass a frame, whose columns have "
+            "types of their own"
+        )
+    name = writer.cast(name) if other else name
+    hits = writer.cast(writer.node("Equal", name, np.array([levels], dtype=np.float64)))
     less = np.array(codes, dtype=np.float64)[:, None] - unseen
     code = writer.node("Add", writer.node("MatMul", hits, less), np.array([float(unseen)]))
-    missing = writer.node("IsNaN", column)
+    missing = writer.node("IsNaN", name)
     return writer.integer(writer.node("Where", missing, np.array([float(size)]), code))
+
+
+def write_known_labels(writer, labels, names):
+    """Return the coded labels that inputs hold: NaN for a class that fit did not see.
+
+    Parameters
+    ----------
+    writer : Writer
+    labels : Labels
+    names : list of str
+        Of inputs, one for each column of labels.
+    """
+    precise, parts = writer.precise(), []
+    for name, block, classes in zip(names, labels.slices, labels.classes, strict=True):
+        if classes is None:
+            coded = precise.node("Sub", precise.cast(name), labels.mean[block])
+            coded = precise.node("Div", coded, labels.scale[block])
+            parts.append(coded if precise is writer else writer.cast(coded))
+            continue
+        n = len(classes)
+        place = _write_code(precise, classes.tolist(), list(range(n)), n, name, True)
+        coded = np.vstack([np.eye(n) - labels.mean[block], np.full((2, n), np.nan)])
+        row = writer.node("Gather", coded, place, axis=0)
+        parts.append(writer.node("Reshape", row, writer.whole(-1, n)))
+    return parts
 
 
 # out ----------------------------------------------------------------------------------------------

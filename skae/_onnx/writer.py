@@ -2,18 +2,18 @@
 
 import warnings
 from copy import deepcopy
-from functools import partial
+from functools import cache, partial
 from io import BytesIO
 
 import numpy as np
 from onnx import TensorProto, load_from_string, numpy_helper
-from scipy.special import erfcx
+from scipy.special import expit, log_ndtr
 
 from skae._model import CannotDescribe
 from skae._model.graph import KERNEL, STRIDE
 from skae._onnx.elimination import elimination
 
-SLOPE, DEGREE = 0.3, 15  # of the approximation of the normal distribution: within 2e-12
+DEGREE, WIDEST_SQUARE, N_FITTED = 18, 52.0, 400  # of the approximation of the GELU: within 2e-12
 MISSING_TIME = np.iinfo(np.int64).min  # as numpy's and pandas' NaT
 
 
@@ -85,8 +85,7 @@ class Writer:
 
     def rows_with(self, flags):
         """Return the places of rows in which some flag is set."""
-        some = self.node("Reshape", self.integer(flags), self.whole(0, -1))
-        some = _extreme("ReduceMax", self, some, keepdims=0)
+        some = _reduced("ReduceMax", self, self.integer(flags), keepdims=0)
         return self.node("Reshape", self.node("NonZero", some), self.whole(-1))
 
     def replaced(self, x, rows, new):
@@ -136,7 +135,7 @@ def _plain(kind, **fixed):
 
 
 def _affine(writer, x, weight, bias):
-    if not bias.any():
+    if not isinstance(bias, str) and not bias.any():
         return writer.node("MatMul", x, weight)
     return writer.node("Gemm", x, weight, bias)
 
@@ -167,41 +166,38 @@ def _erf(writer, x):
 
 
 def _exact_gelu(writer, x):
-    r"""Write the GELU in float64, for which onnxruntime has no Erf.
+    r"""Write the GELU in float64, for which onnxruntime has no Erf, of a matrix.
 
-    With :math:`t = 1 / (1 + a |x|)` and a polynomial P,
+    With the logistic function and a polynomial q,
 
-    .. math:: x \Phi(x) = \max(x, 0) - |x| \, e^{-x^2/2} P(t),
-        \quad P(t) \approx \tfrac12 \mathrm{erfcx}(|x| / \sqrt2)
+    .. math:: x \Phi(x) = x \, \sigma(x \, q(x^2)), \quad
+        q(s) \approx \frac{1}{\sqrt s} \log \frac{\Phi(\sqrt s)}{\Phi(-\sqrt s)}
 
-    P is fitted at Chebyshev points, and evaluated as four polynomials of
-    degree 3 in t times powers of :math:`t^4`.
+    None of its roots is real: it is a product of sums of two squares, which takes few nodes.
     """
-    size = writer.node("Abs", x)
-    t = writer.node("Add", writer.node("Mul", size, np.array([SLOPE])), np.array([1.0]))
-    t = writer.node("Unsqueeze", writer.node("Reciprocal", t), writer.whole(-1))
-    t2 = writer.node("Mul", t, t)
-    t4 = writer.node("Mul", t2, t2)
-    t8 = writer.node("Mul", t4, t4)
-    powers = writer.node("Concat", t, t2, writer.node("Mul", t, t2), axis=-1)
-    parts = _coefficients().reshape(4, 4)
-    inner = writer.node("MatMul", powers, np.ascontiguousarray(parts[:, 1:].T))
-    inner = writer.node("Add", inner, parts[:, 0])
-    outer = writer.node("Concat", t4, t8, writer.node("Mul", t4, t8), axis=-1)
-    outer = writer.node("Pad", outer, writer.whole(0, 0, 1, 0, 0, 0), np.array(1.0))
-    tail = writer.node("ReduceSum", writer.node("Mul", inner, outer), writer.whole(-1), keepdims=0)
-    square = writer.node("Mul", writer.node("Mul", x, x), np.array([-0.5]))
-    tail = writer.node("Mul", writer.node("Mul", size, writer.node("Exp", square)), tail)
-    return writer.node("Sub", writer.node("Relu", x), tail)
+    unit, places, squares = _logit()
+    s = writer.node("Mul", x, writer.node("Mul", x, unit))
+    off = writer.node("Add", s, places)
+    parts = writer.node("Add", writer.node("Mul", off, off), squares)
+    logit = writer.node("Mul", x, _reduced("ReduceProd", writer, parts, axis=0, keepdims=0))
+    return writer.node("Mul", x, writer.node("Sigmoid", logit))
 
 
-def _coefficients():
-    """Return those of P, from the constant on."""
-    n = 400
-    t = (np.cos(np.pi * (np.arange(n) + 0.5) / n) + 1) / 2
-    values = erfcx((1 / t - 1) / SLOPE / np.sqrt(2)) / 2
-    fit = np.polynomial.Chebyshev.fit(t, values, DEGREE, domain=[0, 1])
-    return fit.convert(kind=np.polynomial.Polynomial).coef
+@cache
+def _logit():
+    """Return what s, a root's real part and its imaginary part enter q as: all times one unit.
+
+    Errors are weighted with what they change of the GELU.
+    """
+    s = (1 - np.cos(np.pi * (np.arange(N_FITTED) + 0.5) / N_FITTED)) / 2 * WIDEST_SQUARE
+    x = np.sqrt(s)
+    logit = log_ndtr(x) - log_ndtr(-x)
+    weight = s * expit(logit) * expit(-logit)
+    q = np.polynomial.Chebyshev.fit(s, logit / x, DEGREE, w=weight, domain=[0, WIDEST_SQUARE])
+    roots = q.roots()
+    roots = roots[roots.imag > 0][:, None, None]
+    unit = q.convert(kind=np.polynomial.Polynomial).coef[-1] ** (1 / DEGREE)
+    return np.array([unit]), -unit * roots.real, (unit * roots.imag) ** 2
 
 
 def _silu(writer, x):
@@ -243,7 +239,7 @@ def _sum(writer, x, axis):
     return writer.node("ReduceSum", x, writer.whole(axis), keepdims=0)
 
 
-def _extreme(kind, writer, x, axis=-1, keepdims=1):
+def _reduced(kind, writer, x, axis=-1, keepdims=1):
     axes = {"axes": [axis]} if writer.container.target_opset < 18 else {}
     axis = () if axes else (writer.whole(axis),)
     return writer.node(kind, x, *axis, keepdims=keepdims, **axes)
@@ -272,7 +268,7 @@ def _quick_gelu(writer, x):
 
 
 def _logsumexp(writer, x):
-    most = _extreme("ReduceMax", writer, x)
+    most = _reduced("ReduceMax", writer, x)
     odds = writer.node("Exp", writer.node("Sub", x, most))
     return writer.node("Add", writer.node("Log", _total(writer, odds)), most)
 
@@ -296,7 +292,7 @@ def _refuse_double(writer):
     if writer.dtype == np.float64:
         raise CannotDescribe(
             "onnxruntime has no convolutions and no recurrent units in float64: pass float32 rows, "
-            "for a graph of float32"
+            "for a graph of float32 (of outlier detectors and of score_samples there is none)"
         )
 
 
@@ -413,7 +409,7 @@ WRITERS = {
     "gelu": _gelu,
     "greater": _plain("Greater"),
     "isnan": _plain("IsNaN"),
-    "largest": partial(_extreme, "ReduceMax"),
+    "largest": partial(_reduced, "ReduceMax"),
     "logistic": _plain("Sigmoid"),
     "logsumexp": _logsumexp,
     "maximum": _plain("Max"),
@@ -428,7 +424,7 @@ WRITERS = {
     "reshape": _reshape,
     "silu": _silu,
     "slice": _slice,
-    "smallest": partial(_extreme, "ReduceMin"),
+    "smallest": partial(_reduced, "ReduceMin"),
     "softplus": _softplus,
     "subtract": _scaled("Sub", 0),
     "sum": _sum,

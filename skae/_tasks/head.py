@@ -283,7 +283,7 @@ class Head(Task):
         return -loss
 
     def describe(self, model, rows):
-        """Return nothing: what a fit tells of the code is the autoencoder's."""
+        """Return nothing: what a fit records of the code is the autoencoder's."""
         return {}
 
     # the fitted model -------------------------------------------------------------------------
@@ -350,7 +350,7 @@ def compared(task, fit, X, pairs):
     """Return a fit with the head that loses least on held-out rows: its own, or another on its rows.
 
     The linear head on the code alone is the measure: what fine-tuning gained
-    is told as a share of that head's loss. With many rows fine-tuning needs no rival.
+    is expressed as a share of that head's loss. With many rows fine-tuning needs no rival.
     """
     if len(task.targets) > CROSS_FITTED_ROWS:
         return fit

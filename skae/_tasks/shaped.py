@@ -65,7 +65,7 @@ class Convolutional(ImageShape, Task):
         is_cold = self.size is None
         if self.shape == (1, 1, n) and self.image_shape is None and n > 1 and is_cold:
             warnings.warn(
-                f"{n} columns are no square image: each row is taken for a signal, an image of shape "
+                f"{n} columns are not a square image: each row is taken for a signal, an image of shape "
                 f"(1, {n}). Pass image_shape=(1, {n}), or (height, width), to say so.",
                 UserWarning,
                 stacklevel=2,
@@ -122,7 +122,7 @@ class Recurrent(Task):
     def check(self):
         _, n_channels = self.shape
         unknown = self.schema.n_features - self.schema.width
-        if not unknown or self.size is not None:  # a stream was told in its first batch
+        if not unknown or self.size is not None:  # a stream was warned in its first batch
             return
         step, channel = divmod(self.schema.blocks.n_levels.index(0), n_channels)
         warnings.warn(

@@ -10,7 +10,7 @@ __getattr__ = lazily(
     {
         "checkpoint": "Checkpoint NoCheckpoint key",
         "fit": "Fit fine_tuned fit_batch fit_model",
-        "held_out": "FEWEST_ROWS",
+        "held_out": "FEWEST_ROWS n_held_out",
         "progress": "Progress",
         "settings": "Settings found_device",
     },

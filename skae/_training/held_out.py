@@ -21,10 +21,14 @@ def split(rows, fraction, rng, cross_fit=True):
     if cross_fit and len(rows) <= CROSS_FITTED_ROWS and not rows.reduce.shared:
         parts = np.array_split(order, FOLDS)
     else:
-        n_held_out = min(max(round(fraction * len(rows)), FEWEST_HELD_OUT), max(1, len(rows) // 3))
-        parts = [order[:n_held_out]]
+        parts = [order[: n_held_out(fraction, len(rows))]]
     everything = np.arange(len(rows))
     return [(rows.subset(np.setdiff1d(everything, p)), rows.subset(np.sort(p))) for p in parts]
+
+
+def n_held_out(fraction, n_rows):
+    """Return how many of so many rows are held out in one part."""
+    return min(max(round(fraction * n_rows), FEWEST_HELD_OUT), max(1, n_rows // 3))
 
 
 class HeldOutCurves:
@@ -147,7 +151,7 @@ class HeldOutCurves:
 
 @torch.no_grad()
 def gains_over(module, part, baseline, least, n_numbers):
-    """Return by how much each row's present numbers are told better than by a linear model.
+    """Return by how much each row's present numbers are predicted better than by a linear model.
 
     Parameters
     ----------

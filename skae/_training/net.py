@@ -6,7 +6,7 @@ from sklearn.base import clone
 from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler, ParamMapper
 
-from skae._data.batches import TensorBatches
+from skae._data.batches import StandardisedStream, StreamedBatches, TensorBatches
 from skae._data.shared import SharedBatches
 from skae._training.adam import BETAS, FlatAdam, rate_factor
 from skae._training.gradients import PredictionGradient, ReconstructionGradient
@@ -18,6 +18,7 @@ BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 EVALUATION_ROWS = 4096
 HELD_OUT_SEED = 0  # the noise on held-out rows is the same in every epoch
 WARM_UP_STEPS = 20
+TOGETHER = 1000  # losses in one tensor
 ALIKE = ReconstructionGradient, PredictionGradient  # in training and judgement
 LARGEST_GRADIENT = 1.0  # losses are shares of variance or nats a column: of the size of 1
 
@@ -85,6 +86,8 @@ class AutoencoderNet(NeuralNet):
         if training:
             noise, cuts = self.settings.corruption, self.settings.cuts
             noise = noise if cuts is None else cuts.before(noise)
+            if isinstance(dataset, StandardisedStream):
+                kind = StreamedBatches
             return kind(dataset, self.batch_size, self.generator, noise)
         noise = self.settings.held_out_corruption
         fixed = torch.Generator().manual_seed(HELD_OUT_SEED) if noise else None
@@ -229,10 +232,15 @@ class AutoencoderNet(NeuralNet):
         reduce = self.rows.reduce
         gradient = reduce.gradient(self.gradient, self.optimizer_)
         step = Step(gradient, self.optimizer_, self.average)
-        losses = [  # the rate comes first, as in skorch: a loss may ask for it, too
-            step(self.next_rate(), inputs, target, weight) for inputs, (target, weight) in iterator
-        ]
-        return reduce.sum(torch.stack(losses)).mean().item()
+        losses, latest = [], []
+        for inputs, (target, weight) in iterator:
+            # the rate comes first, as in skorch: a loss may ask for it, too
+            latest.append(step(self.next_rate(), inputs, target, weight))
+            if len(latest) == TOGETHER:  # of millions, single ones would take much memory
+                losses.append(torch.stack(latest))
+                latest = []
+        losses += [torch.stack(latest)] if latest else []
+        return reduce.sum(torch.cat(losses)).mean().item()
 
     def next_rate(self):
         """Return the rate of the next step: a short rise, constant, and where asked for a fall."""

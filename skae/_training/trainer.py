@@ -11,7 +11,7 @@ import torch
 from scipy.stats import sem
 from sklearn.exceptions import ConvergenceWarning
 
-from skae._data.batches import StandardisedRows
+from skae._data.batches import standardised
 from skae._linear.mixed import mean_filled_pca, missing_share
 from skae._model.model import linear_network, new_network
 from skae._training.checkpoint import NoCheckpoint
@@ -33,6 +33,7 @@ ORDERED_STEPS = 500  # at least, of an ordered code
 TUNING_EPOCHS, TUNING_RATE = 15, 0.3  # on the rows that a code which was cut is fine-tuned on
 PRETRAINING, PRETRAINING_DECAY = 0.1, 0.5  # epochs of a phase, in max_iter; when the rate falls
 SAMPLE = 1000  # training rows that show what a prefix explains, where none are held out
+SHOWN = 2**16  # rows of a stream that show whether a model falls behind
 
 
 @dataclass
@@ -241,7 +242,7 @@ class Trainer:
         return trained
 
     def _keeps_up(self, nets, baselines, pairs):
-        """Return whether held-out rows with many missing cells are told better than by filled PCA.
+        """Return whether held-out rows with many missing cells are predicted better than by filled PCA.
 
         By a standard error; objectives that trade reconstruction for something else may give up
         so much of it. With few missing cells that is their own affair, as with none.
@@ -261,7 +262,7 @@ class Trainer:
         return bool(self.task.keeps_up and hidden and missing_share(rows) > hidden)
 
     def _gains(self, module, part, baseline, rows):
-        """Return by how much rows are told better than by PCA of other, mean-filled ones."""
+        """Return by how much rows are predicted better than by PCA of other, mean-filled ones."""
         least = mean_filled_pca(rows, self.task.size)
         return gains_over(module, part, baseline, least, self.task.schema.n_numbers)
 
@@ -272,7 +273,8 @@ class Trainer:
         """
         if module is None or not self._lacks_much(rows):
             return False
-        part = StandardisedRows(rows, *baseline.units, self.settings.device)
+        some = rows.in_memory(SHOWN)
+        part = standardised(some, *baseline.units, self.settings.device)
         return self._gains(module, part, baseline, rows).mean() < 0
 
     def go_on(self, module, baseline, pair, before):
@@ -349,7 +351,7 @@ class Trainer:
     def _ready(self, rows, baseline, reach=None):
         """Return rows as training reads them."""
         about = self.settings.device, reach, self.task.targets_of(rows)
-        return StandardisedRows(rows, *baseline.units, *about)
+        return standardised(rows, *baseline.units, *about)
 
     def started(self, module, baseline, rows):
         """Return a copy of the module at a baseline, pretrained where the task asks for it."""

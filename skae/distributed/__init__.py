@@ -27,15 +27,15 @@ True
 >>> client.close()
 """
 
+from skae.distributed import _torchrun
 from skae.distributed._lost import SchedulerLost, WorkerLost
-from skae.distributed._torchrun import fit_in_rank
 
 try:
-    from skae.distributed._dask import fit_on_cluster
+    from skae.distributed import _dask
 except ModuleNotFoundError as error:
     if error.name not in ("dask", "distributed"):
         raise
-    fit_on_cluster = None
+    _dask = None
 
 __all__ = ["SchedulerLost", "WorkerLost", "fit"]
 
@@ -130,9 +130,9 @@ def fit(ae, X, y=None, *, client=None, checkpoint=None, retries=2, timeout=60):
             f"retries={retries!r} must be 0 or more, and timeout={timeout!r} seconds above 0."
         )
     if client is None and not hasattr(X, "__dask_graph__"):
-        return fit_in_rank(ae, X, checkpoint, timeout)
-    if fit_on_cluster is None:
+        return _torchrun.fit_in_rank(ae, X, checkpoint, timeout)
+    if _dask is None:
         raise ModuleNotFoundError(
             "Fits on a Dask cluster need dask and distributed: pip install 'skae[dask]'."
         )
-    return fit_on_cluster(ae, X, client, checkpoint, retries, timeout)
+    return _dask.fit_on_cluster(ae, X, client, checkpoint, retries, timeout)

@@ -238,7 +238,7 @@ def colours_of(color_by, estimator, X):
     if color_by == "error" and hasattr(estimator, "reconstruction_error"):
         return "squared error", np.asarray(estimator.reconstruction_error(X), dtype=float)
     raise ValueError(
-        f"color_by={color_by!r} is no column of X ({names[:3]}, ...), and {type(estimator).__name__} "
+        f"color_by={color_by!r} is not a column of X ({names[:3]}, ...), and {type(estimator).__name__} "
         f"{'has' if hasattr(estimator, 'reconstruction_error') else 'has no'} reconstruction_error: "
         "pass a column's name, 'error' or one value a row."
     )

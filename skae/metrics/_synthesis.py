@@ -170,7 +170,7 @@ def coded(*tables, names=("drawn", "holdout")):
         _check_same(known[0], found, word, frame)
     few = min(map(len, frames))
     if few < FEWEST_ROWS:
-        raise ValueError(f"There are {few} rows: at least {FEWEST_ROWS} of each are needed.")
+        raise ValueError(f"There are only {few} rows: at least {FEWEST_ROWS} of each are needed.")
     parts = [_cells(frames, place, field.kind) for place, field in enumerate(known[0])]
     return [_Table(list(some), columns) for some in zip(*parts, strict=True)]
 

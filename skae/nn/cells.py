@@ -67,9 +67,9 @@ class Missing(nn.Module):
         if self.effects is None:
             return completed(x.to(parts[0].dtype), *parts).to(x.dtype)
         rows, labels = x.split([x.shape[-1] - self.effects.shape[-2], self.effects.shape[-2]], -1)
-        shift = labels @ self.effects
-        filled = completed((rows - shift).to(parts[0].dtype), *parts).to(x.dtype)
-        return torch.cat([filled + shift, labels], dim=-1)
+        shift = labels.to(self.effects.dtype) @ self.effects
+        filled = completed((rows - shift).to(parts[0].dtype), *parts) + shift
+        return torch.cat([filled.to(x.dtype), labels], dim=-1)
 
 
 def factors(loadings, precision):

@@ -628,7 +628,7 @@ def test_numbers_do_not_change_their_kind(cancer):
     ae = quick(AutoencoderTransformer).fit(numbers)
     with pytest.raises(ValueError, match="'points': number .* in fit, time"):
         ae.transform(numbers.assign(points=cancer["day"]))
-    with pytest.raises(ValueError, match=r"\['size', 'kind', 'rough'\] are no numbers"):
+    with pytest.raises(ValueError, match=r"\['size', 'kind', 'rough'\] are not numeric"):
         AutoencoderTransformer(categorical_features=None).fit(cancer)
 
 

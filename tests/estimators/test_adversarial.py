@@ -105,7 +105,7 @@ def test_both_loops_learn_alike(digits):
     np.testing.assert_allclose(a, b, atol=1e-3)
 
 
-# start and floor ----------------------------------------------------------------------------------
+# start and baseline -------------------------------------------------------------------------------
 
 
 @quiet

@@ -248,7 +248,7 @@ def test_textbook_autoencoder(digits):
     [
         (np.array([[np.nan], [np.nan]]), "NaN"),
         (np.array([[1.0, np.inf], [2.0, 3.0]]), "infinity"),
-        (np.array([["a", "b"], ["c", "d"]]), "holds 'a', which is no number"),
+        (np.array([["a", "b"], ["c", "d"]]), "holds 'a', which is not a number"),
         (np.ones((3, 2), dtype=complex), "Complex data not supported"),
         (np.empty((0, 3)), "0 sample"),
         (np.empty((3, 0)), "0 feature"),

@@ -116,7 +116,7 @@ def test_held_out_score_of_the_start_is_that_of_pca_with_its_contraction(gaussia
     np.testing.assert_allclose(1 - model.pca_score_, objective, rtol=1e-4)
 
 
-def test_floor_is_pca(gaussian):
+def test_baseline_is_pca(gaussian):
     model = ContractiveAutoencoder(4, penalty_weight=1e-9, random_state=0).fit(gaussian)
     assert model.best_iter_ == 0
     np.testing.assert_allclose(

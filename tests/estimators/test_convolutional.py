@@ -47,7 +47,7 @@ def test_starts_at_pca(digits):
 
 
 @quiet
-def test_never_below_the_floor_of_gaussian_rows():
+def test_never_below_the_baseline_of_gaussian_rows():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 64)) @ rng.normal(size=(64, 64))
     model = small(8, max_iter=30).fit(X[:200])
@@ -110,7 +110,7 @@ def test_rows_that_are_no_squares_are_signals():
 
 def test_a_stream_of_signals_warns_once():
     X = np.random.default_rng(0).normal(size=(50, 65))
-    with pytest.warns(UserWarning, match="65 columns are no square image"):
+    with pytest.warns(UserWarning, match="65 columns are not a square image"):
         model = small(image_shape=None).partial_fit(X)
     model.partial_fit(X)
     model.set_params(warm_start=True).fit(X)

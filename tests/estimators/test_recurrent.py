@@ -122,7 +122,7 @@ def test_without_units_it_is_pca(watch):
 
 
 @quiet
-def test_never_below_the_floor_of_gaussian_rows(gaussian):
+def test_never_below_the_baseline_of_gaussian_rows(gaussian):
     train, test = gaussian[:250], gaussian[250:]
     model = RecurrentAutoencoder(4, sequence_shape=(5, 2), max_iter=30, random_state=0).fit(train)
     pca = PCA(4).fit(train)

@@ -61,7 +61,7 @@ def test_shrinking_the_code_gains_nothing(digits, penalty):
     torch.testing.assert_close(judged(), before)
 
 
-def test_start_and_floor_are_pca(gaussian):
+def test_start_and_baseline_are_pca(gaussian):
     model = SparseAutoencoder(4, penalty_weight=0.0, random_state=0).fit(gaussian)
     assert model.best_iter_ == 0
     np.testing.assert_allclose(

@@ -107,7 +107,7 @@ def test_what_cannot_be_drawn_says_why(pyplot, linear, table):
     for components in [(0,), (0, 3), (1, 1), (0.0, 1)]:
         with pytest.raises(ValueError, match="two or more different ints from 0 to 2"):
             draw(linear, IRIS, components=components)
-    with pytest.raises(ValueError, match="no column of X"):
+    with pytest.raises(ValueError, match="not a column of X"):
         draw(linear, IRIS, color_by="colour")
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         draw(linear, IRIS, color_by=SPECIES[:9])

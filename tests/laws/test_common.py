@@ -6,7 +6,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skae
 
-signals = pytest.mark.filterwarnings("ignore:.* columns are no square image:UserWarning")
+signals = pytest.mark.filterwarnings("ignore:.* columns are not a square image:UserWarning")
 
 PUBLIC = [getattr(skae, name) for name in skae.__all__]
 ESTIMATORS = [kind(max_iter=3) for kind in PUBLIC if hasattr(kind, "score")]

@@ -24,10 +24,10 @@ def fit(estimator):
 
 @every
 @pytest.mark.parametrize("rate", [1e3, 1e6])
-def test_absurd_learning_rates_leave_a_model_above_the_floor(kind, rate):
+def test_absurd_learning_rates_leave_a_model_above_the_baseline(kind, rate):
     estimator = small(kind, learning_rate_init=rate, max_iter=8)
     if "early_stopping" not in estimator.get_params():
-        pytest.skip("has no floor")
+        pytest.skip("has no baseline")
     model = fit(estimator)
     assert np.isfinite(model.transform(X)).all()
     if model.pca_score_ is not None:
@@ -38,7 +38,7 @@ def test_absurd_learning_rates_leave_a_model_above_the_floor(kind, rate):
 
 
 @every
-def test_without_a_floor_they_are_an_error_and_leave_no_model(kind):
+def test_without_a_baseline_they_are_an_error_and_leave_no_model(kind):
     estimator = small(kind, learning_rate_init=1e30, early_stopping=False, max_iter=8)
     with pytest.raises(ValueError, match=r"[Dd]iverged.*learning_rate_init.*StandardScaler"):
         fit(estimator)

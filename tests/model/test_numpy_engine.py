@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from family import CODING, decoded, fitted, labelled_digits, name_of
+from family import CODING, decoded, fitted, labelled_digits, name_of, rows_of_heads
 
 import skae
 from skae.nn.layers import ACTIVATIONS
@@ -124,6 +124,17 @@ def test_tables(kind, tmp_path):
         assert_close(numpy.score_samples(X), model.score_samples(X), 1e-12)
 
 
+@pytest.mark.parametrize("kind", [skae.AutoencoderTransformer, skae.VAETransformer], ids=name_of)
+def test_tables_of_words_alone(kind, tmp_path):
+    X = table()[["town"]].assign(other=np.array(list("abc"))[np.arange(120) % 3])
+    model = kind(**FAST).fit(X)
+    numpy = served(model, tmp_path)
+    assert_close(numpy.transform(X), model.transform(X), 1e-12)
+    pd.testing.assert_frame_equal(numpy.reconstruct(X), model.reconstruct(X))
+    same = skae.load(tmp_path / "model.skae")
+    assert (same.transform(X) == model.transform(X)).all()
+
+
 @pytest.mark.filterwarnings("ignore:.* cells in .* columns hold levels")
 @pytest.mark.parametrize("min_frequency", [1, 0.2])
 @pytest.mark.parametrize("kind", [skae.AutoencoderTransformer, skae.VAETransformer], ids=name_of)
@@ -180,6 +191,72 @@ def test_outlier_detectors(rows, tmp_path):
         usual = np.abs(expected - model.offset_) > 1e-9 * np.abs(expected)  # one row is at the edge
         assert (numpy.predict(new)[usual] == model.predict(new)[usual]).all()
     assert_close(numpy.explain(later), model.explain(later), 1e-8)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_heads_of_every_kind(dtype, tmp_path):
+    X, numbers = rows_of_heads()
+    X, kinds = X.astype(dtype), set()
+    later = np.vstack([X, 5 * X[:5] - 40])
+    for y in numbers.values():
+        for kind, target in (
+            (skae.AutoencoderClassifier, np.where(y > 0, "yes", "no")),
+            (skae.AutoencoderRegressor, y),
+        ):
+            ae = skae.AutoencoderTransformer(**FAST)
+            model = kind(ae, fine_tune="head", random_state=0).fit(X, target)
+            kinds.add((kind, model.head_, model.uses_columns_))
+            numpy = served(model, tmp_path)
+            for method in ("predict", "predict_proba", "decision_function"):
+                if hasattr(model, method):
+                    found, expected = (getattr(m, method)(later) for m in (numpy, model))
+                    if found.dtype.kind == "U":
+                        assert (found == expected).all()
+                    else:
+                        assert_close(found, expected, TOLERANCE[dtype])
+    assert len(kinds) == 6
+
+
+@pytest.mark.filterwarnings("ignore:.* cells in .* columns hold levels")
+def test_predictions_of_tables(tmp_path):
+    X, t = table(), np.nan_to_num(table()["number"].to_numpy())
+    later = X.head(6).assign(town=["Nowhere", None, "Ames", "Boone", None, "Ames"])
+    for model in (
+        skae.AutoencoderClassifier(skae.VAETransformer(**FAST), random_state=0).fit(X, t > 0),
+        skae.AutoencoderRegressor(skae.AutoencoderTransformer(**FAST), random_state=0).fit(X, t),
+        skae.SupervisedAutoencoder(**FAST).fit(X, t > 0),
+    ):
+        numpy = served(model, tmp_path)
+        for method in ("predict", "predict_proba"):
+            if hasattr(model, method):
+                found, expected = (getattr(m, method)(later) for m in (numpy, model))
+                assert_close(found * 1.0, expected * 1.0, 1e-12)
+
+
+@pytest.mark.parametrize("rows", ["table", "complete", "f4", "f8"])
+def test_labels_beside_rows(rows, tmp_path):
+    X, y = labelled_digits(120)
+    complete = table()[["count", "day"]].assign(word=np.array(list("abcd"))[y % 4])
+    tables = {"table": table(), "complete": complete}
+    X = np.where(np.random.default_rng(0).random(X.shape) < 0.05, np.nan, X)
+    X = tables[rows] if rows in tables else X.astype(rows)
+    tolerance = TOLERANCE.get(rows, 1e-12)
+    model = skae.ConditionalVAE(**FAST).fit(X, np.array(["a", "b", "c"])[y % 3])
+    numpy = served(model, tmp_path)
+    for given in ({}, {"y": "b"}):
+        codes = model.transform(X, **given)
+        assert_close(numpy.transform(X, **given), codes, tolerance)
+        for method in ("reconstruction_error", "score_samples"):
+            found, expected = (getattr(m, method)(X, **given) for m in (numpy, model))
+            assert_close(found, expected, tolerance)
+        pairs = [
+            [m.reconstruct(X, **given), m.inverse_transform(codes, "c")] for m in (numpy, model)
+        ]
+        for found, expected in zip(*pairs, strict=True):
+            if rows in tables:
+                pd.testing.assert_frame_equal(found, expected, rtol=1e-12)
+            else:
+                assert_close(found, expected, tolerance)
 
 
 @pytest.mark.parametrize("kind", [skae.AutoencoderTransformer, skae.VAETransformer], ids=name_of)
@@ -276,6 +353,10 @@ model = skae.load(sys.argv[1], engine="numpy")
 codes = model.transform(X)
 model.inverse_transform(codes), model.reconstruct(X), model.reconstruction_error(X)
 model.score(X), model.score_samples(X)
+for path in sys.argv[3:]:
+    other = skae.load(path, engine="numpy")
+    answers = [getattr(other, name)(X) for name in ("predict", "transform") if hasattr(other, name)]
+    assert answers and all(len(answer) == len(X) for answer in answers)
 for call in (lambda: skae.load(sys.argv[1]), lambda: model.fit(X)):
     try:
         call()
@@ -288,8 +369,21 @@ assert not any(name.split(".")[0] in ("torch", "skorch") for name in sys.modules
 
 
 def test_a_process_that_has_the_serving_install_alone(tmp_path):
-    skae.save(skae.VAETransformer(**FAST).fit(table()), tmp_path / "model.skae")
+    X, paths = table(), [tmp_path / name for name in ("model.skae", "head", "labels", "code")]
+    y = np.where(np.nan_to_num(X["number"]) > 0, "above", "below")
+    for path, model in zip(
+        paths,
+        (
+            skae.VAETransformer(**FAST),
+            skae.AutoencoderClassifier(skae.VAETransformer(**FAST), random_state=0),
+            skae.ConditionalVAE(**FAST),
+            skae.SupervisedAutoencoder(**FAST),
+        ),
+        strict=True,
+    ):
+        skae.save(model.fit(X, y), path)
     script = WITHOUT_TORCH + inspect.getsource(table) + SERVE
     known = ",".join(names_in(SERVING.read_text().splitlines()))
-    command = [sys.executable, "-W", "ignore", "-c", script, str(tmp_path / "model.skae"), known]
+    command = [sys.executable, "-W", "ignore", "-c", script, str(paths[0]), known]
+    command += map(str, paths[1:])
     subprocess.run(command, check=True)

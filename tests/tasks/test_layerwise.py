@@ -293,7 +293,7 @@ def test_fine_tuning_starts_at_pca(digits, variant, activation):
 
 
 @variants
-def test_the_floor_holds(gaussian, variant):
+def test_the_baseline_holds(gaussian, variant):
     estimator = AutoencoderTransformer(3, random_state=0, **variant).fit(gaussian[:200])
     pca = PCA(3).fit(gaussian[:200])
     assert estimator.best_iter_ == 0

@@ -160,6 +160,19 @@ def test_every_estimator_goes_on(kind, tmp_path, monkeypatch):
     assert_same(kind(**params, checkpoint=path).fit(X, Y), whole)
 
 
+@pytest.mark.parametrize("cache", [None, False])
+def test_fits_of_streams_go_on(cache, tmp_path, monkeypatch):
+    rows = skae.stream(X, block=512, cache=cache)
+    params, path = {"n_components": 3, "max_iter": 4, "random_state": 0}, tmp_path / "fit"
+    whole = AutoencoderTransformer(**params).fit(rows)
+    ae = AutoencoderTransformer(**params, checkpoint=path)
+    assert killed_after(2, monkeypatch, ae, rows)
+    assert_same(ae.fit(rows), whole)
+    assert killed_after(2, monkeypatch, ae, rows)
+    with pytest.warns(UserWarning, match="of a fit with other data"):
+        ae.fit(skae.stream(X + 1.0, block=512, cache=cache))
+
+
 def test_other_labels_are_another_fit(tmp_path, monkeypatch):
     path = tmp_path / "fit.state"
     cvae = skae.ConditionalVAE(2, max_iter=3, random_state=0, checkpoint=path)

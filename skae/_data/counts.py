@@ -1,0 +1,172 @@
+"""What a table's columns hold, learned of blocks of its rows: levels by counting, numbers by sums."""
+
+import numpy as np
+
+from skae._data.objects import CATEGORY
+from skae._data.rows import CHUNK_BYTES
+from skae._data.table_encoder import factorized, kind_of, warn_of_text
+
+
+class Moments:
+    r"""Weight, mean, sums of squares and range of rows, brought up to date batch by batch.
+
+    With n rows of mean :math:`\mu_0` and scatter matrix :math:`S_0`, and m more of them,
+
+    .. math:: S = S_0 + S_1 + nm / (n + m)\, (\mu_0 - \mu_1)(\mu_0 - \mu_1)^\top
+
+    which loses nothing where means are large (Chan, Golub & LeVeque,
+    Algorithms for computing the sample variance, 1983, DOI
+    10.1080/00031305.1983.10483115).
+
+    Parameters
+    ----------
+    whole : bool
+        Whether products of columns are summed, too.
+    """
+
+    def __init__(self, whole=False):
+        self.whole, self.weight, self.mean, self.scatter = whole, 0.0, 0.0, 0.0
+        self.low, self.high = np.inf, -np.inf
+
+    def add(self, X, weight=None):
+        """Take in rows."""
+        step = max(1, CHUNK_BYTES // (8 * max(1, X.shape[1])))
+        for start in range(0, len(X), step):
+            some = slice(start, start + step)
+            self._add(np.array(X[some], np.float64), None if weight is None else weight[some])
+        return self
+
+    def _add(self, x, weight):
+        weight = np.ones(len(x)) if weight is None else weight
+        part = Moments(self.whole)
+        part.weight = weight.sum()
+        part.low, part.high = np.fmin.reduce(x), np.fmax.reduce(x)
+        with np.errstate(over="ignore", invalid="ignore"):
+            part.mean = weight @ x / part.weight
+            x -= part.mean
+            part.scatter = (x * weight[:, None]).T @ x if self.whole else weight @ x**2
+        self.take_in(part)
+
+    def take_in(self, other):
+        """Take in what was learned of other rows."""
+        if not other.weight:
+            return self
+        total = self.weight + other.weight
+        with np.errstate(over="ignore", invalid="ignore"):
+            step = other.mean - self.mean
+            between = np.outer(step, step) if self.whole else step**2
+            between *= self.weight * other.weight / total
+            self.scatter = self.scatter + other.scatter + between
+            self.mean = self.mean + step * (other.weight / total)
+        self.low, self.high = np.fmin(self.low, other.low), np.fmax(self.high, other.high)
+        self.weight = total
+        return self
+
+    @property
+    def variance(self):
+        """Variance of the columns (denominator n)."""
+        squares = np.diag(self.scatter) if self.whole else self.scatter
+        return squares / self.weight
+
+
+class TableCounts:
+    """Fits a `TableEncoder` to blocks of a table.
+
+    Parameters
+    ----------
+    encoder : TableEncoder
+    """
+
+    def __init__(self, encoder):
+        self.encoder, self.columns = encoder, None
+
+    def add(self, X, weight=None):
+        """Count a block: its rows have positive weights."""
+        first = self.columns is None
+        found = self.encoder.read_columns(X, first)
+        weight = np.ones(len(found[0][1])) if weight is None else weight
+        if first:
+            known = [
+                LevelCounts() if field.kind == CATEGORY else NumberSums() for field, _ in found
+            ]
+            self.columns = known
+            warn_of_text(found, isinstance(self.encoder.categorical_features, str))
+        for column, (field, cells) in zip(self.columns, found, strict=True):
+            column.add(field, cells, weight)
+
+    def fitted(self, n_rows):
+        """Return the encoder, fitted."""
+        learned = [
+            column.learned(self.encoder, place, n_rows) for place, column in enumerate(self.columns)
+        ]
+        self.encoder.take(learned, [column.n_present for column in self.columns])
+        return self.encoder
+
+
+class NumberSums:
+    """Mean and deviation of a column of numbers or times."""
+
+    def __init__(self):
+        self.moments, self.n_present = Moments(), 0
+
+    def add(self, field, cells, weight):
+        """Take in cells."""
+        present = ~np.isnan(cells)
+        self.n_present += int(present.sum())
+        if present.any():
+            self.moments.add(cells[present, None], weight[present])
+
+    def learned(self, encoder, place, n_rows):
+        """Return mean and scale, and nothing of levels."""
+        if not self.n_present:
+            return np.nan, 1.0, None, None, None
+        mean, deviation = float(self.moments.mean[0]), float(np.sqrt(self.moments.variance[0]))
+        rounding = self.n_present * np.finfo(np.float64).eps * max(deviation, abs(mean))
+        return mean, deviation if deviation > rounding else 1.0, None, None, None
+
+
+class LevelCounts:
+    """Rows and weights of each level of a category."""
+
+    def __init__(self):
+        self.places, self.counts, self.heavy, self.kinds = {}, [], [], set()
+
+    @property
+    def n_present(self):
+        """Cells that are present."""
+        return sum(self.counts)
+
+    def add(self, field, cells, weight):
+        """Count cells."""
+        codes, levels = factorized(cells)
+        present = codes >= 0
+        counts = np.bincount(codes[present], minlength=len(levels))
+        heavy = np.bincount(codes[present], weight[present], minlength=len(levels))
+        self.kinds |= {kind_of(type(level)) for level in levels}
+        if len(self.kinds) > 1:
+            raise ValueError(
+                f"Column {field.name!r} mixes several types: {sorted(self.kinds)}. Make it one type, "
+                "for example with astype(str)."
+            )
+        for level, count, weighed in zip(levels, counts.tolist(), heavy.tolist(), strict=True):
+            place = self.places.setdefault(level, len(self.counts))
+            if place == len(self.counts):
+                self.counts.append(0)
+                self.heavy.append(0.0)
+            self.counts[place] += count
+            self.heavy[place] += weighed
+
+    def learned(self, encoder, place, n_rows):
+        """Return the levels as the encoder orders and pools them."""
+        field, levels = encoder.fields[place], list(self.places)
+        if field.categories is not None:
+            known = set(field.categories)
+            new = [level for level in levels if level not in known]
+            if new and field.ordered:
+                raise ValueError(
+                    f"Column {field.name!r} has ordered categories, and later blocks hold others: "
+                    f"{new[:3]}. Declare all of them, in their order, in every block."
+                )
+            field.categories.extend(new)
+        parts = np.array(self.counts, dtype=int), np.array(self.heavy, dtype=float)
+        return 0.0, 1.0, *encoder.levels_of(field, levels, *parts, n_rows)

@@ -1,0 +1,24 @@
+"""What a fit says while it runs."""
+
+import pytest
+from sklearn.datasets import load_digits
+
+from skae import AutoencoderTransformer
+
+X = load_digits().data[:600]
+
+
+@pytest.mark.parametrize(("max_iter", "says"), [(1_000_000, 1), (10, 0)])
+def test_a_fit_that_may_take_minutes_says_so_once(max_iter, says, capsys):
+    AutoencoderTransformer(2, max_iter=max_iter, tol=0.9, random_state=0).fit(X)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("verbose=1 or 2 shows its progress") == says
+    assert err.count("\n") == says
+
+
+def test_a_fit_that_shows_its_progress_does_not_say_how_to_see_it(capsys):
+    AutoencoderTransformer(2, max_iter=1_000_000, tol=0.9, verbose=1, random_state=0).fit(X)
+    out, err = capsys.readouterr()
+    assert "Iteration 1" in out
+    assert err == ""
