@@ -4,7 +4,7 @@ BIN := .venv/bin
 PYTHON312 ?= python3.12
 PIP := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo docs docs-check test test-gan test-large test-oldest test-dist lint bench-speed bench-quality benchmark benchmark-check benchmark-report clean
+.PHONY: demo docs docs-check test test-cluster test-gan test-large test-oldest test-dist lint bench-speed bench-quality benchmark benchmark-check benchmark-report clean
 
 # The environment: made once, made again when what it installs changes.
 .venv/installed: pyproject.toml constraints.txt
@@ -44,6 +44,10 @@ lint: .venv/installed
 
 test: .venv/installed lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
+
+# A cluster's workers and scheduler killed and stopped at many moments: minutes.
+test-cluster: .venv/installed
+	SKAE_TEST_CLUSTER=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/cluster
 
 # Two gigabytes of rows in 600 MB of memory, with a cache and without: ten minutes.
 test-large: .venv/installed

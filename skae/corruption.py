@@ -5,6 +5,7 @@ function from standardised rows to noisy ones, drawn anew for every batch, and
 where its moments are known in closed form ``moments(low, high)``.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -44,17 +45,21 @@ class Jitter:
     DRAWS = 4  # numbers drawn in an epoch, in batches
 
     def begin(self, generator):
-        """Return what adds noise to the batches of an epoch."""
+        """Return what adds noise to the batches of an epoch.
+
+        Given their places and the batch's number of rows, to some rows of one.
+        """
         pool = None
 
-        def add(x):
+        def add(x, places=slice(None), n_rows=None):
             nonlocal pool
-            n_cells = x.numel()
+            shape = (len(x) if n_rows is None else n_rows, *x.shape[1:])
+            n_cells = math.prod(shape)
             if pool is None or len(pool) < n_cells:
                 pool = torch.randn(self.DRAWS * n_cells, generator=generator, dtype=x.dtype)
                 pool = pool.mul_(self.level).to(x.device)
             start = int(torch.randint(len(pool) - n_cells + 1, (), generator=generator))
-            return x + pool[start : start + n_cells].view(x.shape)
+            return x + pool[start : start + n_cells].view(shape)[places]
 
         return add
 

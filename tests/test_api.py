@@ -90,6 +90,7 @@ FUNCTIONS = {
 SUBMODULES = {
     "skae.corruption": """Draws GaussianNoise Hiding Jitter Leading MaskingNoise Moments OwnNoise SaltAndPepperNoise
         Sparing SwapNoise Views""",
+    "skae.distributed": "SchedulerLost WorkerLost fit",
     "skae.inspection": """AdversarialCurveDisplay BiplotDisplay ComponentCurveDisplay LatentSpaceDisplay LossCurveDisplay OutlierDisplay
         ReconstructionDisplay SynthesisDisplay TraversalDisplay component_report""",
     "skae.losses": """ActivationRate BernoulliLikelihood Contraction ContrastiveError Deception DrawnDivergence GaussianLikelihood

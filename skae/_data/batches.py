@@ -46,7 +46,7 @@ class StandardisedRows(Dataset):
         if rows.weight is not None:
             self.weight = torch.as_tensor(rows.weight, dtype=torch.float32, device=device)
         self._ready = None
-        if 4 * len(rows) * self.n_features <= READY_BYTES and not rows.is_stream:
+        if 4 * rows.n_here * self.n_features <= READY_BYTES and not rows.is_stream:
             self._ready = self._standardise(slice(None))
 
     def __len__(self):
@@ -54,6 +54,11 @@ class StandardisedRows(Dataset):
 
     def __getitem__(self, i):
         return self.take(slice(i, i + 1))[0]
+
+    @property
+    def reduce(self):
+        """What adds up over the processes that have parts of the rows."""
+        return self.rows.reduce
 
     @property
     def row_weights(self):
@@ -73,7 +78,7 @@ class StandardisedRows(Dataset):
 
     def _standardise(self, index):
         """Standardise block by block: each block stays in the processor's cache."""
-        index = np.arange(len(self))[index] if isinstance(index, slice) else index
+        index = np.arange(self.rows.n_here)[index] if isinstance(index, slice) else index
         out = torch.empty(len(index), self.n_features, dtype=torch.float32)
         self._fill(out, lambda block: self.rows.take(index[block]))
         if self.targets is not None:
@@ -92,7 +97,7 @@ class StandardisedRows(Dataset):
         found = Range()
         for span in self.rows.spans():
             found.add(self.take(span).nan_to_num(nan=0.0))
-        low, high = found.reach()
+        low, high = found.of_all(self.rows).reach()
         low[n_columns:], high[n_columns:] = -torch.inf, torch.inf
         return low, high
 
@@ -225,9 +230,17 @@ class Range:
 
     def add(self, x):
         """Widen the range to the rows of ``x``."""
-        low, high = x.amin(0), x.amax(0)
+        if len(x):
+            low, high = x.amin(0), x.amax(0)
+        else:
+            low, high = x.new_full((2, x.shape[1]), torch.inf) * x.new_tensor([[1.0], [-1.0]])
         self.low = low if self.low is None else torch.minimum(self.low, low)
         self.high = high if self.high is None else torch.maximum(self.high, high)
+
+    def of_all(self, rows):
+        """Widen the range to what other processes saw of the same rows; return it."""
+        self.low, self.high = rows.reduce.extremes(self.low, self.high)
+        return self
 
     def widen(self, width):
         """Widen the range of every column to hold minus and plus ``width``; return it."""

@@ -10,6 +10,31 @@ CHUNK_BYTES = 2**24
 WIDEST_COVARIANCE = 4096  # columns whose covariance is formed
 
 
+class Reduce:
+    """How what one process learns of its rows becomes what all learn of theirs: here there is one.
+
+    `skae.distributed` has the one for several.
+    """
+
+    shared = False  # whether other processes have more of the rows
+
+    def sum(self, total):
+        """Return the sum of an array, a tensor or a tuple of them over all processes."""
+        return total
+
+    def extremes(self, low, high):
+        """Return the least and the largest of all processes' values."""
+        return low, high
+
+    def gathered(self, values, rows):
+        """Return the values, one a row, of the rows of all processes."""
+        return values
+
+    def gradient(self, compute, optimizer):
+        """Return what computes a batch's loss and leaves the gradient of all of its rows."""
+        return compute
+
+
 class Rows:
     """Some rows of a matrix, without a copy of it.
 
@@ -26,6 +51,7 @@ class Rows:
         then read as those of the wide matrix, NaN where a cell is missing.
     """
 
+    reduce = Reduce()
     is_stream, moments = False, None  # moments of a stream are learned in one pass
 
     def __init__(self, X, index=None, weight=None, blocks=None):
@@ -39,6 +65,11 @@ class Rows:
 
     def __len__(self):
         return len(self.index)
+
+    @property
+    def n_here(self):
+        """Number of rows in this process."""
+        return len(self)
 
     @property
     def n_repeated(self):
@@ -113,7 +144,7 @@ class Rows:
 
         Of all rows, or of so many.
         """
-        n_rows = len(self) if n_rows is None else n_rows
+        n_rows = self.n_here if n_rows is None else n_rows
         step = max(1, CHUNK_BYTES // (8 * max(1, self.width)))
         step = step if most is None else min(step, most)
         for start in range(0, n_rows, step):
@@ -133,17 +164,24 @@ class Rows:
 
         All that is learned of rows beside training is such a sum.
         """
-        return total(statistic(*chunk) for chunk in self.chunks(most))
+        return self.reduce.sum(total(statistic(*chunk) for chunk in self.chunks(most)))
 
     def raw_sum(self, statistic, most=None):
         """Return the same of rows of ``X`` itself."""
-        return total(statistic(*chunk) for chunk in self._chunks(self.raw, most))
+        sums = total(statistic(*chunk) for chunk in self._chunks(self.raw, most))
+        return self.reduce.sum(sums)
 
     def range(self):
         """Return minimum and maximum of the columns."""
         parts = (self.take(span) for span in self.spans())
-        low, high = zip(*((part.min(axis=0), part.max(axis=0)) for part in parts), strict=True)
-        return np.min(low, axis=0).astype(np.float64), np.max(high, axis=0).astype(np.float64)
+        low, high = zip(*map(_range, parts), strict=True)
+        low, high = np.min(low, axis=0), np.max(high, axis=0)
+        return self.reduce.extremes(low.astype(np.float64), high.astype(np.float64))
+
+
+def _range(part):
+    """Return minimum and maximum of the columns; of no rows infinities."""
+    return part.min(axis=0, initial=np.inf), part.max(axis=0, initial=-np.inf)
 
 
 def total(parts):

@@ -189,9 +189,11 @@ def rounding(n_samples, mean, variance):
 def principal_axes(rows, mean, n_components, random_state):
     """Return principal axes, one a row, and singular values, largest first."""
     n_samples, n_features = len(rows), rows.width
+    if rows.reduce.shared and n_features <= WIDEST_COVARIANCE:
+        return _within_rank(*_axes_of_covariance(rows, mean), min(n_samples, n_features))
     if n_samples * n_features > SMALL_SVD and n_features <= min(n_samples, WIDEST_COVARIANCE):
         return _axes_of_covariance(rows, mean)
-    if n_samples * n_features > SMALL_SVD and rows.is_narrow:
+    if rows.reduce.shared or (n_samples * n_features > SMALL_SVD and rows.is_narrow):
         return _axes_by_passes(rows, mean, n_components, random_state)
     centred = np.concatenate([(c - mean) * np.sqrt(w)[:, None] for c, w in rows.chunks()])
     smallest = min(n_samples, n_features)
@@ -215,6 +217,12 @@ def _axes_of_covariance(rows, mean):
     values, vectors = linalg.eigh(covariance, check_finite=False)
     axes = svd_flip(None, vectors.T[::-1], u_based_decision=False)[1]
     return axes, np.sqrt(np.clip(values[::-1], 0, None))
+
+
+def _within_rank(axes, values, most):
+    """Return the first axes; singular values that are rounding, of a covariance, are 0."""
+    rounding_error = np.sqrt(len(values) * np.finfo(np.float64).eps) * values.max(initial=0)
+    return axes[:most], np.where(values > rounding_error, values, 0.0)[:most]
 
 
 def _axes_by_passes(rows, mean, n_components, random_state):

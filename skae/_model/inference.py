@@ -77,4 +77,5 @@ def survey(module, rows, baseline, device):
         total = rows.sum(moments, SURVEYED)
     mean, square = (total / len(rows)).cpu().numpy()
     variance = (square - mean**2) * len(rows) / max(len(rows) - 1, 1)
-    return inputs, codes, np.sqrt(np.where(variance > 1e-12, variance, 1.0))
+    deviations = np.sqrt(np.where(variance > 1e-12, variance, 1.0))
+    return inputs.of_all(rows), codes.of_all(rows), deviations

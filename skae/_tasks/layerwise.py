@@ -24,7 +24,7 @@ class LayerRows(Dataset):
 
     def __init__(self, rows, layers, n_features):
         self.rows, self.layers, self.n_features = rows, layers, n_features
-        self.weight, self.device = rows.weight, rows.device
+        self.weight, self.device, self.reduce = rows.weight, rows.device, rows.reduce
 
     def __len__(self):
         return len(self.rows)

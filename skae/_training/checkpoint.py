@@ -78,6 +78,10 @@ class Checkpoint(NoCheckpoint):
                 stacklevel=2,
             )
             saved = None
+        self._go_on(saved)
+
+    def _go_on(self, saved):
+        """Begin where a file ended, if there is one."""
         self.drawn = saved["seed"] if saved else int(np.random.RandomState().randint(2**31 - 1))
         self.trainings = saved["trainings"] if saved else []
         self.place, self.present, self.generators = 0, None, []
@@ -125,15 +129,23 @@ class Checkpoint(NoCheckpoint):
         if time.monotonic() - self.written < SECONDS:
             return
         self._take()
+        self.write(self.content())
+        self.written = time.monotonic()
+
+    def content(self):
+        """Return the state of the fit as bytes."""
         state = {"kind": KIND, "key": self.key, "seed": self.drawn, "trainings": self.trainings}
         content = io.BytesIO()  # torch makes a RuntimeError of what goes wrong within a file
         torch.save(_plain(state), content)
+        return content.getbuffer()
+
+    def write(self, content):
+        """Make bytes the content of the file."""
         try:
             with replacing(self.path) as file:
-                file.write(content.getbuffer())
+                file.write(content)
         except OSError as error:
             warnings.warn(f"The state of the fit could not be written: {error}", stacklevel=2)
-        self.written = time.monotonic()
 
     def finish(self):
         """Remove the file: the fit is over."""
@@ -176,10 +188,9 @@ def _check_folder(path):
 def _read(path):
     """Return the content of a file, None where there is none; refuse other files."""
     try:
-        with zipfile.ZipFile(path) as parts:  # torch does not look at the sums
-            whole = parts.testzip() is None
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        if whole and saved.keys() == PARTS and saved["kind"] == KIND:
+        with open(path, "rb") as file:
+            saved = read(file)
+        if saved is not None:
             return saved
     except FileNotFoundError:
         return None
@@ -188,6 +199,15 @@ def _read(path):
     except Exception as error:
         raise _foreign(path) from error
     raise _foreign(path)
+
+
+def read(file):
+    """Return the content of an open file; None where it is no state of a fit."""
+    with zipfile.ZipFile(file) as parts:  # torch does not look at the sums
+        whole = parts.testzip() is None
+    file.seek(0)
+    saved = torch.load(file, map_location="cpu", weights_only=True)
+    return saved if whole and saved.keys() == PARTS and saved["kind"] == KIND else None
 
 
 def _foreign(path):

@@ -18,7 +18,7 @@ OUTLIER_QUANTILE, OUTLIER_FACTOR = 0.99, 2.0
 def split(rows, fraction, rng, cross_fit=True):
     """Return pairs (training rows, held-out rows): folds for small data, one pair for large."""
     order = rng.permutation(len(rows))
-    if cross_fit and len(rows) <= CROSS_FITTED_ROWS:
+    if cross_fit and len(rows) <= CROSS_FITTED_ROWS and not rows.reduce.shared:
         parts = np.array_split(order, FOLDS)
     else:
         parts = [order[: n_held_out(fraction, len(rows))]]

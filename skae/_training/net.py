@@ -7,6 +7,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback, LRScheduler, ParamMapper
 
 from skae._data.batches import StandardisedStream, StreamedBatches, TensorBatches
+from skae._data.shared import SharedBatches
 from skae._training.adam import BETAS, FlatAdam, rate_factor
 from skae._training.gradients import PredictionGradient, ReconstructionGradient
 from skae._training.step import AVERAGING, AverageWeights, Step
@@ -81,14 +82,16 @@ class AutoencoderNet(NeuralNet):
 
     def get_iterator(self, dataset, training=False):
         """Return the batches of a dataset."""
+        kind = SharedBatches if dataset.reduce.shared else TensorBatches
         if training:
             noise, cuts = self.settings.corruption, self.settings.cuts
             noise = noise if cuts is None else cuts.before(noise)
-            kind = StreamedBatches if isinstance(dataset, StandardisedStream) else TensorBatches
+            if isinstance(dataset, StandardisedStream):
+                kind = StreamedBatches
             return kind(dataset, self.batch_size, self.generator, noise)
         noise = self.settings.held_out_corruption
         fixed = torch.Generator().manual_seed(HELD_OUT_SEED) if noise else None
-        return TensorBatches(dataset, EVALUATION_ROWS, fixed, noise, shuffle=False)
+        return kind(dataset, EVALUATION_ROWS, fixed, noise, shuffle=False)
 
     def initialize_optimizer(self, triggered_directly=None):
         """Make Adam over one flat vector, or the optimizer that was asked for."""
@@ -188,7 +191,8 @@ class AutoencoderNet(NeuralNet):
         else:
             super().run_single_epoch(iterator, False, "valid", self.validation_step)
         self._swap()
-        self.row_losses = np.concatenate(self.row_losses)
+        rows = self.held_out.rows
+        self.row_losses = rows.reduce.gathered(np.concatenate(self.row_losses), rows)
         return self.row_losses
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
@@ -225,7 +229,9 @@ class AutoencoderNet(NeuralNet):
 
     def _lean_epoch(self, iterator):
         self._set_training(True)
-        step = Step(self.gradient, self.optimizer_, self.average)
+        reduce = self.rows.reduce
+        gradient = reduce.gradient(self.gradient, self.optimizer_)
+        step = Step(gradient, self.optimizer_, self.average)
         losses, latest = [], []
         for inputs, (target, weight) in iterator:
             # the rate comes first, as in skorch: a loss may ask for it, too
@@ -234,7 +240,7 @@ class AutoencoderNet(NeuralNet):
                 losses.append(torch.stack(latest))
                 latest = []
         losses += [torch.stack(latest)] if latest else []
-        return torch.cat(losses).mean().item()
+        return reduce.sum(torch.cat(losses)).mean().item()
 
     def next_rate(self):
         """Return the rate of the next step: a short rise, constant, and where asked for a fall."""

@@ -1,0 +1,1 @@
+"""What more processes give: ``python -m benchmarks.cluster``, and the model of docs/lab/scale-clusters.md."""

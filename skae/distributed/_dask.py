@@ -1,0 +1,374 @@
+"""A fit on a Dask cluster: ranks are started, watched, and started again where one is lost."""
+
+import time
+import uuid
+import warnings
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from urllib.parse import urlparse
+
+import distributed
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+from torch.distributed import DistError, TCPStore
+
+from skae._training import Checkpoint, key
+from skae.distributed._cluster import PAUSE, SLACK, Cluster
+from skae.distributed._job import (
+    Job,
+    SharedCheckpoint,
+    checked,
+    checked_task,
+    checksum,
+    numbers_of,
+    seed_of,
+)
+from skae.distributed._lost import WorkerLost
+from skae.distributed._ranks import Broken, gloo
+
+SECONDS = 30.0  # between two states of a fit that are kept
+RETURN_SECONDS = 10.0  # that a worker which was lost has to come back
+
+_stores = {}  # of groups that begin in this process
+
+
+# in the driver --------------------------------------------------------------------------------
+
+
+def fit_on_cluster(ae, X, client, checkpoint, retries, timeout):
+    """Fit an estimator as `skae.distributed.fit` does."""
+    checked(ae)
+    partitions = _partitions(X)
+    cluster = Cluster(client or _default_client(), timeout)
+    n_workers = len(cluster.at_least_one())
+    parts = cluster.client.compute(partitions)
+    looks = cluster.client.map(_look, parts, range(len(parts)), columns=ae._columns(), pure=False)
+    table = Table.of(parts, cluster.results(looks))
+    task, settings = checked_task(ae, table.schema, table.n_rows)
+    path = ae.checkpoint if checkpoint is None else checkpoint
+    identity = key(type(ae).__name__, ae.get_params(deep=False), table.sums)
+    kept = None if path is None else Checkpoint(path, identity)
+    job = Job(task, settings, seed_of(ae, kept), identity, timeout, SECONDS)
+    fit = Tries(cluster, table, job, retries, kept).fit(n_workers)
+    ae._set_fitted(fit, settings)
+    if kept is not None:
+        kept.finish()
+    return ae
+
+
+def _default_client():
+    try:
+        return distributed.default_client()
+    except ValueError as error:
+        raise ValueError(
+            "There is no Dask client: pass client=distributed.Client(...), or start one first."
+        ) from error
+
+
+def _partitions(X):
+    """Return the partitions of a Dask array or dataframe, whole rows each, in their order."""
+    if len(getattr(X, "shape", ())) != 2 or not hasattr(X, "to_delayed"):
+        raise TypeError(
+            f"X is {type(X).__name__}: expected a Dask array or dataframe of rows and columns, or "
+            "with torchrun, and without client=, this rank's rows."
+        )
+    if hasattr(X, "rechunk"):
+        X = X.rechunk({1: -1})
+    return list(np.ravel(X.to_delayed()))
+
+
+@dataclass(frozen=True)
+class Table:
+    """The partitions that have rows, in their order."""
+
+    parts: list
+    sizes: list
+    sums: list
+    schema: object
+
+    @classmethod
+    def of(cls, parts, looks):
+        """Return what was seen of all partitions; refuse tables without a row."""
+        some = [place for place, look in enumerate(looks) if look is not None]
+        if not some:
+            raise ValueError("X has no rows.")
+        sizes, sums, forms, schemas = zip(*(looks[place] for place in some), strict=True)
+        for place, form in zip(some, forms, strict=True):
+            if form != forms[0]:
+                raise ValueError(
+                    f"Partition {place} of X is {form}, but partition {some[0]} is {forms[0]}: make "
+                    "them alike, for example with astype."
+                )
+        return cls([parts[place] for place in some], sizes, sums, schemas[0])
+
+    @property
+    def n_rows(self):
+        """Rows of all partitions."""
+        return sum(self.sizes)
+
+    def dealt(self, n_workers):
+        """Return the partitions of each rank: neighbours, of about as many rows.
+
+        The same for as many workers, whoever they are.
+        """
+        middle = np.cumsum(self.sizes) - np.array(self.sizes) / 2
+        owner = (middle * min(n_workers, len(self.sizes)) // self.n_rows).astype(int)
+        return [np.flatnonzero(owner == rank) for rank in np.unique(owner)]
+
+
+@dataclass
+class Tries:
+    """The tries of one fit.
+
+    Attributes
+    ----------
+    cluster : Cluster
+    table : Table
+    job : Job
+    left : int
+        How often it may begin anew.
+    kept : Checkpoint or None
+        Writes the file.
+    saved : bytes
+        The last state that a rank handed on.
+    epoch : int
+        The last epoch that was heard of.
+    """
+
+    cluster: Cluster
+    table: Table
+    job: Job
+    left: int
+    kept: object
+    saved: bytes = b""
+    epoch: int = 0
+    name: str = field(default_factory=lambda: f"skae-{uuid.uuid4().hex}")
+
+    def __post_init__(self):
+        """Begin with what is in the file, if anything is."""
+        if self.kept is not None and self.kept.trainings:
+            self.saved = bytes(self.kept.content())
+
+    def fit(self, n_workers):
+        """Return the `Fit`; ``n_workers`` were there when rows began to be read."""
+        while True:
+            workers = self.cluster.come_back(n_workers, RETURN_SECONDS)
+            fit, lost = self._try(workers)
+            if fit is not None:
+                return fit
+            if not self.left:
+                raise self._worker_lost(lost)
+            self.left, n_workers = self.left - 1, len(workers)
+
+    def _worker_lost(self, lost):
+        who = f"Lost {', '.join(lost)}" if lost else "A worker did not answer in time"
+        return WorkerLost(
+            f"{who} in epoch {self.epoch}, after as many retries as were allowed: the estimator is "
+            "as it was. Raise retries, or timeout where workers are slow rather than lost; fit "
+            "with the same checkpoint to go on.",
+            lost,
+            self.epoch,
+        )
+
+    def _try(self, workers):
+        """Return the fit of a try, or None and the workers that were lost."""
+        client, name = self.cluster.client, f"{self.name}-{self.left}"
+        self.cluster.results(client.map(len, self.table.parts, pure=False))
+        dealt = self.table.dealt(len(workers))
+        places = self._places(dealt, workers)
+        state = distributed.Variable(name, client=client)
+        self.cluster.call(partial(state.set, (self.saved, self.epoch), asynchronous=True))
+        futures = [client.submit(_open_store, name, self.job.timeout, **_only_on(places[0]))]
+        try:
+            found, lost = self._watch(futures, places[:1], state)
+            if lost is None:
+                futures = self._submit(dealt, places, name, found)
+                found, lost = self._watch(futures, places, state)
+            return (self._told(found), None) if lost is None else (None, lost)
+        finally:
+            with suppress(OSError, RuntimeError):  # of a scheduler that is gone
+                self.cluster.check()
+                self._keep(state)
+                client.cancel(futures)
+                state.delete()
+
+    def _submit(self, dealt, places, name, port):
+        """Start the ranks, each on its worker."""
+        submitted = []
+        for rank, (own, address) in enumerate(zip(dealt, places, strict=True)):
+            sums = [self.table.sums[i] for i in own]
+            about = Rank(rank, len(places), name, places[0], port, address, sums)
+            parts = [self.table.parts[i] for i in own]
+            given = about, self.job, self.table.schema, self.saved, parts
+            submitted.append(self.cluster.client.submit(_run, *given, **_only_on(address)))
+        return submitted
+
+    def _places(self, dealt, workers):
+        """Return the worker of each rank: where most of its rows are."""
+        keys = [part.key for part in self.table.parts]
+        who_has = self.cluster.call(self.cluster.client.scheduler.who_has, keys=keys)
+        here = np.zeros((len(dealt), len(workers)))
+        for rank, own in enumerate(dealt):
+            for i in own:
+                for address in who_has.get(keys[i], ()):
+                    if address in workers:
+                        here[rank, workers.index(address)] += self.table.sizes[i]
+        return [workers[place] for place in linear_sum_assignment(-here)[1]]
+
+    def _watch(self, futures, places, state):
+        """Wait for futures; return the first one's result, and None or the workers lost."""
+        deadline, written = None, time.monotonic()
+        while True:
+            states = self.cluster.states(futures)
+            workers = self.cluster.workers()
+            gone = [address for address in places if address not in workers]
+            done = [state == "finished" for state in states]
+            at_work = [p for p, is_done in zip(places, done, strict=True) if not is_done]
+            if not at_work or (gone and set(at_work) <= set(gone)):
+                return self._ended(futures, states, gone)
+            if (gone or any(done)) and deadline is None:
+                deadline = time.monotonic() + self.job.timeout + SLACK
+            if deadline is not None and time.monotonic() > deadline:
+                return self._ended(futures, states, gone or at_work)
+            if self.kept is not None and time.monotonic() - written > self.job.seconds:
+                self._keep(state)
+                written = time.monotonic()
+            time.sleep(PAUSE)
+
+    def _ended(self, futures, states, gone):
+        """Return the first rank's result and None; or the workers that were lost."""
+        alive = [f for f, state in zip(futures, states, strict=True) if state == "finished"]
+        try:
+            found = self.cluster.gathered(alive)
+        except (TimeoutError, OSError):  # of a worker that was lost at the end
+            return None, gone
+        if states[0] == "finished" and not isinstance(found[0], Lost):
+            return found[0], None
+        told = [result.epoch for result in found if isinstance(result, Lost)]
+        self.epoch = max([self.epoch, *told])
+        return None, gone
+
+    def _told(self, result):
+        """Return the fit of the first rank; its warnings are the fit's."""
+        fit, told = result
+        for message, category in told:
+            warnings.warn(message, category, stacklevel=5)
+        return fit
+
+    def _keep(self, state):
+        """Take the last state that was handed on, and write it."""
+        self.saved, epoch = self.cluster.call(partial(state.get, asynchronous=True))
+        self.epoch = max(self.epoch, epoch)
+        if self.kept is not None and self.saved:
+            self.kept.write(self.saved)
+
+
+def _only_on(address):
+    """Return how a task is submitted to one worker: it must not run on another, or twice."""
+    return {"workers": [address], "allow_other_workers": False, "pure": False}
+
+
+# in the workers -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rank:
+    """Which rank a task is, and where it meets the others.
+
+    ``sums`` are what its partitions' content must be: they may have been computed again.
+    """
+
+    rank: int
+    n_ranks: int
+    name: str
+    first: str
+    port: int
+    address: str
+    sums: list
+
+    def store(self, timeout):
+        """Return where the ranks find each other: the first rank's process has it."""
+        if self.rank == 0:
+            return _stores.pop(self.name)
+        about = {"is_master": False, "wait_for_workers": False}
+        return TCPStore(_host(self.first), self.port, timeout=timedelta(seconds=timeout), **about)
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What a rank returns that lost another one: the epoch."""
+
+    epoch: int
+
+
+def _look(part, place, columns):
+    """Return rows, checksum, form and schema of a partition; None of one without rows."""
+    if not len(part):
+        return None
+    try:
+        schema, matrix = numbers_of(part, columns)
+    except ValueError as error:
+        raise ValueError(f"Partition {place} of X: {error}") from error
+    form = f"of {matrix.dtype} in {matrix.shape[1]} columns"
+    return len(matrix), checksum(matrix), form, schema
+
+
+def _open_store(name, timeout):
+    """Open what ranks meet by, on a free port; return the port."""
+    about = {"is_master": True, "wait_for_workers": False, "timeout": timedelta(seconds=timeout)}
+    _stores[name] = TCPStore("localhost", 0, **about)
+    return _stores[name].port
+
+
+def _run(about, job, schema, saved, parts):
+    """Be a rank; return the fit and its warnings, or the epoch in which another was lost."""
+    matrix = _rows(about, schema, parts)
+    state = distributed.Variable(about.name)
+    hand_on = partial(_hand_on, state) if about.rank == 0 else None
+    checkpoint = SharedCheckpoint(job, saved, hand_on, _look_for_end())
+    try:
+        store = about.store(job.timeout)
+        group = gloo(store, about.rank, about.n_ranks, _host(about.address), job.timeout)
+        with group as ranks, warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            fit = job.run(ranks, matrix, checkpoint)
+    except (Broken, DistError):
+        return Lost(checkpoint.n_epochs)
+    return (fit, [(str(w.message), w.category) for w in told]) if about.rank == 0 else None
+
+
+def _rows(about, schema, parts):
+    """Return the rows of a rank's partitions."""
+    read = [schema.read(part) for part in parts]
+    if [checksum(part) for part in read] != about.sums:
+        raise ValueError(
+            "A partition that was lost came out otherwise when it was computed again, and the fit "
+            "cannot go on: X must be the same each time, for example read from files, or drawn "
+            "with a seed."
+        )
+    return read[0] if len(read) == 1 else np.concatenate(read)
+
+
+def _look_for_end():
+    """Return what ends a rank whose task was cancelled: nobody waits for it."""
+    worker = distributed.get_worker()
+    key = worker.get_current_task()
+
+    def look():
+        task = worker.state.tasks.get(key)
+        if task is None or task.state == "cancelled":
+            raise Broken("The task was cancelled.")
+
+    return look
+
+
+def _hand_on(state, content, n_epochs):
+    """Give the state of the fit to who watches; if that fails, there will be a next time."""
+    with suppress(OSError, TimeoutError):
+        state.set((content, n_epochs))
+
+
+def _host(address):
+    return urlparse(address).hostname

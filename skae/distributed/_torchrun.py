@@ -1,0 +1,87 @@
+"""A fit within the ranks that torchrun, or a program of the user's, has started."""
+
+import os
+import zlib
+from contextlib import contextmanager
+from datetime import timedelta
+
+from torch import distributed as dist
+
+from skae._training import Checkpoint, key
+from skae.distributed._job import (
+    Job,
+    SharedCheckpoint,
+    checked,
+    checked_task,
+    checksum,
+    numbers_of,
+    seed_of,
+)
+from skae.distributed._lost import WorkerLost
+from skae.distributed._ranks import Broken, Ranks
+
+SECONDS = 30.0  # between two states of a fit that are kept
+
+
+def fit_in_rank(ae, X, checkpoint, timeout):
+    """Fit an estimator to the rows of all ranks, as `skae.distributed.fit` does."""
+    with _ranks(timeout) as ranks:
+        try:
+            fit, settings = _fit(ae, X, ranks, checkpoint, timeout)
+        except Broken as error:
+            raise WorkerLost(
+                f"{error}. The estimator is as it was: start all ranks again, with the same "
+                "checkpoint to go on (torchrun --max-restarts does)."
+            ) from error
+    ae._set_fitted(fit, settings)
+    return ae
+
+
+@contextmanager
+def _ranks(timeout):
+    """Yield the ranks that were started."""
+    begun = dist.is_initialized()
+    if not begun and "RANK" not in os.environ:
+        raise ValueError(
+            "X is no Dask array or dataframe, and there is no process group: pass one with "
+            "client=, or start this program with torchrun."
+        )
+    wait = timedelta(seconds=timeout)
+    if not begun:
+        dist.init_process_group("gloo", timeout=wait)
+    group = dist.new_group(backend="gloo", timeout=wait)
+    try:
+        yield Ranks(group)
+    finally:
+        dist.destroy_process_group(group if begun else None)
+
+
+def _fit(ae, X, ranks, checkpoint, timeout):
+    """Return the fit of all ranks, and the settings."""
+    with ranks.failing_together():
+        schema, matrix = numbers_of(X, checked(ae)._columns())
+    form = f"{matrix.dtype}, {schema.n_features} columns, {schema.names}"
+    asked = zlib.crc32(key(type(ae).__name__, ae.get_params(deep=False), form).encode())
+    looks = ranks.table([len(matrix), checksum(matrix), asked])
+    if (looks[:, 2] != looks[0, 2]).any():
+        raise ValueError(
+            "The ranks disagree: rows must have the same dtype and columns, and the estimator the "
+            f"same parameters, in all of them. Rank {ranks.rank} has {form} and {ae!r}."
+        )
+    with ranks.failing_together():
+        task, settings = checked_task(ae, schema, int(looks[:, 0].sum()))
+    path = ae.checkpoint if checkpoint is None else checkpoint
+    identity = key(type(ae).__name__, ae.get_params(deep=False), looks)
+    kept = None
+    with ranks.failing_together():
+        if path is not None and ranks.rank == 0:
+            kept = Checkpoint(path, identity)
+    begun = bytes(kept.content()) if kept and kept.trainings else b""
+    seed = int(ranks.of_first(str(seed_of(ae, kept)).encode()))
+    job = Job(task, settings, seed, identity, timeout, SECONDS)
+    hand_on = None if kept is None else lambda content, _: kept.write(content)
+    state = SharedCheckpoint(job, ranks.of_first(begun), hand_on, lambda: None)
+    fit = job.run(ranks, matrix, state)
+    if kept is not None:
+        kept.finish()
+    return fit, settings
