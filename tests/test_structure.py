@@ -73,6 +73,9 @@ def test_no_function_is_long():
     assert long == {}
 
 
-@pytest.mark.xfail(strict=True, reason="18,700 lines: strangers' tables and outliers came")
+@pytest.mark.xfail(
+    strict=True,
+    reason="31,500 lines with docstrings: tables, ONNX, streams, clusters, pictures came",
+)
 def test_the_package_stays_small():
     assert sum(len(path.read_text().splitlines()) for path in MODULES) <= 14_000
