@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from skae._data.frames import NUMBER, fields, frame_of, table
 from skae._parameters import unmasked
 
 LARGEST_SQUARABLE = 1e100
@@ -145,7 +146,7 @@ def mode_coverage(X, X_generated, n_neighbors=5):
     Raises
     ------
     ValueError
-        If the numbers of columns differ, or there are too few rows.
+        If the numbers of columns differ, a column is no number, or there are too few rows.
 
     References
     ----------
@@ -168,7 +169,9 @@ def mode_coverage(X, X_generated, n_neighbors=5):
     """
     from sklearn.neighbors import NearestNeighbors
 
-    X, X_generated = (check_array(rows, dtype=np.float64) for rows in (X, X_generated))
+    X, X_generated = (
+        check_array(_numbers_alone(rows), dtype=np.float64) for rows in (X, X_generated)
+    )
     if X.shape[1] != X_generated.shape[1]:
         raise ValueError(
             f"The generated rows have {X_generated.shape[1]} columns, X has {X.shape[1]}: they must "
@@ -183,3 +186,15 @@ def mode_coverage(X, X_generated, n_neighbors=5):
     radii = NearestNeighbors(n_neighbors=n_neighbors).fit(X).kneighbors()[0][:, -1]
     nearest = NearestNeighbors(n_neighbors=1).fit(X_generated).kneighbors(X)[0][:, 0]
     return float(np.mean(nearest <= radii))
+
+
+def _numbers_alone(X):
+    """Return rows; refuse a frame that has other columns than numbers."""
+    frame = frame_of(table(X))
+    others = [] if frame is None else [f.name for f in fields(frame) if f.kind != NUMBER]
+    if others:
+        raise ValueError(
+            f"The columns {others[:3]} are not numbers, between which distances are taken: pass the codes of "
+            "both tables, as transform gives them, or take skae.metrics.synthesis_report."
+        )
+    return X
