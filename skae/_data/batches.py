@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 from skae._data.rows import CHUNK_BYTES
 
 READY_BYTES = 2**26
+PART_BYTES = 2**22  # of a stream's batches that are standardised together
 BLOCK_CELLS = 2**16
 MARGIN = 1.0  # how far outside the training range a trained module is used, in widths of the range
 
@@ -196,6 +197,7 @@ class StreamedBatches(TensorBatches):
             last = np.searchsorted(edges, edges[first] + len(X))
             yield from self._cut(X, weight, edges[first : last + 1] - edges[first], corrupt)
             first = last
+            del X, weight
 
     def _permutation(self, n):
         return torch.randperm(n, generator=self.generator).numpy()
@@ -203,7 +205,7 @@ class StreamedBatches(TensorBatches):
     def _cut(self, X, weight, edges, corrupt):
         """Yield batches between edges, standardised many at a time."""
         per_chunk = max(
-            1, CHUNK_BYTES * len(edges) // (4 * max(1, edges[-1]) * self.rows.n_features)
+            1, PART_BYTES * len(edges) // (4 * max(1, edges[-1]) * self.rows.n_features)
         )
         for first in range(0, len(edges) - 1, per_chunk):
             some = edges[first : first + per_chunk + 1]

@@ -140,9 +140,9 @@ class Cache:
 
 
 def _cached(name, rows, weighted):
-    """Yield rows of a file, mapped."""
+    """Yield rows of a file, which is mapped no longer than they take to copy: pages around them are, too."""
     files = [f"{name}.npy", f"{name}.weight.npy"][: 1 + weighted]
-    X, *weight = (np.load(file, mmap_mode="r")[rows] for file in files)
+    X, *weight = (np.array(np.load(file, mmap_mode="r")[rows]) for file in files)
     yield X, weight[0] if weight else None
 
 

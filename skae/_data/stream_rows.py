@@ -172,8 +172,9 @@ class StreamRows(Rows):
                 whole, found = _split(found, stop - start)
                 portion = _shuffled(whole, permutation(stop - start), self.dtype)
                 n_rows, start = n_rows - (stop - start), stop
-                del whole
+                del whole, X, weight  # or they would be in memory together with the next portion
                 yield portion
+                del portion
 
     # some of them -----------------------------------------------------------------------------
 
