@@ -721,7 +721,17 @@ def test_a_graph_that_differs_is_refused(what, spoil, monkeypatch):
 
 PAGE = (Path(__file__).parents[1] / "docs" / "deploy.md").read_text()
 TRAINING = "fit", "partial", "set_", "get_", "check_state"
-INNER = "read", "decode", "columns", "unseen", "share_of_unseen", "levels_of"  # of a TableEncoder
+# of a TableEncoder
+INNER = (
+    "read",
+    "decode",
+    "columns",
+    "unseen",
+    "share_of_unseen",
+    "levels_of",
+    "read_columns",
+    "take",
+)
 WAYS = "f4", "f8", "numpy"
 LOOSE = "sample", "p_values"  # drawn anew, and a step for a rounding: X has the calibration's rows
 
@@ -849,7 +859,12 @@ def test_a_detector_of_very_many_columns_is_refused():
 
 @pytest.mark.parametrize(
     "scaler",
-    [StandardScaler(), PCA(), make_union(StandardScaler(), PCA()), QuantileTransformer(40)],
+    [
+        StandardScaler(),
+        PCA(),
+        make_union(StandardScaler(), PCA()),
+        QuantileTransformer(n_quantiles=40),
+    ],
 )
 def test_a_frame_of_float64_keeps_its_digits_through_a_step_in_front(scaler):
     X = load_wine(as_frame=True).data
