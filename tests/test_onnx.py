@@ -20,13 +20,19 @@ from scipy.special import expit
 from sklearn.base import BaseEstimator
 from sklearn.cluster import KMeans
 from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_wine
 from sklearn.decomposition import PCA
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import OneHotEncoder, PowerTransformer, StandardScaler
+from sklearn.preprocessing import (
+    OneHotEncoder,
+    PowerTransformer,
+    QuantileTransformer,
+    StandardScaler,
+)
 from sklearn.svm import SVC, SVR, LinearSVC
 
 import skae
@@ -853,6 +859,22 @@ def test_a_detector_of_very_many_columns_is_refused():
     detector = skae.AutoencoderOutlierDetector(skae.AutoencoderTransformer(**FAST)).fit(X)
     with pytest.raises(ValueError, match="up to 2000 features"):
         to_onnx(detector, X, "predict")
+
+
+@pytest.mark.parametrize(
+    "scaler",
+    [
+        StandardScaler(),
+        PCA(),
+        make_union(StandardScaler(), PCA()),
+        QuantileTransformer(n_quantiles=40),
+    ],
+)
+def test_a_frame_of_float64_keeps_its_digits_through_a_step_in_front(scaler):
+    X = load_wine(as_frame=True).data
+    model = make_pipeline(scaler, skae.AutoencoderTransformer(**FAST)).fit(X)
+    (found,) = run(to_onnx(model, X), X)
+    assert_close(found, model.transform(X), 1e-9)
 
 
 def test_an_unknown_method_is_refused():

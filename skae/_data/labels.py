@@ -34,14 +34,17 @@ class Labels:
         The classes of each column, sorted; None for numbers.
     mean, scale : ndarray of shape (n_coded,)
         Of the coded columns: shares and 1, or mean and standard deviation.
+    names : list of str or None
+        Names of the columns, where they were those of a frame.
     """
 
     classes: list
     mean: np.ndarray
     scale: np.ndarray
+    names: list | None = None
 
     @classmethod
-    def learn(cls, columns, weight=None):
+    def learn(cls, columns, weight=None, names=None):
         """Return the labels of rows, given by `columns_of`: floats are numbers, others classes."""
         columns = [_complete(column, j) for j, column in enumerate(columns)]
         classes = [_numbers_like_classes(c) if c.dtype.kind == "f" else _sorted(c) for c in columns]
@@ -51,7 +54,7 @@ class Labels:
         mean = np.average(coded, axis=0, weights=weight)
         spread = np.sqrt(np.average((coded - mean) ** 2, axis=0, weights=weight))
         numbers = np.repeat([c is None for c in classes], plain.sizes) & (spread > 0)
-        return cls(classes, mean, np.where(numbers, spread, 1.0))
+        return cls(classes, mean, np.where(numbers, spread, 1.0), names)
 
     def check(self):
         """Refuse parts that do not belong together."""
@@ -60,6 +63,9 @@ class Labels:
         good &= all(c is None or (c.ndim == 1 and len(c) > 0) for c in self.classes)
         for part in (self.mean, self.scale):
             good &= part.shape == (n,) and part.dtype.kind == "f" and np.isfinite(part).all()
+        good &= self.names is None or (
+            isinstance(self.names, list) and len(self.names) == len(self.classes)
+        )
         for block, known in zip(self.slices, self.classes, strict=True):
             shares = self.mean[block]
             good &= known is None or ((shares >= 0).all() and abs(shares.sum() - 1) < ROUNDING)
@@ -81,8 +87,18 @@ class Labels:
         """The coded columns of each column of labels."""
         return [slice(*ends) for ends in pairwise(np.cumsum([0, *self.sizes]).tolist())]
 
+    def refuse_other_names(self, y):
+        """Refuse a frame whose columns have other names than those of the fit, or another order."""
+        names = names_of_labels(y)
+        if None not in (names, self.names) and names != self.names:
+            raise ValueError(
+                f"y has the columns {names}, but the labels of the fit were {self.names}: pass the same, "
+                "in the same order."
+            )
+
     def code(self, y, n_rows):
         """Return the coded labels of rows, (n_rows, width); one label may stand for all."""
+        self.refuse_other_names(y)
         several = len(self.classes) > 1
         columns = columns_of([y] if several and np.ndim(y) == 1 and as_frame(y) is None else y)
         if len(columns[0]) not in (1, n_rows):
@@ -280,6 +296,12 @@ def columns_of(y):
     return list(map(_typed, y.T if y.ndim == 2 else [y]))
 
 
+def names_of_labels(y):
+    """Return the names of several columns of labels in a frame; None for other labels."""
+    names = list(getattr(y, "columns", ()))
+    return names if len(names) > 1 and all(isinstance(name, str) for name in names) else None
+
+
 def has_label(columns, unlabeled):
     """Return which rows have a label in every column that `columns_of` gave.
 
@@ -293,7 +315,7 @@ def has_label(columns, unlabeled):
         raise ValueError(
             f"y has {missing.sum()} missing labels (NaN, None or NA), the first in row "
             f"{missing.argmax()}, but unlabeled={unlabeled!r}: pass unlabeled=np.nan, and such rows "
-            "serve the pretraining alone, or leave them out."
+            "teach the code without a label, or leave them out."
         )
     return np.all([column != unlabeled for column in columns], axis=0)
 

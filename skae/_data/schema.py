@@ -207,7 +207,7 @@ class Schema:
         """
         X = table(X)
         if self.encoder is not None:
-            return self.encoder.read(X)
+            return self.encoder.read(X, self.owner)
         plain = is_plain(X)
         matrix, _ = self.read_numbers(X if plain else self._of_known_kinds(X), self.names, plain)
         if self.blocks is None and (judged or self.complete) and _lacks_cells(matrix):

@@ -32,6 +32,7 @@ from skae._parameters import (
     check_sample_weight,
     fit_context,
     parameters,
+    validated,
 )
 
 FEWEST, LEAST_SHARE = 2, 1e-3  # rows of a level of its own, where min_frequency is "auto"
@@ -193,14 +194,15 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
                 coded[:, place] = self._as_known(place, coded[:, place])
         return coded
 
-    def read(self, X):
+    def read(self, X, owner="TableEncoder"):
         """Return the coded table, in which unseen levels have a code of their own.
 
         It is half more than that of the rare levels, or than that of the last
-        level where there are none. A warning counts them.
+        level where there are none. A warning counts them. ``owner`` is the estimator's
+        name, for messages.
         """
         check_is_fitted(self)
-        columns = self._read(X, reset=False)
+        columns = self._read(X, False, owner)
         coded = np.empty((len(columns[0][1]), len(columns)))
         unseen = {}
         for place, (field, cells) in enumerate(columns):
@@ -372,17 +374,17 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
             self.mean_ = np.zeros(len(columns))
         return columns
 
-    def _read(self, X, reset):
+    def _read(self, X, reset, owner="TableEncoder"):
         """Return pairs of a `Field` and its cells: float64, or an object array."""
         X = table(X)
         frame = frame_of(X)
         if frame is None:
             if not hasattr(X, "dtype") and np.asarray(X).dtype.kind == "U":
                 X = np.array(X, dtype=object)  # else numpy turns NaN into text
-            X = validate_data(self, X, dtype=None, reset=reset, ensure_all_finite="allow-nan")
+            X = self._validated(X, reset, owner, dtype=None, ensure_all_finite="allow-nan")
             found = [Field(place, str(X.dtype), NUMBER) for place in range(X.shape[1])]
         else:
-            validate_data(self, X, reset=reset, skip_check_array=True)
+            self._validated(X, reset, owner, skip_check_array=True)
             if not len(frame):
                 raise ValueError(
                     f"Found array with 0 sample(s) (shape={frame.shape}) while a minimum of 1 is "
@@ -405,6 +407,13 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
             (field, _cells_of(field, place, X, frame, place in unread, plain.get(place)))
             for place, field in enumerate(self._fields)
         ]
+
+    def _validated(self, X, reset, owner, **checks):
+        """Return X as `validate_data` does, in whose messages the owner is named."""
+        if reset:
+            return validate_data(self, X, **checks)
+        known = self.n_features_in_, getattr(self, "feature_names_in_", None)
+        return validated(X, owner, *known, **checks)
 
     def _with_categories(self, found, frame):
         """Return the fields with those kinds that ``categorical_features`` asks for."""

@@ -8,7 +8,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae import _model as fitted_models
 from skae import _tasks
-from skae._data.labels import Labels, beside, columns_of
+from skae._data.labels import Labels, beside, columns_of, names_of_labels
 from skae._data.tensors import like
 from skae._estimators.base import BaseAutoencoder, model_of, task_of, way
 from skae._estimators.variational import DrawsNumbers, bound_of, imputed
@@ -232,13 +232,15 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         task, rows = super()._read(X, y, sample_weight, before)
         columns = columns_of(y)
         check_consistent_length(rows.X, columns[0])
-        labels = Labels.learn([column[rows.index] for column in columns], rows.weight)
+        known = [column[rows.index] for column in columns]
+        labels = Labels.learn(known, rows.weight, names_of_labels(y))
         task = replace(task, labels=labels)
         return task, labels.beside_rows(rows, columns)
 
     def _later_rows(self, task, X, y=None, sample_weight=None, mean=None):
         """Return rows of known columns and labels."""
         rows = super()._later_rows(task, X, None, sample_weight, mean)
+        task.labels.refuse_other_names(y)
         columns = columns_of(y)
         check_consistent_length(rows.X, columns[0])
         return task.labels.beside_rows(rows, columns)

@@ -443,7 +443,7 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
         check_classification_targets(y)
         if len(classes) < 2:
             raise ValueError(
-                f"y has only one class, {classes[0]!r}: a classifier needs at least two."
+                f"y has only one class, {classes[:1].tolist()[0]!r}: a classifier needs at least two."
             )
         if self.class_weight is not None:
             by_class = compute_sample_weight(self.class_weight, y)

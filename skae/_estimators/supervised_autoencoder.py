@@ -9,7 +9,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skae import _tasks
-from skae._data.labels import Labels, chosen, columns_of, has_label
+from skae._data.labels import Labels, chosen, columns_of, has_label, names_of_labels
 from skae._data.tensors import as_arrays
 from skae._estimators.base import BaseAutoencoder, fine_tuned, model_of, task_of
 from skae._parameters import (
@@ -276,7 +276,8 @@ class SupervisedAutoencoder(
                     "at least one must."
                 )
             weight = None if rows.all_weight is None else rows.all_weight[known]
-            task = replace(task, labels=Labels.learn(chosen(columns, known), weight))
+            labels = Labels.learn(chosen(columns, known), weight, names_of_labels(y))
+            task = replace(task, labels=labels)
             rows = task.labels.targets_of_rows(rows, columns, labelled)
         else:
             task, rows = super()._read(X, y, sample_weight, before)
@@ -287,6 +288,7 @@ class SupervisedAutoencoder(
         rows = super()._later_rows(task, X, None, sample_weight, mean)
         if y is None:
             return task.labels.targets_of_rows(rows, [], np.zeros(rows.X.shape[0], dtype=bool))
+        task.labels.refuse_other_names(y)
         return task.labels.targets_of_rows(rows, *self._labels_of(y, rows))
 
     def _labels_of(self, y, rows):

@@ -107,7 +107,8 @@ def load(path, engine="torch"):
         ``impute``, ``interpolate``, ``score``, ``score_by_column``,
         ``score_samples``, ``predict``, ``predict_proba``, and all that detectors,
         classifiers and regressors answer; within 1e-12 of each column's largest value of what
-        torch gives (1e-5 for float32). ``fit`` trains as ever, with torch.
+        torch gives (1e-5 for float32); ``p_values`` of rows that calibrated a detector may differ
+        by one step, for they lie on its edge. ``fit`` trains as ever, with torch.
 
     Returns
     -------

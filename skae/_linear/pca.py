@@ -164,6 +164,11 @@ def scaled(mean, variance, low, high, n_rows):
             "Input X contains infinity or a value too large: the variance of its columns is beyond "
             "float64. Rescale X, for example with StandardScaler or RobustScaler."
         )
+    if total < np.finfo(np.float64).tiny and np.any(low < high):
+        raise ValueError(
+            f"The largest range of a column of X is {np.nanmax(high - low):.3g}: the variance of its columns "
+            "is below float64. Rescale X, for example with StandardScaler, or leave it out if it is constant."
+        )
     varies = variance > rounding(n_rows, mean, variance)
     scale = np.sqrt(np.where(varies, variance, 1.0))
     weights = np.where(varies, variance, 0.0)

@@ -9,7 +9,8 @@ from skl2onnx.common import data_types as types
 from skl2onnx.common.onnx_optimisation_identity import onnx_remove_node_identity
 from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
 from sklearn.base import BaseEstimator, is_classifier
-from sklearn.pipeline import Pipeline
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import check_is_fitted
@@ -222,6 +223,9 @@ def _written(estimator, method, kinds, n_labels):
     last = _last(estimator)
     if method == "inverse_transform":
         return _converted(Asked(estimator, method, n_labels), kinds)
+    if len(kinds) > 1 and not (n_labels or _names_columns(estimator)):
+        columns = FunctionTransformer().fit([[0.0]])
+        estimator = Pipeline([("columns", columns), *_steps(estimator)])
     if isinstance(last, OURS):
         asked = Asked(last, ALIASES.get(method, method), n_labels)
         return _converted(_with_last(estimator, asked), kinds)
@@ -268,6 +272,22 @@ def _plain(estimator):
         (name, _plain(step)) for name, step in estimator.steps if step not in (None, "passthrough")
     ]
     return Pipeline(steps) if steps else FunctionTransformer().fit([[0.0]])
+
+
+def _steps(estimator):
+    return estimator.steps if isinstance(estimator, Pipeline) else [("only", estimator)]
+
+
+def _names_columns(estimator):
+    """Return whether an estimator takes the columns of a frame one by one.
+
+    All others get them side by side: skl2onnx would refuse them or, for scalers, join them in float32.
+    """
+    if isinstance(estimator, Pipeline):
+        return _names_columns(estimator.steps[0][1])
+    if isinstance(estimator, FeatureUnion):
+        return any(_names_columns(part) for _, part in estimator.transformer_list)
+    return isinstance(estimator, (*OURS, ColumnTransformer))
 
 
 def _last(estimator):

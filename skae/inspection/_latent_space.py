@@ -197,6 +197,11 @@ class LatentSpaceDisplay:
 def checked_components(components, n):
     """Return places of two or more different components."""
     components = list(components)
+    if n < 2:
+        raise ValueError(
+            "The code has 1 component, and this picture needs two: fit with n_components=2 or more, or "
+            "take TraversalDisplay."
+        )
     good = all(isinstance(k, Integral) and 0 <= k < n for k in components)
     if len(components) < 2 or len(set(components)) < len(components) or not good:
         raise ValueError(

@@ -5,6 +5,8 @@ from scipy.special import expit
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.utils import check_array
 
+from skae._data.frames import NUMBER, fields, frame_of, table
+
 ACTIVATIONS = {
     "identity": lambda x: x,
     "logistic": expit,
@@ -42,7 +44,7 @@ def mode_coverage(X, X_generated, n_neighbors=5):
     Raises
     ------
     ValueError
-        If the numbers of columns differ, or there are too few rows.
+        If the numbers of columns differ, a column is no number, or there are too few rows.
 
     References
     ----------
@@ -195,7 +197,9 @@ def frechet_distance(X, X_generated, classifier=None):
 
 def _pair(X, X_generated, **checks):
     """Return rows of both kinds, with as many columns."""
-    X, X_generated = (check_array(rows, dtype=np.float64, **checks) for rows in (X, X_generated))
+    X, X_generated = (
+        check_array(_numbers(rows), dtype=np.float64, **checks) for rows in (X, X_generated)
+    )
     if X.shape[1] != X_generated.shape[1]:
         raise ValueError(
             f"The generated rows have {X_generated.shape[1]} columns, X has {X.shape[1]}: they must "
@@ -244,4 +248,16 @@ def _hidden(classifier, X):
     layers = list(zip(classifier.coefs_, classifier.intercepts_, strict=True))
     for weights, bias in layers[:-1]:
         X = ACTIVATIONS[classifier.activation](X @ weights + bias)
+    return X
+
+
+def _numbers(X):
+    """Return rows; refuse a frame that has other columns than numbers."""
+    frame = frame_of(table(X))
+    others = [] if frame is None else [f.name for f in fields(frame) if f.kind != NUMBER]
+    if others:
+        raise ValueError(
+            f"The columns {others[:3]} are not numbers, between which distances are taken: pass the codes of "
+            "both tables, as transform gives them, or take skae.metrics.synthesis_report."
+        )
     return X

@@ -6,6 +6,7 @@ from sklearn.metrics import r2_score, roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 
+BELOW = -1e300  # a number below all others: trees part it as they part a missing cell
 FOLDS = 5
 SEED = 0
 
@@ -20,6 +21,7 @@ def efficacy(rows, holdout, place):
         X_test[~np.isnan(y_test)],
         y_test[~np.isnan(y_test)],
     )
+    X, X_test = _with_cells(X, few, X, X_test)
     settings = {"categorical_features": few, "random_state": SEED}
     if rows.columns[place].n_levels is None:
         return r2_score(y_test, HistGradientBoostingRegressor(**settings).fit(X, y).predict(X_test))
@@ -43,10 +45,21 @@ def detection(rows, holdout):
     n = min(len(rows), len(holdout))
     (a, few), (b, _) = rows.matrix(), holdout.matrix()
     X, is_real = np.vstack([_some(a, n), _some(b, n)]), np.repeat([0, 1], n)
+    (X,) = _with_cells(X, few, X)
     model = HistGradientBoostingClassifier(categorical_features=few, random_state=SEED)
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=SEED)
     shares = cross_val_predict(model, X, is_real, cv=folds, method="predict_proba")[:, 1]
     return 2 * (1 - max(roc_auc_score(is_real, shares), 0.5))
+
+
+def _with_cells(X, are_categories, *tables):
+    """Return tables with `BELOW` for missing numbers of columns that may have no cell in a fold of X.
+
+    Boosted trees of scikit-learn cannot be fitted to a number that is missing in all rows.
+    """
+    few = (~np.isnan(X)).sum(axis=0) <= len(X) / FOLDS + 1
+    few &= ~np.array(are_categories, dtype=bool)
+    return [np.where(np.isnan(table) & few, BELOW, table) for table in tables]
 
 
 def nearer(drawn, real, holdout):

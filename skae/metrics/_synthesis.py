@@ -172,6 +172,7 @@ def coded(*tables, names=("drawn", "holdout")):
     if few < FEWEST_ROWS:
         raise ValueError(f"There are only {few} rows: at least {FEWEST_ROWS} of each are needed.")
     parts = [_cells(frames, place, field.kind) for place, field in enumerate(known[0])]
+    _refuse_infinite(parts, columns)
     return [_Table(list(some), columns) for some in zip(*parts, strict=True)]
 
 
@@ -195,6 +196,14 @@ def _check_same(known, found, word, frame):
             raise ValueError(
                 f"Column {one.name!r} is a {one.kind} in real and a {other.kind} in {word}: "
                 "convert it."
+            )
+
+
+def _refuse_infinite(parts, names):
+    for name, tables in zip(names, parts, strict=True):
+        if any(np.isinf(column.cells).any() for column in tables):
+            raise ValueError(
+                f"Column {name!r} has infinite numbers: replace them, or make them missing."
             )
 
 

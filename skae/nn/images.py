@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from skae._parameters import lengths_of
-from skae.nn.layers import Linear
+from skae.nn.layers import Linear, draw_normal
 
 KERNEL, STRIDE = 3, 2
 LEAST_UNIT = 1e-6  # of a pixel that the convolutions reconstruct, in units of the mean one
@@ -164,7 +164,7 @@ def draw(half, generator, zero_output):
     layers = [m for m in half if isinstance(m, Linear | Convolution | Enlargement)]
     for layer in layers:
         fan_in = layer.in_features if isinstance(layer, Linear) else layer.fan_in
-        layer.weight.normal_(0, 1 / math.sqrt(fan_in), generator=generator)
+        draw_normal(layer.weight, 1 / math.sqrt(fan_in), generator)
         layer.bias.zero_()
     if zero_output:
         layers[-1].weight.zero_()

@@ -45,6 +45,12 @@ class Linear(nn.Linear):
         """Leave the values as they are."""
 
 
+def draw_normal(weight, std, generator):
+    """Draw weights; not those on the "meta" device, for which torch would import its compiler."""
+    if not weight.is_meta:
+        weight.normal_(0, std, generator=generator)
+
+
 class MLP(nn.Sequential):
     """A multi-layer perceptron.
 
@@ -75,7 +81,7 @@ class MLP(nn.Sequential):
         for layer in self:
             if isinstance(layer, nn.Linear):
                 std = 1 / math.sqrt(layer.in_features)
-                layer.weight.normal_(0, std, generator=generator)
+                draw_normal(layer.weight, std, generator)
                 layer.bias.zero_()
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from skae.nn.images import Images, Rows
-from skae.nn.layers import Linear
+from skae.nn.layers import Linear, draw_normal
 
 MOST_READS = 16  # longer recurrences take longer and learn more slowly
 
@@ -140,7 +140,7 @@ def draw(half, generator, zero_output):
     for parameter in half.parameters():
         if parameter.ndim == 2:
             std = 1 / math.sqrt(parameter.shape[1])
-            parameter.normal_(0, std, generator=generator)
+            draw_normal(parameter, std, generator)
         else:
             parameter.zero_()
     if zero_output:

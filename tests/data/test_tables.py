@@ -753,3 +753,19 @@ def test_nothing_at_all():
     for X in (np.full((40, 2), np.nan), pd.DataFrame({"a": [None] * 40})):
         with pytest.raises(ValueError, match="no cell that is present"):
             AutoencoderTransformer().fit(X)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_messages_name_the_estimator_that_was_called():
+    X = pd.DataFrame({"a": np.arange(40.0), "b": ["x", "y"] * 20})
+    ae = AutoencoderTransformer(1, max_iter=2, random_state=0).fit(X)
+    with (
+        pytest.warns(UserWarning, match="but AutoencoderTransformer was fitted with feature names"),
+        pytest.raises(ValueError, match="AutoencoderTransformer is expecting 2 features"),
+    ):
+        ae.transform(np.ones((3, 5)))
+    with (
+        pytest.warns(UserWarning, match="but TableEncoder was fitted with feature names"),
+        pytest.raises(ValueError, match="TableEncoder is expecting 2 features"),
+    ):
+        ae.table_encoder_.transform(np.ones((3, 5)))

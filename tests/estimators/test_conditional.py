@@ -498,3 +498,23 @@ def test_frames(wine):
     assert list(code.columns) == ["conditionalvae0", "conditionalvae1"]
     for back in (model.inverse_transform(code, y), model.reconstruct(X), model.sample(3, y=2)):
         assert list(back.columns) == list(X.columns)
+
+
+@quiet
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame])
+def test_labels_of_a_frame_are_known_by_name(kind, tmp_path):
+    X, y = load_wine(return_X_y=True)
+    labels = kind({"first": y == 0, "second": y == 1})
+    model = small().fit(X, labels)
+    skae.save(model, tmp_path / "model.skae")
+    swapped = labels[["second", "first"]]
+    for same in (model, skae.load(tmp_path / "model.skae", engine="numpy")):
+        with pytest.raises(
+            ValueError, match=r"y has the columns \['second', 'first'\].*same order"
+        ):
+            same.transform(X, swapped)
+        assert (same.transform(X, labels) == same.transform(X, np.asarray(labels))).all()
+    supervised = skae.SupervisedAutoencoder(2, max_iter=2, random_state=0).fit(X, labels)
+    for again in (model, supervised):
+        with pytest.raises(ValueError, match="same order"):
+            again.partial_fit(X, swapped)

@@ -266,3 +266,10 @@ def test_nothing_is_computed_when_drawn_again(pyplot, style, linear, trained, ta
             assert display.plot() is display
             assert display.figure_ is not before
             display.figure_.canvas.draw()
+
+
+@pytest.mark.parametrize("display", [LatentSpaceDisplay, BiplotDisplay])
+def test_a_code_of_one_component_is_no_map(pyplot, display):
+    ae = skae.AutoencoderTransformer(1, **SHORT).fit(IRIS)
+    with pytest.raises(ValueError, match="has 1 component, and this picture needs two"):
+        display.from_estimator(ae, IRIS)

@@ -512,3 +512,10 @@ def test_heads_of_every_kind_are_kept_and_served(rows, tmp_path):
         served = skae.load(tmp_path / "model.skae", engine="numpy")
         np.testing.assert_allclose(served.predict_proba(rows), model.predict_proba(rows))
     assert heads - {("linear", False)}
+
+
+def test_a_path_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no folder .*nowhere' to write 'model.skae' to"):
+        skae.save(plain(), tmp_path / "nowhere" / "model.skae")
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        skae.save(plain(), tmp_path)

@@ -1,9 +1,15 @@
 """What a fit or a copy leaves as it was: the generator it was given, and the estimator it was made of."""
 
+import pickle
+import subprocess
+import sys
+
 import numpy as np
 import pytest
+from family import PUBLIC, fitted, name_of
 from sklearn.datasets import load_digits
 
+import skae
 from skae import AutoencoderClassifier, AutoencoderTransformer
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -39,3 +45,26 @@ def test_copies_have_arrays_of_their_own():
         copy.mean_[:], copy.scale_[:], copy.components_[:] = 0, 2, 0
     assert np.array_equal(ae.transform(X), codes)
     assert ae.components_.any()
+
+
+READ_ALL = """
+import pathlib, pickle, sys, warnings
+import torch, skae  # torch has filters of its own
+before = list(warnings.filters)
+for path in pathlib.Path(sys.argv[1]).iterdir():
+    model = skae.load(path) if path.suffix == ".skae" else pickle.loads(path.read_bytes())
+    model.n_features_in_
+    assert warnings.filters == before, path
+    assert "torch._dynamo.utils" not in sys.modules, path
+"""
+
+
+def test_reading_a_model_imports_no_compiler_and_leaves_warnings_alone(tmp_path):
+    for kind in PUBLIC:
+        model = fitted(kind, X[:60], y[:60], early_stopping=False)
+        (tmp_path / f"{name_of(kind)}.pickle").write_bytes(pickle.dumps(model))
+        if name_of(kind) != "TableEncoder":
+            skae.save(model, tmp_path / f"{name_of(kind)}.skae")
+    command = [sys.executable, "-c", READ_ALL, tmp_path]
+    made = subprocess.run(command, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr

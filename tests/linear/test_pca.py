@@ -141,3 +141,14 @@ def test_columns_of_wildly_different_scale():
     estimator = AutoencoderTransformer(1, random_state=0).fit(X * scales)
     assert estimator.best_iter_ > 0
     assert 1 - estimator.score(X * scales) < 0.7 * (1 - estimator.pca_score_)
+
+
+def test_a_table_whose_variance_is_below_float64_is_refused():
+    X = np.random.default_rng(0).normal(size=(50, 4))
+    for far in (1e-300, 1e-170):
+        with pytest.raises(ValueError, match="below float64. Rescale X"):
+            AutoencoderTransformer(2, max_iter=2).fit(far * X)
+    constant = AutoencoderTransformer(2, max_iter=2).fit(np.full((50, 4), 1e-300))
+    np.testing.assert_allclose(constant.reconstruct(np.full((2, 4), 1e-300)), 1e-300)
+    beside = np.column_stack([X, 1e-300 * X])
+    assert AutoencoderTransformer(2, max_iter=2, random_state=0).fit(beside).score(beside) > 0.3

@@ -1,6 +1,7 @@
 """Coverage of real rows by generated ones."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from skae.metrics import explained_share, mode_coverage
@@ -56,3 +57,10 @@ def test_huge_rows_have_the_share_of_rows_in_other_units():
         made = np.nan_to_num(rows, nan=2.0) + 0.1
         expected = explained_share(rows, made)
         assert explained_share(1e200 * rows, 1e200 * made) == pytest.approx(expected)
+
+
+def test_mode_coverage_says_what_to_do_with_a_table():
+    X = pd.DataFrame({"size": np.arange(20.0), "kind": ["a", "b"] * 10})
+    with pytest.raises(ValueError, match=r"columns \['kind'\] are not numbers.*pass the codes"):
+        mode_coverage(X, X)
+    assert mode_coverage(X[["size"]], X[["size"]]) == 1.0

@@ -147,3 +147,23 @@ def test_what_cannot_be_compared_is_named(table):
         synthesis_report(real, other, holdout.astype({"size": str}))
     with pytest.raises(ValueError, match="5 rows"):
         synthesis_report(real, other[:5], holdout)
+
+
+@pytest.mark.parametrize("n_present", [0, 1, 30])
+def test_columns_with_few_cells_are_compared(table, n_present):
+    real, holdout, other = (X.assign(rare=np.nan) for X in parts(table))
+    for X in (real, holdout, other):
+        X.iloc[:n_present, -1] = np.arange(n_present, dtype=float)
+    report = synthesis_report(real, other, holdout, target="paid")
+    without = synthesis_report(
+        *(X.drop(columns="rare") for X in (real, other, holdout)), target="paid"
+    )
+    assert abs(report.loc["detection", "drawn"] - without.loc["detection", "drawn"]) < 0.2
+    gone = synthesis_report(real, other.assign(rare=1.0), holdout).loc["detection", "drawn"]
+    assert gone < 0.05
+
+
+def test_infinite_numbers_are_named(table):
+    real, holdout, other = parts(table)
+    with pytest.raises(ValueError, match="Column 'size' has infinite numbers"):
+        synthesis_report(real, other.assign(size=np.inf), holdout)
