@@ -129,7 +129,7 @@ def test_a_million_rows_of_a_mapped_file(tmp_path):
 NARROW = """
 from skae import AutoencoderTransformer
 import skorch  # with torch, before the measurement
-X = np.tanh(np.random.default_rng(0).normal(size=(80_000, 32))).astype(np.float32)
+X = np.tanh(np.random.default_rng(0).normal(size=(120_000, 32))).astype(np.float32)
 model = AutoencoderTransformer(8, hidden_layer_sizes=(256, 256), max_iter=1, random_state=0)
 model.fit(X[:2000])
 with Peak() as fit:
