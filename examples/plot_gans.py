@@ -2,8 +2,8 @@
 From GAN to style-based generator in five pictures: what does each step bring?
 =============================================================================
 
-A generator draws rows, a discriminator learns to distinguish them from the real ones, and each learns from the other. Two
-clouds of points and two networks for digits show what goes wrong, and what people did about it.
+A generator draws rows, a discriminator learns to distinguish them from the real ones, and each learns from the other. A ring of
+points and the digits of scikit-learn show what goes wrong, and what people did about it.
 
 Four networks are trained, so this page takes about 15 seconds of one processor, longer than the others. Epochs and rows are few: with
 the defaults the samples are better (figures are on the laboratory's page on GANs).
@@ -19,8 +19,7 @@ from skae import BiGANTransformer, StyleBiGAN
 from skae.inspection import AdversarialCurveDisplay
 
 # %%
-# **1. Mode collapse.** Eight groups on a ring. The GAN of 2014 trains with the logistic loss alone. It is
-# beside the default here: the relativistic loss, a penalty on the discriminator's slopes, and an encoder whose
+# **1. Mode collapse.** Eight groups on a ring. On the left the logistic loss of 2014 alone, on the right the default: the relativistic loss, a penalty on the discriminator's slopes, and an encoder whose
 # reconstructions count. Both had 120 epochs.
 
 rng = np.random.default_rng(0)
@@ -48,7 +47,7 @@ for column, (name, gan) in zip(axes.T, gans.items(), strict=True):
     column[0].set_title(name)
 
 # %%
-# **3. Images as columns.** The same estimator, dense, on digits. Above rows, below samples, not picked.
+# **3. Pixels as columns.** The same estimator, dense, on digits. Above rows, below samples, not picked.
 
 X, y = load_digits(return_X_y=True)
 X_new, y_new = X[900:], y[900:]
