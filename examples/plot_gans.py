@@ -1,6 +1,6 @@
 """
 From GAN to style-based generator in five pictures: what does each step bring?
-=============================================================================
+==============================================================================
 
 A generator draws rows, a discriminator learns to distinguish them from the real ones, and each learns from the other. A ring of
 points and the digits of scikit-learn show what goes wrong, and what people did about it.
@@ -19,8 +19,8 @@ from skae import BiGANTransformer, StyleBiGAN
 from skae.inspection import AdversarialCurveDisplay
 
 # %%
-# **1. Mode collapse.** Eight groups on a ring. On the left the logistic loss of 2014 alone, on the right the default: the relativistic loss, a penalty on the discriminator's slopes, and an encoder whose
-# reconstructions count. Both had 120 epochs.
+# **1. Mode collapse.** Eight groups on a ring. On the left the logistic loss of 2014 alone, on the right the default:
+# the relativistic loss, a penalty on the discriminator's slopes, and an encoder whose reconstructions count. Both had 120 epochs.
 
 rng = np.random.default_rng(0)
 angles = np.pi / 4 * rng.integers(8, size=1000)
