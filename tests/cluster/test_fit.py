@@ -27,6 +27,9 @@ import dask.array as da  # noqa: E402
 import dask.dataframe as dd  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore:max_iter:sklearn.exceptions.ConvergenceWarning")
+long = pytest.mark.skipif(
+    "SKAE_TEST_CLUSTER" not in os.environ, reason="minutes: make test-cluster"
+)
 
 CUTS = {
     "one": [],
@@ -127,6 +130,7 @@ def test_gradient_and_first_steps_are_those_of_one_process(X, client, ae):
     assert distance(like(ten_steps).fit(X), on_cluster(like(ten_steps), rows, client)) < 1e-4
 
 
+@long
 def test_score_is_within_the_spread_of_seeds(X, client, digits):
     def scores(fit, seeds):
         return [fit(AutoencoderTransformer(8, random_state=i)).score(digits[1]) for i in seeds]
@@ -237,6 +241,7 @@ save(ae, f"{path}/{rank}.skae")
 """
 
 
+@long
 def test_ranks_of_torchrun_end_with_the_same_bits(tmp_path):
     """And rows of other types are an error in every rank."""
     about = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}

@@ -27,10 +27,10 @@ dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 import dask.array as da  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore:max_iter:sklearn.exceptions.ConvergenceWarning")
-long = pytest.mark.skipif(
-    "SKAE_TEST_CLUSTER" not in os.environ, reason="takes minutes: make test-cluster"
-)
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:max_iter:sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.skipif("SKAE_TEST_CLUSTER" not in os.environ, reason="minutes: make test-cluster"),
+]
 
 X = StandardScaler().fit_transform(load_digits().data)
 TIMEOUT = 60  # of fits here: the machine may be busy
@@ -161,7 +161,6 @@ def test_a_search_on_the_cluster(client):
 # make test-cluster ----------------------------------------------------------------------------
 
 
-@long
 @pytest.mark.parametrize("moment", np.random.default_rng(0).uniform(0, 1, size=20).round(3))
 def test_killed_at_any_moment(client, undisturbed, moment, often):
     """From reading partitions to the last steps: a share of the time that a fit takes."""
@@ -180,7 +179,6 @@ def test_killed_at_any_moment(client, undisturbed, moment, often):
     print(f"\nkilled after {trouble.seconds:.2f} s, took {took:.1f} s")
 
 
-@long
 def test_a_stopped_worker_is_lost_after_the_timeout(tmp_path, monkeypatch):
     monkeypatch.setattr("skae.distributed._dask.SECONDS", 0.05)
     monkeypatch.setattr("skae.distributed._dask.RETURN_SECONDS", 1.0)
@@ -198,7 +196,6 @@ def test_a_stopped_worker_is_lost_after_the_timeout(tmp_path, monkeypatch):
     assert took < 60
 
 
-@long
 def test_partitions_that_change_are_an_error(client, tmp_path, often):
     """Dask computes lost ones again; a fit that went on with other rows would be of neither."""
     path = tmp_path / "fit"
@@ -211,7 +208,6 @@ def test_partitions_that_change_are_an_error(client, tmp_path, often):
         )
 
 
-@long
 def test_the_last_worker_is_lost(tmp_path, often):
     path = tmp_path / "fit"
     with started(1) as client:
@@ -221,7 +217,6 @@ def test_the_last_worker_is_lost(tmp_path, often):
             skae.distributed.fit(asked(), rows(), client=client, **about)
 
 
-@long
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_lost_scheduler_is_an_error_in_time(how, tmp_path):
     where = str(tmp_path / "scheduler.json")

@@ -617,6 +617,7 @@ def peak(n, *cache, width=256, block=512):
     return float(run.stdout)
 
 
+@pytest.mark.skipif("SKAE_TEST_LARGE" not in os.environ, reason="make test-large: minutes")
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is told in KiB on Linux")
 def test_memory_does_not_grow_with_the_rows(tmp_path):
     short, long, cached = (peak(*about) for about in ((30_000,), (110_000,), (110_000, tmp_path)))
