@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d, conv2d
 
 from skae.nn.images import Convolution, Images, Rows
-from skae.nn.layers import MLP, Linear
+from skae.nn.layers import MLP, Linear, draw_normal
 
 COARSEST = 4  # pixels of the first images, in height or width
 STYLE = 64  # numbers in a style, and hidden units of the mapping network
@@ -104,7 +104,8 @@ class StyleDecoder(Growing):
         super().__init__(image_shape)
         self.mapping = MLP([n_components, STYLE, STYLE], activation, generator)
         start = torch.empty(channels[0], *self.sizes[0], dtype=torch.float32)
-        self.start = nn.Parameter(start.normal_(generator=generator))
+        draw_normal(start, 1.0, generator)
+        self.start = nn.Parameter(start)
         before = [channels[0], *channels[:-1]]
         self.blocks = nn.ModuleList(
             StyleBlock(a, b, activation) for a, b in zip(before, channels, strict=True)
@@ -196,5 +197,5 @@ def draw_growing(module, generator):
     for part in module.modules():
         if isinstance(part, Linear | Pixelwise | Convolution | StyleBlock):
             fan_in = part.in_features if isinstance(part, Linear) else part.fan_in
-            part.weight.normal_(0, fan_in**-0.5, generator=generator)
+            draw_normal(part.weight, fan_in**-0.5, generator)
             part.bias.zero_()
