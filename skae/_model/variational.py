@@ -157,13 +157,14 @@ class VariationalModel(Model):
         Parameters
         ----------
         Z : ndarray of shape (n_codes, n_components)
+            Labels beside them, where the model has some.
         coded : ndarray of shape (n_columns,)
             The row as the schema codes it, NaN where nothing is known.
         """
         if self.schema.blocks is None:
             return self.decode(Z)
         n, cells = self.schema.n_numbers, cells_of(self.schema, self.baseline, torch.float64)
-        mean, scale = self.baseline.units
+        mean, scale = self.baseline.mean, self.baseline.scale
         row = (self.schema.wide(coded[None], mean) - mean) / scale
         cells, row = cells.to(self.device), torch.from_numpy(row).to(self.device)
 
