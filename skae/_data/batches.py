@@ -9,6 +9,7 @@ from torch.utils.data import Dataset
 from skae._data.rows import CHUNK_BYTES
 
 READY_BYTES = 2**26
+READY_SHARE = 0.25  # of the free memory of a GPU
 PART_BYTES = 2**22  # of a stream's batches that are standardised together
 BLOCK_CELLS = 2**16
 MARGIN = 1.0  # how far outside the training range a trained module is used, in widths of the range
@@ -17,8 +18,8 @@ MARGIN = 1.0  # how far outside the training range a trained module is used, in 
 class StandardisedRows(Dataset):
     """`Rows` as float32 tensors, centred and scaled in float64 before.
 
-    Small tables are kept ready on the device, large ones are standardised
-    chunk by chunk each time they are read.
+    Tables that are small, or small for a GPU, are kept ready on the device;
+    larger ones are standardised chunk by chunk each time they are read.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ class StandardisedRows(Dataset):
         if rows.weight is not None:
             self.weight = torch.as_tensor(rows.weight, dtype=torch.float32, device=device)
         self._ready = None
-        if 4 * rows.n_here * self.n_features <= READY_BYTES and not rows.is_stream:
+        if 4 * rows.n_here * self.n_features <= _ready_bytes(device) and not rows.is_stream:
             self._ready = self._standardise(slice(None))
 
     def __len__(self):
@@ -79,11 +80,10 @@ class StandardisedRows(Dataset):
     def _standardise(self, index):
         """Standardise block by block: each block stays in the processor's cache."""
         index = np.arange(self.rows.n_here)[index] if isinstance(index, slice) else index
-        out = torch.empty(len(index), self.n_features, dtype=torch.float32)
+        out = torch.empty(len(index), self.n_features, dtype=torch.float32, device=self.device)
         self._fill(out, lambda block: self.rows.take(index[block]))
         if self.targets is not None:
             out[:, self.rows.width :] = self.targets[torch.from_numpy(index)]
-        out = out.to(self.device)
         return out if self.reach is None else _brought_within(out, self.reach)
 
     def _fill(self, out, take):
@@ -109,6 +109,14 @@ class StandardisedRows(Dataset):
             return torch.from_numpy(block)
         high, low, scale = self._parts
         return torch.from_numpy(block).sub_(high).sub_(low).div_(scale)
+
+
+def _ready_bytes(device):
+    """Return how many bytes of rows are kept ready: on a GPU up to a share of its free memory."""
+    if torch.device(device).type != "cuda":
+        return READY_BYTES
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(READY_BYTES, int(READY_SHARE * free))
 
 
 def _brought_within(x, reach):

@@ -23,7 +23,7 @@ from skae._training.plateau import Plateau
 from skae._training.progress import Progress
 from skae._training.settings import Settings, explained_memory
 from skae._training.threads import limited_threads
-from skae.nn.build import global_generator, global_generators
+from skae.nn.build import global_generator, global_generators, repeatable
 
 SLOWER = 0.1  # factor of the learning rate after a divergence
 # the last steps of a fit, on all rows at a falling rate: how many at most, unless this part of
@@ -72,7 +72,13 @@ def training(task, settings, rng, progress=None, checkpoint=None, n_before=0):
     checkpoint.watch(generators)
     threads = limited_threads(task.step_flops(settings.batch_size))
     try:
-        with threads, aside, torch.enable_grad(), explained_memory(settings.batch_size):
+        with (
+            threads,
+            aside,
+            torch.enable_grad(),
+            explained_memory(settings.batch_size),
+            repeatable(settings.device),
+        ):
             yield Trainer(task, settings, rng, generator, progress, checkpoint)
     except Diverged as failure:
         raise ValueError(
