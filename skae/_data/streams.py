@@ -49,31 +49,31 @@ def stream(source, *, block=65_536, cache=None, cache_limit=None, weight=None):
         Parquet files (read with pyarrow) or ``.npy`` files: their paths, a
         pattern such as ``"rows/*.parquet"``, or a folder; an array, such as a
         ``numpy.memmap``; a ``pyarrow.dataset.Dataset``; a polars
-        ``LazyFrame`` (of ``polars.scan_csv``, for example); or a function
+        ``LazyFrame`` (from ``polars.scan_csv``, for example); or a function
         without arguments that returns a new iterator of frames or arrays
-        each time: a training reads the rows many times. Parquet files and
+        at each call, as training reads the rows many times. Parquet files and
         data sets give pandas frames.
     block : int, default=65_536
-        Rows that are read at a time, at least 512. What a fit needs of memory grows
+        Rows that are read at a time, at least 512. The memory of a fit grows
         with it, and not with the length of the stream.
     cache : None, str, path-like or False, default=None
-        Where a fit keeps the rows that it reads again and again, as
-        memory-mapped blocks of numbers: in a new folder within this one, or
-        for None within the system's folder of temporary files. The new folder
+        Folder for a cache of memory-mapped blocks, which is read in place of the
+        source. It is a new folder within this one, or with
+        None within the system's temporary folder, and
         is removed when the fit ends. False reads the source each time.
     cache_limit : int or None, default=None
-        Most bytes of that folder; never more than nine tenths of what is free on its disk.
-        Rows that need more are read from the source each time, with a warning.
+        Maximum size of the cache in bytes; never more than nine tenths of the free disk.
+        Rows beyond it are read from the source each time, with a warning.
     weight : str, int or None, default=None
-        The column (in arrays its place) that holds the weights of the rows.
-        It is no feature. Rows of weight zero are left out.
+        The column (position in arrays) with the weights of the rows.
+        It is not a feature. Rows of weight zero are left out.
 
     Returns
     -------
     stream : Stream
         For ``fit``, ``transform``, ``score``, ``reconstruction_error``,
         ``reconstruct`` and ``inverse_transform``. An iterator over it gives
-        the tables, without their weights.
+        the blocks, without their weights.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def stream(source, *, block=65_536, cache=None, cache_limit=None, weight=None):
 
     See Also
     --------
-    skae.AutoencoderTransformer.partial_fit : For rows that come once only.
+    skae.AutoencoderTransformer.partial_fit : For rows that can be read only once.
 
     Examples
     --------

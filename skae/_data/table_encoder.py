@@ -63,10 +63,10 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
 
     .. math:: (x - \mu_j) / s_j,
 
-    with mean and standard deviation (denominator n) of the cells that are
-    present; dates count as seconds since 1970. Categories become 0, 1, 2, ...
+    with mean and standard deviation (denominator n) of the present
+    cells; dates are seconds since 1970. Categories become 0, 1, 2, ...
     A missing cell (None, NaN, NaT, NA) becomes NaN. Rare levels of a column
-    share its last code. Memory is that of the rows times the columns, however
+    share its last code. The matrix has one column for each column, however
     many levels there are.
 
     Parameters
@@ -74,7 +74,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
     categorical_features : "from_dtype", None or array-like, default="from_dtype"
         Which columns are categories: "from_dtype" takes a frame's columns of
         booleans, strings, categories and objects that are not all numbers;
-        None takes none; otherwise names, places or a boolean mask.
+        None takes none; otherwise names, positions or a boolean mask.
     min_frequency : "auto", int or float, default="auto"
         Levels of fewer rows (int), or of a smaller share of the rows (float),
         share one code. "auto" is a thousandth of the rows, and at least 2: a
@@ -89,26 +89,26 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         The levels that share the last code, the most frequent first; None
         where there are none.
     level_shares_ : list of (ndarray or None)
-        Share of the rows with each code, of those where the cell is present.
+        Share of each code among the present cells.
     mean_, scale_ : ndarray of shape (n_features_in_,)
-        Of numbers; 0 and 1 for categories. The scale of a constant column is
-        1, the mean of one without any cell NaN: it stays missing.
+        Mean and standard deviation of numbers; 0 and 1 for categories. The scale of a constant column is
+        1; the mean of a column without any cell is NaN: it stays missing.
     n_samples_seen_ : ndarray of shape (n_features_in_,)
-        Cells of each column that were present, int.
+        Number of present cells of each column, int.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, where they are strings.
 
     See Also
     --------
-    sklearn.preprocessing.OrdinalEncoder : Codes alone, of categories alone.
+    sklearn.preprocessing.OrdinalEncoder : For categories only.
 
     Notes
     -----
-    A level that was not seen in ``fit`` counts as a rare one, or as missing
-    where there are none; a warning counts them. (In errors and scores of an
-    autoencoder it costs what the least likely level costs, at least.) ``inverse_transform`` gives
-    the shared code back as its most frequent level.
+    A level that was not seen in ``fit`` gets the code of rare levels, or NaN
+    if there are none, with a warning. (In errors and scores of an
+    autoencoder it costs at least as much as the least likely level.) ``inverse_transform`` decodes
+    the shared code as its most frequent level.
 
     Examples
     --------
@@ -186,7 +186,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         Raises
         ------
         ValueError
-            For other columns than in ``fit``, or columns of another kind.
+            If columns differ from those of ``fit`` in name or kind.
         """
         coded = self.read(X)
         for place, field in enumerate(self._fields):
@@ -244,17 +244,17 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         return found
 
     def inverse_transform(self, X):
-        """Return the table that a coded matrix stands for.
+        """Return the table decoded from a matrix.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Codes need not be whole: the nearest level is taken.
+            Codes are rounded to the nearest level.
 
         Returns
         -------
         table : frame or ndarray of shape (n_samples, n_features)
-            Of the library, the column names and the types of the fit, with
+            With the library, column names and types of the fit, and
             the index of X. Integers are rounded, within the range of their type.
         """
         check_is_fitted(self)

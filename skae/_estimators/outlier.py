@@ -103,39 +103,38 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     :math:`\mu` and :math:`\Sigma` are learned from the three fifths of the training
     rows that are nearest (five concentration steps, as in `MinCovDet`), so that
-    outliers among them do little harm; :math:`\Sigma` is shrunk (Ledoit and Wolf), so
-    that fewer rows than columns will do. Residuals are weighed by how far they usually go
-    together, and a row that is reconstructed well but has an unusual code is an outlier, too:
-    the plain `reconstruction_error` misses both.
+    outliers among them do little harm. :math:`\Sigma` is shrunk (Ledoit and Wolf), so
+    that fewer rows than columns suffice. Unlike the plain `reconstruction_error`, the distance
+    takes correlations between residuals into account, and detects a row that is reconstructed
+    well but has an unusual code.
 
     A category enters with its loss in nats, a level that fit did not see with
-    :math:`\log(1 + n)` of them; a missing cell leaves its coordinate out, and the
-    distance is scaled up to the number of all. A constant column counts in thousandths of its
-    unit: any change in it is far off.
+    :math:`\log(1 + n)` nats. A missing cell leaves out its coordinate, and the
+    distance is scaled up to the number of all. A constant column is measured in thousandths of its
+    unit, so that any change in it is far off.
 
     Parameters
     ----------
     autoencoder : estimator of skae or None, default=None
-        What is fitted to the rows; any that gives rows back and needs no labels. None is
-        ``AutoencoderTransformer(0.95, column_weights={})``: every column counts the same,
-        whatever its unit. For sparse rows, and for more columns than rows, it is
-        ``AutoencoderTransformer(0.95)``, for which units matter. One that
-        is fitted already is taken as it is, and copied; it should not have seen
-        the rows, or `p_values` are too small. ``clone``, and so a search, makes it unfitted;
-        ``sklearn.frozen.FrozenEstimator`` around it prevents that. Where it has no
-        ``random_state`` it gets one from this estimator's.
+        Any autoencoder with ``inverse_transform`` that needs no labels. None is
+        ``AutoencoderTransformer(0.95, column_weights={})``: all columns have the same weight,
+        whatever their units. For sparse rows, and for more columns than rows, it is
+        ``AutoencoderTransformer(0.95)``, for which units matter. A fitted one
+        is copied and not fitted again; it should not have seen
+        the rows, or `p_values` are too small. ``clone``, and so a search, makes it unfitted, unless it
+        is inside ``sklearn.frozen.FrozenEstimator``. If it has no
+        ``random_state`` it gets one drawn from this estimator's.
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of the training rows that are called outliers. "auto" sets
-        the share of false alarms instead: 5 % of the rows of the calibration, and
-        so about 5 % of new rows like them. (Rows that were learned from score higher
-        than new ones. Without calibration they are all there is, and more than 5 % of the new rows are
-        called outliers.) It knows nothing of how many outliers there are.
+        the share of false alarms instead: 5 % of the calibration rows, and
+        so about 5 % of new rows like them. (Without calibration rows it is 5 % of the training
+        rows, which score higher than new ones: then more than 5 % of new rows are
+        called outliers.)
     calibration_fraction : float in (0, 1) or None, default=0.2
-        Share of the rows that nothing is learned from: `p_values` compares with
-        their scores. Below 100 rows, and with None, all rows are learned from and
-        there are no p-values.
+        Share of the rows that are set aside, and not learned from, for `p_values`. Below
+        100 rows, and with None, there are none, and no p-values.
     random_state : int, RandomState instance or None, default=None
-        Which rows calibrate, and the autoencoder's.
+        Seed of the choice of calibration rows, and of the autoencoder.
 
     Attributes
     ----------
@@ -146,21 +145,20 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     training_scores_ : ndarray of shape (n_samples,)
         `score_samples` of the training rows.
     calibration_scores_ : ndarray of shape (n_calibration,)
-        Those of them that nothing was learned from, sorted; of length 0 where there are none.
+        `score_samples` of the calibration rows, sorted; of length 0 if there are none.
     n_features_in_, feature_names_in_
         As in `AutoencoderTransformer`.
 
     See Also
     --------
     sklearn.ensemble.IsolationForest : Trees; needs no scale and no training.
-    sklearn.neighbors.LocalOutlierFactor : For rows that are odd only beside their neighbours.
+    sklearn.neighbors.LocalOutlierFactor : For local outliers.
 
     Notes
     -----
-    Up to 2,000 coordinates (columns and code) the covariance is a matrix: its cost grows with the square of their
-    number for each row and with the third power once. Above, it has 200 axes and one
-    variance elsewhere. Rows with missing cells take the solution of a system of equations for each
-    pattern of missing cells.
+    Up to 2,000 coordinates (columns and code) the covariance is a full matrix: each row costs the square of their
+    number, and ``fit`` the third power once. Above, it has 200 axes and one
+    variance elsewhere. Each pattern of missing cells costs the solution of a linear system.
 
     What was tried and measured is in docs/lab/outliers.md.
 
@@ -181,7 +179,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     Examples
     --------
-    Fitted on benign tumours, asked for malignant ones:
+    Fitted to benign tumours, it detects malignant ones:
 
     >>> from sklearn.datasets import load_breast_cancer
     >>> from sklearn.metrics import roc_auc_score
@@ -193,7 +191,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     >>> bool(auc > 0.93)
     True
 
-    What is odd about the oddest one:
+    The reasons for the most abnormal one:
 
     >>> worst = others.iloc[[detector.score_samples(others).argmin()]]
     >>> parts = detector.explain(worst)
@@ -217,7 +215,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     @fit_context
     def fit(self, X, y=None, sample_weight=None):
-        """Learn what usual rows are.
+        """Learn the distribution of normal rows.
 
         Parameters
         ----------
@@ -237,8 +235,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For what the autoencoder refuses, one that does not give rows back or
-            needs labels, and a fitted one of another number of columns.
+            For rows that the autoencoder refuses, and for an autoencoder without
+            ``inverse_transform``, one that needs labels, or one fitted to another number of columns.
         """
         rng = private_random_state(self.random_state)
         n_rows = _num_samples(X)
@@ -342,7 +340,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         return scores - self.offset_
 
     def predict(self, X):
-        """Return 1 for usual rows, -1 for outliers.
+        """Return 1 for normal rows, -1 for outliers.
 
         Parameters
         ----------
@@ -355,31 +353,31 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def p_values(self, X):
-        r"""Return conformal p-values: how rare so low a score is among usual rows.
+        r"""Return conformal p-values: how rare so low a score is among normal rows.
 
         .. math:: p(x) = \frac{1 + \#\{i : s(x_i) \le s(x)\}}{1 + n}
 
-        over the n rows of the calibration, from which nothing was learned
-        (split-conformal). If those and a new row are exchangeable, that is all
-        drawn alike and free of outliers, then P(p <= alpha) <= alpha for each alpha, in the mean over
-        calibrations. Outliers among the training rows void it: p-values are then
-        larger than they ought to be, as a rule. They are at least 1 / (1 + n).
+        over the n calibration rows, from which nothing was learned
+        (split conformal). If those and a new row are exchangeable, that is
+        drawn from one distribution without outliers, then P(p <= alpha) <= alpha for each alpha, in the mean over
+        calibrations. With outliers among the training rows p-values are usually
+        too large. They are at least 1 / (1 + n).
 
         Parameters
         ----------
         X : frame or array-like of shape (n_samples, n_features)
-            Rows that ``fit`` did not get.
+            Rows that were not in ``fit``.
 
         Returns
         -------
         p : ndarray of shape (n_samples,)
-            In (0, 1]. ``scipy.stats.false_discovery_control(p) <= 0.1`` selects rows of which at most a
-            tenth are false alarms, in the mean (Benjamini-Hochberg).
+            In (0, 1]. ``scipy.stats.false_discovery_control(p) <= 0.1`` selects rows of which on average at
+            most a tenth are false alarms (Benjamini-Hochberg).
 
         Raises
         ------
         ValueError
-            If there was no calibration.
+            If there were no calibration rows.
         """
         check_is_fitted(self)
         n = len(self.calibration_scores_)
@@ -394,9 +392,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     def explain(self, X):
         """Return how much each column, and each unit of the code, adds to the squared distance.
 
-        The squares of the whitened features, by the symmetric root of the inverse
-        covariance: each of its coordinates is the one that goes most closely
-        with its feature (Garthwaite and Koch, 2016).
+        The parts are squares of the features whitened by the symmetric root of the inverse
+        covariance, which stay most correlated with the features (Garthwaite and Koch, 2016).
 
         Parameters
         ----------
@@ -405,9 +402,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         parts : DataFrame of shape (n_samples, n_features_in_ + n_components)
-            Not negative; each row adds up to ``-score_samples(X)``. NaN where a cell is
-            missing. Columns have their own names (x0, x1, ... where they have none), units of the code
-            those of the autoencoder's ``get_feature_names_out``; the index is that of X.
+            Not negative; each row sums to ``-score_samples(X)``. NaN where a cell is
+            missing. Names are those of the columns (x0, x1, ... if they have none) and, for units of the code,
+            those of ``autoencoder_.get_feature_names_out``; the index is that of X.
         """
         values = self._features_of(X)
         parts = self._distance.whitened(self._distance.completed(values)) ** 2

@@ -162,7 +162,7 @@ class ShrunkResidual(Residual):
 
     .. math:: h - \mathrm{clip}(h, -\theta, \theta)
 
-    with one trainable :math:`\theta \ge 0` a unit, at first zero: the residual itself.
+    with one trainable :math:`\theta \ge 0` for each unit, which starts at zero.
     """
 
     def __init__(self, linear, nonlinear, n_outputs):
