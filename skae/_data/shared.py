@@ -36,6 +36,7 @@ class SharedRows(Rows):
         As of `Rows`.
     """
 
+    is_dense, is_narrow = False, True  # no process has all of them
     gathered_weight = None
 
     def __init__(self, X, start, n_rows, reduce, index=None, weight=None, blocks=None):
@@ -143,5 +144,11 @@ class SharedBatches(TensorBatches):
         if self.place is None or len(self.place) < n_rows:
             self.place = target.new_zeros(n_rows, target.shape[1])
         self.place[at] = target
-        noisy = corrupt(self.place[:n_rows])
-        return tuple(part[at] for part in noisy) if isinstance(noisy, tuple) else noisy[at]
+        return _at(corrupt(self.place[:n_rows]), at)
+
+
+def _at(made, places):
+    """Return some rows of what was made of a batch: a tensor, or tensors side by side."""
+    if isinstance(made, tuple):
+        return tuple(_at(part, places) for part in made)
+    return made[places]

@@ -119,8 +119,7 @@ def fit(ae, X, y=None, sample_weight=None, *, client=None, checkpoint=None, retr
     ValueError
         For partitions that differ in form, or that
         came out differently when they were computed again; for parameters
-        that need all rows in one place: ``ordered``, ``pretraining``, a share as
-        ``n_components``, ``callbacks``, other optimizers, modules and noises
+        that need all rows in one place: ``pretraining``, ``callbacks``, other optimizers, modules and noises
         of your own, ``noise="swap"``, ``likelihood="bernoulli"``, ``warm_start``.
 
     References

@@ -79,7 +79,7 @@ class SharedCheckpoint(Checkpoint):
         self.place, self.present, self.generators = 0, None, []
         self._go_on(read(io.BytesIO(saved)) if saved else None)
         self.drawn = job.seed
-        self.n_epochs = sum(map(_n_epochs, self.trainings))
+        self.n_epochs = sum(map(_n_epochs, filter(None, self.trainings)))
 
     def epoch(self):
         """Say that an epoch is over."""
@@ -119,7 +119,6 @@ def checked(ae):
         "skorch_params": (bool(ae.skorch_params), False),
         "optimizer": (ae.optimizer, "adam"),
         "device": ("cpu" if ae.device == "auto" else ae.device, "cpu"),
-        "ordered": (ae.ordered, False),
         "pretraining": (getattr(ae, "pretraining", None), None),
         "likelihood": (getattr(ae, "likelihood", "gaussian"), "gaussian"),
     }
@@ -182,11 +181,6 @@ def checked_settings(ae, task, n_rows):
         raise ValueError(
             "Modules, activations and noises of your own, and noise='swap', may draw random numbers "
             f"by row, which several machines do not share: call {type(ae).__name__}.fit."
-        )
-    if task.chooses_size(settings.early_stopping):
-        raise ValueError(
-            f"n_components={task.n_components!r} is a share, which is searched with several fits: "
-            "take 'auto' or an int on several machines."
         )
     return settings
 

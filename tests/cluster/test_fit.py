@@ -183,6 +183,45 @@ def test_arguments_of_a_dataframes_partitions(X, client):
     np.testing.assert_array_equal(codes, ae.transform(frame))
 
 
+# ordered codes and shares ---------------------------------------------------------------------
+
+
+ORDERED = [
+    AutoencoderTransformer(4, ordered=True, random_state=0),
+    VAETransformer(4, ordered=True, random_state=0),
+]
+
+
+@pytest.mark.parametrize("early_stopping", [False, pytest.param(True, marks=long)])
+@pytest.mark.parametrize("ae", ORDERED, ids=repr)
+def test_ordered_codes_explain_what_they_do_in_one_process(ae, early_stopping, X, client):
+    ae = like(ae, max_iter=1, batch_size=135, early_stopping=early_stopping)
+    here, there = like(ae).fit(X), on_cluster(like(ae), in_parts(X, CUTS["empty"]), client)
+    ours, theirs = (each.explained_variance_ratio_ for each in (there, here))
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    if not early_stopping:  # else hundreds of steps follow
+        assert distance(here, there) < 1e-4
+        ours, theirs = there.truncate(2).score(X), here.truncate(2).score(X)
+        assert ours == pytest.approx(theirs, abs=1e-4)
+
+
+def test_a_step_of_an_ordered_code_is_that_of_one_process(X, client):
+    ae = like(ORDERED[0], max_iter=1, batch_size=256, early_stopping=False)
+    here, there = like(ae).fit(X[:256]), on_cluster(like(ae), in_parts(X[:256], [3, 100]), client)
+    here, there = (each._optimizer_state["mean"].numpy() for each in (here, there))
+    assert np.abs(here - there).max() < 1e-5 * np.abs(here).max()
+
+
+@pytest.mark.parametrize("ordered", [False, pytest.param(True, marks=long)])
+def test_a_share_is_searched_as_in_one_process(ordered, X, client):
+    """As many fits, of the same sizes: the share that is found is the same up to rounding."""
+    ae = AutoencoderTransformer(0.7, ordered=ordered, max_iter=5, random_state=0)
+    X = X[:, 20:40]  # narrow: in one process, too, training goes along the columns
+    here, there = like(ae).fit(X), on_cluster(like(ae), in_parts(X, CUTS["uneven"]), client)
+    assert there.n_components_ == here.n_components_
+    assert there.score(X) == pytest.approx(here.score(X), abs=1e-4)
+
+
 # weights, missing cells, categories ------------------------------------------------------------
 
 
@@ -345,8 +384,6 @@ def test_what_is_refused(X, client):
         (ValueError, "X has no rows", ae, rows[:0]),
         (ValueError, "Partition 1 of X: Input X contains infinity", ae, infinite),
         (ValueError, "1 of X: Column 'b' mixes several types", ae, two_kinds),
-        (ValueError, "ordered=True is not for", AutoencoderTransformer(2, ordered=True), rows),
-        (ValueError, "is a share", AutoencoderTransformer(0.9), rows),
         (ValueError, "noise='swap'", DenoisingAutoencoder(2, noise="swap"), rows),
         (ValueError, "likelihood=", VAETransformer(2, likelihood="bernoulli"), rows),
         (ValueError, "warm_start=True", AutoencoderTransformer(2, warm_start=True), rows),
