@@ -64,7 +64,8 @@ class StandardisedRows(Dataset):
     @property
     def row_weights(self):
         """Weights of the rows, with a mean of 1."""
-        return np.ones(len(self)) if self.rows.weight is None else self.rows.weight
+        weight = self.rows.every_weight
+        return np.ones(len(self)) if weight is None else weight
 
     @property
     def n_features(self):

@@ -156,6 +156,12 @@ def fields(frame):
     ]
 
 
+def fields_of(X):
+    """Return the same of a table; None for an array."""
+    frame = frame_of(table(X))
+    return None if frame is None else fields(frame)
+
+
 def names_of(frame):
     """Return the names of a frame's columns."""
     in_pandas = isinstance(frame.columns, pd.Index)

@@ -265,8 +265,10 @@ class Residuals(Rows):
 
     def take(self, index):
         """Return the residuals."""
+        if self.ready is not None:
+            return self.ready[index]
         rows, labels = np.hsplit(self.rows.take(index), [self.width])
-        return rows - labels @ self.effects
+        return self.changed(rows - labels @ self.effects)
 
 
 def beside(X, labels):

@@ -14,6 +14,7 @@ from skae._data.frames import (
     Field,
     column,
     fields,
+    fields_of,
     form_of,
     frame_of,
     is_plain,
@@ -59,8 +60,7 @@ class Columns:
     def learn(self, X, sample_weight=None):
         """Return the `Schema` of a table, and the table as a matrix of numbers."""
         X = table(X)
-        frame = frame_of(X)
-        found = None if frame is None else fields(frame)
+        found = fields_of(X)
         if self.codes(found):
             return self._learn_table(X, sample_weight)
         schema, matrix = self.of_numbers(X, found)

@@ -141,19 +141,8 @@ class Stream:
             for first in range(0, len(X), self.block):
                 where = f"{part.name}, from row {start + first}"
                 with located(where):
-                    yield where, *self._weighed(rows_of(X, slice(first, first + self.block)))
+                    yield where, *weighed(rows_of(X, slice(first, first + self.block)), self.weight)
             start += len(X)
-
-    def _weighed(self, X):
-        """Return rows without the column of their weights, and that."""
-        if self.weight is None:
-            return X, None
-        if frame_of(X) is None:
-            return np.delete(X, self.weight, axis=1), _checked(X[:, self.weight])
-        if self.weight not in names_of(X):
-            raise ValueError(f"weight={self.weight!r} is no column: there are {names_of(X)[:5]}.")
-        rest = X.drop(self.weight, axis=1) if library(X) == "pandas" else X.drop(self.weight)
-        return rest, _checked(X[self.weight])
 
     @property
     def n_rows(self):
@@ -190,9 +179,41 @@ def rows_of(X, places):
     return X.iloc[places] if hasattr(X, "iloc") else X[places]
 
 
-def _checked(weight):
+def weighed(X, weight):
+    """Return rows without the column of their weights, and that; None where they have none.
+
+    ``weight`` names it (in arrays it is a place), or is the weights themselves.
+    """
+    if weight is None:
+        return X, None
+    if not isinstance(weight, str | Integral):
+        return X, _checked(weight, len(X))
+    is_frame = frame_of(X) is not None
+    known = names_of(X) if is_frame else range(-X.shape[1], X.shape[1])
+    if weight not in known:
+        told = known[:5] if is_frame else f"{X.shape[1]} columns, without names"
+        raise ValueError(f"weight={weight!r} is no column: there are {told}.")
+    if not is_frame:
+        return np.delete(X, weight, axis=1), _checked(X[:, weight], len(X))
+    rest = X.drop(weight, axis=1) if library(X) == "pandas" else X.drop(weight)
+    return rest, _checked(X[weight], len(X))
+
+
+def that_count(X, weight):
+    """Return the rows of positive weight, and their weights."""
+    if weight is None:
+        return X, weight
+    some = np.flatnonzero(weight)
+    return rows_of(X, some), weight[some]
+
+
+def _checked(weight, n_rows):
     """Return weights as float64; refuse what are none."""
     weight = np.asarray(weight, dtype=np.float64)
+    if weight.shape != (n_rows,):
+        raise ValueError(
+            f"weights of the shape {weight.shape}: expected one for each of {n_rows} rows."
+        )
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         wrong = weight[~(np.isfinite(weight) & (weight >= 0))][0]
         raise ValueError(f"a weight is {wrong}: expected numbers of at least 0, none missing.")

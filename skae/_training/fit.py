@@ -112,8 +112,6 @@ class Circumstances:
 
 def fit_anew(task, settings, rows, held_out, about):
     """Return the `Fit` of a new model, in the coordinates and of the size that are best."""
-    if rows.reduce.shared:  # which has been built for the columns only
-        return _trained(task, settings, rows, held_out, about)
     space = row_space(rows, held_out) if task.can_turn else None
     if space is not None:
         return _fit_in_row_space(task, settings, rows, held_out, about, space)

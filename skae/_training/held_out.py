@@ -176,7 +176,8 @@ def gains_over(module, part, baseline, least, n_numbers):
             for rows in (by_axes, made)
         )
         gains.append((theirs - ours).double().cpu().numpy())
-    return np.concatenate(gains) * part.row_weights
+    gains = part.reduce.gathered(np.concatenate(gains), part.rows)
+    return gains * part.row_weights
 
 
 def _influence(start, limit):

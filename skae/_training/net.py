@@ -232,7 +232,7 @@ class AutoencoderNet(NeuralNet):
         self._record(f"{prefix}_loss", loss)
 
     def _mean(self, row_losses):
-        return float(np.average(row_losses, weights=self.held_out.rows.weight))
+        return float(np.average(row_losses, weights=self.held_out.rows.every_weight))
 
     def _record(self, key, loss):
         """Keep an epoch's loss in the history, and whether it is the lowest so far."""

@@ -330,12 +330,13 @@ class Trainer:
         k = len(baselines[0].deviations)
         prefixes = PrefixShares(k, None if self.settings.cuts is not None else [k])
         for net, own, part, weight in zip(nets, baselines, parts, weights, strict=True):
+            weight = weight[part.rows.start :][: part.rows.n_here]
             reconstruct = partial(self.task.reconstruct_prefix, net.module_.eval(), own)
             if self.settings.cuts is None:
                 reconstruct = partial(_of_whole, reconstruct)
             error = self.task.prefix_error(own, self.settings.device)
             prefixes.add(reconstruct, net.get_iterator(part), weight, error)
-        return prefixes.shares
+        return prefixes.of_all(parts[0].reduce).shares
 
     # single trainings -------------------------------------------------------------------------
 

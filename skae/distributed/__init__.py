@@ -40,7 +40,7 @@ except ModuleNotFoundError as error:
 __all__ = ["SchedulerLost", "WorkerLost", "fit"]
 
 
-def fit(ae, X, y=None, *, client=None, checkpoint=None, retries=2, timeout=60):
+def fit(ae, X, y=None, sample_weight=None, *, client=None, checkpoint=None, retries=2, timeout=60):
     r"""Fit an estimator to rows that are on several machines.
 
     Rows stay where they are. Means, scales and PCA are sums over all rows, in
@@ -78,11 +78,16 @@ def fit(ae, X, y=None, *, client=None, checkpoint=None, retries=2, timeout=60):
     ae : AutoencoderTransformer, DenoisingAutoencoder or VAETransformer
         Changed at the end of a fit that succeeds, and not before.
     X : dask.array.Array or dask.dataframe.DataFrame of shape (n_samples, n_features)
-        Complete numbers. Partitions of whole rows, as many as workers or more; some may be
-        empty. Or, in a rank, its own rows: an array or a frame, with one row
-        at least.
+        As for ``ae.fit``, but not sparse. Partitions of whole rows, as many as workers or more; some may be
+        empty, and columns of categories may have other levels in each. Or, in a rank, its own
+        rows: an array or a frame, with one row at least.
     y : None
         Ignored.
+    sample_weight : dask.array.Array, dask.dataframe.Series, str or int, default=None
+        Weight of each row, in partitions like those of ``X``; or the column of
+        ``X`` (of an array its place) that holds them, which is then no feature. In a
+        rank, an array of its own rows' weights, or that column. As in ``ae.fit``, rows of weight
+        zero are left out.
     client : distributed.Client, default=None
         Of the cluster; by default the one that was made last.
     checkpoint : str or path-like, default=None
@@ -112,10 +117,9 @@ def fit(ae, X, y=None, *, client=None, checkpoint=None, retries=2, timeout=60):
     TypeError
         For other estimators, and rows that are no Dask collection beside a client.
     ValueError
-        For missing cells, categories and dates; for partitions that differ in form, or that
+        For partitions that differ in form, or that
         came out differently when they were computed again; for parameters
-        that need all rows in one place: ``ordered``, ``pretraining``, a share as
-        ``n_components``, ``callbacks``, other optimizers, modules and noises
+        that need all rows in one place: ``pretraining``, ``callbacks``, other optimizers, modules and noises
         of your own, ``noise="swap"``, ``likelihood="bernoulli"``, ``warm_start``.
 
     References
@@ -130,9 +134,9 @@ def fit(ae, X, y=None, *, client=None, checkpoint=None, retries=2, timeout=60):
             f"retries={retries!r} must be 0 or more, and timeout={timeout!r} seconds above 0."
         )
     if client is None and not hasattr(X, "__dask_graph__"):
-        return _torchrun.fit_in_rank(ae, X, checkpoint, timeout)
+        return _torchrun.fit_in_rank(ae, X, sample_weight, checkpoint, timeout)
     if _dask is None:
         raise ModuleNotFoundError(
             "Fits on a Dask cluster need dask and distributed: pip install 'skae[dask]'."
         )
-    return _dask.fit_on_cluster(ae, X, client, checkpoint, retries, timeout)
+    return _dask.fit_on_cluster(ae, X, sample_weight, client, checkpoint, retries, timeout)
