@@ -176,7 +176,7 @@ class AutoencoderTransformer(
         happened; with others it starts anew and warns. A fit that ends
         removes the file. Ctrl-C is raised as ever, but while it trains leaves
         the best model so far (where there is a baseline, at least PCA) ready for
-        use. Not together with ``callbacks``;
+        use, and the file, so that the next ``fit`` goes on. Not together with ``callbacks``;
         each estimator that is fitted at the same time, as in a search, needs
         a path of its own.
     device : str, default="auto"
