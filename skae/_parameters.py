@@ -84,7 +84,7 @@ def require_labels(y, owner):
     """Refuse labels that are not there, as scikit-learn does."""
     if y is None:
         raise ValueError(
-            f"This {owner} estimator requires y to be passed, but the target y is None."
+            f"This {owner} estimator requires y to be passed, but the target y is None: call fit(X, y)."
         )
 
 
@@ -107,6 +107,11 @@ def real(low, high=None, closed="left"):
 def integer(low, high=None):
     """An int of at least ``low``."""
     return Interval(Integral, low, high, closed="left")
+
+
+def counted(n, noun):
+    """Return how many there are of something, for messages: "1 row", "2 rows"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def count(value, name):

@@ -60,7 +60,8 @@ def stream(source, *, block=65_536, cache=None, cache_limit=None, weight=None):
         Where a fit keeps the rows that it reads again and again, as
         memory-mapped blocks of numbers: in a new folder within this one, or
         for None within the system's folder of temporary files. The new folder
-        is removed when the fit ends. False reads the source each time.
+        is removed when the fit ends; where the process is killed a folder ``skae-...``
+        stays. False reads the source each time.
     cache_limit : int or None, default=None
         Most bytes of that folder; never more than nine tenths of what is free on its disk.
         Rows that need more are read from the source each time, with a warning.

@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from torch.distributed import DistError, TCPStore
 
+from skae._parameters import counted
 from skae._training import Checkpoint, key
 from skae.distributed._cluster import PAUSE, SLACK, Cluster
 from skae.distributed._job import (
@@ -311,7 +312,7 @@ def _look(part, place, columns):
         schema, matrix = numbers_of(part, columns)
     except ValueError as error:
         raise ValueError(f"Partition {place} of X: {error}") from error
-    form = f"of {matrix.dtype} in {matrix.shape[1]} columns"
+    form = f"of {matrix.dtype} in {counted(matrix.shape[1], 'column')}"
     return len(matrix), checksum(matrix), form, schema
 
 

@@ -531,5 +531,13 @@ def test_what_only_the_vae_can_do_is_refused_with_its_reason():
     with pytest.raises(TypeError, match="unexpected keyword argument 'depth'"):
         ConditionalVAE(depth=3)
     shown = inspect.signature(ConditionalVAE).parameters
-    assert list(shown)[0] == "n_components"
+    assert next(iter(shown)) == "n_components"
     assert own == set(shown)
+
+
+@pytest.mark.parametrize(
+    "kind", [ConditionalVAE, skae.SupervisedAutoencoder, skae.AutoencoderClassifier]
+)
+def test_a_fit_without_labels_names_the_estimator(kind):
+    with pytest.raises(ValueError, match=f"This {kind.__name__} .* requires y .* call fit"):
+        kind().fit(np.eye(3))
