@@ -14,6 +14,7 @@ from scipy import sparse
 from skae._data.frames import as_frame
 from skae._data.objects import is_missing
 from skae._data.rows import Rows
+from skae._parameters import counted
 
 SHOWN = 10  # classes in a message
 MANY, FEW = 20, 5  # more classes than this, with fewer rows each, look like numbers
@@ -103,7 +104,7 @@ class Labels:
         columns = columns_of([y] if several and np.ndim(y) == 1 and as_frame(y) is None else y)
         if len(columns[0]) not in (1, n_rows):
             raise ValueError(
-                f"y has {len(columns[0])} labels for {n_rows} rows: pass one for each row, or a "
+                f"y has {counted(len(columns[0]), 'label')} for {counted(n_rows, 'row')}: pass one for each row, or a "
                 "single one for all."
             )
         coded = self.coded(columns)
@@ -113,7 +114,7 @@ class Labels:
         """Return the coded labels that `columns_of` gave."""
         if len(columns) != len(self.classes):
             raise ValueError(
-                f"y has {len(columns)} columns, but the labels of the fit have {len(self.classes)}: "
+                f"y has {counted(len(columns), 'column')}, but the labels of the fit have {len(self.classes)}: "
                 "pass as many."
             )
         parts = [
@@ -390,7 +391,7 @@ def _sorted(column):
     known = classes_of(column)
     if column.dtype.kind in "iu" and _are_many(known, column):
         warnings.warn(
-            f"y has {len(known)} integers in {len(column)} rows, and each is taken for a class of "
+            f"y has {counted(len(known), 'integer')} in {counted(len(column), 'row')}, and each is taken for a class of "
             "its own: where they are numbers, pass y.astype(float).",
             UserWarning,
             stacklevel=2,
@@ -403,7 +404,7 @@ def _numbers_like_classes(column):
     found = np.unique(column)
     if (found == np.round(found)).all() and not _are_many(found, column):
         warnings.warn(
-            f"y has {len(found)} whole numbers in {len(column)} rows, and as floats they are taken "
+            f"y has {counted(len(found), 'whole number')} in {counted(len(column), 'row')}, and as floats they are taken "
             "for numbers: where they are classes, pass y.astype(int).",
             UserWarning,
             stacklevel=2,

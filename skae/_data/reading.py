@@ -15,6 +15,7 @@ from skae._data.frames import fields_of, table
 from skae._data.rows import WIDEST_COVARIANCE, Rows
 from skae._data.stream_rows import Meter, Piece, StreamRows, joined, part_of
 from skae._data.streams import located, that_count
+from skae._parameters import counted
 
 MOST_HELD_OUT, FEWEST_HELD_OUT = 2**21, 1000  # cells at most, but so many rows in any case
 SLICE = 4096  # cached rows that are read together
@@ -314,7 +315,7 @@ class Reading:
             yield part_of((X, weight), kept)
         if start != end:
             raise ValueError(
-                f"{part.name} had {count} rows, and {start - end + count} when it was read again: "
+                f"{part.name} had {counted(count, 'row')}, and {start - end + count} when it was read again: "
                 "a source must give the same rows each time, a function a new iterator."
             )
 

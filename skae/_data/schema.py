@@ -27,7 +27,7 @@ from skae._data.frames import (
 from skae._data.objects import NUMBER, is_missing
 from skae._data.rows import Rows
 from skae._data.table_encoder import TableEncoder, refuse_other_kinds, warn_of_unused
-from skae._parameters import check_sample_weight, feature_names, validated
+from skae._parameters import check_sample_weight, counted, feature_names, validated
 
 DTYPES = (np.float64, np.float32)
 LEAST_WEIGHT = 1e-6  # of a column in the linear model, which decodes those of weight zero too
@@ -148,7 +148,7 @@ class Columns:
         weights = np.ones(n) if asked is None else np.asarray(asked, dtype=np.float64)
         if weights.shape != (n,) or not (weights >= 0).all() or not np.isfinite(weights).all():
             raise ValueError(
-                f"column_weights={self.column_weights!r}: expected {n} numbers of at least 0, one "
+                f"column_weights={self.column_weights!r}: expected {counted(n, 'number')} of at least 0, one "
                 "a column, or a dict from column names to such numbers."
             )
         if not weights.any():

@@ -11,6 +11,7 @@ from sklearn.utils.random import sample_without_replacement
 
 from skae._data.counts import Moments
 from skae._data.rows import WIDEST_COVARIANCE, Rows, total
+from skae._parameters import counted
 
 AT_ONCE = 2**24  # bytes of rows that are shuffled together
 
@@ -45,7 +46,8 @@ class Meter:
     def pace(self):
         """Return what was counted since the last call, in words."""
         rate = self.n_rows / max(time.monotonic() - self.since, 1e-9)
-        told = f"{-(-self.n_rows // self.block)} blocks, {self.n_rows:,} rows, {rate:,.0f} rows/s"
+        blocks = counted(-(-self.n_rows // self.block), "block")
+        told = f"{blocks}, {self.n_rows:,} rows, {rate:,.0f} rows/s"
         self.n_rows, self.since = 0, time.monotonic()
         return told
 

@@ -60,7 +60,8 @@ def stream(source, *, block=65_536, cache=None, cache_limit=None, weight=None):
         Folder for a cache of memory-mapped blocks, which is read in place of the
         source. It is a new folder within this one, or with
         None within the system's temporary folder, and
-        is removed when the fit ends. False reads the source each time.
+        is removed when the fit ends; where the process is killed, a folder ``skae-...``
+        stays. False reads the source each time.
     cache_limit : int or None, default=None
         Maximum size of the cache in bytes; never more than nine tenths of the free disk.
         Rows beyond it are read from the source each time, with a warning.

@@ -30,6 +30,7 @@ from skae._data.objects import CATEGORY, NUMBER, is_missing
 from skae._parameters import (
     TableEncoding,
     check_sample_weight,
+    counted,
     fit_context,
     parameters,
     validated,
@@ -150,6 +151,16 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
             For columns of a type that is neither number, time nor category,
             for several types in one column, and for infinite numbers.
         """
+        before = vars(self).copy()
+        try:
+            return self._learn(X, sample_weight)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _learn(self, X, sample_weight):
+        """Learn what `fit` does; an error leaves a part of it."""
         columns = self._read(X, reset=True)
         n_rows = len(columns[0][1])
         weight = np.ones(n_rows)
@@ -261,7 +272,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         coded = check_array(table(X), dtype=np.float64, ensure_all_finite="allow-nan")
         if coded.shape[1] != self.n_features_in_:
             raise ValueError(
-                f"X has {coded.shape[1]} columns, but this TableEncoder codes {self.n_features_in_}: "
+                f"X has {counted(coded.shape[1], 'column')}, but this TableEncoder codes {self.n_features_in_}: "
                 "pass what transform returned."
             )
         return self.decode(coded, table(X))
@@ -383,6 +394,11 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
                 X = np.array(X, dtype=object)  # else numpy turns NaN into text
             X = self._validated(X, reset, owner, dtype=None, ensure_all_finite="allow-nan")
             found = [Field(place, str(X.dtype), NUMBER) for place in range(X.shape[1])]
+            if not reset and self._library is not None and X.dtype == object:
+                X = frame = pd.DataFrame(
+                    X, columns=self.names
+                )  # it holds what columns of a frame do
+                found = fields(frame)
         else:
             self._validated(X, reset, owner, skip_check_array=True)
             if not len(frame):
@@ -486,9 +502,24 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         new = [level for level in levels if level not in code_of]
         known = np.array([*(code_of.get(level, other) for level in levels), np.nan])
         if new:
+            self._refuse_other_type(place, list(code_of), new)
             is_new = np.array([*(level not in code_of for level in levels), False])
             unseen[self._fields[place].name] = int(is_new[codes].sum()), new
         return known[codes]
+
+    def _refuse_other_type(self, place, known, new):
+        """Refuse text where fit had other levels, and others where it had text: none can be one of them."""
+        was, are = ({isinstance(level, str) for level in levels} for levels in (known, new))
+        if not known or was & are:
+            return
+        words, remedy = ("text", "no text"), "astype(str)"
+        if True not in was:
+            words, remedy = words[::-1], "pandas.to_numeric(column)"
+        raise ValueError(
+            f"Column {self._fields[place].name!r} held {words[0]} in fit, such as {shown(known[0])}, "
+            f"and holds {words[1]} now, such as {shown(new[0])}: make it what it was, for example "
+            f"with {remedy}."
+        )
 
     def _cells(self, place, codes):
         """Return the cells that coded ones stand for."""
@@ -682,8 +713,8 @@ def _mask(asked, names, in_frame):
     if asked.dtype == bool:
         if asked.shape != chosen.shape:
             raise ValueError(
-                f"categorical_features is a mask of shape {asked.shape}, but X has {len(names)} "
-                "columns."
+                f"categorical_features is a mask of shape {asked.shape}, but X has "
+                f"{counted(len(names), 'column')}."
             )
         return asked
     if asked.dtype.kind in "iu":
@@ -746,7 +777,7 @@ def _warn_of_unseen(unseen):
             for name, (_, levels) in list(unseen.items())[:EXAMPLES]
         )
         warnings.warn(
-            f"{n_cells} cells in {len(unseen)} columns hold levels that fit did not see "
+            f"Levels that fit did not see, in {counted(n_cells, 'cell')} of {counted(len(unseen), 'column')} "
             f"({examples}). They count as rare levels, or as missing where there were none.",
             UserWarning,
             stacklevel=4,

@@ -164,12 +164,12 @@ class AutoencoderTransformer(
         ``{"optimizer__momentum": 0.9}``.
     checkpoint : str, path-like or None, default=None
         File in which `fit` saves its state between epochs, about every 30 seconds.
-        After a fit was killed, ``fit`` with the same rows and
+        After a fit was killed or interrupted, ``fit`` with the same rows and
         parameters resumes, and ends at the same bits as an undisturbed one;
         with others it starts anew and warns. The file is removed when ``fit``
         ends. Ctrl-C is still raised, but during training leaves
         the best model so far (at least PCA, where there is a baseline) ready for
-        use. Not together with ``callbacks``.
+        use, and the file. Not together with ``callbacks``.
         Estimators that are fitted at the same time, as in a search, need
         different paths.
     device : str, default="auto"

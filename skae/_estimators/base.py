@@ -30,6 +30,7 @@ from skae._parameters import (
     CallbackSupportMixin,
     check_sample_weight,
     count,
+    counted,
     fit_context,
     frames_asked_for,
     private_random_state,
@@ -137,7 +138,7 @@ class BaseEncoder(
             held_out = self._later_rows(task, X_val, y_val, mean=mean)
             if len(held_out) < _training.FEWEST_ROWS:
                 raise ValueError(
-                    f"X_val has {len(held_out)} rows: at least {_training.FEWEST_ROWS} are needed to "
+                    f"X_val has {counted(len(held_out), 'row')}: at least {_training.FEWEST_ROWS} are needed to "
                     "judge."
                 )
         settings = self._settings(task, len(rows), before)
@@ -470,8 +471,8 @@ class BaseAutoencoder(BaseEncoder):
             Z = check_array(unmasked(*as_arrays(Z)), dtype=DTYPES, input_name="Z")
         if Z.shape[1] != self.n_components_:
             raise ValueError(
-                f"Z has {Z.shape[1]} columns, but this {type(self).__name__} has "
-                f"{self.n_components_} components: pass what transform returned."
+                f"Z has {counted(Z.shape[1], 'column')}, but this {type(self).__name__} has "
+                f"{counted(self.n_components_, 'component')}: pass what transform returned."
             )
         return Z
 

@@ -1,6 +1,7 @@
 """The conditional variational autoencoder."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from sklearn.utils import check_consistent_length
@@ -24,6 +25,11 @@ from skae._parameters import (
     real,
     require_labels,
     with_callbacks,
+)
+
+OWN_MODULES = (
+    "rows and codes have labels beside them, which modules of your own would not know. Set "
+    "hidden_layer_sizes and activation, or take VAETransformer, which knows no labels"
 )
 
 
@@ -71,7 +77,8 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
     learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
     validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
     skorch_params, checkpoint, device, verbose, random_state
-        As in `VAETransformer`.
+        As in `VAETransformer`, whose ``ordered``, ``likelihood``, ``encoder``
+        and ``decoder`` it has not.
 
     Attributes
     ----------
@@ -101,6 +108,8 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
     ValueError
         For y with missing entries or, after ``fit``, unknown classes, and as
         `VAETransformer` does.
+    TypeError
+        For a parameter of `VAETransformer` that it has not: it says why.
 
     Warns
     -----
@@ -159,6 +168,16 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
     True
     """
 
+    NOT_TAKEN: ClassVar = {
+        "ordered": "the labels go into the decoder beside the code, and how much a shorter code must "
+        "say depends on them. Fit one for each n_components, or take VAETransformer(ordered=True), "
+        "which knows no labels",
+        "encoder": OWN_MODULES,
+        "decoder": OWN_MODULES,
+        "likelihood": "it is Gaussian, with categories as such. VAETransformer(likelihood='bernoulli') "
+        "takes columns within [0, 1], without labels",
+    }
+
     beta: float = 1.0
     kl_warmup: int = 0
 
@@ -171,7 +190,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
 
     @with_callbacks
     @fit_context
-    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+    def fit(self, X, y=None, sample_weight=None, X_val=None, y_val=None):
         """Learn the model from rows and their labels.
 
         Parameters
@@ -196,7 +215,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
             raise ValueError("X_val comes without labels: pass y_val, one label a row, as well.")
         return self._fit(X, y, sample_weight, X_val, y_val)
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y=None, sample_weight=None):
         """Learn from one batch of a stream: one epoch over its rows.
 
         The first call learns the labels, so its rows must have all classes. There is

@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, gen_batches, get_tags
+from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skae import _model as fitted_models
@@ -21,6 +22,7 @@ from skae._parameters import (
     Real,
     StrOptions,
     check_sample_weight,
+    counted,
     fit_context,
     parameters,
     private_random_state,
@@ -46,11 +48,15 @@ class Features:
         Root mean square of the residuals, standard deviation of the code.
     unseen : float
         Nats of a level that fit did not see.
+    constant : ndarray of bool, shape (n_known,)
+        Columns that had one value in fit: a change in them counts as an unseen level
+        at most, for there is no unit to tell how large it is. None of it in files of old.
     """
 
     known: np.ndarray
     units: np.ndarray
     unseen: float
+    constant: np.ndarray | None = None
 
     @property
     def n_residuals(self):
@@ -70,10 +76,9 @@ class Features:
         code_floor = LEAST_UNIT * units[-size:].max()
         units[:-size] = np.maximum(units[:-size], LEAST_UNIT)
         units[-size:] = np.maximum(units[-size:], code_floor if code_floor > 0 else 1.0)
-        known = counts > 0
-        return cls(known[:-size], units[known], np.log1p(weight.sum())), raw[:, known] / units[
-            known
-        ]
+        known, one = counts > 0, _are_constant(model.schema.read(X)[weight > 0])
+        found = cls(known[:-size], units[known], np.log1p(weight.sum()), one[known[:-size]])
+        return found, raw[:, known] / units[known]
 
     def of(self, model, X):
         """Return the features of rows, NaN where a cell is missing."""
@@ -88,7 +93,16 @@ class Features:
             if unseen is not None:
                 residuals[unseen[span]] = self.unseen
             found[span] = np.hstack([residuals[:, self.known], code]) / self.units
-        return found
+        limits = self.limits(found.shape[1])
+        return found if limits is None else np.clip(found, -limits, limits, out=found)
+
+    def limits(self, width):
+        """Return how large each feature may be, (width,); None where no column was constant."""
+        if self.constant is None or not self.constant.any():
+            return None
+        limits = np.full(width, np.inf)
+        limits[: self.n_residuals][self.constant] = self.unseen
+        return limits
 
 
 @parameters
@@ -111,7 +125,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     A category enters with its loss in nats, a level that fit did not see with
     :math:`\log(1 + n)` nats. A missing cell leaves out its coordinate, and the
     distance is scaled up to the number of all. A constant column is measured in thousandths of its
-    unit, so that any change in it is far off.
+    unit, up to :math:`\log(1 + n)` of them: any change in it is far off, and none is farther.
 
     Parameters
     ----------
@@ -281,7 +295,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             )
         if given.__sklearn_is_fitted__() and given.n_features_in_ != _n_columns(rows):
             raise ValueError(
-                f"The autoencoder was fitted to {given.n_features_in_} columns, X has "
+                f"The autoencoder was fitted to {counted(given.n_features_in_, 'column')}, X has "
                 f"{_n_columns(rows)}: fit it to the same columns, or pass it unfitted."
             )
         return given
@@ -456,6 +470,15 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         return tags
 
 
+def _are_constant(rows):
+    """Return which columns of coded rows have one value."""
+    if sparse.issparse(rows):
+        least, most = min_max_axis(rows, axis=0, ignore_nan=True)
+    else:
+        least, most = np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)
+    return least == most
+
+
 PARTS = {"_features": Features, "_distance": Distance}
 
 
@@ -471,6 +494,7 @@ def _check_state(state):
     arrays = {
         "known": (features.known, (n_features,)),
         "units": (features.units, (width,)),
+        **({} if features.constant is None else {"constant": (features.constant, (width - size,))}),
         "centre": (distance.centre, (width,)),
         "axes": (distance.axes, (n_axes, width)),
         "gains": (distance.gains, (n_axes,)),
@@ -481,7 +505,7 @@ def _check_state(state):
         ),
     }
     for name, (array, shape) in arrays.items():
-        kind = bool if name == "known" else np.float64
+        kind = bool if name in ("known", "constant") else np.float64
         if array.dtype != kind or array.shape != shape or not np.isfinite(array).all():
             raise ValueError(f"{name} of shape {array.shape} and type {array.dtype} does not fit")
     numbers = features.unseen, distance.rest, state["offset_"]
@@ -514,8 +538,8 @@ def _without_nothing(scores, known):
     if not nothing.any():
         return scores
     warnings.warn(
-        f"{nothing.sum()} rows have no cell that is present: they get the score of the most "
-        "abnormal training row. Leave them out if that is not what you want.",
+        f"No cell is present in {counted(nothing.sum(), 'row')}: the score there is that of the most "
+        "abnormal training row. Leave such rows out if that is not what you want.",
         UserWarning,
         stacklevel=3,
     )

@@ -10,7 +10,7 @@ from skae import _model as fitted_models
 from skae import _training
 from skae._data.reading import HeldOut, opened
 from skae._data.streams import Stream, located
-from skae._parameters import private_random_state
+from skae._parameters import counted, private_random_state
 
 TAKEN = (
     "AdversarialAutoencoder",
@@ -119,7 +119,7 @@ def task_and_rows(estimator, reading, before):
     asked = estimator.n_components
     if isinstance(asked, Integral) and len(rows) < asked:
         raise ValueError(
-            f"The stream has {len(rows)} rows, fewer than n_components={asked}: pass more rows, or "
+            f"The stream has {counted(len(rows), 'row')}, fewer than n_components={asked}: pass more rows, or "
             "ask for fewer components."
         )
     estimator._progress(None, reading.meter).first_pass()

@@ -13,6 +13,7 @@ from skae._parameters import (
     ImageInput,
     Training,
     count,
+    counted,
     parameters,
     private_random_state,
     real,
@@ -223,7 +224,7 @@ class StyleBiGAN(Adversarial, ImageInput, Activation, Training, BaseAutoencoder)
         n = max(map(len, codes))
         if any(len(code) not in (1, n) for code in codes):
             raise ValueError(
-                f"a has {len(codes[0])} rows, b has {len(codes[1])}: pass as many, or one."
+                f"a has {counted(len(codes[0]), 'row')}, b has {len(codes[1])}: pass as many, or one."
             )
         codes = [np.broadcast_to(code, (n, code.shape[1])) for code in codes]
         return self._give(self._model.mixed(*codes, int(level)))

@@ -111,7 +111,7 @@ class Supervised(BaseEstimator):
     # fit --------------------------------------------------------------------------------------
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Pretrain on all rows, and learn from those that have a label.
 
         Parameters

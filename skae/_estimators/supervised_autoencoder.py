@@ -206,7 +206,7 @@ class SupervisedAutoencoder(
 
     @with_callbacks
     @fit_context
-    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+    def fit(self, X, y=None, sample_weight=None, X_val=None, y_val=None):
         """Learn the model from rows and their labels.
 
         Parameters
@@ -238,7 +238,7 @@ class SupervisedAutoencoder(
             raise ValueError("X_val comes without labels: pass y_val, one label a row, as well.")
         return self._fit(X, y, sample_weight, X_val, y_val)
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y=None, sample_weight=None):
         """Learn from one batch of a stream: one epoch over its rows.
 
         The first call learns the labels, so its rows must have all classes. There is

@@ -16,6 +16,7 @@ from skae._model.cells import cells_of
 from skae._model.model import Model
 from skae._model.moments import moments_of
 from skae._model.scores import level_entropies
+from skae._parameters import counted
 from skae._training.net import AutoencoderNet
 from skae._training.ordered import ErrorOfCells, ErrorOfNumbers
 from skae.corruption import Hiding, Jitter
@@ -133,7 +134,7 @@ class Task:
         k = len(baseline.deviations)
         if len(rows) < k:
             raise ValueError(
-                f"The first batch has {len(rows)} rows, fewer than n_components={k}: pass more "
+                f"The first batch has {counted(len(rows), 'row')}, fewer than n_components={k}: pass more "
                 "rows, or ask for fewer components."
             )
 

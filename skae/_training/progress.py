@@ -3,6 +3,8 @@
 import sys
 import time
 
+from skae._parameters import counted
+
 LONG = 120.0  # seconds of all epochs; a fit that ends early then takes about a minute
 
 
@@ -65,7 +67,7 @@ class Progress:
         if longest < LONG or (number == 1 and taken < LONG / 10):  # the first also warms up
             return
         print(
-            f"{self.name or 'skae'}: this fit takes up to {longest / 60:.0f} min ({self.max_iter} epochs at "
+            f"{self.name or 'skae'}: this fit takes up to {longest / 60:.0f} min ({counted(self.max_iter, 'epoch')} at "
             f"{taken / number:.2g} s); it may end sooner. verbose=1 or 2 shows its progress.",
             file=sys.stderr,
             flush=True,

@@ -7,6 +7,7 @@ import pandas as pd
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from skae._data.frames import column, frame_of, names_of
+from skae._parameters import counted
 from skae.inspection._drawing import CLASSES, MODEL, OTHER, new_axes, number_colours, without_frame
 
 MANY = 5000  # rows of which hexagons are drawn instead of points
@@ -206,7 +207,7 @@ def checked_components(components, n):
     if len(components) < 2 or len(set(components)) < len(components) or not good:
         raise ValueError(
             f"components={components}: expected two or more different ints from 0 to {n - 1}; the "
-            f"code has {n} components."
+            f"code has {counted(n, 'component')}."
         )
     return [int(k) for k in components]
 

@@ -6,6 +6,7 @@ from sklearn.metrics import pairwise_distances_chunked
 from sklearn.utils import check_array
 
 from skae._data.frames import NUMBER, fields, frame_of, table
+from skae._parameters import counted
 
 ACTIVATIONS = {
     "identity": lambda x: x,
@@ -202,7 +203,7 @@ def _pair(X, X_generated, **checks):
     )
     if X.shape[1] != X_generated.shape[1]:
         raise ValueError(
-            f"The generated rows have {X_generated.shape[1]} columns, X has {X.shape[1]}: they must "
+            f"The generated rows have {counted(X_generated.shape[1], 'column')}, X has {X.shape[1]}: they must "
             "agree."
         )
     return X, X_generated

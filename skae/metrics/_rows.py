@@ -86,7 +86,8 @@ def reconstruction_score(estimator, X, y=None):
     Raises
     ------
     TypeError
-        If ``estimator`` has no ``transform`` or no ``inverse_transform``.
+        If ``estimator`` has no ``transform`` or no ``inverse_transform``, or
+        if ``X`` is a `skae.stream`.
 
     Examples
     --------
@@ -113,4 +114,9 @@ def reconstruction_score(estimator, X, y=None):
                 f"reconstruction_score needs an estimator with transform and inverse_transform; "
                 f"{type(estimator).__name__} has no {method}."
             )
+    if hasattr(X, "tables"):
+        raise TypeError(
+            "reconstruction_score takes rows in memory, but X is a stream: call the score(stream) of "
+            "an autoencoder, which is the same number."
+        )
     return explained_share(X, estimator.inverse_transform(estimator.transform(X)))

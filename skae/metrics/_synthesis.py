@@ -9,6 +9,7 @@ from scipy import stats
 
 from skae._data.frames import column, fields, frame_of, numbers, table
 from skae._data.objects import CATEGORY, TIME, is_missing
+from skae._parameters import counted
 
 N_BINS = 10  # of a number, beside a category
 MOST_LEVELS = 255  # that gradient boosting takes for categories
@@ -169,7 +170,9 @@ def coded(*tables, names=("drawn", "holdout")):
         _check_same(known[0], found, word, frame)
     few = min(map(len, frames))
     if few < FEWEST_ROWS:
-        raise ValueError(f"There are only {few} rows: at least {FEWEST_ROWS} of each are needed.")
+        raise ValueError(
+            f"At least {FEWEST_ROWS} rows of each are needed, but one has {counted(few, 'row')}."
+        )
     parts = [_cells(frames, place, field.kind) for place, field in enumerate(known[0])]
     _refuse_infinite(parts, columns)
     return [_Table(list(some), columns) for some in zip(*parts, strict=True)]

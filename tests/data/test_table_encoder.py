@@ -149,7 +149,7 @@ def test_unseen_levels_are_rare_ones_or_missing_and_counted():
     X = pd.DataFrame({"a": list("xxxyz"), "b": list("uuuuu")})
     encoder = TableEncoder(min_frequency=2).fit(X)
     new = pd.DataFrame({"a": ["x", "q", "q"], "b": ["u", "v", None]})
-    with pytest.warns(UserWarning, match=r"3 cells in 2 columns .*'a': 'q'; 'b': 'v'"):
+    with pytest.warns(UserWarning, match=r"3 cells of 2 columns .*'a': 'q'; 'b': 'v'"):
         coded = encoder.transform(new)
     np.testing.assert_array_equal(coded, [[0, 0], [1, np.nan], [1, np.nan]])
 

@@ -1,5 +1,6 @@
 """Laws of ConditionalVAE: it starts at a mean for each label and PCA of the rest, and draws to order."""
 
+import inspect
 import pickle
 
 import numpy as np
@@ -518,3 +519,25 @@ def test_labels_of_a_frame_are_known_by_name(kind, tmp_path):
     for again in (model, supervised):
         with pytest.raises(ValueError, match="same order"):
             again.partial_fit(X, swapped)
+
+
+def test_what_only_the_vae_can_do_is_refused_with_its_reason():
+    """Whatever parameter of `VAETransformer` it has not: what it does not take, and what to take."""
+    of_vae, own = (set(kind().get_params()) for kind in (VAETransformer, ConditionalVAE))
+    for name in of_vae - own:
+        with pytest.raises(TypeError, match=rf"ConditionalVAE has no parameter '{name}': .* take"):
+            ConditionalVAE(**{name: VAETransformer().get_params()[name]})
+    assert {"ordered", "likelihood", "encoder", "decoder"} == of_vae - own
+    with pytest.raises(TypeError, match="unexpected keyword argument 'depth'"):
+        ConditionalVAE(depth=3)
+    shown = inspect.signature(ConditionalVAE).parameters
+    assert next(iter(shown)) == "n_components"
+    assert own == set(shown)
+
+
+@pytest.mark.parametrize(
+    "kind", [ConditionalVAE, skae.SupervisedAutoencoder, skae.AutoencoderClassifier]
+)
+def test_a_fit_without_labels_names_the_estimator(kind):
+    with pytest.raises(ValueError, match=f"This {kind.__name__} .* requires y .* call fit"):
+        kind().fit(np.eye(3))

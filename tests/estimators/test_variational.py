@@ -332,7 +332,7 @@ def test_bernoulli_refuses_other_values(images):
 
 def test_inactive_units_are_told(images):
     model = VAETransformer(4, beta=1000.0, early_stopping=False, max_iter=30, random_state=0)
-    with pytest.warns(UserWarning, match="All 4 units of the code are inactive"):
+    with pytest.warns(UserWarning, match="No unit of the code is active, of 4"):
         model.fit(images[0])
     assert not model.active_units_.any()
     assert model.kl_per_component_.shape == (4,)
