@@ -5,7 +5,7 @@ import time
 
 from skae._parameters import counted
 
-LONG = 120.0  # seconds of all epochs; a fit that ends early then takes about a minute
+LONG = 60.0  # seconds of all epochs
 
 
 class Progress:
@@ -67,8 +67,9 @@ class Progress:
         if longest < LONG or (number == 1 and taken < LONG / 10):  # the first also warms up
             return
         print(
-            f"{self.name or 'skae'}: this fit takes up to {longest / 60:.0f} min ({counted(self.max_iter, 'epoch')} at "
-            f"{taken / number:.2g} s); it may end sooner. verbose=1 or 2 shows its progress.",
+            f"{self.name or 'skae'}: this fit may take more than a minute: {counted(self.max_iter, 'epoch')} at "
+            f"{taken / number:.2g} s are {longest / 60:.1f} min. Most end sooner; verbose=1 or 2 shows its "
+            "progress.",
             file=sys.stderr,
             flush=True,
         )
