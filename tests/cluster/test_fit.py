@@ -361,6 +361,16 @@ def test_tables_are_those_of_one_process(ae, name, tables, client):
     assert np.abs(here - there).max() < 1e-5 * np.abs(here).max()
 
 
+@long
+@pytest.mark.parametrize("ae", [KINDS[0], OTHERS[6]], ids=repr)
+def test_score_of_a_table_is_within_the_spread_of_seeds(ae, tables, client):
+    X, weight, rows, weights_of_rows = tables["all three"]
+    fits = [like(ae, max_iter=20, random_state=i).fit(X, sample_weight=weight) for i in range(5)]
+    here = [each.score(X) for each in fits]
+    there = on_cluster(like(fits[0]), rows, client, sample_weight=weights_of_rows)
+    assert abs(there.score(X) - here[0]) < max(here) - min(here)
+
+
 @pytest.mark.parametrize("name", ["weights", "all three"])
 def test_ten_steps_on_a_table_are_those_of_one_process(name, tables, client):
     X, weight, rows, weights_of_rows = tables[name]
