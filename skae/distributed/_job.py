@@ -154,9 +154,9 @@ def learn(ae, first, each):
 
 
 def alike(looks):
-    """Yield rows and missing cells of the parts with rows that count, which must be of one form."""
-    some = [place for place, look in enumerate(looks) if look is not None and look.n_rows]
-    if not some:
+    """Yield rows that count and missing cells of the parts with rows, which must be of one form."""
+    some = [place for place, look in enumerate(looks) if look is not None]
+    if not any(looks[place].n_rows for place in some):
         raise ValueError("sample_weight is zero for every row: at least one must be positive.")
     form = looks[some[0]].form
     for place in some:

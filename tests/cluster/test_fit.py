@@ -421,6 +421,13 @@ def test_levels_are_those_of_all_partitions(client):
     assert there.score(frame) == pytest.approx(here.score(frame), abs=1e-9)
 
 
+def test_what_looks_strange_in_a_worker_is_told_here(client):
+    frame = pd.DataFrame({"price": ["1.5", "2.5", "3"] * 20, "x": np.arange(60.0)})
+    ae = AutoencoderTransformer(1, hidden_layer_sizes=())
+    with pytest.warns(UserWarning, match="text that reads as numbers"):
+        on_cluster(ae, in_frames(frame, [0, 20, 40]), client)
+
+
 def test_columns_that_lack_cells_in_one_partition_only(X, client):
     X = X[:600, 20:30].copy()
     X[-5:, 2] = np.nan
