@@ -35,6 +35,9 @@ class Reduce:
         """Return what computes a batch's loss and leaves the gradient of all of its rows."""
         return compute
 
+    def check_alike(self, weights):
+        """Refuse to go on where the processes' weights have come apart."""
+
 
 class Rows:
     """Some rows of a matrix, without a copy of it.

@@ -65,10 +65,15 @@ def score_of_stream(estimator, stream):
     return fitted_models.scores_of(estimator._model).score_of_blocks(blocks)
 
 
+def is_taken(estimator):
+    """Return whether an estimator is fitted to rows that are not in memory together."""
+    return bool({kind.__name__ for kind in type(estimator).__mro__} & set(TAKEN))
+
+
 def refuse_stream(estimator, sample_weight):
     """Refuse what cannot be done with a stream yet, before it is read."""
     name = type(estimator).__name__
-    if not {kind.__name__ for kind in type(estimator).__mro__} & set(TAKEN):
+    if not is_taken(estimator):
         raise TypeError(
             f"{name} takes no streams yet: {', '.join(TAKEN)} do. Pass an array or a frame."
         )

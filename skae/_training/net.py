@@ -212,8 +212,8 @@ class AutoencoderNet(NeuralNet):
         else:
             super().run_single_epoch(iterator, False, "valid", self.validation_step)
         self._swap()
-        rows = self.held_out.rows
-        self.row_losses = rows.reduce.gathered(np.concatenate(self.row_losses), rows)
+        losses = np.concatenate(self.row_losses)
+        self.row_losses = self.held_out.reduce.gathered(losses, self.held_out.rows)
         return self.row_losses
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
@@ -250,6 +250,7 @@ class AutoencoderNet(NeuralNet):
 
     def _lean_epoch(self, iterator):
         self._set_training(True)
+        self.rows.reduce.check_alike(self.optimizer_.parameters)
         losses, latest = [], []
         for inputs, (target, weight) in iterator:
             # the rate comes first, as in skorch: a loss may ask for it, too

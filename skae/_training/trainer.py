@@ -336,7 +336,7 @@ class Trainer:
         k = len(baselines[0].deviations)
         prefixes = PrefixShares(k, None if self.settings.cuts is not None else [k])
         for net, own, part, weight in zip(nets, baselines, parts, weights, strict=True):
-            weight = weight[part.rows.start :][: part.rows.n_here]
+            weight = part.those_read(weight)
             reconstruct = partial(self.task.reconstruct_prefix, net.module_.eval(), own)
             if self.settings.cuts is None:
                 reconstruct = partial(_of_whole, reconstruct)
@@ -364,7 +364,8 @@ class Trainer:
     def _ready(self, rows, baseline, reach=None):
         """Return rows as training reads them."""
         about = self.settings.device, reach, self.task.targets_of(rows)
-        return standardised(rows, *baseline.units, *about)
+        coupled = self.task.couples_rows
+        return standardised(rows, *baseline.units, *about, coupled=coupled)
 
     def started(self, module, baseline, rows):
         """Return a copy of the module at a baseline, pretrained where the task asks for it."""

@@ -114,9 +114,11 @@ class Parts:
     def first(self, function, *given):
         """Return a function of the first partition with rows."""
         for place, future in enumerate(self.futures):
-            told = self.cluster.client.submit(_of_part, future, place, function, given, pure=False)
-            (found,) = self.cluster.results([told])
+            about = function, given
+            told = self.cluster.client.submit(_heard_of_part, future, place, *about, pure=False)
+            ((found, warned),) = self.cluster.results([told])
             if found is not None:
+                _warn(warned)
                 return found
         raise ValueError("X has no rows.")
 
@@ -227,7 +229,11 @@ class Tries:
             if lost is None:
                 futures = self._submit(dealt, places, name, found)
                 found, lost = self._watch(futures, places, state)
-            return (self._told(found), None) if lost is None else (None, lost)
+            if lost is not None:
+                return None, lost
+            fit, told = found
+            _warn(told)
+            return fit, None
         finally:
             with suppress(OSError, RuntimeError):  # of a scheduler that is gone
                 self.cluster.check()
@@ -291,19 +297,18 @@ class Tries:
         self.epoch = max([self.epoch, *told])
         return None, gone
 
-    def _told(self, result):
-        """Return the fit of the first rank; its warnings are the fit's."""
-        fit, told = result
-        for message, category in told:
-            warnings.warn(message, category, stacklevel=5)
-        return fit
-
     def _keep(self, state):
         """Take the last state that was handed on, and write it."""
         self.saved, epoch = self.cluster.call(partial(state.get, asynchronous=True))
         self.epoch = max(self.epoch, epoch)
         if self.kept is not None and self.saved:
             self.kept.write(self.saved)
+
+
+def _warn(told):
+    """Warn here of what was warned of in a worker."""
+    for message, category in told:
+        warnings.warn(message, category, stacklevel=6)
 
 
 def _only_on(address):
@@ -350,6 +355,19 @@ def _of_part(part, place, function, given):
         return function(part, *given) if len(part) else None
 
 
+def _heard_of_part(*about):
+    """Return the same, and its warnings."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = _of_part(*about)
+    return found, _as_pairs(told)
+
+
+def _as_pairs(told):
+    """Return messages and categories of warnings."""
+    return [(str(warned.message), warned.category) for warned in told]
+
+
 def _open_store(name, timeout):
     """Open what ranks meet by, on a free port; return the port."""
     about = {"is_master": True, "wait_for_workers": False, "timeout": timedelta(seconds=timeout)}
@@ -371,7 +389,7 @@ def _run(about, job, saved, parts):
             fit = job.run(ranks, matrix, weight, checkpoint)
     except (Broken, DistError):
         return Lost(checkpoint.n_epochs)
-    return (fit, [(str(w.message), w.category) for w in told]) if about.rank == 0 else None
+    return (fit, _as_pairs(told)) if about.rank == 0 else None
 
 
 def _rows(about, schema, parts):

@@ -14,14 +14,10 @@ from skae._data.counts import TableCounts
 from skae._data.frames import fields_of, table
 from skae._data.shared import SharedRows
 from skae._data.streams import located, that_count, weighed
-from skae._estimators.autoencoder import AutoencoderTransformer
-from skae._estimators.denoising import DenoisingAutoencoder
-from skae._estimators.variational import VAETransformer
+from skae._estimators.streaming import TAKEN, is_taken
 from skae._parameters import private_random_state
 from skae._training import Checkpoint, fit_model
 from skae._training.checkpoint import read
-
-KINDS = AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
 
 
 @dataclass(frozen=True)
@@ -104,8 +100,8 @@ def _n_epochs(state):
 def checked(ae):
     """Refuse an estimator that only fits on one machine."""
     name = type(ae).__name__
-    if not isinstance(ae, KINDS):
-        kinds = ", ".join(kind.__name__ for kind in KINDS)
+    if not is_taken(ae):
+        kinds = ", ".join(TAKEN)
         raise TypeError(f"skae.distributed fits {kinds}, but not {name}: call its fit on a sample.")
     ae._validate_params()
     if getattr(ae, "_skl_callbacks", None):
@@ -120,7 +116,6 @@ def checked(ae):
         "optimizer": (ae.optimizer, "adam"),
         "device": ("cpu" if ae.device == "auto" else ae.device, "cpu"),
         "pretraining": (getattr(ae, "pretraining", None), None),
-        "likelihood": (getattr(ae, "likelihood", "gaussian"), "gaussian"),
     }
     for parameter, (asked, known) in refused.items():
         if asked != known:
@@ -159,9 +154,9 @@ def learn(ae, first, each):
 
 
 def alike(looks):
-    """Yield rows and missing cells of the parts with rows that count, which must be of one form."""
-    some = [place for place, look in enumerate(looks) if look is not None and look.n_rows]
-    if not some:
+    """Yield rows that count and missing cells of the parts with rows, which must be of one form."""
+    some = [place for place, look in enumerate(looks) if look is not None]
+    if not any(looks[place].n_rows for place in some):
         raise ValueError("sample_weight is zero for every row: at least one must be positive.")
     form = looks[some[0]].form
     for place in some:
@@ -176,11 +171,10 @@ def alike(looks):
 def checked_settings(ae, task, n_rows):
     """Return the settings of a task; refuse what needs all rows in one place."""
     settings = ae._settings(task, n_rows)
-    draws_by_row = task.draws_from_global or getattr(task, "noise", None) == "swap"
-    if draws_by_row:
+    if task.draws_from_global:
         raise ValueError(
-            "Modules, activations and noises of your own, and noise='swap', may draw random numbers "
-            f"by row, which several machines do not share: call {type(ae).__name__}.fit."
+            "Modules, activations and noises of your own may draw random numbers by row, which "
+            f"several machines do not share: call {type(ae).__name__}.fit."
         )
     return settings
 
@@ -203,7 +197,7 @@ class Part:
     weight: object = None
 
     def __len__(self):
-        return len(self.X)
+        return self.X.shape[0] if hasattr(self.X, "shape") else len(self.X)
 
     def rows(self):
         """Return the rows and their weights."""

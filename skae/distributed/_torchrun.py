@@ -38,7 +38,11 @@ def fit_in_rank(ae, X, sample_weight, checkpoint, timeout):
 
 @contextmanager
 def _ranks(timeout):
-    """Yield the ranks that were started."""
+    """Yield the ranks that were started.
+
+    The process-wide group by which they meet stays for later fits: if it were ended and begun
+    again, a rank that is ahead might meet the old one.
+    """
     begun = dist.is_initialized()
     if not begun and "RANK" not in os.environ:
         raise ValueError(
@@ -52,7 +56,7 @@ def _ranks(timeout):
     try:
         yield Ranks(group)
     finally:
-        dist.destroy_process_group(group if begun else None)
+        dist.destroy_process_group(group)
 
 
 def _fit(ae, part, ranks, checkpoint, timeout):

