@@ -67,6 +67,13 @@ def table(X):
             "X.to_pandas(types_mapper=pandas.ArrowDtype)."
         )
     X = unmasked(X)
+    if isinstance(X, np.ndarray) and X.dtype.names is not None:
+        raise TypeError(
+            "X is an array of records: pass pandas.DataFrame(X), whose columns have types."
+        )
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 2:
+        missing = pd.isna(X)  # NA and NaT are no floats, as None and NaN are
+        X = np.where(missing, np.nan, X) if missing.any() else X
     if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
         raise ValueError(
             f"X is an array of {X.dtype}, whose unit would decide what is learned: pass a pandas "

@@ -144,7 +144,6 @@ class Sparse(Task):
     penalty_weight: object = "auto"
     sparsity: float = 0.1
 
-    keeps_up: ClassVar = False  # zeros cost reconstruction, and are what the user asks for
     encoder_extrapolates: ClassVar = False  # PCA's maps know no zeros
     is_linear: ClassVar = False
 
