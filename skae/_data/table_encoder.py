@@ -247,7 +247,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         found = np.zeros((len(columns[0][1]), len(columns)), dtype=bool)
         for place, (field, cells) in enumerate(columns):
             if field.kind == CATEGORY:
-                codes, levels = factorized(field, cells)
+                codes, levels = factorized(field.name, cells)
                 known = {*self.categories_[place], *(self.infrequent_categories_[place] or [])}
                 found[:, place] = np.array([*(level not in known for level in levels), False])[
                     codes
@@ -467,7 +467,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
 
     def _levels(self, field, cells, weight):
         """Return the levels of a column, its rare levels and the shares of all codes."""
-        codes, levels = factorized(field, cells)
+        codes, levels = factorized(field.name, cells)
         present = (codes >= 0) & (weight > 0)
         counts = np.bincount(codes[present], minlength=len(levels))
         heavy = np.bincount(codes[present], weight[present], minlength=len(levels))
@@ -497,7 +497,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         kept, pooled = self.categories_[place], self.infrequent_categories_[place] or []
         code_of = {level: code for code, level in enumerate(kept)}
         code_of |= dict.fromkeys(pooled, len(kept))
-        codes, levels = factorized(self._fields[place], cells)
+        codes, levels = factorized(self._fields[place].name, cells)
         other = len(kept) + UNSEEN
         new = [level for level in levels if level not in code_of]
         known = np.array([*(code_of.get(level, other) for level in levels), np.nan])
@@ -685,14 +685,14 @@ def _moments(cells, weight):
     return mean, deviation if deviation > rounding else 1.0
 
 
-def factorized(field, cells):
+def factorized(name, cells):
     """Return the code of each cell of a column, -1 where missing, and the levels."""
     try:
         codes, levels = pd.factorize(cells)
     except TypeError as error:
         cell = next((cell for cell in cells if not isinstance(cell, Hashable)), cells[0])
         raise ValueError(
-            f"Column {field.name!r} holds {shown(cell)}, and a {type(cell).__name__} is no category: convert "
+            f"Column {name!r} holds {shown(cell)}, and a {type(cell).__name__} is no category: convert "
             "it, for example to strings, or leave the column out."
         ) from error
     return codes, list(levels)
