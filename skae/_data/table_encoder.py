@@ -3,7 +3,6 @@
 import re
 import warnings
 from collections.abc import Hashable
-from dataclasses import asdict, replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,6 +15,7 @@ from skae._data.build import build, whole_numbers
 from skae._data.frames import (
     Field,
     column,
+    field_of,
     fields,
     form_of,
     frame_of,
@@ -332,14 +332,14 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         """Return builtins and arrays."""
         state = super().__getstate__().copy()
         if "_fields" in state:
-            state["_fields"] = [asdict(field) for field in state["_fields"]]
+            state["_fields"] = [field._asdict() for field in state["_fields"]]
         return state
 
     def __setstate__(self, state):
         """Make the fields anew."""
         state = dict(state)
         if "_fields" in state:
-            state["_fields"] = [Field(**field) for field in state["_fields"]]
+            state["_fields"] = list(map(field_of, state["_fields"]))
         super().__setstate__(state)
 
     def check_state(self, n_columns, n_levels):
@@ -444,7 +444,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
                 "categorical_features: name them there, convert them to numbers or leave them out."
             )
         return [
-            replace(field, kind=CATEGORY) if is_chosen else field
+            field._replace(kind=CATEGORY) if is_chosen else field
             for field, is_chosen in zip(found, chosen, strict=True)
         ]
 
