@@ -162,7 +162,7 @@ class LevelCounts:
 
     def add(self, cells, weight):
         """Count cells."""
-        codes, levels = factorized(cells)
+        codes, levels = factorized(self.name, cells)
         present = codes >= 0
         counts = np.bincount(codes[present], minlength=len(levels))
         heavy = np.bincount(codes[present], weight[present], minlength=len(levels))

@@ -52,8 +52,7 @@ class Labels:
         n = sum(1 if known is None else len(known) for known in classes)
         plain = cls(classes, np.zeros(n), np.ones(n))
         coded = plain.coded(columns)
-        mean = np.average(coded, axis=0, weights=weight)
-        spread = np.sqrt(np.average((coded - mean) ** 2, axis=0, weights=weight))
+        mean, spread = mean_and_spread(coded, weight)
         numbers = np.repeat([c is None for c in classes], plain.sizes) & (spread > 0)
         return cls(classes, mean, np.where(numbers, spread, 1.0), names)
 
@@ -272,6 +271,26 @@ class Residuals(Rows):
         return self.changed(rows - labels @ self.effects)
 
 
+def mean_and_spread(values, weight=None):
+    """Return mean and standard deviation of columns of labels, of any size that float64 holds."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.average(values, axis=0, weights=weight)
+        rest = values - mean
+        spread = np.sqrt(np.average(rest**2, axis=0, weights=weight))
+    if not np.isfinite(rest).all():
+        raise ValueError(
+            f"y has numbers as large as {np.abs(values).max():.3g}, whose mean is beyond float64: scale "
+            "it, for example with StandardScaler."
+        )
+    largest = np.abs(rest).max(axis=0)
+    lost = (largest > 0) & ((spread == 0) | np.isinf(spread))  # squares are beyond float64
+    unit = np.where(lost, largest, 1.0)
+    again = (
+        unit * np.sqrt(np.average((rest / unit) ** 2, axis=0, weights=weight)) if lost.any() else 0
+    )
+    return mean, np.where(lost, again, spread)
+
+
 def beside(X, labels):
     """Return rows with their coded labels beside them, in the dtype of the rows."""
     labels = labels.astype(X.dtype)
@@ -316,7 +335,7 @@ def has_label(columns, unlabeled):
         return ~missing
     if missing.any():
         raise ValueError(
-            f"y has {missing.sum()} missing labels (NaN, None or NA), the first in row "
+            f"y has {counted(missing.sum(), 'missing label')} (NaN, None or NA), the first in row "
             f"{missing.argmax()}, but unlabeled={unlabeled!r}: pass unlabeled=np.nan, and such rows "
             "teach the code without a label, or leave them out."
         )
@@ -367,7 +386,7 @@ def _complete(column, j):
     missing = np.flatnonzero(pd.isna(column))
     if len(missing):
         raise ValueError(
-            f"y has {len(missing)} missing labels (NaN or None) in column {j}, the first in row "
+            f"y has {counted(len(missing), 'missing label')} (NaN or None) in column {j}, the first in row "
             f"{missing[0]}: leave such rows out, or give them a class of their own."
         )
     if column.dtype.kind == "f" and not np.isfinite(column).all():

@@ -1,7 +1,7 @@
 """What a fit learns of the columns of X: how later rows are read, and given back."""
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -13,6 +13,7 @@ from skae._data.build import build, fill, fill_numbers
 from skae._data.frames import (
     Field,
     column,
+    field_of,
     fields,
     fields_of,
     form_of,
@@ -500,7 +501,7 @@ class Schema:
         state = {
             "n_features_in_": self.n_features,
             "_blocks": None if blocks is None else blocks.state(),
-            "_fields": self.fields and [asdict(field) for field in self.fields],
+            "_fields": self.fields and [field._asdict() for field in self.fields],
         }
         more = {
             "feature_names_in_": self.names,
@@ -521,7 +522,7 @@ class Schema:
             owner,
             state.pop("n_features_in_"),
             state.pop("feature_names_in_", None),
-            found and [Field(**field) for field in found],
+            found and list(map(field_of, found)),
             state.pop("_library", None),
             None if blocks is None else Blocks(**blocks),
             _table_encoder(encoder),
@@ -565,7 +566,7 @@ def _is_extended(X):
 def _of_filled(before, now):
     """Return the field of what fills a column of numbers: floats, or objects like those of the fit."""
     objects = next((field for field in (before, now) if form_of(field.dtype)), None)
-    return objects if objects and form_of(now.dtype) is not None else replace(now, dtype="float64")
+    return objects if objects and form_of(now.dtype) is not None else now._replace(dtype="float64")
 
 
 def _without(X, frame, places):

@@ -3,7 +3,6 @@
 import re
 import warnings
 from collections.abc import Hashable
-from dataclasses import asdict, replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,6 +15,7 @@ from skae._data.build import build, whole_numbers
 from skae._data.frames import (
     Field,
     column,
+    field_of,
     fields,
     form_of,
     frame_of,
@@ -247,7 +247,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         found = np.zeros((len(columns[0][1]), len(columns)), dtype=bool)
         for place, (field, cells) in enumerate(columns):
             if field.kind == CATEGORY:
-                codes, levels = factorized(cells)
+                codes, levels = factorized(field.name, cells)
                 known = {*self.categories_[place], *(self.infrequent_categories_[place] or [])}
                 found[:, place] = np.array([*(level not in known for level in levels), False])[
                     codes
@@ -332,14 +332,14 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         """Return builtins and arrays."""
         state = super().__getstate__().copy()
         if "_fields" in state:
-            state["_fields"] = [asdict(field) for field in state["_fields"]]
+            state["_fields"] = [field._asdict() for field in state["_fields"]]
         return state
 
     def __setstate__(self, state):
         """Make the fields anew."""
         state = dict(state)
         if "_fields" in state:
-            state["_fields"] = [Field(**field) for field in state["_fields"]]
+            state["_fields"] = list(map(field_of, state["_fields"]))
         super().__setstate__(state)
 
     def check_state(self, n_columns, n_levels):
@@ -444,7 +444,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
                 "categorical_features: name them there, convert them to numbers or leave them out."
             )
         return [
-            replace(field, kind=CATEGORY) if is_chosen else field
+            field._replace(kind=CATEGORY) if is_chosen else field
             for field, is_chosen in zip(found, chosen, strict=True)
         ]
 
@@ -467,7 +467,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
 
     def _levels(self, field, cells, weight):
         """Return the levels of a column, its rare levels and the shares of all codes."""
-        codes, levels = factorized(cells)
+        codes, levels = factorized(field.name, cells)
         present = (codes >= 0) & (weight > 0)
         counts = np.bincount(codes[present], minlength=len(levels))
         heavy = np.bincount(codes[present], weight[present], minlength=len(levels))
@@ -497,7 +497,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         kept, pooled = self.categories_[place], self.infrequent_categories_[place] or []
         code_of = {level: code for code, level in enumerate(kept)}
         code_of |= dict.fromkeys(pooled, len(kept))
-        codes, levels = factorized(cells)
+        codes, levels = factorized(self._fields[place].name, cells)
         other = len(kept) + UNSEEN
         new = [level for level in levels if level not in code_of]
         known = np.array([*(code_of.get(level, other) for level in levels), np.nan])
@@ -644,9 +644,13 @@ def kind_of(kind):
 def _number_cells(field, place, X, frame):
     """Return the cells of a column of numbers or times as float64."""
     if frame is None:
-        cells = check_array(
-            X[:, [place]], dtype=np.float64, ensure_all_finite=False, input_name="X"
-        ).ravel()
+        try:
+            cells = X[:, place].astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"Column {place} of the array is read as numbers: {error}. Pass a frame, whose columns "
+                "have kinds, or name the columns of categories in categorical_features."
+            ) from error
     else:
         series = column(frame, place)
         of_numbers = field.kind == NUMBER and series.dtype.is_numeric()
@@ -681,14 +685,15 @@ def _moments(cells, weight):
     return mean, deviation if deviation > rounding else 1.0
 
 
-def factorized(cells):
-    """Return the code of each cell, -1 where missing, and the levels."""
+def factorized(name, cells):
+    """Return the code of each cell of a column, -1 where missing, and the levels."""
     try:
         codes, levels = pd.factorize(cells)
     except TypeError as error:
+        cell = next((cell for cell in cells if not isinstance(cell, Hashable)), cells[0])
         raise ValueError(
-            f"A column holds {shown(cells[0])}, which cannot be a category ({error}): convert it, for example "
-            "to strings, or leave it out."
+            f"Column {name!r} holds {shown(cell)}, and a {type(cell).__name__} is no category: convert "
+            "it, for example to strings, or leave the column out."
         ) from error
     return codes, list(levels)
 

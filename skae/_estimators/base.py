@@ -467,6 +467,12 @@ class BaseAutoencoder(BaseEncoder):
 
     def _check_codes(self, Z):
         check_is_fitted(self)
+        own, given = self.get_feature_names_out().tolist(), list(getattr(Z, "columns", ()))
+        if given != own and set(given) == set(own):
+            raise ValueError(
+                f"The columns of Z are those of the code in another order: {given[:3]} come first, "
+                f"and {own[:3]} should. Pass Z[list(model.get_feature_names_out())]."
+            )
         with np.errstate(invalid="ignore"):  # of the sum by which infinities are looked for
             Z = check_array(unmasked(*as_arrays(Z)), dtype=DTYPES, input_name="Z")
         if Z.shape[1] != self.n_components_:

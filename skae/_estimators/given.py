@@ -21,6 +21,11 @@ def known_cells(estimator, given, match_marginals):
     match_marginals : bool
         As in `VAETransformer.sample`.
     """
+    if not isinstance(given, dict):
+        raise TypeError(
+            f"given={given!r}: expected a dict from names of columns to cells, such as "
+            '{"cut": "Ideal"}.'
+        )
     model = estimator._model
     if model.task.is_bernoulli:
         raise ValueError(

@@ -103,7 +103,9 @@ class SparseAutoencoder(
 
     Notes
     -----
-    Below 30 rows the model is PCA, and its code dense. New rows
+    Below 30 rows the model is PCA, and its code dense. It is PCA too where more
+    than a fifth of the cells is missing and the sparse code reconstructs present cells worse
+    than PCA of the mean-filled rows. New rows
     have somewhat more active units, the more so the larger
     the code and the fewer the rows. A row outside the training range of a column by
     more than the width of that range gets the code of the nearest row

@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skae import _tasks, _training
-from skae._data.labels import chosen, classes_of, columns_of, has_label, numbers_of
+from skae._data.labels import chosen, classes_of, columns_of, has_label, mean_and_spread, numbers_of
 from skae._estimators.autoencoder import AutoencoderTransformer
 from skae._estimators.base import BaseEncoder, copied, model_of, restored, settings_of
 from skae._model.head import HeadModel, check_head
@@ -557,8 +557,7 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, Supervised):
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         values = np.column_stack([numbers_of(column) for column in y.reshape(len(y), -1).T])
         assert_all_finite(values, input_name="y")
-        zero = np.average(values, axis=0, weights=weight)
-        unit = np.sqrt(np.average((values - zero) ** 2, axis=0, weights=weight))
+        zero, unit = mean_and_spread(values, weight)
         unit = np.where(unit > 0, unit, 1.0)
         return Targets(values, zero, unit, weight, {"_several": y.ndim == 2})
 

@@ -150,7 +150,6 @@ class Sparse(Task):
     sparsity: float = 0.1
 
     couples_rows: ClassVar = True  # a unit's mean size, or how often it is active
-    keeps_up: ClassVar = False  # zeros cost reconstruction, and are what the user asks for
     encoder_extrapolates: ClassVar = False  # PCA's maps know no zeros
     is_linear: ClassVar = False
 

@@ -568,3 +568,53 @@ def test_a_fit_that_fails_leaves_the_encoder_as_it_was(cancer):
     with pytest.raises(ValueError, match="could not convert string to float"):
         fresh.fit(cancer.to_numpy(object))
     assert vars(fresh) == vars(TableEncoder())
+
+
+# what has columns, but not those that are meant ---------------------------------------------------
+
+
+def test_codes_in_another_order_are_refused():
+    """Their names say so; of other names, such as a ColumnTransformer's, nothing is known."""
+    X = load_digits(as_frame=True).data.iloc[:100]
+    model = quick().set_output(transform="pandas").fit(X)
+    codes = model.transform(X)
+    with pytest.raises(
+        ValueError, match=r"in another order: \['autoencodertransformer1', .* should"
+    ):
+        model.inverse_transform(codes[codes.columns[::-1]])
+    same = [codes, codes.add_prefix("ae__"), pl.from_pandas(codes), codes.to_numpy()]
+    for made in map(model.inverse_transform, same):
+        np.testing.assert_array_equal(made, model.inverse_transform(codes))
+
+
+@pytest.mark.parametrize("kind", [AutoencoderTransformer, TableEncoder])
+def test_arrays_of_records_are_pointed_to_frames(kind):
+    records = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [1, 2, 4]}).to_records(index=False)
+    with pytest.raises(TypeError, match=r"an array of records: pass pandas.DataFrame\(X\)"):
+        kind().fit(records)
+    kind().fit(pd.DataFrame(records))
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA, pd.NaT])
+@pytest.mark.parametrize("kind", [AutoencoderTransformer, TableEncoder])
+def test_what_stands_for_nothing_in_an_array_of_objects(kind, nothing):
+    """Such as ``frame.convert_dtypes().to_numpy()`` gives."""
+    X = load_digits().data[:50, 2:6]
+    X[3, 1] = np.nan
+    objects = X.astype(object)
+    objects[3, 1] = nothing
+    model = quick(hidden_layer_sizes=()) if kind is AutoencoderTransformer else kind()
+    np.testing.assert_array_equal(model.fit_transform(objects), model.fit_transform(X))
+
+
+def test_text_in_an_array_is_explained():
+    with pytest.raises(
+        ValueError, match="Column 1 of the array is read as numbers: .*'b'.*a frame"
+    ):
+        TableEncoder(categorical_features=[0]).fit([["a", "b"], ["c", "d"]])
+
+
+def test_what_is_given_is_a_dict():
+    model = quick(VAETransformer, n_components=1).fit(pd.DataFrame({"a": np.arange(60.0) % 7}))
+    with pytest.raises(TypeError, match="given='a': expected a dict"):
+        model.sample(2, given="a")

@@ -193,7 +193,7 @@ def test_rows_of_weight_zero_are_left_out():
     ("X", "message"),
     [
         (pd.DataFrame({"a": ["x", 1]}), r"'a' mixes several types: 'x' \(str\), 1 \(number\)"),
-        (pd.DataFrame({"a": [[1], [2]]}), "cannot be a category"),
+        (pd.DataFrame({"a": [[1], [2]]}), "Column 'a' holds .1., and a list is no category"),
         (pd.DataFrame({"a": [1.0, np.inf]}), "infinity in column 'a'"),
         (pl.DataFrame({"a": [[1], [2]]}), "'a' is of type List"),
         (pd.DataFrame({"a": [1.0, 2j]}), "'a' is of type complex128"),

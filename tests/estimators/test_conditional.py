@@ -541,3 +541,20 @@ def test_what_only_the_vae_can_do_is_refused_with_its_reason():
 def test_a_fit_without_labels_names_the_estimator(kind):
     with pytest.raises(ValueError, match=f"This {kind.__name__} .* requires y .* call fit"):
         kind().fit(np.eye(3))
+
+
+@quiet
+@pytest.mark.parametrize("unit", [1e200, 1e-200, 1e-310])
+def test_numbers_of_any_size_are_labels(unit):
+    """Their squares are beyond float64: in other units they are the same labels."""
+    X, y = load_diabetes(return_X_y=True)
+    X, y = X[:100], y[:100]
+    supervised = skae.SupervisedAutoencoder(2, max_iter=2, random_state=0)
+    for model in (skae.AutoencoderRegressor(random_state=0, max_iter=2), supervised):
+        expected = model.fit(X, y).predict(X)
+        np.testing.assert_allclose(model.fit(X, y * unit).predict(X) / unit, expected, rtol=1e-3)
+    given = linear(2).fit(X, y).transform(X, y)
+    np.testing.assert_allclose(linear(2).fit(X, y * unit).transform(X, y * unit), given, rtol=1e-6)
+    for model in (skae.AutoencoderRegressor(), supervised, linear(2)):
+        with pytest.raises(ValueError, match=r"as large as 3.41e\+307, whose mean is beyond"):
+            model.fit(X, y * 1e305)
