@@ -105,8 +105,8 @@ class GaussianLikelihood(nn.Module):
     .. math:: \ell_i = \frac{1}{2} \sum_j \left(
         \frac{(x_{ij} - \hat x_{ij})^2}{\sigma^2} + \log(2 \pi \sigma^2) \right)
 
-    with one noise variance for all columns, in the units of X, that is
-    learned with the weights (Rybkin, Daniilidis & Levine, Simple and effective
+    with one noise variance for all columns, in the units of X, or as many as columns, that
+    are learned with the weights (Rybkin, Daniilidis & Levine, Simple and effective
     VAE training with calibrated decoders, 2021,
     https://proceedings.mlr.press/v139/rybkin21a.html).
 
@@ -134,8 +134,13 @@ class GaussianLikelihood(nn.Module):
     def forward(self, outputs, target):
         """Return nats of each row, of shape (..., n_samples)."""
         target = target[..., : len(self.column_weights)]
-        squares = (outputs.reconstruction - target).square() @ self.column_weights
+        weights, ratios = self.column_weights, outputs.log_noise_ratios
+        if ratios is not None:
+            weights = weights * torch.exp(-ratios)
+        squares = (outputs.reconstruction - target).square() @ weights
         logarithms = self.n_columns * outputs.log_noise + self.constant
+        if ratios is not None:
+            logarithms = logarithms + ratios.sum()
         return 0.5 * (squares * torch.exp(-outputs.log_noise) + logarithms)
 
 

@@ -12,6 +12,7 @@ from skae import _tasks
 from skae._data.labels import Labels, beside, columns_of, names_of_labels
 from skae._data.tensors import like
 from skae._estimators.base import BaseAutoencoder, model_of, task_of, way
+from skae._estimators.given import known_cells
 from skae._estimators.variational import DrawsNumbers, bound_of, imputed
 from skae._parameters import (
     DenseNetwork,
@@ -422,7 +423,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         """
         return bound_of(*self._labelled(X, y), n_draws)
 
-    def sample(self, n_samples=1, y=None, random_state=None, match_marginals=True):
+    def sample(self, n_samples=1, y=None, random_state=None, match_marginals=True, given=None):
         """Draw new rows with given labels: codes from the prior, decoded, with noise.
 
         Parameters
@@ -438,15 +439,30 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         match_marginals : bool, default=True
             As in `VAETransformer.sample`. The quantiles are those of all training
             rows and of draws with all labels, so that each label keeps its own.
+        given : dict or None, default=None
+            Cells that all rows have, as in `VAETransformer.sample`: the rest of the
+            row follows its distribution given these cells and the label. Without ``y``
+            labels are drawn as they go with the cells, too. Each distinct label takes
+            a run of its own.
 
         Returns
         -------
         X : ndarray or frame of shape (n_samples, n_features_in_)
             float64, a frame as from ``inverse_transform``.
+
+        Raises
+        ------
+        ValueError
+            For ``given``, as `VAETransformer.sample`.
         """
         n_samples = count(n_samples, "n_samples")
         check_is_fitted(self)
         rng, known = private_random_state(random_state), self._model.task.labels
+        if given:
+            cells = known_cells(self, given, match_marginals)
+            labels = None if y is None else known.code(y, n_samples)
+            codes = _codes_given(cells, n_samples, labels, rng)
+            return self._drawn(codes, rng, match_marginals, cells)
         labels = known.draw(n_samples, rng) if y is None else known.code(y, n_samples)
         codes = rng.standard_normal((n_samples, self.n_components_))
         return self._drawn(beside(codes, labels), rng, match_marginals)
@@ -500,3 +516,15 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
+
+
+def _codes_given(cells, n, labels, rng):
+    """Return n codes with labels beside them, given known cells; labels are drawn where there are none."""
+    if labels is None:
+        return cells.codes(n, rng)
+    distinct, which = np.unique(labels, axis=0, return_inverse=True)
+    which, codes = which.ravel(), np.empty((n, cells.model.task.size + labels.shape[1]))
+    for place, label in enumerate(distinct):
+        here = which == place
+        codes[here] = cells.codes(int(here.sum()), rng, label)
+    return codes

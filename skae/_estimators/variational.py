@@ -64,9 +64,9 @@ class VAETransformer(
         - \beta \, \mathrm{KL}(q(z | x) \| p(z)), \quad
         q(z | x) = N(m(x), s(x)^2), \; p(z) = N(0, 1)
 
-    with :math:`p(x | z) = N(\hat x(z), \sigma^2)`, whose one noise variance for all
-    columns is learned too (Rybkin et al., 2021), or independent
-    Bernoulli columns. The networks are those of `AutoencoderTransformer`: a
+    with :math:`p(x | z) = N(\hat x(z), \sigma^2)`, one noise variance for all
+    columns, or one for each (``noise``), that is learned too (Rybkin et al., 2021), or
+    independent Bernoulli columns. The networks are those of `AutoencoderTransformer`: a
     linear map plus a multi-layer perceptron whose output starts at zero. The
     linear maps start at probabilistic PCA, the optimum of a linear
     VAE (Lucas et al., 2019): before the first step the bound
@@ -96,6 +96,18 @@ class VAETransformer(
         Epochs over which the weight of the divergence rises to ``beta`` in
         training; early stopping begins afterwards. Held-out rows are compared at
         ``beta`` throughout. ``max_iter`` must be larger. Not used in ``partial_fit``.
+    noise : {"isotropic", "columns", "auto"}, default="isotropic"
+        "columns": each column of numbers has a noise variance of its own. Training
+        starts at factor analysis (Jöreskog, 1967), which the units of the columns do
+        not matter to: before the first step the bound is ``FactorAnalysis.score_samples``
+        (of tables with categories or missing cells: at the same code, with the noise that
+        it leaves of each column). No noise is below 0.005 of the variance of its column;
+        in the start not below that of rounding to its grid either, and that of a constant
+        column is PCA's. Rows drawn of mixed tables pass better for real ones; columns
+        that have much noise are reconstructed less closely. At most 4,096 columns.
+        "auto": the same where five folds of the rows are likelier by factor analysis
+        than by probabilistic PCA, and for tables with categories or missing
+        cells; "isotropic" for more than 256 columns, and on clusters. Gaussian likelihood only.
     ordered : bool, default=False
         Order the components, as in `AutoencoderTransformer`. Each
         length of the code has its own noise variance, which posteriors and
@@ -129,9 +141,10 @@ class VAETransformer(
         between values (NaN if there is none), whether only ``listed`` values
         are drawn, and the share of ``zeros``. `sample` follows it. It holds
         cells of the training rows, the smallest and the largest of each column among them.
-    noise_variance_ : float
+    noise_variance_ : float, or ndarray of shape (n_numbers,)
         :math:`\sigma^2`, in the squared units of X; PCA's if the baseline
-        was kept. At least
+        was kept, and with noise by column as ``FactorAnalysis.noise_variance_``. After ``truncate`` that
+        of this length of the code. At least
         1e-8 of the mean variance of a column, so that no likelihood becomes
         infinite. Gaussian likelihood only.
     components_ : ndarray of shape (n_components_, n_features_in_)
@@ -199,6 +212,9 @@ class VAETransformer(
     Y. Burda, R. Grosse, R. Salakhutdinov. Importance weighted autoencoders.
     ICLR 2016. https://arxiv.org/abs/1509.00519
 
+    K. G. Jöreskog. Some contributions to maximum likelihood factor analysis.
+    Psychometrika 32, 1967. https://doi.org/10.1007/BF02289658
+
     O. Rippel, M. Gelbart, R. Adams. Learning ordered representations with
     nested dropout. ICML 2014. https://proceedings.mlr.press/v32/rippel14.html
 
@@ -236,6 +252,17 @@ class VAETransformer(
     >>> bool(set(members["age"]) <= set(table["age"]) and members["age"].mean() > 42)
     True
 
+    Columns with noises of their own start at factor analysis:
+
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.decomposition import FactorAnalysis
+    >>> rows = load_wine().data
+    >>> rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    >>> linear = VAETransformer(3, noise="columns", hidden_layer_sizes=()).fit(rows)
+    >>> theirs = FactorAnalysis(3, tol=1e-8, max_iter=5000, svd_method="lapack").fit(rows)
+    >>> print(f"{linear.score_samples(rows).mean():.4f}, {theirs.score(rows):.4f}")
+    -15.0802, -15.0802
+
     One ordered fit serves every size, and each prefix is above PCA of its size:
 
     >>> vae = VAETransformer(n_components=4, ordered=True, random_state=0).fit(X[:1300])
@@ -247,11 +274,13 @@ class VAETransformer(
     beta: float = 1.0
     likelihood: str = "gaussian"
     kl_warmup: int = 0
+    noise: str = "isotropic"
 
     _parameter_constraints = {
         "beta": [real(0)],
         "likelihood": [StrOptions({"gaussian", "bernoulli"})],
         "kl_warmup": [integer(0)],
+        "noise": [StrOptions({"auto", "columns", "isotropic"})],
     }
 
     def _task(self, schema):

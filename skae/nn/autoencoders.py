@@ -134,6 +134,7 @@ class VariationalOutputs(NamedTuple):
     log_variance: torch.Tensor
     draws: torch.Tensor
     log_noise: torch.Tensor
+    log_noise_ratios: torch.Tensor | None = None
 
 
 class VariationalAutoencoder(Autoencoder):
@@ -146,15 +147,29 @@ class VariationalAutoencoder(Autoencoder):
         means, then the logarithms of the variances.
     decoder : nn.Module
         Maps (n_samples, n_components) to (n_samples, n_features).
+    n_noises : int
+        Numbers whose noises are learned one by one; 0 where they share one.
+
+    Attributes
+    ----------
+    log_noise : Parameter of shape ()
+    log_noise_ratios : Parameter of shape (n_noises,) or None
+        Logarithms of what the noises of columns are over that.
+    least_log_noises : Tensor of shape (n_noises,) or None
+        No noise is below.
     """
 
     WIDTH = 2
     LEAST_LOG_NOISE = math.log(1e-8)  # so that no likelihood becomes infinite
     LOG_VARIANCES = -30.0, 10.0
 
-    def __init__(self, encoder, decoder):
+    def __init__(self, encoder, decoder, n_noises=0):
         super().__init__(encoder, decoder)
         self.log_noise = nn.Parameter(torch.zeros((), dtype=torch.float32))
+        ratios = nn.Parameter(torch.zeros(n_noises, dtype=torch.float32)) if n_noises else None
+        least = torch.full((n_noises,), self.LEAST_LOG_NOISE) if n_noises else None
+        self.register_parameter("log_noise_ratios", ratios)
+        self.register_buffer("least_log_noises", least)
 
     def encode(self, x):
         """Return the mean of the code of ``x``."""
@@ -178,12 +193,19 @@ class VariationalAutoencoder(Autoencoder):
         code = torch.addcmul(mean, (0.5 * log_variance).exp(), draws)
         decoded = self.decoder(self.decoder_inputs(code, x).flatten(0, -2))
         reconstruction = decoded.unflatten(0, code.shape[:-1])
-        log_noise = self.noise_of_whole().clamp(min=self.LEAST_LOG_NOISE)
-        return VariationalOutputs(reconstruction, code, mean, log_variance, draws, log_noise)
+        noise = self.noise_of_whole().clamp(min=self.LEAST_LOG_NOISE), self.noise_ratios()
+        return VariationalOutputs(reconstruction, code, mean, log_variance, draws, *noise)
 
     def noise_of_whole(self):
         """Return the logarithm of the noise about rows made from the whole code."""
         return self.log_noise
+
+    def noise_ratios(self):
+        """Return the logarithms of what columns' noises are multiplied by; None where they share one."""
+        if self.log_noise_ratios is None:
+            return None
+        level = self.noise_of_whole().clamp(min=self.LEAST_LOG_NOISE)
+        return torch.maximum(level + self.log_noise_ratios, self.least_log_noises) - level
 
 
 class ConditionalAutoencoder(VariationalAutoencoder):
@@ -227,6 +249,8 @@ class OrderedVariationalAutoencoder(VariationalAutoencoder):
     encoder, decoder : nn.Module
         As in `VariationalAutoencoder`.
     n_components : int
+    n_noises : int
+        As in `VariationalAutoencoder`; their proportions are those of every length.
 
     Attributes
     ----------
@@ -239,8 +263,8 @@ class OrderedVariationalAutoencoder(VariationalAutoencoder):
 
     LOG_SHARES = math.log(1e-8), -1e-6
 
-    def __init__(self, encoder, decoder, n_components):
-        super().__init__(encoder, decoder)
+    def __init__(self, encoder, decoder, n_components, n_noises=0):
+        super().__init__(encoder, decoder, n_noises)
         self.log_noise = nn.Parameter(torch.zeros(n_components, dtype=torch.float32))
         self.register_buffer("log_spread", torch.full((n_components,), 1e3, dtype=torch.float32))
 
@@ -272,9 +296,9 @@ class OrderedVariationalAutoencoder(VariationalAutoencoder):
         code = torch.addcmul(mean, (0.5 * log_variance).exp(), draws)
         masks = mask.expand_as(code).flatten(0, -2)
         rows = self.decoder((factor * code).flatten(0, -2), masks)
-        log_noise = self.log_noise[lengths - 1].clamp(min=self.LEAST_LOG_NOISE)
+        noise = self.log_noise[lengths - 1].clamp(min=self.LEAST_LOG_NOISE), self.noise_ratios()
         rows = rows.unflatten(0, code.shape[:-1])
-        return VariationalOutputs(rows, code, mean, log_variance, draws, log_noise)
+        return VariationalOutputs(rows, code, mean, log_variance, draws, *noise)
 
 
 class AdversarialOutputs(NamedTuple):
