@@ -38,14 +38,14 @@ rivals = {
 }
 
 # %%
-# The autoencoder sees all 1,000 houses once, without prices. Then each model gets 25 to 200 prices, three times, of other houses
+# The autoencoder sees all 1,000 houses once, without prices. Then each model gets 25 to 200 prices, twice, of other houses
 # each time. A fitted autoencoder is not fitted again.
 
 code = AutoencoderTransformer(16, tol=0.1, random_state=0).fit(train)
 semi = AutoencoderRegressor(code, unlabeled=np.nan, random_state=0)
 numbers = [25, 50, 100, 200]
-scores = {name: np.zeros((3, len(numbers))) for name in ("AutoencoderRegressor", *rivals)}
-for draw in range(3):
+scores = {name: np.zeros((2, len(numbers))) for name in ("AutoencoderRegressor", *rivals)}
+for draw in range(2):
     order = np.random.default_rng(draw).permutation(len(train))
     for place, n in enumerate(numbers):
         sold = order[:n]
@@ -57,7 +57,7 @@ for draw in range(3):
             scores[name][draw, place] = rival.score(test, y_test)
 
 # %%
-# **The answer.** Yes, with up to about 100 prices: 50 then are worth as much as 100 are to the rivals. Lines are means over the three draws,
+# **The answer.** Yes, with up to about 100 prices: 50 then are worth as much as 100 are to the rivals. Lines are means over both draws,
 # dots are single draws. (Gradient boosting cannot split 25 rows: its R2 is near zero there.)
 
 figure, ax = plt.subplots(figsize=(7, 4), layout="constrained")
@@ -73,6 +73,6 @@ ax.spines[["top", "right"]].set_visible(False)
 ax.legend(frameon=False, loc="lower right")
 
 # %%
-# **Where it loses.** With 200 prices the rivals have caught up, and one of the three draws is the worst of all: there a head was
+# **Where it loses.** With 200 prices the rivals have caught up, and one of the two draws is the worst of all: there a head was
 # chosen on held-out houses that does worse on new ones. With hundreds of prices take gradient boosting. And where the columns
 # that vary most say nothing about the label, rows without a label do not help at any number.
