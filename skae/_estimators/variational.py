@@ -96,7 +96,7 @@ class VAETransformer(
         Epochs over which the weight of the divergence rises to ``beta`` in
         training; early stopping begins afterwards. Held-out rows are compared at
         ``beta`` throughout. ``max_iter`` must be larger. Not used in ``partial_fit``.
-    noise : {"isotropic", "columns", "auto"}, default="isotropic"
+    noise : {"isotropic", "columns"}, default="isotropic"
         "columns": each column of numbers has a noise variance of its own. Training
         starts at factor analysis (Jöreskog, 1967), which the units of the columns do
         not matter to: before the first step the bound is ``FactorAnalysis.score_samples``
@@ -104,10 +104,9 @@ class VAETransformer(
         it leaves of each column). No noise is below 0.005 of the variance of its column;
         in the start not below that of rounding to its grid either, and that of a constant
         column is PCA's. Rows drawn of mixed tables pass better for real ones; columns
-        that have much noise are reconstructed less closely. At most 4,096 columns.
-        "auto": the same where five folds of the rows are likelier by factor analysis
-        than by probabilistic PCA, and for tables with categories or missing
-        cells; "isotropic" for more than 256 columns, and on clusters. Gaussian likelihood only.
+        that have much noise are reconstructed less closely. Which of the two is likelier tell
+        ``validation_scores_`` of two fits (with the same ``random_state`` of the same
+        held-out rows). At most 4,096 columns, Gaussian likelihood only.
     ordered : bool, default=False
         Order the components, as in `AutoencoderTransformer`. Each
         length of the code has its own noise variance, which posteriors and
@@ -280,7 +279,7 @@ class VAETransformer(
         "beta": [real(0)],
         "likelihood": [StrOptions({"gaussian", "bernoulli"})],
         "kl_warmup": [integer(0)],
-        "noise": [StrOptions({"auto", "columns", "isotropic"})],
+        "noise": [StrOptions({"columns", "isotropic"})],
     }
 
     def _task(self, schema):

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
-from scipy import linalg, optimize, special
+from scipy import optimize, special
 from sklearn.utils.extmath import svd_flip
 
 from skae._data.labels import Residuals
@@ -25,7 +25,6 @@ LEAST_NOISE = 1e-8  # relative to the mean variance of a column
 LEAST_OF_COLUMN = (
     0.005  # of its variance, as R's factanal: noise of a column without a coarser grid
 )
-JUDGED_ROWS, JUDGED_COLUMNS, FOLDS = 20_000, 256, 5  # that tell which noise is likelier
 LEAST_SHARE = 1e-10  # of the largest variance of coded labels: less is rounding
 LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**20  # at most, that a regression is fitted to
 NOISE_OF_PRESENT = 0.0, 0.5, 1.0  # powers of the share of present cells that noise is multiplied by
@@ -59,11 +58,6 @@ class ProbabilisticModel(LinearModel):
     noises: np.ndarray
     spread: np.ndarray
     noise_ratios: np.ndarray
-
-    @property
-    def by_column(self):
-        """Whether columns have noises of their own."""
-        return bool((self.noise_ratios != 1).any())
 
     @property
     def least_noises(self):
@@ -224,12 +218,11 @@ def probabilistic_pca(rows, n_components, random_state, beta=1.0, noise="isotrop
     mean variance of a column.
 
     With ``noise="columns"`` it is factor analysis: the same of columns over the roots of
-    their noise variances. "auto" is that where held-out rows are more likely by it.
-    ``grid`` is the variance that rounding to its grid gives each column.
+    their noise variances. ``grid`` is the variance that rounding to its grid gives each column.
     """
     model = pca(rows, n_components, random_state)
     ratios = np.ones(rows.width)
-    if noise == "columns" or (noise == "auto" and _likelier_by_column(rows, model, grid)):
+    if noise == "columns":
         model, ratios = _over_noise(rows, model, grid)
     noises = np.maximum(_noises(model, rows, beta), LEAST_NOISE * noise_unit(model))
     noise = noises[-1]
@@ -267,36 +260,6 @@ def _over_noise(rows, model, grid):
         "noise_variance": unit,
     }
     return replace(model, **changes), ratios
-
-
-def _likelier_by_column(rows, model, grid):
-    """Return whether held-out rows, in folds, are more likely with noise by column."""
-    k = len(model.deviations)
-    if rows.reduce.shared or rows.width > JUDGED_COLUMNS or len(rows) < FOLDS * 2:
-        return False
-    rows, gain = rows.some(JUDGED_ROWS, np.random.RandomState(0)), 0.0
-    for part in np.array_split(np.random.RandomState(0).permutation(len(rows)), FOLDS):
-        train = rows.subset(np.setdiff1d(np.arange(len(rows)), part))
-        nats = [
-            _log_density(probabilistic_pca(train, k, np.random.RandomState(0), 1.0, kind, grid))
-            for kind in ("isotropic", "columns")
-        ]
-        gain += rows.subset(part).sum(lambda x, w, nats=nats: w @ (nats[1](x) - nats[0](x)))
-    return gain > 0
-
-
-def _log_density(model):
-    """Return the function that gives rows' log-density, but for a constant, by a linear model."""
-    covariance = model.components.T @ model.components
-    covariance[np.diag_indices_from(covariance)] += model.noise_variance * model.noise_ratios
-    root = np.linalg.cholesky(covariance)
-    logarithms = np.log(np.diag(root)).sum()
-
-    def nats(x):
-        distances = linalg.solve_triangular(root, (x - model.mean).T, lower=True)
-        return -np.sum(distances**2, axis=0) / 2 - logarithms
-
-    return nats
 
 
 def conditional_pca(rows, n_components, random_state, beta=1.0):
@@ -489,7 +452,7 @@ def probabilistic_mixed(rows, n_components, random_state, noise="isotropic", gri
     posterior variance :math:`\sigma^2 / (\lambda + \sigma^2)`, with
     :math:`\sigma^2` the mean variance of a column that the code leaves. The
     regressions, and the noise of the numbers, are fitted to drawn codes.
-    Unless it is "isotropic" each column has its own; ``grid`` as in `probabilistic_pca`.
+    With ``noise="columns"`` each column has its own; ``grid`` as in `probabilistic_pca`.
     """
     model, _ = _drawn_mixed(rows, n_components, random_state, None, noise, grid)
     return model
@@ -515,7 +478,7 @@ def _drawn_mixed(rows, n_components, random_state, effects=None, noise="isotropi
     weight, unit = present * weight_of(drawn)[:, None], noise_unit(model, blocks)
     mean = np.average(rest[present] ** 2, weights=weight[present]) if present.any() else 1.0
     noise_of_all, ratios = max(mean, LEAST_NOISE * unit), np.ones(n)
-    if noise != "isotropic":
+    if noise == "columns":
         total = np.maximum(weight.sum(axis=0), np.finfo(float).tiny)
         left = np.sum(np.nan_to_num(rest) ** 2 * weight, axis=0) / total
         left = np.where(model.column_weights[:n] > 0, left, noise_of_all)

@@ -139,10 +139,10 @@ class Task:
                 "rows, or ask for fewer components."
             )
 
-    def sized(self, baseline, n_rows):
-        """Return the task with its sizes, given its baseline and the rows of the training."""
-        size, hidden = len(baseline.deviations), self.hidden_units(n_rows)
-        return replace(self, size=size, hidden=hidden, prefixes=self.ordered)
+    def sized(self, n_components, n_rows):
+        """Return the task with its sizes, given those of its baseline and of the training."""
+        hidden = self.hidden_units(n_rows)
+        return replace(self, size=n_components, hidden=hidden, prefixes=self.ordered)
 
     def going_on(self, fitted):
         """Return the task with the sizes of a fitted one."""

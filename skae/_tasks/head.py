@@ -211,9 +211,8 @@ class Head(Task):
         """What makes the fitted model: the task itself."""
         return self
 
-    def sized(self, baseline, n_rows):
-        size = len(baseline.deviations)
-        return replace(self, size=size, hidden=self.encoder_model.task.hidden)
+    def sized(self, n_components, n_rows):
+        return replace(self, size=n_components, hidden=self.encoder_model.task.hidden)
 
     @property
     def n_within_range(self):

@@ -52,8 +52,6 @@ class Variational(Task):
     ----------
     beta, likelihood, kl_warmup, noise
         Parameters of the estimator.
-    noise_found : str or None
-        The noise that the baseline has, where it is to be found; None before.
     n_counted : int or None
         Columns that the likelihood counts; None for the decoder's outputs.
         Training may go along fewer axes.
@@ -63,7 +61,6 @@ class Variational(Task):
     likelihood: str = "gaussian"
     kl_warmup: int = 0
     noise: str = "isotropic"
-    noise_found: str | None = None
     n_counted: int | None = None
 
     ARCHITECTURE: ClassVar = (
@@ -137,20 +134,7 @@ class Variational(Task):
         return not (self.has_own_modules or self.is_bernoulli or self.noise == "columns")
 
     def inside(self, space, n_rows):
-        found = {"n_counted": self.schema.width, "noise_found": "isotropic"}
-        return replace(super().inside(space, n_rows), **found)
-
-    def going_on(self, fitted):
-        return replace(super().going_on(fitted), noise_found=fitted.noise_found)
-
-    def restored(self, state):
-        by_column = "log_noise_ratios" in state["module_"]
-        found = "columns" if by_column else "isotropic"
-        return replace(super().restored(state), noise_found=found)
-
-    def sized(self, baseline, n_rows):
-        found = "columns" if baseline.by_column else "isotropic"
-        return replace(super().sized(baseline, n_rows), noise_found=found)
+        return replace(super().inside(space, n_rows), n_counted=self.schema.width)
 
     # where training starts --------------------------------------------------------------------
 
@@ -162,15 +146,15 @@ class Variational(Task):
     def baseline(self, rows, n_components, rng):
         if self.is_bernoulli:
             return logistic_pca(rows, n_components, rng)
-        noise = self.noise_found or self.noise
-        plain = noise == "isotropic" or rows.reduce.shared  # processes would find other grids
-        grid = 0.0 if plain else self._variance_of_grid(rows)
+        noise = self.noise, self._variance_of_grid(rows)
         if rows.blocks is not None:
-            return probabilistic_mixed(rows, n_components, rng, noise, grid)
-        return probabilistic_pca(rows, n_components, rng, self.beta, noise, grid)
+            return probabilistic_mixed(rows, n_components, rng, *noise)
+        return probabilistic_pca(rows, n_components, rng, self.beta, *noise)
 
     def _variance_of_grid(self, rows):
         """Return the variance that rounding to its grid gives a column, (n_numbers,), as rows count it."""
+        if self.noise == "isotropic" or rows.reduce.shared:  # processes would find other grids
+            return 0.0
         encoder, blocks, found = self.schema.encoder, self.schema.blocks, steps(rows, self.schema)
         if encoder is not None:
             found = found / encoder.scale_[blocks.numbers] * blocks.metric[: len(found)]
@@ -190,7 +174,7 @@ class Variational(Task):
     def build(self, generator, linear=False):
         """Return a module; one whose code may be cut has a noise for each length."""
         halves = super().build(generator, linear).halves
-        n_noises = self.schema.n_numbers if self.noise_found == "columns" else 0
+        n_noises = self.schema.n_numbers if self.noise == "columns" else 0
         if not self.prefixes:
             return VariationalAutoencoder(*halves, n_noises)
         return OrderedVariationalAutoencoder(*halves, self.size, n_noises)

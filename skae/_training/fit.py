@@ -133,7 +133,7 @@ def _trained(task, settings, rows, held_out, about, before=None):
     rng = private_random_state(about.random_state)
     if before is None:
         baseline = task.baseline(rows, task.n_components, rng)
-        task = task.sized(baseline, len(rows))
+        task = task.sized(len(baseline.deviations), len(rows))
     else:
         baseline = before.present_baseline
     with training(task, settings, rng, about.progress, about.checkpoint) as trainer:
@@ -233,7 +233,7 @@ def fit_batch(task, settings, rows, *, random_state=None, progress=None, before=
     if before is None:
         baseline = task.baseline(rows, task.n_components, rng)
         task.check_first_batch(rows, baseline)
-        task = task.sized(baseline, np.inf)
+        task = task.sized(len(baseline.deviations), np.inf)
     else:
         baseline = before.present_baseline
     if task.is_pca and (before is None or before.is_pca):

@@ -11,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 import skae
 from skae import VAETransformer
 
-EXACT = {"tol": 1e-10, "max_iter": 20_000, "svd_method": "lapack"}
+EXACT = {"tol": 1e-9, "max_iter": 20_000, "svd_method": "lapack"}
 UNTRAINED = {"early_stopping": False, "learning_rate_init": 1e-30, "max_iter": 1, "alpha": 0}
 
 
@@ -31,7 +31,7 @@ def scaled(halves):
     return scaler.transform(train[:, varies]), scaler.transform(test[:, varies])
 
 
-@pytest.mark.parametrize(("name", "k"), [("wine", 1), ("wine", 3), ("digits", 8)])
+@pytest.mark.parametrize(("name", "k"), [("wine", 1), ("wine", 3), ("digits", 4)])
 def test_start_is_factor_analysis(request, name, k):
     train, test = scaled(request.getfixturevalue(name))
     theirs, ours = FactorAnalysis(k, **EXACT).fit(train), linear(k, train)
@@ -92,26 +92,15 @@ def test_a_step_of_training_goes_by_the_noise_of_each_column():
     assert model.score_samples(X[1200:]).mean() > linear_nats + 1.5
 
 
-def test_auto_is_the_likelier_noise_of_held_out_rows(cancer, gaussian):
+def test_likelier_than_both_linear_models(cancer):
     train, test = scaled(cancer)
-    auto = VAETransformer(4, noise="auto", random_state=0).fit(train)
-    np.testing.assert_array_equal(auto.transform(test), by_column(4, train).transform(test))
-    nats = auto.score_samples(test).mean()
+    nats = by_column(4, train).score_samples(test).mean()
     assert nats > PCA(4).fit(train).score(test)
     assert nats > FactorAnalysis(4, svd_method="lapack").fit(train).score(test)
-    same = np.random.default_rng(0).normal(size=(400, 3)) @ np.linalg.qr(gaussian[:10])[0][:3]
-    same += 0.3 * np.random.default_rng(1).normal(size=same.shape)
-    auto, isotropic = (VAETransformer(3, noise=n).fit(same) for n in ("auto", "isotropic"))
-    assert np.ndim(auto.noise_variance_) == 0
-    np.testing.assert_array_equal(auto.transform(same), isotropic.transform(same))
 
 
-def test_rows_far_fewer_than_columns_have_one_noise(digits):
+def test_rows_far_fewer_than_columns(digits):
     X = digits[0][:16]
-    auto, isotropic = (
-        VAETransformer(3, noise=noise, random_state=0).fit(X) for noise in ("auto", "isotropic")
-    )
-    np.testing.assert_array_equal(auto.score_samples(X), isotropic.score_samples(X))
     assert np.isfinite(by_column(3, X).score_samples(X)).all()
 
 
@@ -182,7 +171,7 @@ def test_ordered_prefixes_share_the_proportions(wine):
     root = np.sqrt(model.noise_variance_)
     over_noise = PCA(1).fit(train / root).score(test / root) - np.log(root).sum()
     assert first.score_samples(test).mean() == pytest.approx(over_noise, rel=1e-2)
-    assert np.isfinite(by_column(3, train, ordered=True).truncate(2).score_samples(test)).all()
+    assert np.isfinite(by_column(3, train, ordered=True, max_iter=5).truncate(2).score_samples(test)).all()
 
 
 def test_goes_on_with_the_noise_that_it_has(wine):
