@@ -7,8 +7,17 @@ from scipy import optimize, special
 from sklearn.utils.extmath import svd_flip
 
 from skae._data.labels import Residuals
+from skae._data.schema import HIDDEN
 from skae._linear.factors import MEANS, column_noises
-from skae._linear.mixed import linear_code, present_moments, sample, weight_of, with_logits
+from skae._linear.mixed import (
+    filled,
+    linear_code,
+    missing_share,
+    present_moments,
+    sample,
+    weight_of,
+    with_logits,
+)
 from skae._linear.pca import LinearModel, pca, rounding, scatter
 from skae.metrics import explained_share
 
@@ -18,6 +27,7 @@ LEAST_OF_COLUMN = (
 )
 LEAST_SHARE = 1e-10  # of the largest variance of coded labels: less is rounding
 LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**20  # at most, that a regression is fitted to
+NOISE_OF_PRESENT = 0.0, 0.5, 1.0  # powers of the share of present cells that noise is multiplied by
 MOST_PASSES, EXACT = 30, 1e-24  # of conjugate gradients, and the squared error that is none
 
 
@@ -452,7 +462,7 @@ def _drawn_mixed(rows, n_components, random_state, effects=None, noise="isotropi
     """Return the same, and what labels add to the decoder's outputs; of rows less their ``effects``."""
     blocks, model = rows.blocks, linear_code(rows, n_components, random_state)
     of_code = max(model.noise_variance, LEAST_NOISE * noise_unit(model))
-    share = of_code / (of_code + model.deviations**2)
+    share = _noise_share_that_keeps_up(rows, model, of_code)
     encoder, decoder = _maps(model, share)
     codes, drawn = sample(rows, model, random_state, hidden=0.0)
     codes = np.sqrt(1 - share) * codes + np.sqrt(share) * random_state.standard_normal(codes.shape)
@@ -481,6 +491,38 @@ def _drawn_mixed(rows, n_components, random_state, effects=None, noise="isotropi
 def _least_noises(variances, grid):
     """Return the least noise of each column: of its grid and its spread, and no more than that."""
     return np.minimum(np.maximum(grid, LEAST_OF_COLUMN * variances), variances)
+
+
+def _noise_share_that_keeps_up(rows, model, noise):
+    """Return the share of noise in each unit of a table's code.
+
+    The code of a row that lacks cells has less noise, that of those it has. To count this costs
+    likelihood, so it is done only, and only so far, where much is missing and posterior means
+    would otherwise tell present numbers worse than PCA of mean-filled rows.
+    """
+    present = 1 - missing_share(rows) if rows.blocks.flagged else 1.0
+    powers = NOISE_OF_PRESENT if 1 - present > HIDDEN else NOISE_OF_PRESENT[:1]
+    shares = [part / (part + model.deviations**2) for part in noise * present ** np.array(powers)]
+    if len(shares) == 1:
+        return shares[0]
+    *errors, least = _errors_of_means(rows, model, shares)
+    enough = [share for share, error in zip(shares, errors, strict=True) if error <= least]
+    return enough[0] if enough else shares[-1]
+
+
+def _errors_of_means(rows, model, shares):
+    """Return the squared errors of present numbers by codes with shares of noise; by filled PCA last."""
+    k, n = len(model.deviations), len(rows.blocks.numbers)
+    axes = pca(filled(rows, model.mean), k, np.random.RandomState(0)).components
+
+    def squares(x, weight):
+        x = x - model.mean
+        code = model.fill(x / model.scale) @ model.encoder.T
+        made = [((1 - share) * code) @ model.components for share in shares]
+        made.append(np.nan_to_num(x, nan=0.0) @ axes.T @ axes)
+        return np.array([weight @ np.nansum((x - part)[:, :n] ** 2, axis=1) for part in made])
+
+    return rows.sum(squares)
 
 
 def _with_labelled_logits(model, codes, rows, effects):

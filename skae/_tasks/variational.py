@@ -303,7 +303,7 @@ class Variational(Task):
         silent = not (known["active_units_"].any() or labels_say_all)
         if len(rows) >= FEWEST_ROWS and silent:
             warnings.warn(
-                f"All {self.size} units of the code are inactive: it says nothing about the rows. "
+                f"No unit of the code is active, of {self.size}: it says nothing about the rows. "
                 "Lower beta, set kl_warmup, or see whether the columns are correlated at all.",
                 UserWarning,
                 stacklevel=2,

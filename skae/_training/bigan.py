@@ -190,9 +190,12 @@ class BiganNet(AutoencoderNet):
     def initialize_optimizer(self, triggered_directly=None):
         """Make one optimizer of all parts."""
         super().initialize_optimizer(triggered_directly)
-        self.gradient = self._new_gradients
         self.replay = Replay(self.criterion_.replay, self.generator)
         return self
+
+    def new_gradient(self):
+        """Return what leaves the gradients of both sides."""
+        return self._new_gradients
 
     def _parts(self):
         yield from super()._parts()

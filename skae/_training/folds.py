@@ -9,7 +9,8 @@ from torch.nn.utils.rnn import pad_sequence
 from skae._together import begin_together, joined
 from skae._training.adam import StackedAdam
 from skae._training.net import check_finite
-from skae._training.step import AverageWeights, Step
+from skae._training.recorded import step_of
+from skae._training.step import AverageWeights
 from skae.nn.cells import Missing
 
 # of all nets; more does not stay in the cache: one by one is as fast
@@ -57,8 +58,6 @@ class Folds:
     def take_over(self):
         """Lay side by side what the nets are training at present."""
         self.adam = StackedAdam([net.optimizer_ for net in self.nets])
-        for net in self.nets:
-            net.gradient = self.kind(net.module_, net.criterion_)  # of where the weights are now
         self.gradient = self.judged = self._gradient(self.adam.parameters)
         self.average = None
         if self.nets[0].average is not None:
@@ -67,6 +66,9 @@ class Folds:
             for net, mean in zip(self.nets, means, strict=True):
                 net.average.move([net.optimizer_.parameters], [mean])
             self.judged = self._gradient(means)
+        for net in self.nets:
+            net.step_by(self.kind(net.module_, net.criterion_))  # of where the weights are now
+        self.step = step_of(self.nets[0], self.gradient, self.adam, self.average)
 
     def _gradient(self, values):
         """Return the gradient of all nets whose parameters are in the rows of a matrix."""
@@ -93,8 +95,7 @@ class Folds:
             net.rise()
         if self.average is not None:
             self.average.n_steps = self.nets[0].average.n_steps
-        step = Step(self.gradient, self.adam, self.average)
-        losses = [step(self._next_rate(), *batch) for batch in self._batches()]
+        losses = [self.step(self._next_rate(), *batch) for batch in self._batches()]
         losses = torch.stack(losses).mean(0).tolist()
         row_losses = self.held_out.judge(self.judged)
         for net, loss, judged in zip(self.nets, losses, row_losses, strict=True):

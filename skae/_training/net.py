@@ -10,7 +10,8 @@ from skae._data.batches import StandardisedStream, StreamedBatches, TensorBatche
 from skae._data.shared import SharedBatches
 from skae._training.adam import BETAS, FlatAdam, rate_factor
 from skae._training.gradients import PredictionGradient, ReconstructionGradient
-from skae._training.step import AVERAGING, AverageWeights, Step
+from skae._training.recorded import step_of
+from skae._training.step import AVERAGING, AverageWeights
 from skae._training.variational_gradients import VariationalGradient
 from skae.nn import Residual
 
@@ -107,14 +108,34 @@ class AutoencoderNet(NeuralNet):
             )
             if settings.optimizer_state:
                 self.optimizer_.load_state_dict(settings.optimizer_state)
-            self.gradient = _gradient(self)
         else:
             self.optimizer_ = self._torch_optimizer(decayed, spared)
         self.average = None
         if settings.averaging:
             self.average = AverageWeights(self._trained(), self.averaging)
         self.places = self._places() if self.lean and settings.averaging else None
+        if self.lean:
+            self.step_by(self.new_gradient())
         return self
+
+    def step_by(self, gradient):
+        """Take steps by a gradient of what the optimizer moves at present."""
+        self.gradient = gradient
+        of_all = self.rows.reduce.gradient(gradient, self.optimizer_)
+        self.step = step_of(self, of_all, self.optimizer_, self.average)
+
+    def new_gradient(self):
+        """Return what computes a batch's loss and gradient: by hand where possible, else autograd."""
+        for kind in (*ALIKE, VariationalGradient):
+            if kind.fits(self.module_, self.criterion_):
+                return kind(self.module_, self.criterion_)
+        return self._by_autograd
+
+    def _by_autograd(self, inputs, target, weight):
+        self.optimizer_.zero_grad()
+        loss = self.get_loss(self.infer(inputs), (target, weight))
+        loss.backward()
+        return loss.detach()
 
     def _places(self):
         """Return where in the one vector each weight is; None where some are not in it."""
@@ -191,8 +212,8 @@ class AutoencoderNet(NeuralNet):
         else:
             super().run_single_epoch(iterator, False, "valid", self.validation_step)
         self._swap()
-        rows = self.held_out.rows
-        self.row_losses = rows.reduce.gathered(np.concatenate(self.row_losses), rows)
+        losses = np.concatenate(self.row_losses)
+        self.row_losses = self.held_out.reduce.gathered(losses, self.held_out.rows)
         return self.row_losses
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
@@ -211,7 +232,7 @@ class AutoencoderNet(NeuralNet):
         self._record(f"{prefix}_loss", loss)
 
     def _mean(self, row_losses):
-        return float(np.average(row_losses, weights=self.held_out.rows.weight))
+        return float(np.average(row_losses, weights=self.held_out.rows.every_weight))
 
     def _record(self, key, loss):
         """Keep an epoch's loss in the history, and whether it is the lowest so far."""
@@ -229,18 +250,16 @@ class AutoencoderNet(NeuralNet):
 
     def _lean_epoch(self, iterator):
         self._set_training(True)
-        reduce = self.rows.reduce
-        gradient = reduce.gradient(self.gradient, self.optimizer_)
-        step = Step(gradient, self.optimizer_, self.average)
+        self.rows.reduce.check_alike(self.optimizer_.parameters)
         losses, latest = [], []
         for inputs, (target, weight) in iterator:
             # the rate comes first, as in skorch: a loss may ask for it, too
-            latest.append(step(self.next_rate(), inputs, target, weight))
+            latest.append(self.step(self.next_rate(), inputs, target, weight))
             if len(latest) == TOGETHER:  # of millions, single ones would take much memory
                 losses.append(torch.stack(latest))
                 latest = []
         losses += [torch.stack(latest)] if latest else []
-        return reduce.sum(torch.cat(losses)).mean().item()
+        return self.rows.reduce.sum(torch.cat(losses)).mean().item()
 
     def next_rate(self):
         """Return the rate of the next step: a short rise, constant, and where asked for a fall."""
@@ -366,18 +385,3 @@ def _split_parameters(module):
     decayed = [p for p in parameters if p.ndim > 1 and id(p) not in spared]
     chosen = set(map(id, decayed))
     return decayed, [p for p in parameters if id(p) not in chosen]
-
-
-def _gradient(net):
-    """Return what computes a batch's loss and gradient: by hand where possible, else autograd."""
-    for kind in (ReconstructionGradient, PredictionGradient, VariationalGradient):
-        if kind.fits(net.module_, net.criterion_):
-            return kind(net.module_, net.criterion_)
-
-    def by_autograd(inputs, target, weight):
-        net.optimizer_.zero_grad()
-        loss = net.get_loss(net.infer(inputs), (target, weight))
-        loss.backward()
-        return loss.detach()
-
-    return by_autograd

@@ -24,10 +24,18 @@ class Step:
 
     def __call__(self, rate, inputs, target, weight):
         """Take a step at a learning rate; return the loss before it."""
+        return self.take(rate, self.share(), inputs, target, weight)
+
+    def share(self):
+        """Return the share of the weights after the next step in their average."""
+        return 0.0 if self.average is None else self.average.next_share()
+
+    def take(self, rate, share, inputs, target, weight):
+        """Do the same with rate and share as numbers or tensors: no Python number changes."""
         loss = self.gradient(inputs, target, weight)
         self.optimizer.step(rate)
         if self.average is not None:
-            self.average.update()
+            self.average.take_in(share)
         return loss
 
 
@@ -42,10 +50,17 @@ class AverageWeights:
 
     def update(self):
         """Take in the present values."""
+        self.take_in(self.next_share())
+
+    def next_share(self):
+        """Return the share that the values of the next step have in the average."""
         self.n_steps += 1
-        decay = min(self.memory, (1 + self.n_steps) / (10 + self.n_steps))
+        return 1 - min(self.memory, (1 + self.n_steps) / (10 + self.n_steps))
+
+    def take_in(self, share):
+        """Take in the present values, with a share."""
         for average, tensor in zip(self.average, self.tensors, strict=True):
-            average.lerp_(tensor, 1 - decay)
+            average.lerp_(tensor, share)
 
     def move(self, tensors, average):
         """Go on in other tensors, which have the values of the present ones, and averages."""

@@ -30,6 +30,21 @@ def global_generator(seed, device="cpu"):
         yield
 
 
+@contextmanager
+def repeatable(device):
+    """Let convolutions on a GPU give the same bits every time, in the float32 that they are asked for."""
+    if torch.device(device).type != "cuda":
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.allow_tf32
+    cudnn.deterministic, cudnn.allow_tf32 = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.allow_tf32 = before
+
+
 def global_generators(device):
     """Return torch's global generators, as far as a device uses them."""
     device = torch.device(device)

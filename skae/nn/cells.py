@@ -108,6 +108,23 @@ def _cholesky(gram):
     return torch.where((failed > 0)[..., None, None], torch.nan, factor)
 
 
+class Bucket(nn.Module):
+    """Where the levels of some categories are, padded to equal length, and which are real.
+
+    Parameters
+    ----------
+    starts, sizes : ndarray of shape (n_categories,)
+    """
+
+    def __init__(self, starts, sizes):
+        super().__init__()
+        places = np.arange(sizes.max())
+        real = places < sizes[:, None]
+        index = np.where(real, starts[:, None] + places, starts[:, None])
+        self.register_buffer("index", torch.from_numpy(index), persistent=False)
+        self.register_buffer("real", torch.from_numpy(real), persistent=False)
+
+
 class Cells(nn.Module):
     r"""What the wide rows of a table and their reconstruction say about its cells.
 
@@ -129,16 +146,14 @@ class Cells(nn.Module):
         self.register_buffer("level", torch.as_tensor(level[self.n_numbers :], dtype=dtype))
         starts, sizes = blocks.starts - self.n_numbers, blocks.sizes
         group = np.ceil(np.log(np.maximum(sizes, 1)) / np.log(BUCKET)).astype(int)
-        self.buckets = []
-        for number in np.unique(group):
-            members = np.flatnonzero(group == number)
-            self.buckets.append((members, *self._bucket(starts[members], sizes[members])))
+        members = [np.flatnonzero(group == number) for number in np.unique(group)]
+        self.buckets = nn.ModuleList(Bucket(starts[some], sizes[some]) for some in members)
         spread = np.repeat(np.arange(n_categories), blocks.sizes)
         self.register_buffer("spread", torch.from_numpy(spread))
         members_of = torch.zeros(len(spread), n_categories, dtype=dtype)
         members_of[torch.arange(len(spread)), self.spread] = 1.0
         self.register_buffer("members_of", members_of)
-        places = np.concatenate([members for members, *_ in self.buckets] or [np.empty(0, int)])
+        places = np.concatenate(members or [np.empty(0, int)])
         self.register_buffer("order", torch.from_numpy(np.argsort(places)))
         self.n_cells = self.n_numbers + n_categories
 
@@ -153,20 +168,13 @@ class Cells(nn.Module):
         other.level = level
         return other
 
-    def _bucket(self, starts, sizes):
-        """Return where the levels of some categories are, padded to equal length, and which are."""
-        places = np.arange(sizes.max())
-        real = places < sizes[:, None]
-        index = np.where(real, starts[:, None] + places, starts[:, None])
-        return torch.from_numpy(index), torch.from_numpy(real)
-
     def present(self, target):
         """Return which cells are present: bool, of shape (n_samples, n_cells)."""
-        firsts = [index[:, 0] for _, index, _ in self.buckets]
+        firsts = [bucket.index[:, 0] for bucket in self.buckets]
         there = ~target[:, : self.width].isnan()
         if not firsts:
             return there
-        levels = there[:, self.n_numbers :][:, torch.cat(firsts).to(target.device)]
+        levels = there[:, self.n_numbers :][:, torch.cat(firsts)]
         return torch.cat([there[:, : self.n_numbers], levels[:, self.order]], dim=1)
 
     def squares(self, reconstruction, target):
@@ -204,9 +212,7 @@ class Cells(nn.Module):
 
     def _extreme(self, logits, extreme):
         """Return the largest or smallest logit of each category, by ``torch.amax`` or `amin`."""
-        found = []
-        for _, index, _ in self.buckets:
-            found.append(extreme(logits[..., index.to(logits.device)], -1))
+        found = [extreme(logits[..., bucket.index], -1) for bucket in self.buckets]
         return torch.cat(found, dim=-1)[..., self.order] if found else logits
 
     def probabilities(self, reconstruction):
@@ -230,9 +236,8 @@ class Cells(nn.Module):
         """
         logits = reconstruction[:, self.n_numbers :] + self.level
         found = []
-        for _, index, real in self.buckets:
-            index, real = index.to(logits.device), real.to(logits.device)
-            own = logits[:, index].masked_fill(~real, -torch.inf)
+        for bucket in self.buckets:
+            own = logits[:, bucket.index].masked_fill(~bucket.real, -torch.inf)
             found.append(choose(own.softmax(-1)).to(logits.dtype))
         numbers = reconstruction[:, : self.n_numbers]
         return torch.cat([numbers, torch.cat(found, dim=1)[:, self.order]], 1) if found else numbers

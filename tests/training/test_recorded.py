@@ -1,0 +1,62 @@
+"""Steps at fixed places in memory, as a GPU records them: here they are taken again each time."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from family import labelled_digits
+
+from skae import AutoencoderTransformer, DenoisingAutoencoder, SupervisedAutoencoder, VAETransformer
+from skae._training import net, recorded
+
+TEN_STEPS = {"batch_size": 60, "max_iter": 1, "early_stopping": False, "random_state": 0}
+
+
+def taken_again(run):
+    """Record as a GPU does: what ``run`` leaves, in one place."""
+    place = torch.zeros(())
+    return lambda: place.copy_(run()), place
+
+
+def always_recorded(trained, gradient, optimizer, average):
+    step = recorded.Step(gradient, optimizer, average)
+    return recorded.RecordedStep(step, trained.criterion_, taken_again)
+
+
+def table(X):
+    frame = pd.DataFrame(X[:, 20:30]).add_prefix("pixel")
+    return frame.assign(kind=np.where(X[:, 36] > 8, "dark", "bright"))
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "weighted"), [(600, False), (605, True)]
+)  # one size of batch, two
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        (AutoencoderTransformer, {"alpha": 1.0}),
+        (AutoencoderTransformer, {"ordered": True}),
+        (DenoisingAutoencoder, {}),
+        (SupervisedAutoencoder, {}),
+        (VAETransformer, {}),
+    ],
+)
+@pytest.mark.parametrize("rows", [np.asarray, table], ids=["numbers", "table"])
+def test_they_are_the_same_steps(kind, params, weighted, rows, n_rows, monkeypatch):
+    X, y = labelled_digits(n_rows)
+    weight = np.linspace(0.5, 2, n_rows) if weighted else None
+    model = kind(4, **params, **TEN_STEPS)
+    plain = model.fit(rows(X), y, sample_weight=weight).module_.state_dict()
+    monkeypatch.setattr(net, "step_of", always_recorded)
+    again = model.fit(rows(X), y, sample_weight=weight).module_.state_dict()
+    for name, value in plain.items():
+        torch.testing.assert_close(again[name], value, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_average_and_rising_weight_go_along(monkeypatch):
+    X, _ = labelled_digits(600)
+    model = VAETransformer(4, max_iter=5, random_state=0)
+    plain = model.fit(X).validation_scores_
+    monkeypatch.setattr(net, "step_of", always_recorded)
+    np.testing.assert_allclose(model.fit(X).validation_scores_, plain, rtol=1e-4)
