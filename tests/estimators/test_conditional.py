@@ -527,7 +527,7 @@ def test_what_only_the_vae_can_do_is_refused_with_its_reason():
     for name in of_vae - own:
         with pytest.raises(TypeError, match=rf"ConditionalVAE has no parameter '{name}': .* take"):
             ConditionalVAE(**{name: VAETransformer().get_params()[name]})
-    assert {"ordered", "likelihood", "encoder", "decoder"} == of_vae - own
+    assert {"ordered", "likelihood", "noise", "encoder", "decoder"} == of_vae - own
     with pytest.raises(TypeError, match="unexpected keyword argument 'depth'"):
         ConditionalVAE(depth=3)
     shown = inspect.signature(ConditionalVAE).parameters
