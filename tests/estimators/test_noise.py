@@ -171,7 +171,9 @@ def test_ordered_prefixes_share_the_proportions(wine):
     root = np.sqrt(model.noise_variance_)
     over_noise = PCA(1).fit(train / root).score(test / root) - np.log(root).sum()
     assert first.score_samples(test).mean() == pytest.approx(over_noise, rel=1e-2)
-    assert np.isfinite(by_column(3, train, ordered=True, max_iter=5).truncate(2).score_samples(test)).all()
+    assert np.isfinite(
+        by_column(3, train, ordered=True, max_iter=5).truncate(2).score_samples(test)
+    ).all()
 
 
 def test_goes_on_with_the_noise_that_it_has(wine):
