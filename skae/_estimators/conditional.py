@@ -78,7 +78,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
     learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
     validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
     skorch_params, checkpoint, device, verbose, random_state
-        As in `VAETransformer`, whose ``ordered``, ``likelihood``, ``encoder``
+        As in `VAETransformer`, whose ``ordered``, ``likelihood``, ``noise``, ``encoder``
         and ``decoder`` it has not.
 
     Attributes
@@ -175,6 +175,8 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         "which knows no labels",
         "encoder": OWN_MODULES,
         "decoder": OWN_MODULES,
+        "noise": "its columns have one noise variance. Scale them alike, or take VAETransformer, which "
+        "knows no labels",
         "likelihood": "it is Gaussian, with categories as such. VAETransformer(likelihood='bernoulli') "
         "takes columns within [0, 1], without labels",
     }
