@@ -200,6 +200,14 @@ def test_rows_without_any_cell():
         np.testing.assert_array_equal(np.isnan(found), np.arange(60) == 3)
 
 
+@pytest.mark.parametrize("of_table", [False, True])
+def test_noise_by_column(of_table):
+    X = table() if of_table else labelled_digits(150)[0]
+    model = skae.VAETransformer(noise="columns", **FAST).fit(X)
+    found = run(to_onnx(model, X, "score_samples"), X)[0][:, 0]
+    assert_close(found, model.score_samples(X), 1e-9)
+
+
 @pytest.mark.filterwarnings("ignore:No cell is present in")
 @pytest.mark.parametrize("rows", ["table", "float32", "float64", "holes"])
 def test_outlier_detectors(rows):

@@ -173,6 +173,8 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         "ordered": "the labels go into the decoder beside the code, and how much a shorter code must "
         "say depends on them. Fit one for each n_components, or take VAETransformer(ordered=True), "
         "which knows no labels",
+        "noise": "one noise variance is that of all columns of what the labels leave. Where they "
+        "differ much take VAETransformer(noise='columns'), which knows no labels",
         "encoder": OWN_MODULES,
         "decoder": OWN_MODULES,
         "noise": "its columns have one noise variance. Scale them alike, or take VAETransformer, which "
