@@ -177,8 +177,6 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         "differ much take VAETransformer(noise='columns'), which knows no labels",
         "encoder": OWN_MODULES,
         "decoder": OWN_MODULES,
-        "noise": "its columns have one noise variance. Scale them alike, or take VAETransformer, which "
-        "knows no labels",
         "likelihood": "it is Gaussian, with categories as such. VAETransformer(likelihood='bernoulli') "
         "takes columns within [0, 1], without labels",
     }
