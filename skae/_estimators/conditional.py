@@ -78,7 +78,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
     learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
     validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
     skorch_params, checkpoint, device, verbose, random_state
-        As in `VAETransformer`, whose ``ordered``, ``likelihood``, ``encoder``
+        As in `VAETransformer`, whose ``ordered``, ``likelihood``, ``noise``, ``encoder``
         and ``decoder`` it has not.
 
     Attributes
