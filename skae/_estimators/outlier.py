@@ -15,7 +15,12 @@ from skae import _model as fitted_models
 from skae._estimators.autoencoder import AutoencoderTransformer
 from skae._estimators.base import BaseEncoder, model_of
 from skae._estimators.supervised import pretrained
-from skae._linear.distance import Distance, robust_distance, weighted_quantile
+from skae._linear.distance import (
+    Distance,
+    means_of_present,
+    robust_distance,
+    weighted_quantile,
+)
 from skae._parameters import (
     Interval,
     Real,
@@ -26,7 +31,9 @@ from skae._parameters import (
     private_random_state,
 )
 
-NEAREST, STEPS = 0.6, 5  # share of the rows that the distance is learned from, and refits
+NEAREST, STEPS = 0.75, 1  # share of the rows that the distance is learned from, and refits
+MOST_COLUMNS = 150  # up to which columns enter themselves: the cost grows with their square
+RIDGE = 0.2  # variance that is added in each direction to that of the nearest rows; all rows have 1
 FALSE_ALARMS = 0.05  # share of usual rows that are called outliers, where contamination is "auto"
 FEWEST_TO_CALIBRATE = 100  # rows of fit
 LEAST_UNIT = 1e-3  # standard deviations of a column; residuals below are as good as none
@@ -36,14 +43,14 @@ SHARE = 0.95  # of the variance, by the code of the default autoencoder
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What a distance is taken of: residuals of the columns and units of the code.
+    """What a distance is taken of: residuals, the columns themselves, and units of the code.
 
     Attributes
     ----------
-    known : ndarray of bool, shape (n_features,)
-        Which columns had a cell in fit.
+    known : ndarray of bool, shape (2 * n_features,)
+        Which residuals, and which columns, are taken: of those that had a cell in fit.
     units : ndarray of shape (n_known + n_components,)
-        Root mean square of the residuals, standard deviation of the code.
+        Standard deviations.
     unseen : float
         Nats of a level that fit did not see.
     """
@@ -54,31 +61,28 @@ class Features:
 
     @property
     def n_residuals(self):
-        """Number of the features that are residuals: they come first."""
+        """Number of the features that are residuals, or columns: they come first."""
         return int(self.known.sum())
 
     @classmethod
     def learn(cls, model, X, weight):
         """Return the features of a model, and their values in training rows."""
-        raw = cls(np.ones(model.schema.n_features, bool), 1.0, np.log1p(weight.sum())).of(model, X)
-        present, size = ~np.isnan(raw), model.task.size
-        counts = weight @ present
-        squares = weight @ np.where(present, raw, 0.0) ** 2
-        means = weight @ raw[:, -size:] / weight.sum()
-        units = np.sqrt(np.divide(squares, counts, out=np.zeros(len(counts)), where=counts > 0))
-        units[-size:] = np.sqrt(weight @ (raw[:, -size:] - means) ** 2 / weight.sum())
-        code_floor = LEAST_UNIT * units[-size:].max()
-        units[:-size] = np.maximum(units[:-size], LEAST_UNIT)
-        units[-size:] = np.maximum(units[-size:], code_floor if code_floor > 0 else 1.0)
-        known = counts > 0
-        return cls(known[:-size], units[known], np.log1p(weight.sum())), raw[:, known] / units[
-            known
-        ]
+        n, size, unseen = model.schema.n_features, model.task.size, np.log1p(weight.sum())
+        taken = np.arange(2 * n) < (2 * n if n <= MOST_COLUMNS else n)
+        raw = cls(taken, 1.0, unseen).of(model, X)
+        kept = (~np.isnan(raw)).any(axis=0)
+        taken[taken], raw = kept[:-size], raw[:, kept]
+        variances = means_of_present((raw - means_of_present(raw, weight)) ** 2, weight)
+        units, floors = np.sqrt(variances), np.full(len(variances), LEAST_UNIT)
+        floors[-size:] = LEAST_UNIT * units[-size:].max() or 1.0
+        units = np.maximum(units, floors)
+        return cls(taken, units, unseen), raw / units
 
     def of(self, model, X):
         """Return the features of rows, NaN where a cell is missing."""
         schema = model.schema
-        unseen = None if schema.encoder is None else schema.encoder.unseen(X)
+        has_levels = schema.encoder is not None and len(schema.blocks.categories)
+        unseen = schema.encoder.unseen(X) if has_levels else None
         rows, scores = schema.read(X), fitted_models.scores_of(model)
         found = np.empty((rows.shape[0], self.n_residuals + model.task.size))
         step = max(1, CHUNK_CELLS // found.shape[1])
@@ -86,7 +90,7 @@ class Features:
             precise = rows[span].astype(np.float64, copy=False)  # small residuals have few digits
             code, residuals = scores.code_and_residuals(precise)
             if unseen is not None:
-                residuals[unseen[span]] = self.unseen
+                residuals[np.tile(unseen[span], 2)] = self.unseen
             found[span] = np.hstack([residuals[:, self.known], code]) / self.units
         return found
 
@@ -252,7 +256,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         of_rows = None if sample_weight is None else weight[learned]
         autoencoder = pretrained(given, rows, of_rows, self.random_state, rng)
         features, values = Features.learn(model_of(autoencoder), rows, weight[learned])
-        distance = robust_distance(values, weight[learned], NEAREST, STEPS)
+        distance = robust_distance(values, weight[learned], NEAREST, STEPS, RIDGE)
         values = features.of(model_of(autoencoder), X)
         scores = -_squares(distance, values, features)
         self._set_fitted(autoencoder, features, distance, scores, weight, held)
@@ -415,9 +419,11 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         parts[np.isnan(values)] = np.nan
         sums = np.nansum(parts, axis=1)
         parts *= np.divide(squares, sums, out=np.ones(len(sums)), where=sums > 0)[:, None]
-        table = np.full((len(parts), self.n_features_in_ + self.autoencoder_.n_components_), np.nan)
-        known = np.append(self._features.known, np.ones(self.autoencoder_.n_components_, bool))
-        table[:, known] = parts
+        known, n = self._features.known, self._features.n_residuals
+        cells = np.full((len(parts), len(known)), np.nan)
+        cells[:, known] = parts[:, :n]
+        residuals, columns = np.split(cells, 2, axis=1)
+        table = np.hstack([residuals + np.nan_to_num(columns), parts[:, n:]])
         return pd.DataFrame(table, getattr(X, "index", None), self._names())
 
     def _names(self):
@@ -472,7 +478,7 @@ def _check_state(state):
     n_features, size = model.schema.n_features, model.task.size
     width, n_axes = features.n_residuals + size, len(distance.axes)
     arrays = {
-        "known": (features.known, (n_features,)),
+        "known": (features.known, (2 * n_features,)),
         "units": (features.units, (width,)),
         "centre": (distance.centre, (width,)),
         "axes": (distance.axes, (n_axes, width)),
