@@ -99,21 +99,22 @@ class Features:
 class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     r"""Outlier detection by an autoencoder: rows with unusual residuals or an unusual code.
 
-    With the residuals of the columns and the units of the code, each over
-    its spread in the training rows, in one vector f of a row:
+    With the residuals of the columns, the columns themselves (up to 150 of them) and the units of the
+    code, each over its standard deviation in the training rows, in one vector f of a row:
 
-    .. math:: d^2(x) = (f - \mu)^\top \Sigma^{-1} (f - \mu), \quad f = [r, z], \quad
-        r_j = \frac{x_j - \hat x_j}{\sqrt{\mathrm{mean}\,(x_j - \hat x_j)^2}}
+    .. math:: d^2(x) = (f - \mu)^\top \Sigma^{-1} (f - \mu), \quad f = [r, x, z], \quad
+        r_j = x_j - \hat x_j
 
-    :math:`\mu` and :math:`\Sigma` are learned from the three fifths of the training
-    rows that are nearest (five concentration steps, as in `MinCovDet`), so that
+    :math:`\mu` and :math:`\Sigma` are learned from the three quarters of the training
+    rows that are nearest (one concentration step, as in `MinCovDet`), so that
     outliers among them do little harm; :math:`\Sigma` is shrunk (Ledoit and Wolf), so
-    that fewer rows than columns will do. Residuals are weighed by how far they usually go
-    together, and a row that is reconstructed well but has an unusual code is an outlier, too:
-    the plain `reconstruction_error` misses both.
+    that fewer rows than columns will do, and a fifth of the variance that f has in all rows is added to it,
+    so that a column that hardly varies among the nearest rows weighs less. Residuals are
+    weighed by how far they usually go together, and a row that is reconstructed well but has an
+    unusual code is an outlier, too: the plain `reconstruction_error` misses both.
 
-    A category enters with its loss in nats, a level that fit did not see with
-    :math:`\log(1 + n)` of them; a missing cell leaves its coordinate out, and the
+    A category enters with its loss in nats, by the autoencoder (r) and by the shares of the levels alone
+    (x), a level that fit did not see with :math:`\log(1 + n)` of them; a missing cell leaves its coordinates out, and the
     distance is scaled up to the number of all. A constant column counts in thousandths of its
     unit: any change in it is far off.
 
@@ -161,7 +162,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     Notes
     -----
-    Up to 2,000 coordinates (columns and code) the covariance is a matrix: its cost grows with the square of their
+    Up to 2,000 coordinates of f the covariance is a matrix: its cost grows with the square of their
     number for each row and with the third power once. Above, it has 200 axes and one
     variance elsewhere. Rows with missing cells take the solution of a system of equations for each
     pattern of missing cells.
@@ -364,7 +365,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         .. math:: p(x) = \frac{1 + \#\{i : s(x_i) \le s(x)\}}{1 + n}
 
         over the n rows of the calibration, from which nothing was learned
-        (split-conformal). If those and a new row are exchangeable, that is all
+        (split-conformal; fold models, cross-conformal, would spare no rows, but cost several fits,
+        promise only P(p <= alpha) <= 2 alpha, and would not be the model of `score_samples`). If those and a new row are exchangeable, that is all
         drawn alike and free of outliers, then P(p <= alpha) <= alpha for each alpha, in the mean over
         calibrations. Outliers among the training rows void it: p-values are then
         larger than they ought to be, as a rule. They are at least 1 / (1 + n).
@@ -398,7 +400,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     def explain(self, X):
         """Return how much each column, and each unit of the code, adds to the squared distance.
 
-        The squares of the whitened features, by the symmetric root of the inverse
+        A column's part is that of its residual and of the column itself. The squares of the whitened features, by the symmetric root of the inverse
         covariance: each of its coordinates is the one that goes most closely
         with its feature (Garthwaite and Koch, 2016).
 

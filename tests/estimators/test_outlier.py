@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 import skae
 from skae import AutoencoderOutlierDetector, AutoencoderTransformer
+from skae._estimators.outlier import MOST_COLUMNS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -259,6 +260,14 @@ def test_parts_add_up_to_the_distance(detector, tumours):
     parts = detector.explain(with_gaps)
     np.testing.assert_allclose(parts.sum(axis=1), -detector.score_samples(with_gaps), rtol=1e-9)
     assert parts.iloc[:, :30].isna().equals(with_gaps.isna())
+
+
+def test_explanations_of_more_columns_than_enter_themselves():
+    X = np.random.default_rng(0).normal(size=(60, MOST_COLUMNS + 1))
+    detector = quick().fit(X)
+    parts = detector.explain(X)
+    assert parts.shape == (60, MOST_COLUMNS + 1 + detector.autoencoder_.n_components_)
+    np.testing.assert_allclose(parts.sum(axis=1), -detector.score_samples(X), rtol=1e-9)
 
 
 def test_one_bad_cell_among_correlated_columns_ranks_first():
