@@ -70,6 +70,6 @@ def draw(panels, path):
             ax.errorbar(found[:, method].mean(), place, **about)
         ax.set_yticks(range(len(order)), [methods[method] for method in order])
         p = friedmanchisquare(*found.T).pvalue
-        ax.set_title(f"{title}: {len(found)} sets, Friedman p = {p:.1g}", fontsize=10)
-        ax.set_xlabel("mean rank of the area (1 is best)")
+        ax.set_title(f"{title}, {len(found)} sets")
+        ax.set_xlabel(f"mean rank, 1 is best (Friedman: p = {p:.0e})")
     figure.savefig(path, dpi=110)

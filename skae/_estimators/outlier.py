@@ -36,6 +36,7 @@ MOST_COLUMNS = 150  # up to which columns enter themselves: the cost grows with 
 RIDGE = 0.2  # variance that is added in each direction to that of the nearest rows; all rows have 1
 FALSE_ALARMS = 0.05  # share of usual rows that are called outliers, where contamination is "auto"
 FEWEST_TO_CALIBRATE = 100  # rows of fit
+EDGE = 1e-9  # of the quantile: rounding must not decide about the row that has it
 LEAST_UNIT = 1e-3  # standard deviations of a column; residuals below are as good as none
 CHUNK_CELLS = 2**22
 SHARE = 0.95  # of the variance, by the code of the default autoencoder
@@ -147,7 +148,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     autoencoder_ : estimator
         The fitted autoencoder.
     offset_ : float
-        Rows with a lower `score_samples` are outliers.
+        Rows with a lower `score_samples` are outliers. Lies a billionth of itself below the quantile.
     training_scores_ : ndarray of shape (n_samples,)
         `score_samples` of the training rows.
     calibration_scores_ : ndarray of shape (n_calibration,)
@@ -307,11 +308,13 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     def _offset(self, weight):
         """Return the score below which rows are outliers."""
         scores, weight = self.training_scores_[weight > 0], weight[weight > 0]
-        if self.contamination != "auto":
-            return float(weighted_quantile(scores, self.contamination, weight))
-        if len(self.calibration_scores_):
-            scores, weight = self.calibration_scores_, np.ones(len(self.calibration_scores_))
-        return float(weighted_quantile(scores, FALSE_ALARMS, weight))
+        share = self.contamination
+        if share == "auto":
+            share = FALSE_ALARMS
+            if len(self.calibration_scores_):
+                scores, weight = self.calibration_scores_, np.ones(len(self.calibration_scores_))
+        quantile = weighted_quantile(scores, share, weight)
+        return float(quantile - EDGE * abs(quantile))
 
     # use --------------------------------------------------------------------------------------
 
