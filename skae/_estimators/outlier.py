@@ -31,7 +31,7 @@ from skae._parameters import (
     private_random_state,
 )
 
-NEAREST, STEPS = 0.75, 1  # share of the rows that the distance is learned from, and refits
+NEAREST, STEPS = 0.6, 2  # share of the rows that the distance is learned from, and refits
 MOST_COLUMNS = 150  # up to which columns enter themselves: the cost grows with their square
 RIDGE = 0.2  # variance that is added in each direction to that of the nearest rows; all rows have 1
 FALSE_ALARMS = 0.05  # share of usual rows that are called outliers, where contamination is "auto"
@@ -106,8 +106,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     .. math:: d^2(x) = (f - \mu)^\top \Sigma^{-1} (f - \mu), \quad f = [r, x, z], \quad
         r_j = x_j - \hat x_j
 
-    :math:`\mu` and :math:`\Sigma` are learned from the three quarters of the training
-    rows that are nearest (one concentration step, as in `MinCovDet`), so that
+    :math:`\mu` and :math:`\Sigma` are learned from the three fifths of the training
+    rows that are nearest (two concentration steps, as in `MinCovDet`), so that
     outliers among them do little harm; :math:`\Sigma` is shrunk (Ledoit and Wolf), so
     that fewer rows than columns will do, and a fifth of the variance that f has in all rows is added to it,
     so that a column that hardly varies among the nearest rows weighs less. Residuals are
