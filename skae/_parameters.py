@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from functools import cache
+from functools import cache, wraps
 from numbers import Integral, Real
 from os import PathLike
 from typing import dataclass_transform
@@ -84,7 +84,7 @@ def require_labels(y, owner):
     """Refuse labels that are not there, as scikit-learn does."""
     if y is None:
         raise ValueError(
-            f"This {owner} estimator requires y to be passed, but the target y is None."
+            f"This {owner} estimator requires y to be passed, but the target y is None: call fit(X, y)."
         )
 
 
@@ -107,6 +107,11 @@ def real(low, high=None, closed="left"):
 def integer(low, high=None):
     """An int of at least ``low``."""
     return Interval(Integral, low, high, closed="left")
+
+
+def counted(n, noun):
+    """Return how many there are of something, for messages: "1 row", "2 rows"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
 def count(value, name):
@@ -159,13 +164,26 @@ def _refuse_forgotten(self):
                 )
 
 
+def _explaining(init, owner, reasons):
+    """Return a constructor that says why parameters which relatives take are not taken."""
+
+    @wraps(init)
+    def explained(self, *args, **params):
+        for name in params.keys() & reasons.keys():
+            raise TypeError(f"{owner} has no parameter {name!r}: {reasons[name]}.")
+        init(self, *args, **params)
+
+    return explained
+
+
 @dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
 def parameters(kind):
     """Make a class take its annotated names, and those of the groups it inherits, as parameters.
 
     It becomes a dataclass that looks as scikit-learn has it: defaults are in
     the signature and nowhere else, and ``_parameter_constraints`` are those
-    of the groups and its own.
+    of the groups and its own. ``NOT_TAKEN`` of the class says of parameters that
+    its relatives have why it has not.
     """
     kind.__post_init__ = _refuse_forgotten
     dataclass(kind, kw_only=True, eq=False, repr=False, match_args=False)
@@ -176,6 +194,8 @@ def parameters(kind):
     kind._parameter_constraints = {
         name: table[name] for table in tables for name in table if name in names
     }
+    if "NOT_TAKEN" in vars(kind):
+        kind.__init__ = _explaining(kind.__init__, kind.__name__, kind.NOT_TAKEN)
     kind.__init__.__doc__ = (
         f"Store the parameters; the docstring of `{kind.__name__}` explains them."
     )

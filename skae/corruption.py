@@ -1,8 +1,8 @@
 """Noise for the inputs of a training.
 
-Every kind has ``begin(generator)``, which returns for one pass over the rows a
-function from standardised rows to noisy ones, drawn anew for every batch, and
-where its moments are known in closed form ``moments(low, high)``.
+Every kind has ``begin(generator)``, which returns, for one pass over the rows, a
+function from standardised rows to noisy ones, drawn anew for every batch; and,
+if its moments are known in closed form, ``moments(low, high)``.
 """
 
 import math
@@ -30,9 +30,9 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True)
 class Jitter:
-    """Gaussian noise that regularises: cheap, for its numbers are used several times an epoch.
+    """Gaussian noise that regularises; cheap, as its numbers are used several times an epoch.
 
-    Each batch takes them from another place of one long draw.
+    Each batch takes a random section of one long draw.
 
     Parameters
     ----------
@@ -189,9 +189,9 @@ class Hiding:
     ----------
     share : float
     owner : ndarray of shape (width,)
-        To which cell each column of the wide rows belongs.
+        The cell that each column of the one-hot rows belongs to.
     noise : object or None
-        What is done to the cells that stay.
+        Noise of the cells that stay.
     """
 
     share: float
@@ -217,9 +217,9 @@ class Draws:
     ----------
     n_components : int
     n_draws : int or None
-        Draws a held-out row; None for a single one, without a dimension of its own, in training.
+        Draws for each held-out row; None, in training, for a single one without a dimension of its own.
     noise : object or None
-        What is done to the rows themselves.
+        Noise of the rows themselves.
     """
 
     n_components: int
@@ -272,7 +272,7 @@ class Sparing:
     Parameters
     ----------
     noise : object
-        What is done to rows and labels side by side.
+        Noise of rows with labels beside them.
     n_labels : int
     """
 
@@ -292,12 +292,12 @@ class Sparing:
 
 @dataclass(frozen=True)
 class Leading:
-    """Makes inputs of the first columns of rows with labels beside them.
+    """Inputs from the first columns of rows with labels beside them.
 
     Parameters
     ----------
     noise : object
-        What is done to these columns.
+        Noise of these columns.
     n_features : int
     """
 

@@ -25,7 +25,7 @@ class SquaredError(nn.Module):
     ----------
     column_weights : Tensor of shape (n_features,)
 
-    Further columns of the target, labels, are not looked at.
+    Further columns of the target, labels, are ignored.
     """
 
     def __init__(self, column_weights):
@@ -39,10 +39,10 @@ class SquaredError(nn.Module):
 
 
 class LabelError(nn.Module):
-    r"""Error of predicted labels over that of what is most likely without the rows.
+    r"""Error of predicted labels, relative to that of their mean or shares.
 
     For numbers the squared error over the variance, for classes the
-    cross-entropy over that of their shares; of several labels the mean. The
+    cross-entropy over that of their shares; with several labels the mean. The
     outputs are those of a `PredictingAutoencoder`: numbers, standardised, and
     a score for each class. The labels are the last columns of the target: a
     standardised number, or 1 in the column of a class and 0 in those of the
@@ -51,12 +51,12 @@ class LabelError(nn.Module):
     Parameters
     ----------
     columns : list of slice
-        Where each label stands among the predictions.
+        Position of each label among the predictions.
     are_classes : list of bool
     shares : Tensor of shape (n_targets,)
-        Of the classes; 0 for numbers.
+        Shares of the classes; 0 for numbers.
     weights : list of float
-        What the error of each label is multiplied by.
+        Weight of the error of each label.
     """
 
     def __init__(self, columns, are_classes, shares, weights):
@@ -105,8 +105,8 @@ class GaussianLikelihood(nn.Module):
     .. math:: \ell_i = \frac{1}{2} \sum_j \left(
         \frac{(x_{ij} - \hat x_{ij})^2}{\sigma^2} + \log(2 \pi \sigma^2) \right)
 
-    with one noise variance for all columns, in the units of X, that is
-    learned with the weights (Rybkin, Daniilidis & Levine, Simple and effective
+    with one noise variance for all columns, in the units of X, or as many as columns, that
+    are learned with the weights (Rybkin, Daniilidis & Levine, Simple and effective
     VAE training with calibrated decoders, 2021,
     https://proceedings.mlr.press/v139/rybkin21a.html).
 
@@ -115,14 +115,14 @@ class GaussianLikelihood(nn.Module):
     column_weights : Tensor of shape (n_features,)
         Variance of each column over ``unit``.
     unit : float
-        What ``exp(outputs.log_noise)`` is multiplied by to give the noise
+        Factor of ``exp(outputs.log_noise)`` that gives the noise
         variance in the squared units of X.
     n_columns : int or None
-        How many columns the noise is in; by default as many as
-        ``column_weights``. Coordinates of a space that holds all rows may
-        stand for more.
+        Number of columns with noise; by default that of
+        ``column_weights``. Coordinates of the rows' space may
+        stand for more columns.
 
-    Further columns of the target, labels, are not looked at.
+    Further columns of the target, labels, are ignored.
     """
 
     def __init__(self, column_weights, unit, n_columns=None):
@@ -134,8 +134,13 @@ class GaussianLikelihood(nn.Module):
     def forward(self, outputs, target):
         """Return nats of each row, of shape (..., n_samples)."""
         target = target[..., : len(self.column_weights)]
-        squares = (outputs.reconstruction - target).square() @ self.column_weights
+        weights, ratios = self.column_weights, outputs.log_noise_ratios
+        if ratios is not None:
+            weights = weights * torch.exp(-ratios)
+        squares = (outputs.reconstruction - target).square() @ weights
         logarithms = self.n_columns * outputs.log_noise + self.constant
+        if ratios is not None:
+            logarithms = logarithms + ratios.sum()
         return 0.5 * (squares * torch.exp(-outputs.log_noise) + logarithms)
 
 
@@ -199,7 +204,7 @@ class RelativeSize(nn.Module):
 
 
 class ActivationRate(nn.Module):
-    r"""Kullback-Leibler divergence of each unit's activation rate from the one that is wanted.
+    r"""Kullback-Leibler divergence of each unit's activation rate from the target.
 
     .. math:: \frac1k \sum_u \rho \log \frac{\rho}{\hat\rho_u}
         + (1 - \rho) \log \frac{1 - \rho}{1 - \hat\rho_u}
@@ -284,8 +289,8 @@ class ContrastiveError(nn.Module):
         \ell(a, b) = -\log \frac{e^{a \cdot b / \tau}}{\sum_{c \neq a} e^{a \cdot c / \tau}}
 
     with u and v the projections of both views at unit length, and c all other
-    projections of the batch: 2 n - 1 of n rows. In evaluation batches of more
-    than ``MOST_COMPARED`` rows fall into groups.
+    projections of the batch: 2 n - 1 for n rows. In evaluation, batches of more
+    than ``MOST_COMPARED`` rows are split into groups.
 
     Parameters
     ----------
@@ -316,10 +321,10 @@ class Deception(nn.Module):
 
     .. math:: \ell_i = -\log D(z_i) = \log(1 + e^{-a_i})
 
-    with a the logits: the loss of a generator that does not saturate
+    with a the logits: the non-saturating loss of a generator
     (Goodfellow et al., Generative adversarial nets, 2014,
     https://arxiv.org/abs/1406.2661). The discriminator changes with every
-    step, so held-out rows are not judged by it: there the loss is zero.
+    step, so for held-out rows the loss is zero.
     """
 
     def forward(self, outputs, target):
@@ -336,16 +341,16 @@ class Objective(nn.Module):
     ----------
     **terms : (nn.Module, float)
         Each term is called as ``term(outputs, target)`` and returns a tensor
-        of shape (n_samples,), or (n_draws, n_samples), of which the mean is
-        taken; the float is its weight.
+        of shape (n_samples,), or (n_draws, n_samples), which is averaged
+        over draws; the float is its weight.
     rising : str or None
-        The term whose weight rises at the beginning of a training.
+        The term whose weight rises at the beginning of training.
 
     Attributes
     ----------
     risen : float
-        The share of that weight that training has reached. Held-out rows are
-        always judged with the whole weight.
+        The share of that weight that training has reached. Held-out rows
+        always use the full weight.
     """
 
     def __init__(self, rising=None, **terms):

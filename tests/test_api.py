@@ -64,7 +64,7 @@ ESTIMATORS = {
         "checkpoint", "device", "verbose", "random_state",
     ],
     "SupervisedAutoencoder": ["mixing", "unlabeled", *USUAL],
-    "VAETransformer": ["beta", "likelihood", "kl_warmup", *NETWORK, *OWN, "ordered", *TABLES, *TRAINING],
+    "VAETransformer": ["beta", "likelihood", "kl_warmup", "noise", *NETWORK, *OWN, "ordered", *TABLES, *TRAINING],
 }  # fmt: skip
 TUNING = [
     "batch_size",

@@ -3,6 +3,7 @@
 import inspect
 import pickle
 import pydoc
+import re
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -35,8 +36,11 @@ def test_names_and_defaults_are_what_people_read(kind):
     assert "<factory>" not in shown
     page = pydoc.plain(pydoc.render_doc(kind))
     assert f"class {kind.__name__}(" in page
+    page, shown = (
+        re.sub(r"[\s|]", "", text) for text in (page, shown)
+    )  # pydoc of 3.13 breaks lines
     assert f"{kind.__name__}{shown}" in page
-    assert f"__init__(self, {shown[1:]}" in page
+    assert f"__init__(self,{shown[1:]}" in page
 
 
 @every

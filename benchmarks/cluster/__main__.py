@@ -16,14 +16,17 @@ import torch
 from torch import distributed as dist
 
 import skae.distributed
-from skae import AutoencoderTransformer
-from skae._training import net
+from skae import AutoencoderTransformer, SparseAutoencoder
+from skae._training import recorded
 from skae._training.step import Step
 
-CASES = {  # rows, columns, components, hidden units, rows a step
-    "512 x 100": (16_384, 100, 16, (128, 128), 512),
-    "4,096 x 100": (32_768, 100, 16, (128, 128), 4096),
-    "2,048 x 400": (8_192, 400, 50, (512, 512), 2048),
+PLAIN = AutoencoderTransformer
+CASES = {  # estimator, share of missing cells, rows, columns, components, hidden units, rows a step
+    "512 x 100": (PLAIN, 0.0, 16_384, 100, 16, (128, 128), 512),
+    "4,096 x 100": (PLAIN, 0.0, 32_768, 100, 16, (128, 128), 4096),
+    "4,096 x 100, a tenth missing": (PLAIN, 0.1, 32_768, 100, 16, (128, 128), 4096),
+    "4,096 x 100, sparse codes": (SparseAutoencoder, 0.0, 32_768, 100, 16, (128, 128), 4096),
+    "2,048 x 400": (PLAIN, 0.0, 8_192, 400, 50, (512, 512), 2048),
 }
 EPOCHS = 6
 
@@ -42,10 +45,10 @@ class TimedStep(Step):
 
 def a_step(fit, case):
     """Return milliseconds from step to step, and the processor's: the least of a fit."""
-    _, _, k, hidden, batch = CASES[case]
+    kind, *_, k, hidden, batch = CASES[case]
     about = {"hidden_layer_sizes": hidden, "batch_size": batch, "early_stopping": False}
     TimedStep.ends.clear()
-    fit(AutoencoderTransformer(k, max_iter=EPOCHS, random_state=0, **about))
+    fit(kind(k, max_iter=EPOCHS, random_state=0, **about))
     return 1000 * np.diff(TimedStep.ends, axis=0).min(axis=0)
 
 
@@ -53,10 +56,11 @@ def be_rank(times):
     """Fit alone and together, in turn; the first rank prints what was least."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
-    net.Step = TimedStep
-    for case, (n, p, *_) in CASES.items():
+    recorded.Step = TimedStep
+    for case, (_, missing, n, p, *_) in CASES.items():
         rng = np.random.default_rng(0)
         X = (rng.normal(size=(n, p)) @ rng.normal(size=(p, p))).astype(np.float32)
+        X[rng.random(X.shape) < missing] = np.nan
         part = np.array_split(X, 2)[dist.get_rank()]
         found = []
         for _ in range(times):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from skae._data.rows import CHUNK_BYTES
+from skae._data.rows import CHUNK_BYTES, Reduce
 
 READY_BYTES = 2**26
 READY_SHARE = 0.25  # of the free memory of a GPU
@@ -64,7 +64,12 @@ class StandardisedRows(Dataset):
     @property
     def row_weights(self):
         """Weights of the rows, with a mean of 1."""
-        return np.ones(len(self)) if self.rows.weight is None else self.rows.weight
+        weight = self.rows.every_weight
+        return np.ones(len(self)) if weight is None else weight
+
+    def those_read(self, values):
+        """Return those of all rows' values whose rows are read in this process."""
+        return values[self.rows.start :][: self.rows.n_here]
 
     @property
     def n_features(self):
@@ -73,6 +78,10 @@ class StandardisedRows(Dataset):
 
     def take(self, index):
         """Return the standardised rows of a slice or at the places in a tensor."""
+        return self.here(index)
+
+    def here(self, index):
+        """Return the same of this process's rows, by their places among these."""
         if self._ready is not None:
             return self._ready[index]
         return self._standardise(index if isinstance(index, slice) else index.numpy())
@@ -96,7 +105,7 @@ class StandardisedRows(Dataset):
         """Return how low and how high the first columns may be; the others have no limits."""
         found = Range()
         for span in self.rows.spans():
-            found.add(self.take(span).nan_to_num(nan=0.0))
+            found.add(self.here(span).nan_to_num(nan=0.0))
         low, high = found.of_all(self.rows).reach()
         low[n_columns:], high[n_columns:] = -torch.inf, torch.inf
         return low, high
@@ -143,9 +152,57 @@ class StandardisedStream(StandardisedRows):
         return low, high
 
 
-def standardised(rows, *about):
-    """Return rows as training reads them; parameters as of `StandardisedRows`."""
-    return (StandardisedStream if rows.is_stream else StandardisedRows)(rows, *about)
+class Everywhere(Reduce):
+    """What every process learns of all rows: there is nothing to add up.
+
+    Parameters
+    ----------
+    reduce : Reduce
+        Of the processes that have parts of the rows.
+    """
+
+    def __init__(self, reduce):
+        self.check_alike = reduce.check_alike
+
+
+class GatheredRows(StandardisedRows):
+    """The same of `SharedRows`, whose batches every process has whole.
+
+    For what couples the rows of a batch: all processes take the same steps, each for itself.
+    """
+
+    def __init__(self, rows, *about):
+        super().__init__(rows, *about)
+        self.everywhere = Everywhere(rows.reduce)
+        if rows.weight is not None:
+            self.weight = torch.as_tensor(rows.every_weight, dtype=torch.float32)
+
+    @property
+    def reduce(self):
+        """What adds up over processes: nothing."""
+        return self.everywhere
+
+    def take(self, index):
+        """Return the rows of all processes at the places of a slice or in a tensor."""
+        places = torch.arange(len(self))[index]
+        at, own = self.rows.own(places)
+        whole = torch.zeros(len(places), self.n_features)
+        whole[at] = self.here(own)
+        return self.rows.reduce.sum(whole)
+
+    def those_read(self, values):
+        """Return the values: all rows are read."""
+        return values
+
+
+def standardised(rows, *about, coupled=False):
+    """Return rows as training reads them; parameters as of `StandardisedRows`.
+
+    ``coupled`` says that what is computed of a row depends on the others of its batch.
+    """
+    if rows.is_stream:
+        return StandardisedStream(rows, *about)
+    return (GatheredRows if coupled and rows.reduce.shared else StandardisedRows)(rows, *about)
 
 
 class TensorBatches:

@@ -70,37 +70,49 @@ class Moments:
 
 
 class TableCounts:
-    """Fits a `TableEncoder` to blocks of a table.
+    """Learns the `Schema` of a table from blocks of its rows, which may be counted apart.
 
     Parameters
     ----------
-    encoder : TableEncoder
+    columns : Columns
+    X : frame or ndarray
+        The first block, which says what the columns are. It is not counted.
     """
 
-    def __init__(self, encoder):
-        self.encoder, self.columns = encoder, None
+    def __init__(self, columns, X):
+        self.of_schema, self.encoder, self.n_rows = columns, columns.encoder(), 0
+        found = self.encoder.read_columns(X, True)
+        warn_of_text(found, isinstance(self.encoder.categorical_features, str))
+        self.columns = [
+            LevelCounts(field.name) if field.kind == CATEGORY else NumberSums()
+            for field, _ in found
+        ]
 
     def add(self, X, weight=None):
         """Count a block: its rows have positive weights."""
-        first = self.columns is None
-        found = self.encoder.read_columns(X, first)
+        found = self.encoder.read_columns(X, False)
         weight = np.ones(len(found[0][1])) if weight is None else weight
-        if first:
-            known = [
-                LevelCounts() if field.kind == CATEGORY else NumberSums() for field, _ in found
-            ]
-            self.columns = known
-            warn_of_text(found, isinstance(self.encoder.categorical_features, str))
-        for column, (field, cells) in zip(self.columns, found, strict=True):
-            column.add(field, cells, weight)
+        self.n_rows += len(weight)
+        for column, (_, cells) in zip(self.columns, found, strict=True):
+            column.add(cells, weight)
+        return self
 
-    def fitted(self, n_rows):
-        """Return the encoder, fitted."""
+    def take_in(self, other):
+        """Take in what was counted of later blocks."""
+        self.n_rows += other.n_rows
+        for column, its in zip(self.columns, other.columns, strict=True):
+            column.take_in(its)
+        return self
+
+    def schema(self):
+        """Return what was learned."""
         learned = [
-            column.learned(self.encoder, place, n_rows) for place, column in enumerate(self.columns)
+            column.learned(self.encoder, place, self.n_rows)
+            for place, column in enumerate(self.columns)
         ]
         self.encoder.take(learned, [column.n_present for column in self.columns])
-        return self.encoder
+        lacking = self.encoder.n_samples_seen_ < self.n_rows
+        return self.of_schema.of_table(self.encoder, lacking)
 
 
 class NumberSums:
@@ -109,12 +121,17 @@ class NumberSums:
     def __init__(self):
         self.moments, self.n_present = Moments(), 0
 
-    def add(self, field, cells, weight):
+    def add(self, cells, weight):
         """Take in cells."""
         present = ~np.isnan(cells)
         self.n_present += int(present.sum())
         if present.any():
             self.moments.add(cells[present, None], weight[present])
+
+    def take_in(self, other):
+        """Take in what was learned of other cells."""
+        self.n_present += other.n_present
+        self.moments.take_in(other.moments)
 
     def learned(self, encoder, place, n_rows):
         """Return mean and scale, and nothing of levels."""
@@ -126,29 +143,43 @@ class NumberSums:
 
 
 class LevelCounts:
-    """Rows and weights of each level of a category."""
+    """Rows and weights of each level of a category.
 
-    def __init__(self):
-        self.places, self.counts, self.heavy, self.kinds = {}, [], [], set()
+    Parameters
+    ----------
+    name : str
+        Of the column, for messages.
+    """
+
+    def __init__(self, name):
+        self.name, self.kinds = name, set()
+        self.places, self.counts, self.heavy = {}, [], []
 
     @property
     def n_present(self):
         """Cells that are present."""
         return sum(self.counts)
 
-    def add(self, field, cells, weight):
+    def add(self, cells, weight):
         """Count cells."""
-        codes, levels = factorized(cells)
+        codes, levels = factorized(self.name, cells)
         present = codes >= 0
         counts = np.bincount(codes[present], minlength=len(levels))
         heavy = np.bincount(codes[present], weight[present], minlength=len(levels))
+        self._take(levels, counts.tolist(), heavy.tolist())
+
+    def take_in(self, other):
+        """Take in what was counted of other cells."""
+        self._take(other.places, other.counts, other.heavy)
+
+    def _take(self, levels, counts, heavy):
         self.kinds |= {kind_of(type(level)) for level in levels}
         if len(self.kinds) > 1:
             raise ValueError(
-                f"Column {field.name!r} mixes several types: {sorted(self.kinds)}. Make it one type, "
+                f"Column {self.name!r} mixes several types: {sorted(self.kinds)}. Make it one type, "
                 "for example with astype(str)."
             )
-        for level, count, weighed in zip(levels, counts.tolist(), heavy.tolist(), strict=True):
+        for level, count, weighed in zip(levels, counts, heavy, strict=True):
             place = self.places.setdefault(level, len(self.counts))
             if place == len(self.counts):
                 self.counts.append(0)

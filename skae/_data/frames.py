@@ -5,7 +5,7 @@ which a look at the types tells.
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import narwhals.stable.v2 as nw
 import numpy as np
@@ -19,9 +19,8 @@ TIMES = TIME, DURATION
 EXAMPLES = 3  # of names, in a message
 
 
-@dataclass(frozen=True)
-class Field:
-    """A column of a frame, or of an array.
+class Field(NamedTuple):
+    """A column of a frame, or of an array; a tuple, for a wide frame has many.
 
     Attributes
     ----------
@@ -42,16 +41,19 @@ class Field:
     categories: list | None = None
     ordered: bool = False
 
-    def __post_init__(self):
-        """Refuse what no frame has: a field may come from a file."""
-        good = (
-            isinstance(self.dtype, str)
-            and self.kind in (NUMBER, TIME, DURATION, CATEGORY)
-            and (self.categories is None or isinstance(self.categories, list))
-            and isinstance(self.ordered, bool)
-        )
-        if not good:
-            raise ValueError(f"a column cannot be of kind {self.kind!r} and type {self.dtype!r}")
+
+def field_of(state):
+    """Return the `Field` of a dict from a file; refuse what no frame has."""
+    field = Field(**state)
+    good = (
+        isinstance(field.dtype, str)
+        and field.kind in (NUMBER, TIME, DURATION, CATEGORY)
+        and (field.categories is None or isinstance(field.categories, list))
+        and isinstance(field.ordered, bool)
+    )
+    if not good:
+        raise ValueError(f"a column cannot be of kind {field.kind!r} and type {field.dtype!r}")
+    return field
 
 
 def table(X):
@@ -67,6 +69,13 @@ def table(X):
             "X.to_pandas(types_mapper=pandas.ArrowDtype)."
         )
     X = unmasked(X)
+    if isinstance(X, np.ndarray) and X.dtype.names is not None:
+        raise TypeError(
+            "X is an array of records: pass pandas.DataFrame(X), whose columns have types."
+        )
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 2:
+        missing = pd.isna(X)  # NA and NaT are no floats, as None and NaN are
+        X = np.where(missing, np.nan, X) if missing.any() else X
     if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
         raise ValueError(
             f"X is an array of {X.dtype}, whose unit would decide what is learned: pass a pandas "
@@ -154,6 +163,12 @@ def fields(frame):
         Field(name, plain[key], NUMBER) if key in plain else _field(name, column(frame, place))
         for place, (name, key) in enumerate(zip(names_of(frame), keys, strict=True))
     ]
+
+
+def fields_of(X):
+    """Return the same of a table; None for an array."""
+    frame = frame_of(table(X))
+    return None if frame is None else fields(frame)
 
 
 def names_of(frame):

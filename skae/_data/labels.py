@@ -14,6 +14,7 @@ from scipy import sparse
 from skae._data.frames import as_frame
 from skae._data.objects import is_missing
 from skae._data.rows import Rows
+from skae._parameters import counted
 
 SHOWN = 10  # classes in a message
 MANY, FEW = 20, 5  # more classes than this, with fewer rows each, look like numbers
@@ -51,8 +52,7 @@ class Labels:
         n = sum(1 if known is None else len(known) for known in classes)
         plain = cls(classes, np.zeros(n), np.ones(n))
         coded = plain.coded(columns)
-        mean = np.average(coded, axis=0, weights=weight)
-        spread = np.sqrt(np.average((coded - mean) ** 2, axis=0, weights=weight))
+        mean, spread = mean_and_spread(coded, weight)
         numbers = np.repeat([c is None for c in classes], plain.sizes) & (spread > 0)
         return cls(classes, mean, np.where(numbers, spread, 1.0), names)
 
@@ -103,7 +103,7 @@ class Labels:
         columns = columns_of([y] if several and np.ndim(y) == 1 and as_frame(y) is None else y)
         if len(columns[0]) not in (1, n_rows):
             raise ValueError(
-                f"y has {len(columns[0])} labels for {n_rows} rows: pass one for each row, or a "
+                f"y has {counted(len(columns[0]), 'label')} for {counted(n_rows, 'row')}: pass one for each row, or a "
                 "single one for all."
             )
         coded = self.coded(columns)
@@ -113,7 +113,7 @@ class Labels:
         """Return the coded labels that `columns_of` gave."""
         if len(columns) != len(self.classes):
             raise ValueError(
-                f"y has {len(columns)} columns, but the labels of the fit have {len(self.classes)}: "
+                f"y has {counted(len(columns), 'column')}, but the labels of the fit have {len(self.classes)}: "
                 "pass as many."
             )
         parts = [
@@ -265,8 +265,30 @@ class Residuals(Rows):
 
     def take(self, index):
         """Return the residuals."""
+        if self.ready is not None:
+            return self.ready[index]
         rows, labels = np.hsplit(self.rows.take(index), [self.width])
-        return rows - labels @ self.effects
+        return self.changed(rows - labels @ self.effects)
+
+
+def mean_and_spread(values, weight=None):
+    """Return mean and standard deviation of columns of labels, of any size that float64 holds."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = np.average(values, axis=0, weights=weight)
+        rest = values - mean
+        spread = np.sqrt(np.average(rest**2, axis=0, weights=weight))
+    if not np.isfinite(rest).all():
+        raise ValueError(
+            f"y has numbers as large as {np.abs(values).max():.3g}, whose mean is beyond float64: scale "
+            "it, for example with StandardScaler."
+        )
+    largest = np.abs(rest).max(axis=0)
+    lost = (largest > 0) & ((spread == 0) | np.isinf(spread))  # squares are beyond float64
+    unit = np.where(lost, largest, 1.0)
+    again = (
+        unit * np.sqrt(np.average((rest / unit) ** 2, axis=0, weights=weight)) if lost.any() else 0
+    )
+    return mean, np.where(lost, again, spread)
 
 
 def beside(X, labels):
@@ -313,7 +335,7 @@ def has_label(columns, unlabeled):
         return ~missing
     if missing.any():
         raise ValueError(
-            f"y has {missing.sum()} missing labels (NaN, None or NA), the first in row "
+            f"y has {counted(missing.sum(), 'missing label')} (NaN, None or NA), the first in row "
             f"{missing.argmax()}, but unlabeled={unlabeled!r}: pass unlabeled=np.nan, and such rows "
             "teach the code without a label, or leave them out."
         )
@@ -364,7 +386,7 @@ def _complete(column, j):
     missing = np.flatnonzero(pd.isna(column))
     if len(missing):
         raise ValueError(
-            f"y has {len(missing)} missing labels (NaN or None) in column {j}, the first in row "
+            f"y has {counted(len(missing), 'missing label')} (NaN or None) in column {j}, the first in row "
             f"{missing[0]}: leave such rows out, or give them a class of their own."
         )
     if column.dtype.kind == "f" and not np.isfinite(column).all():
@@ -388,7 +410,7 @@ def _sorted(column):
     known = classes_of(column)
     if column.dtype.kind in "iu" and _are_many(known, column):
         warnings.warn(
-            f"y has {len(known)} integers in {len(column)} rows, and each is taken for a class of "
+            f"y has {counted(len(known), 'integer')} in {counted(len(column), 'row')}, and each is taken for a class of "
             "its own: where they are numbers, pass y.astype(float).",
             UserWarning,
             stacklevel=2,
@@ -401,7 +423,7 @@ def _numbers_like_classes(column):
     found = np.unique(column)
     if (found == np.round(found)).all() and not _are_many(found, column):
         warnings.warn(
-            f"y has {len(found)} whole numbers in {len(column)} rows, and as floats they are taken "
+            f"y has {counted(len(found), 'whole number')} in {counted(len(column), 'row')}, and as floats they are taken "
             "for numbers: where they are classes, pass y.astype(int).",
             UserWarning,
             stacklevel=2,

@@ -172,6 +172,17 @@ class Marginals:
             raise ValueError(f"the marginals of {n} columns of numbers cannot be these")
 
 
+def steps(rows, schema):
+    """Return what the numbers of each column of `Rows` are apart, in units of X: 0 without a grid."""
+    places = np.arange(schema.n_features) if schema.blocks is None else schema.blocks.numbers
+    rows = rows.in_memory(MOST_OF_STREAM)
+    eps, found = np.finfo(rows.dtype).eps, []
+    for place, cells in zip(places, _columns(rows, places), strict=True):
+        values = np.unique(schema.in_units(place, cells[~np.isnan(cells)]))
+        found.append(_grid(values, eps)[0])
+    return np.array(found)
+
+
 def _columns(rows, places):
     """Yield columns of the rows, float64."""
     X = rows.X

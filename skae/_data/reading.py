@@ -11,10 +11,11 @@ import numpy as np
 from scipy import sparse
 
 from skae._data.counts import Moments, TableCounts
-from skae._data.frames import fields, frame_of, table
+from skae._data.frames import fields_of, table
 from skae._data.rows import WIDEST_COVARIANCE, Rows
 from skae._data.stream_rows import Meter, Piece, StreamRows, joined, part_of
-from skae._data.streams import located, rows_of
+from skae._data.streams import located, that_count
+from skae._parameters import counted
 
 MOST_HELD_OUT, FEWEST_HELD_OUT = 2**21, 1000  # cells at most, but so many rows in any case
 SLICE = 4096  # cached rows that are read together
@@ -197,33 +198,28 @@ class Reading:
     def _is_coded(self):
         """Return whether the columns of the first block are more than numbers."""
         first = next(iter(self.stream), None)
-        frame = None if first is None else frame_of(table(first))
-        return self.columns.codes(None if frame is None else fields(frame))
+        return self.columns.codes(None if first is None else fields_of(first))
 
     def _count(self):
         """Learn the columns of a table, in a pass of their own."""
-        counts, n_rows = TableCounts(self.columns.encoder()), 0
+        counts = None
         for part in self.stream.parts:
             for where, X, weight in self.stream.tables(part):
                 with located(where):
-                    some = slice(None) if weight is None else np.flatnonzero(weight)
-                    weight = None if weight is None else weight[some]
-                    X = X if weight is None else rows_of(X, some)
+                    X, weight = that_count(X, weight)
+                    if counts is None and len(X):
+                        counts = TableCounts(self.columns, X)
                     if len(X):
                         counts.add(X, weight)
-                n_rows += len(X)
-        if not n_rows:
+        if counts is None:
             raise ValueError(f"There is nothing in {self.stream}: it has no rows to learn from.")
-        encoder = counts.fitted(n_rows)
-        self.schema = self.columns.of_table(encoder, encoder.n_samples_seen_ < n_rows)
-        self.known = True
+        self.schema, self.known = counts.schema(), True
 
     def coded(self, X, weight):
         """Return the rows of positive weight as a matrix of numbers, and their weights."""
         if self.schema is None:
             X = table(X)
-            found = None if frame_of(X) is None else fields(frame_of(X))
-            self.schema, X = self.columns.of_numbers(X, found)
+            self.schema, X = self.columns.of_numbers(X, fields_of(X))
         else:
             X = self.schema.read(X)
         if sparse.issparse(X):
@@ -319,7 +315,7 @@ class Reading:
             yield part_of((X, weight), kept)
         if start != end:
             raise ValueError(
-                f"{part.name} had {count} rows, and {start - end + count} when it was read again: "
+                f"{part.name} had {counted(count, 'row')}, and {start - end + count} when it was read again: "
                 "a source must give the same rows each time, a function a new iterator."
             )
 

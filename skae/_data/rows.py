@@ -1,5 +1,6 @@
 """Rows of a table, read in chunks and weighted."""
 
+from copy import copy
 from itertools import repeat
 from operator import iadd
 
@@ -34,6 +35,9 @@ class Reduce:
         """Return what computes a batch's loss and leaves the gradient of all of its rows."""
         return compute
 
+    def check_alike(self, weights):
+        """Refuse to go on where the processes' weights have come apart."""
+
 
 class Rows:
     """Some rows of a matrix, without a copy of it.
@@ -53,6 +57,8 @@ class Rows:
 
     reduce = Reduce()
     is_stream, moments = False, None  # moments of a stream are learned in one pass
+    start = 0  # number of this process's first row among all
+    after = ready = None  # what is done to rows last, and rows that it was done to
 
     def __init__(self, X, index=None, weight=None, blocks=None):
         self.X, self.blocks = X, blocks
@@ -92,6 +98,13 @@ class Rows:
         """Return the rows; of a stream ``most`` of them at most, evenly spread."""
         return self
 
+    def mapped(self, function, keep=False):
+        """Return rows that a function is applied to, as a network sees them; in memory with ``keep``."""
+        rows = copy(self)
+        rows.after = function
+        rows.ready = rows.take(slice(None)) if keep else None
+        return rows
+
     def unlabelled(self):
         """Return the rows without the labels that may be beside them."""
         return Rows(self.X, self.index, self.all_weight, self.blocks)
@@ -100,6 +113,11 @@ class Rows:
         """Return the same rows, with their weights, in other columns."""
         weight = self.all_weight
         return Rows(X, None, None if weight is None else weight[self.index])
+
+    @property
+    def every_weight(self):
+        """Weights of the rows of all processes; None where they have none."""
+        return self.weight
 
     @property
     def content(self):
@@ -133,11 +151,15 @@ class Rows:
 
     def take(self, index):
         """Return the rows at places ``index`` of this subset, in the dtype of X."""
-        return self.widened(self.raw(index))
+        return self.widened(self.raw(index)) if self.ready is None else self.ready[index]
 
     def widened(self, rows):
         """Return rows of ``X`` as a network's columns."""
-        return rows if self.blocks is None else self.blocks.widen(rows)
+        return self.changed(rows if self.blocks is None else self.blocks.widen(rows))
+
+    def changed(self, rows):
+        """Return wide rows with what is done to them last."""
+        return rows if self.after is None else self.after(rows)
 
     def spans(self, most=None, n_rows=None):
         """Yield slices of consecutive rows: about ``CHUNK_BYTES`` in float64, ``most`` at most.

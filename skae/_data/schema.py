@@ -1,7 +1,7 @@
 """What a fit learns of the columns of X: how later rows are read, and given back."""
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -13,7 +13,9 @@ from skae._data.build import build, fill, fill_numbers
 from skae._data.frames import (
     Field,
     column,
+    field_of,
     fields,
+    fields_of,
     form_of,
     frame_of,
     is_plain,
@@ -26,7 +28,7 @@ from skae._data.frames import (
 from skae._data.objects import NUMBER, is_missing
 from skae._data.rows import Rows
 from skae._data.table_encoder import TableEncoder, refuse_other_kinds, warn_of_unused
-from skae._parameters import check_sample_weight, feature_names, validated
+from skae._parameters import check_sample_weight, counted, feature_names, validated
 
 DTYPES = (np.float64, np.float32)
 LEAST_WEIGHT = 1e-6  # of a column in the linear model, which decodes those of weight zero too
@@ -59,8 +61,7 @@ class Columns:
     def learn(self, X, sample_weight=None):
         """Return the `Schema` of a table, and the table as a matrix of numbers."""
         X = table(X)
-        frame = frame_of(X)
-        found = None if frame is None else fields(frame)
+        found = fields_of(X)
         if self.codes(found):
             return self._learn_table(X, sample_weight)
         schema, matrix = self.of_numbers(X, found)
@@ -148,7 +149,7 @@ class Columns:
         weights = np.ones(n) if asked is None else np.asarray(asked, dtype=np.float64)
         if weights.shape != (n,) or not (weights >= 0).all() or not np.isfinite(weights).all():
             raise ValueError(
-                f"column_weights={self.column_weights!r}: expected {n} numbers of at least 0, one "
+                f"column_weights={self.column_weights!r}: expected {counted(n, 'number')} of at least 0, one "
                 "a column, or a dict from column names to such numbers."
             )
         if not weights.any():
@@ -500,7 +501,7 @@ class Schema:
         state = {
             "n_features_in_": self.n_features,
             "_blocks": None if blocks is None else blocks.state(),
-            "_fields": self.fields and [asdict(field) for field in self.fields],
+            "_fields": self.fields and [field._asdict() for field in self.fields],
         }
         more = {
             "feature_names_in_": self.names,
@@ -521,7 +522,7 @@ class Schema:
             owner,
             state.pop("n_features_in_"),
             state.pop("feature_names_in_", None),
-            found and [Field(**field) for field in found],
+            found and list(map(field_of, found)),
             state.pop("_library", None),
             None if blocks is None else Blocks(**blocks),
             _table_encoder(encoder),
@@ -565,7 +566,7 @@ def _is_extended(X):
 def _of_filled(before, now):
     """Return the field of what fills a column of numbers: floats, or objects like those of the fit."""
     objects = next((field for field in (before, now) if form_of(field.dtype)), None)
-    return objects if objects and form_of(now.dtype) is not None else replace(now, dtype="float64")
+    return objects if objects and form_of(now.dtype) is not None else now._replace(dtype="float64")
 
 
 def _without(X, frame, places):

@@ -30,11 +30,25 @@ class SharedRows(Rows):
     reduce : Reduce
     index : ndarray of int or None
         Which rows of ``X``.
+    weight : ndarray of shape (n_here,) or None
+        Weight of every row of ``X``.
+    blocks : Blocks or None
+        As of `Rows`.
     """
 
-    def __init__(self, X, start, n_rows, reduce, index=None):
-        super().__init__(X, index)
+    is_dense, is_narrow = False, True  # no process has all of them
+    gathered_weight = None
+
+    def __init__(self, X, start, n_rows, reduce, index=None, weight=None, blocks=None):
+        super().__init__(X, index, None, blocks)
         self.start, self.n_rows, self.reduce = start, n_rows, reduce
+        self.all_weight = weight
+        if weight is not None:
+            own = weight[self.index]
+            _, most = reduce.extremes(0.0, own.max(initial=0.0))
+            share = own / most
+            mean = reduce.sum(share.sum()) / n_rows
+            self.weight, self.total_weight = share / mean, most * mean * n_rows
 
     def __len__(self):
         return self.n_rows
@@ -44,11 +58,25 @@ class SharedRows(Rows):
         """Number of rows in this process."""
         return len(self.index)
 
+    @property
+    def n_repeated(self):
+        """Number of rows, weights above a mean of 1 counted as repetitions."""
+        return len(self) if self.weight is None else max(len(self), float(self.total_weight))
+
+    @property
+    def every_weight(self):
+        """Weights of the rows of all processes; None where they have none."""
+        # no cached_property: before Python 3.12 ranks that are threads would wait for its one lock
+        if self.weight is not None and self.gathered_weight is None:
+            self.gathered_weight = self.reduce.gathered(self.weight, self)
+        return self.gathered_weight
+
     def subset(self, places):
         """Return the rows at some places, in ascending order, among all."""
         first, last = np.searchsorted(places, [self.start, self.start + self.n_here])
         own = self.index[places[first:last] - self.start]
-        return SharedRows(self.X, int(first), len(places), self.reduce, own)
+        about = self.reduce, own, self.all_weight, self.blocks
+        return SharedRows(self.X, int(first), len(places), *about)
 
     def spans(self, most=None):
         """Yield slices of consecutive rows of this process; without any, an empty one."""
@@ -56,19 +84,35 @@ class SharedRows(Rows):
             yield slice(0, 0)
         yield from super().spans(most)
 
+    def unlabelled(self):
+        """Return the rows: there are no labels."""
+        return self
+
     def own(self, places):
         """Return which of some places among all are here, and their places here: tensors."""
         here = (places >= self.start) & (places < self.start + self.n_here)
         at = here.nonzero().squeeze(1)
         return at, places[at] - self.start
 
+    def some(self, most, rng):
+        """Return the rows of all processes, or so many of them that are drawn, in memory."""
+        n = len(self)
+        places = np.arange(n) if n <= most else np.sort(rng.permutation(n)[:most])
+        return self._together(self.subset(places))
+
     def in_memory(self, most):
         """Return the rows of all processes, or so many of them, evenly spread."""
         most = min(len(self), most, max(1, SAMPLED_CELLS // self.width))
-        some = self.subset(np.linspace(0, len(self) - 1, most).astype(int))
-        whole = np.zeros((len(some), self.width))
+        return self._together(self.subset(np.linspace(0, len(self) - 1, most).astype(int)))
+
+    def _together(self, some):
+        """Return rows that every process has."""
+        whole = np.zeros((len(some), self.X.shape[1]))
         whole[some.start : some.start + some.n_here] = some.raw(slice(None))
-        return Rows(self.reduce.sum(whole).astype(self.X.dtype))
+        whole, weight = self.reduce.sum(whole).astype(self.X.dtype), None
+        if self.all_weight is not None:
+            weight = self.reduce.gathered(self.all_weight[some.index], some)
+        return Rows(whole, None, weight, self.blocks)
 
 
 class SharedBatches(TensorBatches):
@@ -87,6 +131,8 @@ class SharedBatches(TensorBatches):
             target = self.rows.take(own)
             share = len(own) / len(places)
             weight = None if share == 1 else target.new_full((len(own),), share)
+            if self.rows.weight is not None:
+                weight = share * self.rows.weight[own]
             yield self._inputs(target, at, len(places), corrupt), (target, weight)
 
     def _inputs(self, target, at, n_rows, corrupt):
@@ -98,5 +144,11 @@ class SharedBatches(TensorBatches):
         if self.place is None or len(self.place) < n_rows:
             self.place = target.new_zeros(n_rows, target.shape[1])
         self.place[at] = target
-        noisy = corrupt(self.place[:n_rows])
-        return tuple(part[at] for part in noisy) if isinstance(noisy, tuple) else noisy[at]
+        return _at(corrupt(self.place[:n_rows]), at)
+
+
+def _at(made, places):
+    """Return some rows of what was made of a batch: a tensor, or tensors side by side."""
+    if isinstance(made, tuple):
+        return tuple(_at(part, places) for part in made)
+    return made[places]

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,6 +11,7 @@ from sklearn.utils.random import sample_without_replacement
 
 from skae._data.counts import Moments
 from skae._data.rows import WIDEST_COVARIANCE, Rows, total
+from skae._parameters import counted
 
 AT_ONCE = 2**24  # bytes of rows that are shuffled together
 
@@ -46,7 +46,8 @@ class Meter:
     def pace(self):
         """Return what was counted since the last call, in words."""
         rate = self.n_rows / max(time.monotonic() - self.since, 1e-9)
-        told = f"{-(-self.n_rows // self.block)} blocks, {self.n_rows:,} rows, {rate:,.0f} rows/s"
+        blocks = counted(-(-self.n_rows // self.block), "block")
+        told = f"{blocks}, {self.n_rows:,} rows, {rate:,.0f} rows/s"
         self.n_rows, self.since = 0, time.monotonic()
         return told
 
@@ -72,7 +73,7 @@ class StreamRows(Rows):
     def __init__(self, pieces, dtype, n_columns, weight, blocks, meter):
         self.pieces, self.dtype, self.n_columns = pieces, dtype, n_columns
         self.total_weight, self.blocks, self.meter = weight, blocks, meter
-        self.n_rows, self.after = sum(piece.n_rows for piece in pieces), None
+        self.n_rows = sum(piece.n_rows for piece in pieces)
 
     def __len__(self):
         return self.n_rows
@@ -92,15 +93,9 @@ class StreamRows(Rows):
         """Number of columns of the rows that are read."""
         return self.n_columns if self.blocks is None else self.blocks.width
 
-    def widened(self, rows):
-        """Return rows of the coded table as a network's columns."""
-        rows = super().widened(rows)
-        return rows if self.after is None else self.after(rows)
-
-    def mapped(self, function):
+    def mapped(self, function, keep=False):
         """Return rows that a function is applied to, as a network sees them."""
-        rows = copy(self)
-        rows.after = function
+        rows = super().mapped(function)
         rows.__dict__.pop("moments", None)
         return rows
 

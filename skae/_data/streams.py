@@ -49,31 +49,32 @@ def stream(source, *, block=65_536, cache=None, cache_limit=None, weight=None):
         Parquet files (read with pyarrow) or ``.npy`` files: their paths, a
         pattern such as ``"rows/*.parquet"``, or a folder; an array, such as a
         ``numpy.memmap``; a ``pyarrow.dataset.Dataset``; a polars
-        ``LazyFrame`` (of ``polars.scan_csv``, for example); or a function
+        ``LazyFrame`` (from ``polars.scan_csv``, for example); or a function
         without arguments that returns a new iterator of frames or arrays
-        each time: a training reads the rows many times. Parquet files and
+        at each call, as training reads the rows many times. Parquet files and
         data sets give pandas frames.
     block : int, default=65_536
-        Rows that are read at a time, at least 512. What a fit needs of memory grows
+        Rows that are read at a time, at least 512. The memory of a fit grows
         with it, and not with the length of the stream.
     cache : None, str, path-like or False, default=None
-        Where a fit keeps the rows that it reads again and again, as
-        memory-mapped blocks of numbers: in a new folder within this one, or
-        for None within the system's folder of temporary files. The new folder
-        is removed when the fit ends. False reads the source each time.
+        Folder for a cache of memory-mapped blocks, which is read in place of the
+        source. It is a new folder within this one, or with
+        None within the system's temporary folder, and
+        is removed when the fit ends; where the process is killed, a folder ``skae-...``
+        stays. False reads the source each time.
     cache_limit : int or None, default=None
-        Most bytes of that folder; never more than nine tenths of what is free on its disk.
-        Rows that need more are read from the source each time, with a warning.
+        Maximum size of the cache in bytes; never more than nine tenths of the free disk.
+        Rows beyond it are read from the source each time, with a warning.
     weight : str, int or None, default=None
-        The column (in arrays its place) that holds the weights of the rows.
-        It is no feature. Rows of weight zero are left out.
+        The column (position in arrays) with the weights of the rows.
+        It is not a feature. Rows of weight zero are left out.
 
     Returns
     -------
     stream : Stream
         For ``fit``, ``transform``, ``score``, ``reconstruction_error``,
         ``reconstruct`` and ``inverse_transform``. An iterator over it gives
-        the tables, without their weights.
+        the blocks, without their weights.
 
     Raises
     ------
@@ -84,7 +85,7 @@ def stream(source, *, block=65_536, cache=None, cache_limit=None, weight=None):
 
     See Also
     --------
-    skae.AutoencoderTransformer.partial_fit : For rows that come once only.
+    skae.AutoencoderTransformer.partial_fit : For rows that can be read only once.
 
     Examples
     --------
@@ -141,19 +142,8 @@ class Stream:
             for first in range(0, len(X), self.block):
                 where = f"{part.name}, from row {start + first}"
                 with located(where):
-                    yield where, *self._weighed(rows_of(X, slice(first, first + self.block)))
+                    yield where, *weighed(rows_of(X, slice(first, first + self.block)), self.weight)
             start += len(X)
-
-    def _weighed(self, X):
-        """Return rows without the column of their weights, and that."""
-        if self.weight is None:
-            return X, None
-        if frame_of(X) is None:
-            return np.delete(X, self.weight, axis=1), _checked(X[:, self.weight])
-        if self.weight not in names_of(X):
-            raise ValueError(f"weight={self.weight!r} is no column: there are {names_of(X)[:5]}.")
-        rest = X.drop(self.weight, axis=1) if library(X) == "pandas" else X.drop(self.weight)
-        return rest, _checked(X[self.weight])
 
     @property
     def n_rows(self):
@@ -190,9 +180,41 @@ def rows_of(X, places):
     return X.iloc[places] if hasattr(X, "iloc") else X[places]
 
 
-def _checked(weight):
+def weighed(X, weight):
+    """Return rows without the column of their weights, and that; None where they have none.
+
+    ``weight`` names it (in arrays it is a place), or is the weights themselves.
+    """
+    if weight is None:
+        return X, None
+    if not isinstance(weight, str | Integral):
+        return X, _checked(weight, len(X))
+    is_frame = frame_of(X) is not None
+    known = names_of(X) if is_frame else range(-X.shape[1], X.shape[1])
+    if weight not in known:
+        told = known[:5] if is_frame else f"{X.shape[1]} columns, without names"
+        raise ValueError(f"weight={weight!r} is no column: there are {told}.")
+    if not is_frame:
+        return np.delete(X, weight, axis=1), _checked(X[:, weight], len(X))
+    rest = X.drop(weight, axis=1) if library(X) == "pandas" else X.drop(weight)
+    return rest, _checked(X[weight], len(X))
+
+
+def that_count(X, weight):
+    """Return the rows of positive weight, and their weights."""
+    if weight is None:
+        return X, weight
+    some = np.flatnonzero(weight)
+    return rows_of(X, some), weight[some]
+
+
+def _checked(weight, n_rows):
     """Return weights as float64; refuse what are none."""
     weight = np.asarray(weight, dtype=np.float64)
+    if weight.shape != (n_rows,):
+        raise ValueError(
+            f"weights of the shape {weight.shape}: expected one for each of {n_rows} rows."
+        )
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         wrong = weight[~(np.isfinite(weight) & (weight >= 0))][0]
         raise ValueError(f"a weight is {wrong}: expected numbers of at least 0, none missing.")

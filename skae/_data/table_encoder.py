@@ -3,7 +3,6 @@
 import re
 import warnings
 from collections.abc import Hashable
-from dataclasses import asdict, replace
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,6 +15,7 @@ from skae._data.build import build, whole_numbers
 from skae._data.frames import (
     Field,
     column,
+    field_of,
     fields,
     form_of,
     frame_of,
@@ -30,6 +30,7 @@ from skae._data.objects import CATEGORY, NUMBER, is_missing
 from skae._parameters import (
     TableEncoding,
     check_sample_weight,
+    counted,
     fit_context,
     parameters,
     validated,
@@ -63,10 +64,10 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
 
     .. math:: (x - \mu_j) / s_j,
 
-    with mean and standard deviation (denominator n) of the cells that are
-    present; dates count as seconds since 1970. Categories become 0, 1, 2, ...
+    with mean and standard deviation (denominator n) of the present
+    cells; dates are seconds since 1970. Categories become 0, 1, 2, ...
     A missing cell (None, NaN, NaT, NA) becomes NaN. Rare levels of a column
-    share its last code. Memory is that of the rows times the columns, however
+    share its last code. The matrix has one column for each column, however
     many levels there are.
 
     Parameters
@@ -74,7 +75,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
     categorical_features : "from_dtype", None or array-like, default="from_dtype"
         Which columns are categories: "from_dtype" takes a frame's columns of
         booleans, strings, categories and objects that are not all numbers;
-        None takes none; otherwise names, places or a boolean mask.
+        None takes none; otherwise names, positions or a boolean mask.
     min_frequency : "auto", int or float, default="auto"
         Levels of fewer rows (int), or of a smaller share of the rows (float),
         share one code. "auto" is a thousandth of the rows, and at least 2: a
@@ -89,26 +90,26 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         The levels that share the last code, the most frequent first; None
         where there are none.
     level_shares_ : list of (ndarray or None)
-        Share of the rows with each code, of those where the cell is present.
+        Share of each code among the present cells.
     mean_, scale_ : ndarray of shape (n_features_in_,)
-        Of numbers; 0 and 1 for categories. The scale of a constant column is
-        1, the mean of one without any cell NaN: it stays missing.
+        Mean and standard deviation of numbers; 0 and 1 for categories. The scale of a constant column is
+        1; the mean of a column without any cell is NaN: it stays missing.
     n_samples_seen_ : ndarray of shape (n_features_in_,)
-        Cells of each column that were present, int.
+        Number of present cells of each column, int.
     n_features_in_ : int
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Column names, where they are strings.
 
     See Also
     --------
-    sklearn.preprocessing.OrdinalEncoder : Codes alone, of categories alone.
+    sklearn.preprocessing.OrdinalEncoder : For categories only.
 
     Notes
     -----
-    A level that was not seen in ``fit`` counts as a rare one, or as missing
-    where there are none; a warning counts them. (In errors and scores of an
-    autoencoder it costs what the least likely level costs, at least.) ``inverse_transform`` gives
-    the shared code back as its most frequent level.
+    A level that was not seen in ``fit`` gets the code of rare levels, or NaN
+    if there are none, with a warning. (In errors and scores of an
+    autoencoder it costs at least as much as the least likely level.) ``inverse_transform`` decodes
+    the shared code as its most frequent level.
 
     Examples
     --------
@@ -150,6 +151,16 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
             For columns of a type that is neither number, time nor category,
             for several types in one column, and for infinite numbers.
         """
+        before = vars(self).copy()
+        try:
+            return self._learn(X, sample_weight)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _learn(self, X, sample_weight):
+        """Learn what `fit` does; an error leaves a part of it."""
         columns = self._read(X, reset=True)
         n_rows = len(columns[0][1])
         weight = np.ones(n_rows)
@@ -186,7 +197,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         Raises
         ------
         ValueError
-            For other columns than in ``fit``, or columns of another kind.
+            If columns differ from those of ``fit`` in name or kind.
         """
         coded = self.read(X)
         for place, field in enumerate(self._fields):
@@ -236,7 +247,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         found = np.zeros((len(columns[0][1]), len(columns)), dtype=bool)
         for place, (field, cells) in enumerate(columns):
             if field.kind == CATEGORY:
-                codes, levels = factorized(cells)
+                codes, levels = factorized(field.name, cells)
                 known = {*self.categories_[place], *(self.infrequent_categories_[place] or [])}
                 found[:, place] = np.array([*(level not in known for level in levels), False])[
                     codes
@@ -244,24 +255,24 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         return found
 
     def inverse_transform(self, X):
-        """Return the table that a coded matrix stands for.
+        """Return the table decoded from a matrix.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Codes need not be whole: the nearest level is taken.
+            Codes are rounded to the nearest level.
 
         Returns
         -------
         table : frame or ndarray of shape (n_samples, n_features)
-            Of the library, the column names and the types of the fit, with
+            With the library, column names and types of the fit, and
             the index of X. Integers are rounded, within the range of their type.
         """
         check_is_fitted(self)
         coded = check_array(table(X), dtype=np.float64, ensure_all_finite="allow-nan")
         if coded.shape[1] != self.n_features_in_:
             raise ValueError(
-                f"X has {coded.shape[1]} columns, but this TableEncoder codes {self.n_features_in_}: "
+                f"X has {counted(coded.shape[1], 'column')}, but this TableEncoder codes {self.n_features_in_}: "
                 "pass what transform returned."
             )
         return self.decode(coded, table(X))
@@ -321,14 +332,14 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         """Return builtins and arrays."""
         state = super().__getstate__().copy()
         if "_fields" in state:
-            state["_fields"] = [asdict(field) for field in state["_fields"]]
+            state["_fields"] = [field._asdict() for field in state["_fields"]]
         return state
 
     def __setstate__(self, state):
         """Make the fields anew."""
         state = dict(state)
         if "_fields" in state:
-            state["_fields"] = [Field(**field) for field in state["_fields"]]
+            state["_fields"] = list(map(field_of, state["_fields"]))
         super().__setstate__(state)
 
     def check_state(self, n_columns, n_levels):
@@ -383,6 +394,11 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
                 X = np.array(X, dtype=object)  # else numpy turns NaN into text
             X = self._validated(X, reset, owner, dtype=None, ensure_all_finite="allow-nan")
             found = [Field(place, str(X.dtype), NUMBER) for place in range(X.shape[1])]
+            if not reset and self._library is not None and X.dtype == object:
+                X = frame = pd.DataFrame(
+                    X, columns=self.names
+                )  # it holds what columns of a frame do
+                found = fields(frame)
         else:
             self._validated(X, reset, owner, skip_check_array=True)
             if not len(frame):
@@ -428,7 +444,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
                 "categorical_features: name them there, convert them to numbers or leave them out."
             )
         return [
-            replace(field, kind=CATEGORY) if is_chosen else field
+            field._replace(kind=CATEGORY) if is_chosen else field
             for field, is_chosen in zip(found, chosen, strict=True)
         ]
 
@@ -451,7 +467,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
 
     def _levels(self, field, cells, weight):
         """Return the levels of a column, its rare levels and the shares of all codes."""
-        codes, levels = factorized(cells)
+        codes, levels = factorized(field.name, cells)
         present = (codes >= 0) & (weight > 0)
         counts = np.bincount(codes[present], minlength=len(levels))
         heavy = np.bincount(codes[present], weight[present], minlength=len(levels))
@@ -481,14 +497,29 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         kept, pooled = self.categories_[place], self.infrequent_categories_[place] or []
         code_of = {level: code for code, level in enumerate(kept)}
         code_of |= dict.fromkeys(pooled, len(kept))
-        codes, levels = factorized(cells)
+        codes, levels = factorized(self._fields[place].name, cells)
         other = len(kept) + UNSEEN
         new = [level for level in levels if level not in code_of]
         known = np.array([*(code_of.get(level, other) for level in levels), np.nan])
         if new:
+            self._refuse_other_type(place, list(code_of), new)
             is_new = np.array([*(level not in code_of for level in levels), False])
             unseen[self._fields[place].name] = int(is_new[codes].sum()), new
         return known[codes]
+
+    def _refuse_other_type(self, place, known, new):
+        """Refuse text where fit had other levels, and others where it had text: none can be one of them."""
+        was, are = ({isinstance(level, str) for level in levels} for levels in (known, new))
+        if not known or was & are:
+            return
+        words, remedy = ("text", "no text"), "astype(str)"
+        if True not in was:
+            words, remedy = words[::-1], "pandas.to_numeric(column)"
+        raise ValueError(
+            f"Column {self._fields[place].name!r} held {words[0]} in fit, such as {shown(known[0])}, "
+            f"and holds {words[1]} now, such as {shown(new[0])}: make it what it was, for example "
+            f"with {remedy}."
+        )
 
     def _cells(self, place, codes):
         """Return the cells that coded ones stand for."""
@@ -613,9 +644,13 @@ def kind_of(kind):
 def _number_cells(field, place, X, frame):
     """Return the cells of a column of numbers or times as float64."""
     if frame is None:
-        cells = check_array(
-            X[:, [place]], dtype=np.float64, ensure_all_finite=False, input_name="X"
-        ).ravel()
+        try:
+            cells = X[:, place].astype(np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"Column {place} of the array is read as numbers: {error}. Pass a frame, whose columns "
+                "have kinds, or name the columns of categories in categorical_features."
+            ) from error
     else:
         series = column(frame, place)
         of_numbers = field.kind == NUMBER and series.dtype.is_numeric()
@@ -650,14 +685,15 @@ def _moments(cells, weight):
     return mean, deviation if deviation > rounding else 1.0
 
 
-def factorized(cells):
-    """Return the code of each cell, -1 where missing, and the levels."""
+def factorized(name, cells):
+    """Return the code of each cell of a column, -1 where missing, and the levels."""
     try:
         codes, levels = pd.factorize(cells)
     except TypeError as error:
+        cell = next((cell for cell in cells if not isinstance(cell, Hashable)), cells[0])
         raise ValueError(
-            f"A column holds {shown(cells[0])}, which cannot be a category ({error}): convert it, for example "
-            "to strings, or leave it out."
+            f"Column {name!r} holds {shown(cell)}, and a {type(cell).__name__} is no category: convert "
+            "it, for example to strings, or leave the column out."
         ) from error
     return codes, list(levels)
 
@@ -682,8 +718,8 @@ def _mask(asked, names, in_frame):
     if asked.dtype == bool:
         if asked.shape != chosen.shape:
             raise ValueError(
-                f"categorical_features is a mask of shape {asked.shape}, but X has {len(names)} "
-                "columns."
+                f"categorical_features is a mask of shape {asked.shape}, but X has "
+                f"{counted(len(names), 'column')}."
             )
         return asked
     if asked.dtype.kind in "iu":
@@ -746,7 +782,7 @@ def _warn_of_unseen(unseen):
             for name, (_, levels) in list(unseen.items())[:EXAMPLES]
         )
         warnings.warn(
-            f"{n_cells} cells in {len(unseen)} columns hold levels that fit did not see "
+            f"Levels that fit did not see, in {counted(n_cells, 'cell')} of {counted(len(unseen), 'column')} "
             f"({examples}). They count as rare levels, or as missing where there were none.",
             UserWarning,
             stacklevel=4,

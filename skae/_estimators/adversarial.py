@@ -29,43 +29,41 @@ class AdversarialAutoencoder(
             - \tfrac12 \mathrm{E}_x \log(1 - D(z(x))) \\
         \min_{z, \hat x} \; & \ell(x, \hat x(z(x))) - w \, \mathrm{E}_x \log D(z(x))
 
-    with the loss of `AutoencoderTransformer` for :math:`\ell` (the share of
-    variance that stays unexplained). So ``sample`` can decode new codes, with
-    a plain autoencoder's closeness of reconstruction: unlike in
+    with :math:`\ell` the loss of `AutoencoderTransformer` (the unexplained share of
+    variance). So ``sample`` can decode new codes, and rows are reconstructed nearly as
+    closely as by a plain autoencoder: unlike in
     `VAETransformer` codes have no noise and do not shrink. The networks are
     those of `AutoencoderTransformer`; training starts at PCA with a *whitened*
     code, which has the prior's mean and variances.
 
-    **The baseline** is that PCA, in reconstruction alone: the trained model is
-    kept only where held-out rows show, by the rule of `AutoencoderTransformer`,
-    that it reconstructs better than PCA, and its best epoch is the one that
-    reconstructs them best. So the match with the prior is never bought with a
-    reconstruction worse than PCA's. Nothing is promised of the match itself:
-    where the baseline was kept, the code is whitened PCA's, whatever its shape.
+    **The baseline** is that PCA, by reconstruction alone: the trained model is
+    kept only if held-out rows show, by the rule of `AutoencoderTransformer`,
+    that it reconstructs better than PCA. The match with the prior is not compared:
+    if the baseline was kept, the code is that of whitened PCA, whatever its shape.
 
     Parameters
     ----------
     n_components : "auto", int, float, "mle" or None, default="auto"
         As in `AutoencoderTransformer`.
     adversarial_weight : float, default=0.1
-        w: with more the codes come closer to the prior, and the reconstruction
-        gets less close. 0 is the plain autoencoder.
+        w: larger values bring codes closer to the prior, at the cost of the
+        reconstruction. 0 is the plain autoencoder.
     ordered : bool, default=False
-        As in `AutoencoderTransformer`; the discriminator sees whole codes.
+        As in `AutoencoderTransformer`; the discriminator sees full codes.
     hidden_layer_sizes, activation, linear_path, encoder, decoder, \
     categorical_features, min_frequency, column_weights, batch_size, \
     learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
     validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
     skorch_params, checkpoint, device, verbose, random_state : object
-        As in `AutoencoderTransformer`. The discriminator has an Adam of its
-        own, at a fifth of the rate.
+        As in `AutoencoderTransformer`. The discriminator has its own Adam
+        at a fifth of the rate.
 
     Attributes
     ----------
     history_ : list of dict
-        Of each epoch, beside what `AutoencoderTransformer` records, the means of
-        ``discriminator_loss`` (0.69 where it can only guess), of
-        ``generator_loss`` (-log D of the codes; 0.69, too) and of
+        For each epoch, beside what `AutoencoderTransformer` records, the means of
+        ``discriminator_loss`` and ``generator_loss`` (-log D of the codes; both are
+        0.69 if the discriminator can only guess) and of
         ``reconstruction_loss``; ``train_loss`` is the sum that is minimised.
     validation_scores_ : list of float or None
         Explained share of the held-out rows, without the discriminator.
@@ -82,8 +80,8 @@ class AdversarialAutoencoder(
 
     Notes
     -----
-    ``transform`` gives the code in units of the prior: a standard normal draw
-    is a legal code. Before training it is ``PCA(whiten=True).transform``.
+    ``transform`` returns the code in units of the prior: a standard normal draw
+    is a valid code. Before training it is ``PCA(whiten=True).transform``.
 
     References
     ----------

@@ -30,6 +30,7 @@ from skae._parameters import (
     CallbackSupportMixin,
     check_sample_weight,
     count,
+    counted,
     fit_context,
     frames_asked_for,
     private_random_state,
@@ -86,23 +87,22 @@ class BaseEncoder(
         Parameters
         ----------
         X : array-like, CSR matrix or frame of shape (n_samples, n_features)
-            Training rows. float32 and float64 are used as they are, without a
-            copy; other types become float64. NaN is a missing cell, and so is
-            one that a masked array masks. Frames of
+            Training rows. float32 and float64 are used without a
+            copy; other types become float64. NaN and masked cells are missing. Frames of
             pandas or polars may hold categories, dates and durations too.
-            Sparse rows are made dense batch by batch. torch tensors are taken
-            where ``config_context(array_api_dispatch=True)``: what `transform`,
-            `inverse_transform` and `reconstruct` return is then on their
-            device; the fitted attributes are NumPy's. A `skae.stream` is read
+            Sparse rows are made dense batch by batch. With
+            ``config_context(array_api_dispatch=True)`` torch tensors are accepted: `transform`,
+            `inverse_transform` and `reconstruct` then return tensors on their
+            device; fitted attributes are NumPy arrays. A `skae.stream` is read
             block by block: rows need not fit into memory.
         y : None
             Ignored.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row: in the loss, in PCA and in the
-            held-out judgement. Rows of weight zero are left out.
+            Weight of each row: in the loss, in PCA and for
+            held-out rows. Rows of weight zero are left out.
         X_val : array-like of shape (n_val, n_features), default=None
-            Held-out rows that judge the training. By default they are drawn
-            from ``X``; grouped or time-ordered rows want their own.
+            Held-out rows. By default they are drawn
+            from ``X``; pass your own if rows are grouped or ordered in time.
 
         Returns
         -------
@@ -114,8 +114,8 @@ class BaseEncoder(
         ValueError
             For infinite input, columns that are neither numbers nor
             categories nor dates, several types in one column, the wrong
-            shape, and for a training without a baseline that diverges. Then, as
-            after every other error, the estimator is as it was before.
+            shape, and if training without a baseline diverges. After
+            an error the estimator is as it was before.
         MemoryError
             If a batch does not fit in memory.
         """
@@ -138,7 +138,7 @@ class BaseEncoder(
             held_out = self._later_rows(task, X_val, y_val, mean=mean)
             if len(held_out) < _training.FEWEST_ROWS:
                 raise ValueError(
-                    f"X_val has {len(held_out)} rows: at least {_training.FEWEST_ROWS} are needed to "
+                    f"X_val has {counted(len(held_out), 'row')}: at least {_training.FEWEST_ROWS} are needed to "
                     "judge."
                 )
         settings = self._settings(task, len(rows), before)
@@ -162,11 +162,11 @@ class BaseEncoder(
     def partial_fit(self, X, y=None, sample_weight=None):
         """Learn from one batch of a stream: one epoch over its rows.
 
-        The first call starts at the linear model of its rows and freezes the
-        standardisation. There is no judgement, for no rows are held out.
+        The first call starts at the linear model of its rows and fixes the
+        standardisation. There is no comparison with the baseline, for no rows are held out.
 
         A linear `AutoencoderTransformer` or `AdversarialAutoencoder`
-        (``hidden_layer_sizes=()``) of complete numbers is not trained: it is
+        (``hidden_layer_sizes=()``) of complete numbers is
         the PCA of all rows so far, by the incremental SVD of
         ``IncrementalPCA``. With missing cells, categories or dates, and in
         other estimators, a linear model is trained as any other.
@@ -350,10 +350,10 @@ class BaseEncoder(
         Returns
         -------
         Z : ndarray of shape (n_samples, n_components_)
-            In the dtype of X (float64 for integers): in the units of the
+            In the dtype of X (float64 for integers), in the units of the
             baseline (PCA's), or of unit variance over the training rows
-            where ``whiten=True``. Of a `skae.stream` an iterator over the
-            codes of its blocks, as other methods that take rows give it.
+            with ``whiten=True``. For a `skae.stream` an iterator over the
+            codes of its blocks, as from other methods that take rows.
         """
         model, rows = self._known(X)
         return like(model.encode(rows), X)
@@ -449,7 +449,7 @@ class BaseAutoencoder(BaseEncoder):
 
     @by_block
     def inverse_transform(self, Z):
-        """Return the rows that codes stand for.
+        """Return rows decoded from codes.
 
         Parameters
         ----------
@@ -459,7 +459,7 @@ class BaseAutoencoder(BaseEncoder):
         -------
         X : ndarray or frame of shape (n_samples, n_features_in_)
             In the dtype of Z and the units of the training rows. A frame like
-            that of the fit, where it had categories or dates, or where
+            that of the fit if it had categories or dates, or if
             `set_output` asks for frames.
         """
         codes = self._check_codes(Z)
@@ -467,12 +467,18 @@ class BaseAutoencoder(BaseEncoder):
 
     def _check_codes(self, Z):
         check_is_fitted(self)
+        own, given = self.get_feature_names_out().tolist(), list(getattr(Z, "columns", ()))
+        if given != own and set(given) == set(own):
+            raise ValueError(
+                f"The columns of Z are those of the code in another order: {given[:3]} come first, "
+                f"and {own[:3]} should. Pass Z[list(model.get_feature_names_out())]."
+            )
         with np.errstate(invalid="ignore"):  # of the sum by which infinities are looked for
             Z = check_array(unmasked(*as_arrays(Z)), dtype=DTYPES, input_name="Z")
         if Z.shape[1] != self.n_components_:
             raise ValueError(
-                f"Z has {Z.shape[1]} columns, but this {type(self).__name__} has "
-                f"{self.n_components_} components: pass what transform returned."
+                f"Z has {counted(Z.shape[1], 'column')}, but this {type(self).__name__} has "
+                f"{counted(self.n_components_, 'component')}: pass what transform returned."
             )
         return Z
 
@@ -497,7 +503,7 @@ class BaseAutoencoder(BaseEncoder):
 
     @by_block
     def impute(self, X):
-        """Return rows with their missing cells filled: what was present stays as it is.
+        """Return rows with missing cells filled; present cells stay as they are.
 
         Parameters
         ----------
@@ -522,11 +528,11 @@ class BaseAutoencoder(BaseEncoder):
         ----------
         X : array-like of shape (n_samples, n_features)
         per_feature : bool, default=False
-            Give each cell's error rather than their sum over the row.
+            Return the error of each cell instead of the sum over the row.
         missing : {"sum", "rescale"}, default="sum"
-            "sum" is the sum over the cells that are present: a row that has
+            "sum" is the sum over the present cells: a row with
             fewer of them has a smaller error. "rescale" multiplies it by the
-            number of columns over the number of cells that are present, as
+            number of columns over that of present cells, as
             `sklearn.metrics.pairwise.nan_euclidean_distances` does, so that
             rows with different numbers of missing cells can be compared.
             Scale columns of different units first.
@@ -534,15 +540,15 @@ class BaseAutoencoder(BaseEncoder):
         Returns
         -------
         error : ndarray of shape (n_samples,), or ndarray or frame of shape (n_samples, n_features)
-            float64; those of cells in a frame, where ``fit`` saw one. Of the cells that are present; NaN for other cells, and for a row
-            in which nothing is. In a table with categories or dates each
-            column is in units of its own baseline: squares of the standard
-            deviation for numbers, nats over the entropy of the levels for
-            categories (nats where there was one level). A level that ``fit``
+            float64; with ``per_feature`` a frame if ``fit`` saw one. NaN for missing cells, and for a row
+            without any present cell. In a table with categories or dates each
+            column is in units of its own baseline: the variance of
+            numbers, the entropy of the levels of
+            categories (nats if there was one level). A level that ``fit``
             did not see costs as much as the least likely level of its row
-            would, and at least the nats :math:`\log(n + 1)` of a level that
-            holds one in n + 1 cells (those of the rare levels' share, where
-            some were pooled).
+            would, and at least the :math:`\log(n + 1)` nats of a level that
+            holds one in n + 1 cells (of the pooled rare levels, if
+            there are some).
         """
         model, rows = self._known(X)
         error = fitted_models.scores_of(model).error(rows, per_feature, missing)
@@ -553,8 +559,8 @@ class BaseAutoencoder(BaseEncoder):
 
         .. math:: 1 - \frac{\sum_{ij} (x_{ij} - \hat x_{ij})^2}{\sum_{ij} (x_{ij} - \bar x_j)^2}
 
-        ``PCA.score`` is a log-likelihood in nats instead: a search over both
-        needs ``scoring=skae.metrics.reconstruction_score``.
+        ``PCA.score`` is a log-likelihood instead: to search over both,
+        pass ``scoring=skae.metrics.reconstruction_score``.
 
         Parameters
         ----------
@@ -577,7 +583,7 @@ class BaseAutoencoder(BaseEncoder):
 
         For numbers :math:`1 - \sum_i (x_i - \hat x_i)^2 / \sum_i (x_i - \bar x)^2`;
         for categories :math:`1 - \sum_i \log \hat p_{x_i} / \sum_i \log p_{x_i}`,
-        with p the shares of the levels in ``X``. Cells that are present count.
+        with p the shares of the levels in ``X``; over the present cells.
 
         Parameters
         ----------
@@ -586,15 +592,15 @@ class BaseAutoencoder(BaseEncoder):
         Returns
         -------
         scores : ndarray or Series of shape (n_features_in_,)
-            A pandas Series with the names of the columns, where ``fit`` saw a
-            frame. At most 1; NaN for a column without any cell. A constant column
-            gives 1 if it is reconstructed exactly, else 0.
+            A pandas Series with the names of the columns if ``fit`` saw a
+            frame. At most 1; NaN for a column without any cell; for a constant column
+            1 if it is reconstructed exactly, else 0.
         """
         model, X = self._known(X)
         return model.schema.by_column(fitted_models.scores_of(model).score_by_column(X))
 
     def interpolate(self, a, b, n_steps=10, path="linear"):
-        """Return rows on the way from ``a`` to ``b``, whose codes lie between theirs.
+        """Return rows between ``a`` and ``b``, whose codes lie between theirs.
 
         Parameters
         ----------
@@ -603,13 +609,13 @@ class BaseAutoencoder(BaseEncoder):
         n_steps : int, default=10
             Number of rows to return, at least 2.
         path : {"linear", "spherical"}, default="linear"
-            "linear" is the straight line between the codes. "spherical" turns
-            around zero in whitened units, and the length changes evenly
+            "linear" is the straight line between the codes. "spherical" is an arc
+            around zero in whitened units, on which angle and length change evenly
             (Shoemake, 1985, DOI 10.1145/325165.325242; White, 2016,
             https://arxiv.org/abs/1609.04468): codes of many normal units
-            have like lengths, and the middle of a line between two is shorter than
-            any of them. Where a code is zero or both are opposite, no
-            arc is given, and the line is taken.
+            have similar lengths, but the middle of a line between two is shorter. If
+            a code is zero, or both are opposite, there is no
+            arc, and the line is taken.
 
         Returns
         -------
@@ -641,24 +647,23 @@ class BaseAutoencoder(BaseEncoder):
 
     @available_if(_is_normal)
     def get_covariance(self):
-        r"""Return the covariance of the rows, as the linear model has it.
+        r"""Return the covariance of the rows under the linear model.
 
         With V the components, :math:`\Lambda` their ``explained_variance_``
         and :math:`\sigma^2` the ``noise_variance_``,
 
         .. math:: V^\top (\Lambda - \sigma^2) V + \sigma^2 I
 
-        which is ``PCA.get_covariance`` (of ``whiten=False``; scikit-learn
-        1.9 multiplies by the variances twice with ``whiten=True``). Of
-        `VAETransformer` it is :math:`V^\top V + \sigma^2 I`, for its codes
-        have the variance of the prior; of `ConditionalVAE` it is the same, that
-        of rows of one label.
+        which is ``PCA.get_covariance`` (with ``whiten=False``; scikit-learn
+        1.9 multiplies by the variances twice with ``whiten=True``). For
+        `VAETransformer` it is :math:`V^\top V + \sigma^2 I`, as its codes
+        have the variance of the prior, and for `ConditionalVAE` the same for
+        rows of one label.
 
-        Only where the parameters make the model linear, and PCA:
-        ``hidden_layer_sizes=()`` and ``linear_path="pca"``, in
+        Only for linear models
+        (``hidden_layer_sizes=()`` and ``linear_path="pca"``) of
         `AutoencoderTransformer`, `AdversarialAutoencoder`,
-        `RecurrentAutoencoder`, `VAETransformer` and `ConditionalVAE`. (The best linear
-        denoiser is no distribution of rows, and a penalty leaves no PCA.)
+        `RecurrentAutoencoder`, `VAETransformer` and `ConditionalVAE`.
 
         Returns
         -------
@@ -692,12 +697,12 @@ class BaseAutoencoder(BaseEncoder):
 
     @available_if(lambda self: hasattr(self, "ordered"))
     def truncate(self, n_components, fine_tune_on=None):
-        """Return the fitted model of the first components alone; this one stays as it is.
+        """Return the fitted model of the first components; this one stays as it is.
 
         Only with ``ordered=True``. Without ``fine_tune_on`` nothing is
-        trained, and ``transform`` gives the first columns of this model's.
-        A model that is its baseline (``best_iter_`` 0) is left untrained
-        in any case: it becomes the baseline of that many components, such as
+        trained, and ``transform`` returns the first columns of this model's code.
+        If the baseline was kept (``best_iter_`` 0), nothing is trained
+        in any case: the result is the baseline of that many components, such as
         ``PCA(n_components)``.
 
         Parameters
@@ -705,8 +710,8 @@ class BaseAutoencoder(BaseEncoder):
         n_components : int
             From 1 to ``n_components_``.
         fine_tune_on : array-like of shape (n_samples, n_features), default=None
-            Rows to train the shorter code on for a few epochs: training rows,
-            or some of them. No held-out rows judge this.
+            Training rows, or some of them, to train the shorter code on for a few
+            epochs, without held-out rows.
 
         Returns
         -------

@@ -65,8 +65,8 @@ class BiGANTransformer(
 
     with p columns, :math:`\gamma` the ``gradient_penalty``, :math:`\lambda`
     the ``reconstruction_weight``, and the last square as a share of the total
-    variance (ALICE, Li et al., 2017). The ``loss`` says what a pair of scores costs, and
-    what it costs at the equilibrium, where no pair can be distinguished from another:
+    variance (ALICE, Li et al., 2017). ``loss`` sets the losses of a pair of scores; "even" is their
+    value at the equilibrium, where pairs cannot be distinguished:
 
     ================= ============================== ============================== =========
     loss              discriminator                  generator and encoder          even
@@ -77,29 +77,29 @@ class BiGANTransformer(
     "least_squares"   (r - 1)^2 / 2 + g^2 / 2        r^2 / 2 + (g - 1)^2 / 2        1/4
     ================= ============================== ============================== =========
 
-    **There is no baseline**: a GAN has no likelihood that held-out rows could
-    judge, so nothing is held out, training starts at random weights, and the
+    **There is no baseline**: a GAN has no likelihood to compare on held-out rows,
+    so nothing is held out, training starts at random weights, and the
     reconstruction is often worse than PCA's. Take it for ``sample``: rows
-    from groups that lie apart, which a `VAETransformer` blurs. Do not take it
-    to reduce columns, for small data, or where log-likelihoods are asked for.
+    from well separated groups, which a `VAETransformer` blurs. Do not take it
+    to reduce columns, for small data, or if you need log-likelihoods.
 
-    **Guards against mode collapse** are the relativistic loss, which compares each
-    generated pair with a real one rather than with a threshold, and the slopes'
-    penalty at both (Huang et al., 2024), the reconstruction, which no group
-    of rows escapes, and averaged weights. ``replay`` and ``minibatch_features``
-    are the textbook's remedies; beside those guards they are not needed. See how
-    much of the rows is covered with `skae.metrics.mode_coverage`, and how the
-    training went with `skae.inspection.AdversarialCurveDisplay`.
+    **Against mode collapse** there are the relativistic loss, which compares each
+    generated pair with a real one rather than with a threshold, the gradient
+    penalty at both (Huang et al., 2024), the reconstruction error of all
+    rows, and averaged weights. ``replay`` and ``minibatch_features``
+    are the textbook's remedies; beside these they are not needed. Check
+    coverage with `skae.metrics.mode_coverage`, and the
+    training with `skae.inspection.AdversarialCurveDisplay`.
 
     **On images** the networks are convolutional. Of DCGAN's rules (Radford et
     al., 2016) they keep strided convolutions in place of pooling, ReLU, dense layers
-    at the code alone, and a short memory of Adam's mean (0.5). Batch
-    normalisation is left out: a row's code would depend on the rows beside
-    it, and a batch of one row would have none. In its place weights drawn with
-    variance 1 / fan-in give layers a unit scale at first, and the penalty keeps the slopes small
-    later. The generator's output is not squashed by tanh, for standardised
-    rows have no bounds, and the discriminator's ReLU is not leaky unless
-    ``activation=torch.nn.LeakyReLU`` says so.
+    only at the code, and Adam's first beta of 0.5. There is no batch
+    normalisation, which would make a row's code depend on the rows beside
+    it: weights are drawn with
+    variance 1 / fan-in, and the penalty keeps slopes small.
+    The generator's output is not squashed by tanh, for standardised
+    rows have no bounds, and the discriminator's ReLU is leaky only with
+    ``activation=torch.nn.LeakyReLU``.
 
     Parameters
     ----------
@@ -118,33 +118,33 @@ class BiGANTransformer(
     activation : str or callable, default="relu"
         As in `AutoencoderTransformer`.
     gradient_penalty : float, default=0.01
-        :math:`\gamma`, a column: larger is steadier, smaller is sharper.
+        :math:`\gamma`, per column: larger is steadier, smaller is sharper.
     reconstruction_weight : float, default=1.0
-        :math:`\lambda`; 0 is BiGAN as it was published.
+        :math:`\lambda`; 0 is the published BiGAN.
     loss : {"relativistic", "logistic", "least_squares"}, default="relativistic"
         See above: Jolicoeur-Martineau (2019), Goodfellow et al. (2014) in the
         non-saturating form, or Mao et al. (2017).
     replay : float, default=0.0
-        Share, less than 1, of the generated pairs that the discriminator learns from which
-        are drawn from up to 4,096 pairs of earlier steps (Shrivastava et al., 2017).
+        Share, less than 1, of the discriminator's generated pairs that
+        come from earlier steps, of which up to 4,096 are kept (Shrivastava et al., 2017).
     minibatch_features : {"deviation", "discrimination"} or None, default=None
-        What the discriminator sees of a whole batch beside each pair, so that
-        a generator whose rows are too much alike is found out: the mean standard
+        Statistics of the batch that the discriminator sees beside each pair, so that
+        it detects rows that are too much alike: the mean standard
         deviation of the columns (Karras et al., 2018), or how close the pair is to
         all others in learned directions (Salimans et al., 2016). With
         "discrimination" a step takes several times as long.
     batch_size : "auto" or int, default="auto"
-        Rows a step. "auto" is as in `AutoencoderTransformer`, at most 128,
-        of images 64.
+        Rows a step. "auto" is as in `AutoencoderTransformer`, at most 128;
+        for images at most 64.
     learning_rate_init : float, default=0.003
-        Of Adam, with betas (0.5, 0.99); falls to zero over the second half.
+        Learning rate of Adam, with betas (0.5, 0.99); falls to zero over the second half.
     optimizer, callbacks, skorch_params, checkpoint, device, verbose, random_state : object
         As in `AutoencoderTransformer`.
     max_iter : "auto" or int, default="auto"
-        Epochs, all of which are run. "auto" stands for about 2,500 steps,
-        between 20 and 400 epochs.
+        Epochs, all of which are run. "auto" is about 2,500 steps,
+        from 20 to 400 epochs.
     warm_start : bool, default=False
-        Whether ``fit`` goes on with the fitted networks, the discriminator's too.
+        Continue ``fit`` from the fitted networks, the discriminator included.
 
     Attributes
     ----------
@@ -156,11 +156,11 @@ class BiGANTransformer(
         Hidden units, or ``channels`` of images.
     history_ : list of dict
         For every epoch ``generator_loss`` and ``discriminator_loss``
-        (without penalty), ``train_loss``: the former plus the weighted
+        (without penalty); ``train_loss``, the former plus the weighted
         reconstruction error; and ``real_accuracy`` and ``generated_accuracy``,
-        the shares of the pairs of either kind that the discriminator classes correctly: by a score
-        above or below 0, 1/2 ("least_squares"), or, where differences alone mean something
-        ("relativistic"), the middle between the mean scores of both kinds in the batch.
+        the shares of either kind of pairs that the discriminator classifies correctly, by a score
+        above or below 0 ("logistic"), 1/2 ("least_squares"), or
+        the middle between the mean scores of both kinds in the batch ("relativistic").
     loss_curve_ : list of float
         ``train_loss`` of every epoch.
     explained_variance_, singular_values_, noise_variance_, n_samples_, n_iter_, \
@@ -172,18 +172,18 @@ class BiGANTransformer(
     ------
     ValueError
         In ``fit``, for missing cells, for an ``image_shape`` that does not hold
-        as many pixels as X has columns, and for a training that diverges.
+        as many pixels as X has columns, and if training diverges.
 
     See Also
     --------
-    VAETransformer : Samples with a likelihood, and not below probabilistic PCA.
-    StyleBiGAN : Images that grow in training, and styles that can be mixed.
+    VAETransformer : Samples with a likelihood, and a baseline.
+    StyleBiGAN : Images with styles that can be mixed.
 
     Notes
     -----
-    ``transform`` gives E(x), in the prior's units: about, but not exactly,
-    standard normal over the rows. ``sample_weight`` weighs the real rows in
-    all losses. ``X_val`` is checked and not used.
+    ``transform`` returns E(x), in the prior's units: about, but not exactly,
+    standard normal over the rows. ``sample_weight`` is the weight of real rows in
+    all losses. ``X_val`` is checked, but not used.
 
     References
     ----------
@@ -224,7 +224,7 @@ class BiGANTransformer(
 
     Examples
     --------
-    A short training on digits, and rows that nobody wrote:
+    A short training on digits, and new ones:
 
     >>> from sklearn.datasets import load_digits
     >>> from skae import BiGANTransformer

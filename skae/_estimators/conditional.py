@@ -1,6 +1,7 @@
 """The conditional variational autoencoder."""
 
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 from sklearn.utils import check_consistent_length
@@ -11,6 +12,7 @@ from skae import _tasks
 from skae._data.labels import Labels, beside, columns_of, names_of_labels
 from skae._data.tensors import like
 from skae._estimators.base import BaseAutoencoder, model_of, task_of, way
+from skae._estimators.given import known_cells
 from skae._estimators.variational import DrawsNumbers, bound_of, imputed
 from skae._parameters import (
     DenseNetwork,
@@ -26,15 +28,20 @@ from skae._parameters import (
     with_callbacks,
 )
 
+OWN_MODULES = (
+    "rows and codes have labels beside them, which modules of your own would not know. Set "
+    "hidden_layer_sizes and activation, or take VAETransformer, which knows no labels"
+)
+
 
 @parameters
 class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoencoder):
     r"""A variational autoencoder that gets the label of each row, and draws rows with given labels.
 
-    As `VAETransformer`, but encoder and decoder get a label y beside the row
-    and the code: ``sample(n, y=...)`` draws rows of a given class, or for a
-    given number, and the code holds what the label does not say (style, in
-    the words of Kingma et al.). Training maximises, in nats,
+    As `VAETransformer`, but encoder and decoder also get a label y.
+    ``sample(n, y=...)`` draws rows of a given class, or for a
+    given number, and the code holds what the label does not say ("style" in
+    Kingma et al.). Training maximises, in nats,
 
     .. math:: \log p(x | y) \ge \mathrm{E}_{q(z|x,y)} \log p(x | z, y)
         - \beta \, \mathrm{KL}(q(z | x, y) \| p(z))
@@ -42,36 +49,37 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
     with Gaussian p(x | z, y), whose one noise variance is learned, and a
     standard normal prior p(z), whatever the label.
 
-    **The baseline** is the linear model it starts at: a mean that depends
+    **The baseline** is the linear model where training starts: a mean that depends
     linearly on the label (for classes: each has its own) and the
-    probabilistic PCA of what that leaves. The trained model is kept only where
+    probabilistic PCA of the residuals. The trained model is kept only if
     held-out rows show, by the rule of `AutoencoderTransformer`, that their
     bound is higher.
 
     **Labels** are one column or several. Columns of floats are numbers; all
     others (integers, strings, booleans, categories) are classes. In a frame
-    each column has its own kind. Classes that come as floats want
-    ``y.astype(int)``, numbers that come as integers ``y.astype(float)``.
+    each column has its own kind. Convert classes that are floats with
+    ``y.astype(int)``, numbers that are integers with ``y.astype(float)``.
 
-    **Without y**, ``transform`` and all that follows it take a label inferred
-    from the row by a linear head of its own (logistic regression for classes,
+    **Without y**, ``transform`` and similar methods infer the label
+    from the row by a linear head (logistic regression for classes,
     ridge regression for numbers), so that the estimator works within a
     ``Pipeline``: ``fit_transform(X, y)`` is ``fit(X, y).transform(X)``, with
-    inferred labels both times. There is no ``predict``: a classifier does
+    inferred labels. There is no ``predict``: a classifier does
     that better.
 
     Parameters
     ----------
     n_components : "auto", int, float, "mle" or None, default="auto"
-        Units of the code. A float is the share of the variance within the
-        labels that PCA shall explain in the baseline, "auto" is 0.95; None
+        Units of the code. A float is the share of the residuals' variance
+        that PCA explains in the baseline; "auto" is 0.95; None
         is as many as PCA has.
     beta, kl_warmup, hidden_layer_sizes, activation, linear_path, \
     categorical_features, min_frequency, column_weights, batch_size, \
     learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
     validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
     skorch_params, checkpoint, device, verbose, random_state
-        As in `VAETransformer`.
+        As in `VAETransformer`, whose ``ordered``, ``likelihood``, ``encoder``
+        and ``decoder`` it has not.
 
     Attributes
     ----------
@@ -79,13 +87,14 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         The classes of the label, sorted; None for a number. A list where y
         has several columns.
     label_coef_ : ndarray of shape (n_labels, n_features_in_)
-        The head that infers labels where none are given: a row for each class
-        (scores, of which the largest counts) and for each number (in units of
+        The head that infers labels: a row for each class
+        (the largest score wins) and for each number (in units of
         its standard deviation). In a table with categories or dates the
-        columns are those of ``components_``. With ``partial_fit`` that of the last batch.
+        columns are those of ``components_``. After ``partial_fit`` that of the last batch.
     label_intercept_ : ndarray of shape (n_labels,)
+        Its intercept.
     mean_ : ndarray of shape (n_features_in_,)
-        What the mean label stands for, at a code of zero, in the linear model.
+        The row of the mean label and a code of zero in the linear model.
     components_ : ndarray of shape (n_components_, n_features_in_)
         The linear part of the decoder, in units of X per unit of the code.
     active_units_, kl_per_component_, noise_variance_, explained_variance_, \
@@ -100,27 +109,29 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
     ValueError
         For y with missing entries or, after ``fit``, unknown classes, and as
         `VAETransformer` does.
+    TypeError
+        For a parameter of `VAETransformer` that it has not: it says why.
 
     Warns
     -----
     UserWarning
-        If there are so many integers in y that they look like numbers, or so
-        few whole numbers as floats that they look like classes, and as
+        If y has so many different integers that they look like numbers, or so
+        few whole floats that they look like classes, and as
         `VAETransformer` does.
 
     See Also
     --------
     VAETransformer : Without labels.
-    AutoencoderClassifier : Where the label is what you want to know.
+    AutoencoderClassifier : Predicts the label.
 
     Notes
     -----
-    The code is that of a row *given* its label: what the classes differ in
-    is mostly left to the label. A classifier behind it does worse than behind
+    The code is that of a row *given* its label: it holds little of what
+    distinguishes the classes. A classifier behind it does worse than behind
     `VAETransformer`.
 
-    ``Pipeline.inverse_transform`` and `skae.metrics.reconstruction_score` have
-    no labels to give: call ``inverse_transform`` itself, and search by ``score``.
+    ``Pipeline.inverse_transform`` and `skae.metrics.reconstruction_score` cannot
+    pass labels: call ``inverse_transform`` itself, and search by ``score``.
 
     References
     ----------
@@ -134,7 +145,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
 
     Examples
     --------
-    Digits to order, and the same style in other digits:
+    Digits of a given class, and one digit's style in all others:
 
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.svm import SVC
@@ -149,7 +160,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
     >>> vae.inverse_transform(style.repeat(10, axis=0), range(10)).shape
     (10, 64)
 
-    Rows of a table, its missing cells filled with what its label says:
+    Rows of a table, given a label:
 
     >>> import pandas as pd
     >>> table = pd.DataFrame({"width": X[:, 20], "dark": X[:, 36] > 0.5})
@@ -157,6 +168,16 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
     >>> bool(vae.sample(500, y=0, random_state=0)["dark"].mean() < 0.1)
     True
     """
+
+    NOT_TAKEN: ClassVar = {
+        "ordered": "the labels go into the decoder beside the code, and how much a shorter code must "
+        "say depends on them. Fit one for each n_components, or take VAETransformer(ordered=True), "
+        "which knows no labels",
+        "encoder": OWN_MODULES,
+        "decoder": OWN_MODULES,
+        "likelihood": "it is Gaussian, with categories as such. VAETransformer(likelihood='bernoulli') "
+        "takes columns within [0, 1], without labels",
+    }
 
     beta: float = 1.0
     kl_warmup: int = 0
@@ -170,7 +191,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
 
     @with_callbacks
     @fit_context
-    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+    def fit(self, X, y=None, sample_weight=None, X_val=None, y_val=None):
         """Learn the model from rows and their labels.
 
         Parameters
@@ -182,8 +203,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row, as in `AutoencoderTransformer`.
         X_val : array-like of shape (n_val, n_features), default=None
-            Held-out rows that judge the training. By default they are drawn
-            from ``X``.
+            Held-out rows. By default they are drawn from ``X``.
         y_val : array-like of shape (n_val,) or (n_val, n_columns), default=None
             Their labels.
 
@@ -196,11 +216,11 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
             raise ValueError("X_val comes without labels: pass y_val, one label a row, as well.")
         return self._fit(X, y, sample_weight, X_val, y_val)
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y=None, sample_weight=None):
         """Learn from one batch of a stream: one epoch over its rows.
 
-        The first call learns what the labels are: its rows need all classes.
-        It is not compared with the baseline, for no rows are held out.
+        The first call learns the labels, so its rows must have all classes. There is
+        no comparison with the baseline, for no rows are held out.
 
         Parameters
         ----------
@@ -254,7 +274,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         ----------
         X : array-like of shape (n_samples, n_features)
         y : array-like of shape (n_samples,) or (n_samples, n_columns), or None
-            Labels, one a row or a single one for all. None: inferred.
+            Labels, one a row or a single one for all. None: they are inferred.
 
         Returns
         -------
@@ -281,7 +301,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         return model.posterior(rows)
 
     def inverse_transform(self, Z, y):
-        """Return the rows that codes stand for, given labels.
+        """Return rows decoded from codes, given labels.
 
         Parameters
         ----------
@@ -327,8 +347,8 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         Returns
         -------
         filled : frame or ndarray of shape (n_samples, n_features), or a list of them
-            Like ``X``: missing cells are what rows of that label have there,
-            given the cells that are present.
+            Like ``X``: missing cells are filled given the present cells and
+            the label.
         """
         return imputed(*self._labelled(X, y), X, n_draws, random_state)
 
@@ -362,7 +382,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         Returns
         -------
         score : float
-            At most 1; larger is better. What the label explains counts.
+            At most 1; larger is better. It includes what the label explains.
         """
         model, rows = self._labelled(X, y)
         return fitted_models.scores_of(model).score(rows)
@@ -403,7 +423,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         """
         return bound_of(*self._labelled(X, y), n_draws)
 
-    def sample(self, n_samples=1, y=None, random_state=None, match_marginals=True):
+    def sample(self, n_samples=1, y=None, random_state=None, match_marginals=True, given=None):
         """Draw new rows with given labels: codes from the prior, decoded, with noise.
 
         Parameters
@@ -419,21 +439,36 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         match_marginals : bool, default=True
             As in `VAETransformer.sample`. The quantiles are those of all training
             rows and of draws with all labels, so that each label keeps its own.
+        given : dict or None, default=None
+            Cells that all rows have, as in `VAETransformer.sample`: the rest of the
+            row follows its distribution given these cells and the label. Without ``y``
+            labels are drawn as they go with the cells, too. Each distinct label takes
+            a run of its own.
 
         Returns
         -------
         X : ndarray or frame of shape (n_samples, n_features_in_)
             float64, a frame as from ``inverse_transform``.
+
+        Raises
+        ------
+        ValueError
+            For ``given``, as `VAETransformer.sample`.
         """
         n_samples = count(n_samples, "n_samples")
         check_is_fitted(self)
         rng, known = private_random_state(random_state), self._model.task.labels
+        if given:
+            cells = known_cells(self, given, match_marginals)
+            labels = None if y is None else known.code(y, n_samples)
+            codes = _codes_given(cells, n_samples, labels, rng)
+            return self._drawn(codes, rng, match_marginals, cells)
         labels = known.draw(n_samples, rng) if y is None else known.code(y, n_samples)
         codes = rng.standard_normal((n_samples, self.n_components_))
         return self._drawn(beside(codes, labels), rng, match_marginals)
 
     def interpolate(self, a, b, n_steps=10, path="linear", y=None):
-        """Return rows on the way from ``a`` to ``b``, whose codes and labels lie between theirs.
+        """Return rows between ``a`` and ``b``, whose codes and labels lie between theirs.
 
         Parameters
         ----------
@@ -442,7 +477,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         n_steps, path
             As in `AutoencoderTransformer`.
         y : pair of labels, a single label, or None
-            Those of ``a`` and ``b``, or of both. None: inferred. Between two
+            Of ``a`` and ``b``, or one for both. None: they are inferred. Between two
             classes the label is a mixture of both.
 
         Returns
@@ -481,3 +516,15 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
+
+
+def _codes_given(cells, n, labels, rng):
+    """Return n codes with labels beside them, given known cells; labels are drawn where there are none."""
+    if labels is None:
+        return cells.codes(n, rng)
+    distinct, which = np.unique(labels, axis=0, return_inverse=True)
+    which, codes = which.ravel(), np.empty((n, cells.model.task.size + labels.shape[1]))
+    for place, label in enumerate(distinct):
+        here = which == place
+        codes[here] = cells.codes(int(here.sum()), rng, label)
+    return codes

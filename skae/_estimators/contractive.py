@@ -31,15 +31,14 @@ class ContractiveAutoencoder(
     with L the unexplained share of variance, :math:`\lambda` =
     ``penalty_weight``, x the standardised row and z the code, whitened at the
     start. Each unit is measured in its own spread s, the standard deviation of a normal
-    unit: a code shrunk tenfold before a decoder grown tenfold gains nothing, and neither do
-    a few rows that are sent far out, under whose standard deviation all
-    others could be pressed together. A step of length
+    unit, so that shrinking the code and growing the decoder gains nothing. (A few far rows
+    could inflate the standard deviation itself.) A step of length
     :math:`\epsilon` in a random direction moves the code by
     :math:`\epsilon^2 / d` times the sum, in squared spreads,
     with d columns.
 
-    The baseline is PCA, where training starts, judged by this objective,
-    penalty included: the trained model is kept where held-out rows show, by
+    The baseline is PCA, where training starts, compared by this objective,
+    penalty included: the trained model is kept if held-out rows show, by
     the rule of `AutoencoderTransformer`, that it is better.
 
     Parameters
@@ -49,16 +48,16 @@ class ContractiveAutoencoder(
         reconstruction explains that share.
     penalty_weight : float, default=0.001
         :math:`\lambda`; 0 is the plain autoencoder. With ten times the default codes hardly
-        move, but neighbours come so close together that a classifier may no longer part them.
+        move, but neighbours come so close together that a classifier may no longer separate them.
     hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, \
     ordered, categorical_features, min_frequency, column_weights, batch_size, \
     learning_rate_init, alpha, optimizer, max_iter, \
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
     callbacks, skorch_params, checkpoint, device, verbose, random_state
-        As in `AutoencoderTransformer`. An ``encoder`` of one's own, or an
-        activation that is not built in, is differentiated by autograd, and
-        must treat each row by itself. With ``ordered`` the slopes of units
-        that are cut do not count.
+        As in `AutoencoderTransformer`. Your own ``encoder`` or
+        activation is differentiated by autograd, and
+        must treat each row by itself. With ``ordered`` only the units that are
+        kept are penalised.
 
     Attributes
     ----------
@@ -67,9 +66,9 @@ class ContractiveAutoencoder(
         where PCA was kept, neither orthogonal nor of unit length once
         trained. Absent with ``linear_path=None``.
     validation_scores_ : list of float or None
-        1 minus the held-out objective, penalty included, epoch by epoch.
+        1 minus the held-out objective of each epoch, penalty included.
     pca_score_ : float or None
-        The same of the baseline, PCA.
+        The same for the baseline, PCA.
     n_components_, explained_variance_, explained_variance_ratio_, singular_values_, \
     noise_variance_, n_samples_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
     history_, batch_size_, hidden_layer_sizes_, device_, module_, \
@@ -88,12 +87,12 @@ class ContractiveAutoencoder(
 
     Notes
     -----
-    Beside the distance to the nearest other row the code moves up to a tenth less than the plain
-    autoencoder's (5 % in the mean of six tables), and a classifier makes as much of it.
+    Relative to the distance to the nearest other row, the code moves up to a tenth less than the plain
+    autoencoder's (5 % in the mean of six tables), and classifiers do as well on it.
     The penalty costs about ``n_components`` passes through the encoder, so a
-    fit takes several times as long as that of the plain autoencoder. The spread
-    of the code is a running one over the training batches, in which rows
-    count equally whatever their ``sample_weight``.
+    fit takes several times as long. The spread
+    of the code is a running one over the training batches, without
+    ``sample_weight``.
 
     References
     ----------

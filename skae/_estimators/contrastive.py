@@ -7,18 +7,18 @@ from skae._parameters import DenseNetwork, FromPCA, TableEncoding, Whitening, pa
 
 @parameters
 class ContrastiveEncoder(DenseNetwork, Whitening, TableEncoding, FromPCA, BaseEncoder):
-    r"""Features for a classifier: an encoder that recognises rows of which some cells were swapped.
+    r"""Features for a classifier: an encoder that recognises rows with swapped cells.
 
-    An encoder alone: there is no decoder, and so no ``inverse_transform``, no
-    ``reconstruct`` and no ``score``. It is PCA plus a multi-layer perceptron f
+    There is no decoder, and so no ``inverse_transform``, ``reconstruct`` and
+    ``score``. The encoder is PCA plus a multi-layer perceptron f
     whose output starts at zero, as in `AutoencoderTransformer`:
 
     .. math:: z = \Sigma^{-1} V (x - \mu) + f((x - \mu) / s)
 
-    In training two views are made of each row of a batch: in each a share of
-    the cells takes the values that other rows have in these columns. A head,
+    Training makes two views of each row of a batch, in each of which a share of
+    the cells is replaced by other rows' values. A head,
     itself the identity plus a perceptron that starts at zero, projects their
-    codes to unit vectors u and v, and the two views of a row have to find each
+    codes to unit vectors u and v. The two views of a row have to find each
     other among those of all n rows (normalised temperature-scaled cross-entropy):
 
     .. math:: \min \; -\log \frac{e^{u_i \cdot v_i / \tau}}
@@ -27,32 +27,32 @@ class ContrastiveEncoder(DenseNetwork, Whitening, TableEncoding, FromPCA, BaseEn
     and the same from v to u. Afterwards the head is not used.
 
     **The baseline** is PCA in this objective: the trained encoder is kept only
-    where held-out rows show, by the rule of `AutoencoderTransformer`, that it
-    knows rows again better than the whitened code of PCA does. What a
-    classifier makes of either code is not looked at.
+    if held-out rows show, by the rule of `AutoencoderTransformer`, that it
+    recognises rows better than the whitened code of PCA does. Whether a
+    classifier gains is not tested.
 
     Parameters
     ----------
     n_components : "auto", int, float, "mle" or None, default="auto"
-        Resolved as PCA resolves it: a share of variance gives the size that
+        As in PCA: a share of variance gives the size that
         PCA needs, and "auto" is 0.95.
     noise_level : float, default=0.3
         Share of the cells that are swapped in each view, between 0 and 1.
     temperature : float, default=0.5
-        :math:`\tau`. Small ones look at the nearest other rows only.
+        :math:`\tau`. With a small one only the nearest other rows matter.
     hidden_layer_sizes, activation : object
-        As in `AutoencoderTransformer`, of f; the head mirrors its layers.
+        Of f, as in `AutoencoderTransformer`; the head mirrors its layers.
     linear_path : {"pca", None}, default="pca"
-        As in `AutoencoderTransformer`; None leaves the linear maps out of
-        encoder and head: the encoder of SCARF, from random weights, and
+        None leaves out the linear maps of
+        encoder and head: SCARF's encoder, from random weights,
         without a baseline.
     whiten : bool, default=False
         As in `AutoencoderTransformer`.
     categorical_features, min_frequency : object
         As in `AutoencoderTransformer`.
     batch_size : "auto" or int, default="auto"
-        Rows a step. "auto" is the power of two nearest to n_samples / 5, from
-        32 to 256: each row is compared with all others of its batch.
+        Rows a step, all of which are compared with each other. "auto" is the power
+        of two nearest to n_samples / 5, from 32 to 256.
     learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
     validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
     skorch_params, checkpoint, device, verbose, random_state : object
@@ -61,11 +61,11 @@ class ContrastiveEncoder(DenseNetwork, Whitening, TableEncoding, FromPCA, BaseEn
     Attributes
     ----------
     validation_scores_ : list of float or None
-        Minus the mean objective of the held-out rows, in nats, epoch by epoch.
-        It depends on how many rows are held out: up to 1,024 are compared with
+        Minus the mean objective of the held-out rows after each epoch, in nats.
+        It depends on their number: up to 1,024 are compared with
         each other.
     pca_score_ : float or None
-        The same of the baseline, PCA's code.
+        The same for the baseline, PCA's code.
     n_components_, explained_variance_, singular_values_, n_samples_, mean_, scale_, n_iter_, \
     best_iter_, loss_curve_, history_, batch_size_, hidden_layer_sizes_, device_, module_, n_features_in_, \
     feature_names_in_ : object
@@ -73,14 +73,13 @@ class ContrastiveEncoder(DenseNetwork, Whitening, TableEncoding, FromPCA, BaseEn
 
     See Also
     --------
-    AutoencoderTransformer : With a way back.
+    AutoencoderTransformer : With ``inverse_transform``.
     AutoencoderClassifier : Puts a head on this encoder, too.
 
     Notes
     -----
-    The units of the code are PCA's at the start, and may have grown or shrunk
-    since: put a `StandardScaler` behind, or take ``whiten=True``, where a
-    model looks at their scale.
+    The scale of the code is PCA's at the start and changes in training. If it
+    matters to the model behind it, use ``whiten=True`` or a `StandardScaler`.
 
     References
     ----------

@@ -11,9 +11,9 @@ class ConvolutionalAutoencoder(
 ):
     r"""Nonlinear dimensionality reduction of images: convolutions beside PCA's linear maps.
 
-    Rows are flattened images, so that ``Pipeline``, ``PCA`` and
-    ``StandardScaler`` stay what they are. An encoder maps a row x to a code z,
-    a decoder maps it back; each is the map of PCA plus a convolutional
+    Rows are flattened images, as for ``PCA`` and
+    ``StandardScaler``. An encoder maps a row x to a code z,
+    a decoder maps it back. Each is the map of PCA plus a convolutional
     network whose output starts at zero:
 
     .. math::
@@ -33,21 +33,21 @@ class ConvolutionalAutoencoder(
     n_components : "auto", int, float, "mle" or None, default="auto"
         As in `AutoencoderTransformer`.
     image_shape : (int, int), (int, int, int) or None, default=None
-        Height and width, or channels (1 to 4), height and width: how the
-        columns of X are one image, in C order (all of the first channel come
-        first). None for one channel and a square: 784 columns are 28 x 28;
-        where they make no square a row is a signal, an image of height 1,
-        such as a spectrum, and a warning says so.
+        Height and width, or channels (1 to 4), height and width, of an image
+        in C order (the first channel comes
+        first). None is one channel and a square: 784 columns are 28 x 28.
+        If they make no square, a row is a signal, such as a spectrum: an image of
+        height 1, and a warning says so.
     channels : int or array-like of int, default=(16, 32)
         Channels after each convolution of the encoder; the decoder mirrors
         them. (8, 16) takes about three quarters of the time and
         reconstructs less well.
     activation, linear_path, whiten, ordered : object
         As in `AutoencoderTransformer`. With ``ordered`` the decoder does
-        not see where the code was cut.
+        not see where the code was truncated.
     batch_size : "auto" or int, default="auto"
-        Rows a step. "auto" is the power of two nearest to n_samples / 20, 32
-        or 64: a step of convolutions costs in proportion to its rows, so
+        Rows a step. "auto" is 32 or 64, whichever is nearer to n_samples / 20: the
+        time of a step is proportional to its rows, so
         small batches learn more in the same time.
     learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
     validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
@@ -57,7 +57,7 @@ class ConvolutionalAutoencoder(
     Attributes
     ----------
     image_shape_ : (int, int, int)
-        Channels, height and width, as they were taken.
+        Channels, height and width.
     hidden_layer_sizes_ : tuple of int
         ``channels``.
     n_components_, components_, explained_variance_, explained_variance_ratio_, \
@@ -75,7 +75,7 @@ class ConvolutionalAutoencoder(
     Warns
     -----
     UserWarning
-        Where ``image_shape=None`` takes rows for signals.
+        If ``image_shape=None`` treats rows as signals.
 
     See Also
     --------
@@ -83,9 +83,8 @@ class ConvolutionalAutoencoder(
 
     Notes
     -----
-    f and g see pixels in one common unit, whatever the scaling of the columns
-    in front: columns that a `StandardScaler` has given equal variance keep it,
-    and raw pixels of an image's border keep their small one.
+    f and g see all pixels in one common unit, not standardised one by one: border pixels
+    keep their small variance. A `StandardScaler` in front changes that.
 
     References
     ----------
@@ -95,7 +94,7 @@ class ConvolutionalAutoencoder(
 
     Examples
     --------
-    Digits of 8 x 8 pixels, a short training, and rows that were not seen:
+    Digits of 8 x 8 pixels, a short training, and unseen rows:
 
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.decomposition import PCA

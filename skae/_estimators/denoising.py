@@ -23,8 +23,8 @@ class DenoisingAutoencoder(
 ):
     r"""An autoencoder that returns clean rows for noisy ones.
 
-    The network of `AutoencoderTransformer`, trained on pairs of a noisy row
-    and the clean row it was made from, with new noise for every batch:
+    The network of `AutoencoderTransformer`, trained to reconstruct rows from
+    noisy copies of them, with new noise in every batch:
 
     .. math:: \min \; \mathrm{E} \lVert x - \hat x(\tilde x) \rVert^2,
         \quad \tilde x = \mathrm{noise}(x)
@@ -35,28 +35,27 @@ class DenoisingAutoencoder(
 
     .. math:: \hat x = \mu + U U^\top C R^{-1} (\tilde x - \tilde\mu)
 
-    with U the top k eigenvectors of :math:`C R^{-1} C^\top`. That is the
-    baseline: the trained model is kept only where noisy held-out rows show, by
+    with U the top k eigenvectors of :math:`C R^{-1} C^\top`. This is the
+    baseline: the trained model is kept only if noisy held-out rows show, by
     the rule of `AutoencoderTransformer`, that it comes closer to the clean
     ones.
 
     Parameters
     ----------
     n_components : "auto", int, float, "mle" or None, default="auto"
-        As in `AutoencoderTransformer`; for a float, PCA of the clean rows
-        gives the size to begin with, and what is compared is the share of the
-        clean held-out rows that is explained from the noisy ones.
+        As in `AutoencoderTransformer`; a float is the share of the
+        clean held-out rows' variance that is explained from the noisy ones.
     noise : {"gaussian", "masking", "salt_and_pepper", "swap"} or callable, \
             default="gaussian"
-        "gaussian" adds to every cell; the others hit a share of the cells:
-        "masking" puts the column's mean there, "salt_and_pepper" the column's
-        minimum or maximum in training, "swap" the value of another row of the
-        batch in that column. A callable ``(tensor, generator) -> tensor`` gets
+        "gaussian" adds noise to every cell. The others replace a share of the cells:
+        "masking" by the column's mean, "salt_and_pepper" by its
+        minimum or maximum in training, "swap" by the value of another row of the
+        batch. A callable ``(tensor, generator) -> tensor`` gets
         standardised float32 rows on the CPU, of shape (n_samples,
         n_features), and a ``torch.Generator`` to draw from.
     noise_level : float, default=0.3
-        Gaussian: standard deviation, in units of each column's own. The
-        others: the share of the cells, below 1. Ignored by a callable.
+        Gaussian: standard deviation, in units of each column's own.
+        Others: share of the cells, below 1. Ignored for a callable.
     hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, \
     ordered, categorical_features, min_frequency, column_weights, batch_size, \
     learning_rate_init, alpha, optimizer, max_iter, \

@@ -6,6 +6,7 @@ import numpy as np
 
 from skae import _model as fitted_models
 from skae._data.objects import is_missing
+from skae._parameters import counted
 
 EXAMPLES = 5  # of names, in a message
 
@@ -20,6 +21,11 @@ def known_cells(estimator, given, match_marginals):
     match_marginals : bool
         As in `VAETransformer.sample`.
     """
+    if not isinstance(given, dict):
+        raise TypeError(
+            f"given={given!r}: expected a dict from names of columns to cells, such as "
+            '{"cut": "Ideal"}.'
+        )
     model = estimator._model
     if model.task.is_bernoulli:
         raise ValueError(
@@ -96,7 +102,7 @@ def _check_level(schema, name, level, place, code):
     if level in pooled and len(pooled) > 1:
         raise ValueError(
             f"given asks for {name}={level!r}, a level so rare that it shares a code with "
-            f"{len(pooled) - 1} others: fit with a smaller min_frequency."
+            f"{counted(len(pooled) - 1, 'other')}: fit with a smaller min_frequency."
         )
     if not code < schema.blocks.n_levels[place] or code % 1:
         raise ValueError(

@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import _safe_indexing, gen_batches, get_tags
+from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import _num_samples, check_is_fitted
 
 from skae import _model as fitted_models
@@ -26,6 +27,7 @@ from skae._parameters import (
     Real,
     StrOptions,
     check_sample_weight,
+    counted,
     fit_context,
     parameters,
     private_random_state,
@@ -54,11 +56,15 @@ class Features:
         Standard deviations.
     unseen : float
         Nats of a level that fit did not see.
+    constant : ndarray of bool, shape (n_known,)
+        Those of columns that had one value in fit: a change in them counts as an unseen level
+        at most, for there is no unit to tell how large it is. None of it in files of old.
     """
 
     known: np.ndarray
     units: np.ndarray
     unseen: float
+    constant: np.ndarray | None = None
 
     @property
     def n_residuals(self):
@@ -77,7 +83,8 @@ class Features:
         units, floors = np.sqrt(variances), np.full(len(variances), LEAST_UNIT)
         floors[-size:] = LEAST_UNIT * units[-size:].max() or 1.0
         units = np.maximum(units, floors)
-        return cls(taken, units, unseen), raw / units
+        one = np.tile(_are_constant(model.schema.read(X)[weight > 0]), 2)
+        return cls(taken, units, unseen, one[taken]), raw / units
 
     def of(self, model, X):
         """Return the features of rows, NaN where a cell is missing."""
@@ -93,7 +100,16 @@ class Features:
             if unseen is not None:
                 residuals[np.tile(unseen[span], 2)] = self.unseen
             found[span] = np.hstack([residuals[:, self.known], code]) / self.units
-        return found
+        limits = self.limits(found.shape[1])
+        return found if limits is None else np.clip(found, -limits, limits, out=found)
+
+    def limits(self, width):
+        """Return how large each feature may be, (width,); None where no column was constant."""
+        if self.constant is None or not self.constant.any():
+            return None
+        limits = np.full(width, np.inf)
+        limits[: self.n_residuals][self.constant] = self.unseen
+        return limits
 
 
 @parameters
@@ -108,40 +124,39 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     :math:`\mu` and :math:`\Sigma` are learned from the three fifths of the training
     rows that are nearest (two concentration steps, as in `MinCovDet`), so that
-    outliers among them do little harm; :math:`\Sigma` is shrunk (Ledoit and Wolf), so
-    that fewer rows than columns will do, and a fifth of the variance that f has in all rows is added to it,
-    so that a column that hardly varies among the nearest rows weighs less. Residuals are
-    weighed by how far they usually go together, and a row that is reconstructed well but has an
-    unusual code is an outlier, too: the plain `reconstruction_error` misses both.
+    outliers among them do little harm. :math:`\Sigma` is shrunk (Ledoit and Wolf), so
+    that fewer rows than columns suffice, and a fifth of the variance of all rows is added to it, so
+    that a column that hardly varies among the nearest rows weighs less. Unlike the plain `reconstruction_error`, the distance
+    takes correlations between residuals into account, and detects a row that is reconstructed
+    well but has an unusual code.
 
-    A category enters with its loss in nats, by the autoencoder (r) and by the shares of the levels alone
-    (x), a level that fit did not see with :math:`\log(1 + n)` of them; a missing cell leaves its coordinates out, and the
-    distance is scaled up to the number of all. A constant column counts in thousandths of its
-    unit: any change in it is far off.
+    A category enters with its loss in nats, of the autoencoder (r) and of the shares of its levels (x), a
+    level that fit did not see with :math:`\log(1 + n)` nats. A missing cell leaves out its coordinates, and the
+    distance is scaled up to the number of all. A constant column is measured in thousandths of its
+    unit, up to :math:`\log(1 + n)` of them: any change in it is far off, and none is farther.
 
     Parameters
     ----------
     autoencoder : estimator of skae or None, default=None
-        What is fitted to the rows; any that gives rows back and needs no labels. None is
-        ``AutoencoderTransformer(0.95, column_weights={})``: every column counts the same,
-        whatever its unit. For sparse rows, and for more columns than rows, it is
-        ``AutoencoderTransformer(0.95)``, for which units matter. One that
-        is fitted already is taken as it is, and copied; it should not have seen
-        the rows, or `p_values` are too small. ``clone``, and so a search, makes it unfitted;
-        ``sklearn.frozen.FrozenEstimator`` around it prevents that. Where it has no
-        ``random_state`` it gets one from this estimator's.
+        Any autoencoder with ``inverse_transform`` that needs no labels. None is
+        ``AutoencoderTransformer(0.95, column_weights={})``: all columns have the same weight,
+        whatever their units. For sparse rows, and for more columns than rows, it is
+        ``AutoencoderTransformer(0.95)``, for which units matter. A fitted one
+        is copied and not fitted again; it should not have seen
+        the rows, or `p_values` are too small. ``clone``, and so a search, makes it unfitted, unless it
+        is inside ``sklearn.frozen.FrozenEstimator``. If it has no
+        ``random_state`` it gets one drawn from this estimator's.
     contamination : "auto" or float in (0, 0.5], default="auto"
         Share of the training rows that are called outliers. "auto" sets
-        the share of false alarms instead: 5 % of the rows of the calibration, and
-        so about 5 % of new rows like them. (Rows that were learned from score higher
-        than new ones. Without calibration they are all there is, and more than 5 % of the new rows are
-        called outliers.) It knows nothing of how many outliers there are.
+        the share of false alarms instead: 5 % of the calibration rows, and
+        so about 5 % of new rows like them. (Without calibration rows it is 5 % of the training
+        rows, which score higher than new ones: then more than 5 % of new rows are
+        called outliers.)
     calibration_fraction : float in (0, 1) or None, default=0.2
-        Share of the rows that nothing is learned from: `p_values` compares with
-        their scores. Below 100 rows, and with None, all rows are learned from and
-        there are no p-values.
+        Share of the rows that are set aside, and not learned from, for `p_values`. Below
+        100 rows, and with None, there are none, and no p-values.
     random_state : int, RandomState instance or None, default=None
-        Which rows calibrate, and the autoencoder's.
+        Seed of the choice of calibration rows, and of the autoencoder.
 
     Attributes
     ----------
@@ -152,21 +167,20 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     training_scores_ : ndarray of shape (n_samples,)
         `score_samples` of the training rows.
     calibration_scores_ : ndarray of shape (n_calibration,)
-        Those of them that nothing was learned from, sorted; of length 0 where there are none.
+        `score_samples` of the calibration rows, sorted; of length 0 if there are none.
     n_features_in_, feature_names_in_
         As in `AutoencoderTransformer`.
 
     See Also
     --------
     sklearn.ensemble.IsolationForest : Trees; needs no scale and no training.
-    sklearn.neighbors.LocalOutlierFactor : For rows that are odd only beside their neighbours.
+    sklearn.neighbors.LocalOutlierFactor : For local outliers.
 
     Notes
     -----
-    Up to 2,000 coordinates of f the covariance is a matrix: its cost grows with the square of their
-    number for each row and with the third power once. Above, it has 200 axes and one
-    variance elsewhere. Rows with missing cells take the solution of a system of equations for each
-    pattern of missing cells.
+    Up to 2,000 coordinates of f the covariance is a full matrix: each row costs the square of their
+    number, and ``fit`` the third power once. Above, it has 200 axes and one
+    variance elsewhere. Each pattern of missing cells costs the solution of a linear system.
 
     What was tried and measured is in docs/lab/outliers.md.
 
@@ -187,7 +201,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     Examples
     --------
-    Fitted on benign tumours, asked for malignant ones:
+    Fitted to benign tumours, it detects malignant ones:
 
     >>> from sklearn.datasets import load_breast_cancer
     >>> from sklearn.metrics import roc_auc_score
@@ -199,7 +213,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     >>> bool(auc > 0.93)
     True
 
-    What is odd about the oddest one:
+    The reasons for the most abnormal one:
 
     >>> worst = others.iloc[[detector.score_samples(others).argmin()]]
     >>> parts = detector.explain(worst)
@@ -223,7 +237,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     @fit_context
     def fit(self, X, y=None, sample_weight=None):
-        """Learn what usual rows are.
+        """Learn the distribution of normal rows.
 
         Parameters
         ----------
@@ -243,8 +257,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         Raises
         ------
         ValueError
-            For what the autoencoder refuses, one that does not give rows back or
-            needs labels, and a fitted one of another number of columns.
+            For rows that the autoencoder refuses, and for an autoencoder without
+            ``inverse_transform``, one that needs labels, or one fitted to another number of columns.
         """
         rng = private_random_state(self.random_state)
         n_rows = _num_samples(X)
@@ -289,7 +303,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             )
         if given.__sklearn_is_fitted__() and given.n_features_in_ != _n_columns(rows):
             raise ValueError(
-                f"The autoencoder was fitted to {given.n_features_in_} columns, X has "
+                f"The autoencoder was fitted to {counted(given.n_features_in_, 'column')}, X has "
                 f"{_n_columns(rows)}: fit it to the same columns, or pass it unfitted."
             )
         return given
@@ -350,7 +364,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         return scores - self.offset_
 
     def predict(self, X):
-        """Return 1 for usual rows, -1 for outliers.
+        """Return 1 for normal rows, -1 for outliers.
 
         Parameters
         ----------
@@ -363,32 +377,32 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def p_values(self, X):
-        r"""Return conformal p-values: how rare so low a score is among usual rows.
+        r"""Return conformal p-values: how rare so low a score is among normal rows.
 
         .. math:: p(x) = \frac{1 + \#\{i : s(x_i) \le s(x)\}}{1 + n}
 
-        over the n rows of the calibration, from which nothing was learned
-        (split-conformal; fold models, cross-conformal, would spare no rows, but cost several fits,
-        promise only P(p <= alpha) <= 2 alpha, and would not be the model of `score_samples`). If those and a new row are exchangeable, that is all
-        drawn alike and free of outliers, then P(p <= alpha) <= alpha for each alpha, in the mean over
-        calibrations. Outliers among the training rows void it: p-values are then
-        larger than they ought to be, as a rule. They are at least 1 / (1 + n).
+        over the n calibration rows, from which nothing was learned
+        (split conformal). If those and a new row are exchangeable, that is
+        drawn from one distribution without outliers, then P(p <= alpha) <= alpha for each alpha, in the mean over
+        calibrations. With outliers among the training rows p-values are usually
+        too large. They are at least 1 / (1 + n). Models of folds (cross-conformal) would hold no rows
+        back, but take several fits, promise twice alpha, and are not the model of `score_samples`.
 
         Parameters
         ----------
         X : frame or array-like of shape (n_samples, n_features)
-            Rows that ``fit`` did not get.
+            Rows that were not in ``fit``.
 
         Returns
         -------
         p : ndarray of shape (n_samples,)
-            In (0, 1]. ``scipy.stats.false_discovery_control(p) <= 0.1`` selects rows of which at most a
-            tenth are false alarms, in the mean (Benjamini-Hochberg).
+            In (0, 1]. ``scipy.stats.false_discovery_control(p) <= 0.1`` selects rows of which on average at
+            most a tenth are false alarms (Benjamini-Hochberg).
 
         Raises
         ------
         ValueError
-            If there was no calibration.
+            If there were no calibration rows.
         """
         check_is_fitted(self)
         n = len(self.calibration_scores_)
@@ -403,9 +417,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     def explain(self, X):
         """Return how much each column, and each unit of the code, adds to the squared distance.
 
-        A column's part is that of its residual and of the column itself. The squares of the whitened features, by the symmetric root of the inverse
-        covariance: each of its coordinates is the one that goes most closely
-        with its feature (Garthwaite and Koch, 2016).
+        A column's part is that of its residual and of the column itself. The parts are squares of the
+        features whitened by the symmetric root of the inverse covariance, which stay most
+        correlated with the features (Garthwaite and Koch, 2016).
 
         Parameters
         ----------
@@ -414,9 +428,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         Returns
         -------
         parts : DataFrame of shape (n_samples, n_features_in_ + n_components)
-            Not negative; each row adds up to ``-score_samples(X)``. NaN where a cell is
-            missing. Columns have their own names (x0, x1, ... where they have none), units of the code
-            those of the autoencoder's ``get_feature_names_out``; the index is that of X.
+            Not negative; each row sums to ``-score_samples(X)``. NaN where a cell is
+            missing. Names are those of the columns (x0, x1, ... if they have none) and, for units of the code,
+            those of ``autoencoder_.get_feature_names_out``; the index is that of X.
         """
         values = self._features_of(X)
         parts = self._distance.whitened(self._distance.completed(values)) ** 2
@@ -470,6 +484,15 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         return tags
 
 
+def _are_constant(rows):
+    """Return which columns of coded rows have one value."""
+    if sparse.issparse(rows):
+        least, most = min_max_axis(rows, axis=0, ignore_nan=True)
+    else:
+        least, most = np.fmin.reduce(rows, axis=0), np.fmax.reduce(rows, axis=0)
+    return least == most
+
+
 PARTS = {"_features": Features, "_distance": Distance}
 
 
@@ -485,6 +508,7 @@ def _check_state(state):
     arrays = {
         "known": (features.known, (2 * n_features,)),
         "units": (features.units, (width,)),
+        **({} if features.constant is None else {"constant": (features.constant, (width - size,))}),
         "centre": (distance.centre, (width,)),
         "axes": (distance.axes, (n_axes, width)),
         "gains": (distance.gains, (n_axes,)),
@@ -495,7 +519,7 @@ def _check_state(state):
         ),
     }
     for name, (array, shape) in arrays.items():
-        kind = bool if name == "known" else np.float64
+        kind = bool if name in ("known", "constant") else np.float64
         if array.dtype != kind or array.shape != shape or not np.isfinite(array).all():
             raise ValueError(f"{name} of shape {array.shape} and type {array.dtype} does not fit")
     numbers = features.unseen, distance.rest, state["offset_"]
@@ -528,8 +552,8 @@ def _without_nothing(scores, known):
     if not nothing.any():
         return scores
     warnings.warn(
-        f"{nothing.sum()} rows have no cell that is present: they get the score of the most "
-        "abnormal training row. Leave them out if that is not what you want.",
+        f"No cell is present in {counted(nothing.sum(), 'row')}: the score there is that of the most "
+        "abnormal training row. Leave such rows out if that is not what you want.",
         UserWarning,
         stacklevel=3,
     )

@@ -15,9 +15,8 @@ from skae._parameters import FromPCA, Ordering, Whitening, integer, parameters
 class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
     r"""Nonlinear dimensionality reduction of sequences: recurrent units beside PCA's linear maps.
 
-    Rows are flattened sequences, so that ``Pipeline``, ``PCA`` and
-    ``StandardScaler`` stay what they are; shorter sequences are padded with
-    NaN. An encoder maps a row x to a code z, a decoder maps it back; each is
+    Rows are flattened sequences; shorter ones are padded with
+    NaN. An encoder maps a row x to a code z, a decoder maps it back. Each is
     the map of PCA plus a recurrent network whose output starts at zero:
 
     .. math::
@@ -38,14 +37,14 @@ class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
     n_components : "auto", int, float, "mle" or None, default="auto"
         As in `AutoencoderTransformer`.
     sequence_shape : (int, int) or None, default=None
-        Steps and channels: how the columns of X are one sequence, in C order
-        (all channels of the first step come first). None for one channel: each
+        Steps and channels of a sequence in C order
+        (all channels of the first step come first). None is one channel: each
         column is a step.
     hidden_layer_sizes : int or array-like of int, default=(64,)
         Units of each recurrent layer of the encoder; the decoder mirrors them.
     linear_path, whiten, ordered : object
         As in `AutoencoderTransformer`. With ``ordered`` the decoder does
-        not see where the code was cut.
+        not see where the code was truncated.
     batch_size, learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
     validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
     skorch_params, checkpoint, device, verbose, random_state : object
@@ -70,26 +69,26 @@ class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
     Warns
     -----
     UserWarning
-        In ``fit``, once, if no row has a cell in some column: it is not used, and
-        ``inverse_transform`` gives NaN there.
+        In ``fit``, once, if a column has no cell at all: it is not used, and
+        ``inverse_transform`` returns NaN there.
 
     See Also
     --------
-    AutoencoderTransformer : For columns without an order, and where time is short.
+    AutoencoderTransformer : For columns without an order, and much faster.
 
     Notes
     -----
-    **Shorter sequences.** Missing cells, at the end or elsewhere, enter as
-    what is expected of them given the present ones, or as column means where
-    no training row had any; the states of reads that are missing as a whole
-    are left out of the average. They never enter the loss, ``score`` or
-    ``reconstruction_error``. Where training rows have some, a fifth of the
+    **Shorter sequences.** Missing cells, at the end or elsewhere, are filled with
+    their expectation given the present ones, or with column means if
+    no training row had any. The average leaves out states of reads without any
+    cell. Missing cells never enter the loss, ``score`` or
+    ``reconstruction_error``. If training rows have some, a fifth of the
     others is hidden in training, as in every table with missing cells.
-    ``inverse_transform`` and ``reconstruct`` give all steps that a training
+    ``inverse_transform`` and ``reconstruct`` return all steps that a training
     row reached.
 
     f and g see each channel in one unit, the root of its mean variance over the
-    steps: a step that hardly varies does not count as much as the others.
+    steps, so a step that hardly varies has less weight.
 
     References
     ----------
@@ -102,8 +101,7 @@ class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
 
     Examples
     --------
-    Two sine waves that differ in phase and pace, of 20 steps each, and rows
-    that were not seen:
+    Two sine waves of 20 steps that differ in phase and frequency, and unseen rows:
 
     >>> import numpy as np
     >>> from sklearn.decomposition import PCA
@@ -119,7 +117,7 @@ class RecurrentAutoencoder(Whitening, Ordering, FromPCA, BaseAutoencoder):
     >>> bool(ae.score(X[500:]) > reconstruction_score(pca, X[500:]) + 0.05)
     True
 
-    A sequence that breaks off after 15 steps has a code, too:
+    A sequence that ends after 15 steps has a code, too:
 
     >>> short = X[500:].copy()
     >>> short[:, 30:] = np.nan

@@ -19,15 +19,15 @@ from skae._parameters import (
 class SparseAutoencoder(
     DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
 ):
-    r"""An autoencoder whose codes are sparse: few units a row, the others exactly zero.
+    r"""An autoencoder with sparse codes: few nonzero units a row, the others exactly zero.
 
     The network of `AutoencoderTransformer`, whose encoder ends in a soft
-    threshold with one trainable :math:`\theta_u \ge 0` a unit:
+    threshold with one trainable :math:`\theta_u \ge 0` for each unit:
 
     .. math:: z_u = h_u - \mathrm{clip}(h_u, -\theta_u, \theta_u),
         \quad h = \Sigma^{-1} V (x - \mu) + f((x - \mu) / s)
 
-    All thresholds start at zero, so that training starts at PCA, whose code
+    Thresholds start at zero, so that training starts at PCA, whose code
     is dense. The objective is the unexplained share of variance plus
     ``penalty_weight`` times
 
@@ -38,53 +38,52 @@ class SparseAutoencoder(
 
     with :math:`\rho` = ``sparsity`` and :math:`\hat\rho_u` the share of the
     rows in which unit u is not zero. Neither depends on the scale of a unit:
-    a code shrunk tenfold before a decoder grown tenfold gains nothing.
+    shrinking the code and growing the decoder gains nothing.
 
-    The baseline is PCA judged by this objective, penalty included: the trained
-    code is kept where held-out rows show, by the rule of
-    `AutoencoderTransformer`, that what sparsity is worth exceeds what it
-    costs. Reconstruction alone may be worse than PCA's.
+    The baseline is PCA, compared by this objective, penalty included: the trained
+    code is kept if held-out rows show, by the rule of
+    `AutoencoderTransformer`, that sparsity gains more than it
+    costs. Its reconstruction may be worse than PCA's.
 
     Parameters
     ----------
     n_components : "auto", int, float, "mle" or None, default="auto"
-        As in `AutoencoderTransformer`: for a float, the size whose
-        reconstruction explains that share; with "kl" PCA's number, for a code
-        that is cut would miss its rate. More components than columns (an
+        As in `AutoencoderTransformer`; with "kl" a float is the share that PCA
+        explains. More components than columns (an
         overcomplete code) make sense here: those beyond the rank of X start
         in random directions, which the decoder does not yet use.
     penalty : {"l1", "kl"}, default="l1"
-        "l1" lets each unit find its own rate; some may go out altogether.
-        "kl" draws all units to the rate ``sparsity``.
+        "l1" lets each unit find its own activation rate; some may die out.
+        "kl" draws the rates of all units to ``sparsity``.
     penalty_weight : "auto" or float, default="auto"
-        What the penalty counts beside the unexplained share of variance.
+        Weight of the penalty beside the unexplained share of variance.
         "auto" is 0.3 for "l1" and 10 for "kl". With 10 the mean rate came
-        within a fifth of ``sparsity`` on digits and other wide tables; where
-        the rows need their units (few columns, clusters) it stays above, up
-        to 2.6 times: see ``activation_rate_``; a larger weight draws it down.
+        within a fifth of ``sparsity`` on digits and other wide tables; with
+        few columns, or clusters, it stays up
+        to 2.6 times as large: see ``activation_rate_``; a larger weight lowers it.
     sparsity : float, default=0.1
-        Share of the rows in which a unit shall be active. Ignored by "l1".
+        Target share of the rows in which a unit is not zero. Ignored by "l1".
     hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, \
     ordered, categorical_features, min_frequency, column_weights, batch_size, \
     learning_rate_init, alpha, optimizer, max_iter, \
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
     callbacks, skorch_params, checkpoint, device, verbose, random_state
-        As in `AutoencoderTransformer`. With ``ordered`` the penalty counts
-        the whole code of a row, what is cut too.
+        As in `AutoencoderTransformer`. With ``ordered`` the penalty is on
+        the full code of a row.
 
     Attributes
     ----------
     activation_rate_ : ndarray of shape (n_components_,)
         Share of the (weighted) training rows in which each unit is not zero:
-        about 1 where PCA was kept; with ``partial_fit``, of the last batch.
+        about 1 if PCA was kept; after ``partial_fit``, of the last batch.
     components_ : ndarray of shape (n_components_, n_features_in_)
-        The linear part of the decoder in the units of X: what a unit adds to
-        a row. Neither orthogonal nor of unit length once trained; zero, where
-        PCA was kept, beyond the rank. Absent with ``linear_path=None``.
+        The linear part of the decoder in the units of X, one row a component.
+        Neither orthogonal nor of unit length once trained; if
+        PCA was kept, zero beyond the rank. Absent with ``linear_path=None``.
     validation_scores_ : list of float or None
-        1 minus the held-out objective, penalty included, epoch by epoch.
+        1 minus the held-out objective of each epoch, penalty included.
     pca_score_ : float or None
-        The same of the baseline, PCA's dense code.
+        The same for the baseline, PCA's dense code.
     n_components_, explained_variance_, explained_variance_ratio_, singular_values_, \
     noise_variance_, n_samples_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
     history_, batch_size_, hidden_layer_sizes_, device_, module_, \
@@ -104,16 +103,18 @@ class SparseAutoencoder(
 
     Notes
     -----
-    Below 30 rows the model is PCA, and its code dense. Other rows than those
-    of the training have somewhat more active units, the more so the larger
-    the code and the fewer the rows. Outside the training range of a column, by
-    more than the width of that range, a row gets the code of the nearest row
-    within: PCA's maps, which extrapolate in `AutoencoderTransformer`, know no
+    Below 30 rows the model is PCA, and its code dense. It is PCA too where more
+    than a fifth of the cells is missing and the sparse code reconstructs present cells worse
+    than PCA of the mean-filled rows. New rows
+    have somewhat more active units, the more so the larger
+    the code and the fewer the rows. A row outside the training range of a column by
+    more than the width of that range gets the code of the nearest row
+    within, for PCA's maps, which extrapolate in `AutoencoderTransformer`, give no
     zeros.
 
-    The textbook form of "kl" has logistic units and their mean activation.
-    That can be met by units that hardly vary around the target; a share of
-    exact zeros cannot.
+    The textbook form of "kl" takes the mean activation of logistic units. Units
+    that hardly vary around the target meet that; a share of
+    exact zeros they cannot.
 
     References
     ----------
@@ -128,7 +129,7 @@ class SparseAutoencoder(
 
     Examples
     --------
-    Digits in an overcomplete code, a tenth of which is used for each:
+    Digits in an overcomplete code, of which each uses a tenth:
 
     >>> import numpy as np
     >>> from sklearn.datasets import load_digits

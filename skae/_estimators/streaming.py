@@ -10,7 +10,7 @@ from skae import _model as fitted_models
 from skae import _training
 from skae._data.reading import HeldOut, opened
 from skae._data.streams import Stream, located
-from skae._parameters import private_random_state
+from skae._parameters import counted, private_random_state
 
 TAKEN = (
     "AdversarialAutoencoder",
@@ -65,10 +65,15 @@ def score_of_stream(estimator, stream):
     return fitted_models.scores_of(estimator._model).score_of_blocks(blocks)
 
 
+def is_taken(estimator):
+    """Return whether an estimator is fitted to rows that are not in memory together."""
+    return bool({kind.__name__ for kind in type(estimator).__mro__} & set(TAKEN))
+
+
 def refuse_stream(estimator, sample_weight):
     """Refuse what cannot be done with a stream yet, before it is read."""
     name = type(estimator).__name__
-    if not {kind.__name__ for kind in type(estimator).__mro__} & set(TAKEN):
+    if not is_taken(estimator):
         raise TypeError(
             f"{name} takes no streams yet: {', '.join(TAKEN)} do. Pass an array or a frame."
         )
@@ -119,7 +124,7 @@ def task_and_rows(estimator, reading, before):
     asked = estimator.n_components
     if isinstance(asked, Integral) and len(rows) < asked:
         raise ValueError(
-            f"The stream has {len(rows)} rows, fewer than n_components={asked}: pass more rows, or "
+            f"The stream has {counted(len(rows), 'row')}, fewer than n_components={asked}: pass more rows, or "
             "ask for fewer components."
         )
     estimator._progress(None, reading.meter).first_pass()

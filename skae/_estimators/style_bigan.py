@@ -13,6 +13,7 @@ from skae._parameters import (
     ImageInput,
     Training,
     count,
+    counted,
     parameters,
     private_random_state,
     real,
@@ -36,22 +37,21 @@ class StyleBiGAN(Adversarial, ImageInput, Activation, Training, BaseAutoencoder)
 
     with one number of *noise* n a pixel. Coarse resolutions decide what is
     seen, fine ones how it is drawn: see ``mix``. The losses, the encoder E
-    beside the generator, and what is said there of codes are those of
-    `BiGANTransformer`.
+    and the code are those of `BiGANTransformer`.
 
     **Growing** (Karras et al., 2018): training begins with images of about 4 x 4
-    pixels. In its first half each larger resolution is *faded in*: the image is
-    a mean of both, whose weight moves from the old to the new one. In the second half
+    pixels. In its first half larger resolutions are *faded in*: the image is
+    a weighted mean of both, whose weight moves from the old to the new one. In the second half
     all networks train at full size. Every epoch's ``resolution`` and
     ``fade_in`` are in ``history_``.
 
     **Style mixing**: a share of the generated rows has the coarse styles of one
     code and the fine ones of another, so that resolutions do not learn to rely
-    on each other. No single code made them: E(G) stands beside them in the
-    discriminator's pairs, and is not trained by them.
+    on each other. As no single code made them, the discriminator's pairs have E(G) beside
+    them, which is not trained by them.
 
-    Take it for images that are drawn and mixed. Do not take it to reduce
-    columns (`ConvolutionalAutoencoder`), for columns that are no pixels, or when time
+    Take it to draw and mix images. Do not take it to reduce
+    columns (`ConvolutionalAutoencoder`), for columns that are not pixels, or when time
     is short.
 
     Parameters
@@ -61,8 +61,8 @@ class StyleBiGAN(Adversarial, ImageInput, Activation, Training, BaseAutoencoder)
     image_shape : (int, int), (int, int, int) or None, default=None
         As in `ConvolutionalAutoencoder`.
     channels : int or array-like of int, default=(16, 32)
-        Of the convolutions: at the full resolution, at half of it, and so on;
-        the last number holds for all coarser ones.
+        Channels of the convolutions at full resolution, at half of it, and so on;
+        the last number is that of all coarser ones.
     growing : bool, default=True
         False trains at full size from the first epoch.
     style_mixing : float, default=0.5
@@ -74,17 +74,17 @@ class StyleBiGAN(Adversarial, ImageInput, Activation, Training, BaseAutoencoder)
     batch_size : "auto" or int, default="auto"
         Rows a step. "auto" is as in `BiGANTransformer`, at most 64.
     learning_rate_init : float, default=0.003
-        Of Adam, with betas (0.5, 0.99); falls to zero over the second half.
+        Learning rate of Adam, with betas (0.5, 0.99); falls to zero over the second half.
     optimizer, max_iter, callbacks, skorch_params, checkpoint, device, verbose, \
     random_state : object
         As in `BiGANTransformer`.
     warm_start : bool, default=False
-        Whether ``fit`` goes on with the fitted networks, at full size.
+        Continue ``fit`` from the fitted networks, at full size.
 
     Attributes
     ----------
     image_shape_ : (int, int, int)
-        Channels, height and width, as they were taken.
+        Channels, height and width.
     resolutions_ : tuple of (int, int)
         Heights and widths, from coarse to fine: each is half of the next,
         rounded up.
@@ -103,25 +103,25 @@ class StyleBiGAN(Adversarial, ImageInput, Activation, Training, BaseAutoencoder)
     ------
     ValueError
         In ``fit``, for missing cells, for an ``image_shape`` that does not hold
-        as many pixels as X has columns, and for a training that diverges.
+        as many pixels as X has columns, and if training diverges.
 
     Warns
     -----
     UserWarning
-        Where ``image_shape=None`` takes rows for signals.
+        If ``image_shape=None`` treats rows as signals.
 
     See Also
     --------
     BiGANTransformer : The same without styles, for columns of any kind.
-    ConvolutionalAutoencoder : A closer reconstruction, judged beside PCA.
+    ConvolutionalAutoencoder : A closer reconstruction, with PCA as its baseline.
 
     Notes
     -----
     ``inverse_transform`` leaves the noise out, so it is the same at every call;
-    ``sample`` draws it. The code is not brought to a fixed length before it is
-    mapped, as StyleGAN does: E is to give it back. One convolution a
-    resolution, linear 1 x 1 maps to pixels, and enlargements that repeat
-    pixels keep it small. ``partial_fit`` grows within the first batch.
+    ``sample`` draws it. Unlike in StyleGAN the code is not normalised before it is
+    mapped, for E has to reconstruct it. The network is small: one convolution a
+    resolution, linear 1 x 1 maps to pixels, and upsampling that repeats
+    pixels. ``partial_fit`` grows within the first batch.
 
     References
     ----------
@@ -173,8 +173,8 @@ class StyleBiGAN(Adversarial, ImageInput, Activation, Training, BaseAutoencoder)
             None never touches numpy's global generator.
         truncation : float, default=1.0
             :math:`\psi`, from 0 to 1: styles become
-            :math:`\bar w + \psi (w - \bar w)`, with the mean style of the prior. Less than
-            1 gives images that are more usual, and less different.
+            :math:`\bar w + \psi (w - \bar w)`, with the prior's mean style :math:`\bar w`. Values
+            below 1 give more typical images, with less variety.
 
         Returns
         -------
@@ -200,11 +200,11 @@ class StyleBiGAN(Adversarial, ImageInput, Activation, Training, BaseAutoencoder)
         Parameters
         ----------
         a, b : array-like of shape (n_samples, n_features)
-            Rows whose styles are taken at coarse and at fine resolutions, pair by
-            pair; a single row goes with every row of the other.
+            Rows with the coarse and the fine styles, pair by
+            pair; a single row is paired with every row of the other.
         level : int
             Number of ``resolutions_``, from the coarsest on, that have the styles of
-            ``a``: 0 is the reconstruction of ``b``, and ``len(resolutions_)`` that of ``a``.
+            ``a``: 0 is the reconstruction of ``b``, ``len(resolutions_)`` that of ``a``.
 
         Returns
         -------
@@ -224,7 +224,7 @@ class StyleBiGAN(Adversarial, ImageInput, Activation, Training, BaseAutoencoder)
         n = max(map(len, codes))
         if any(len(code) not in (1, n) for code in codes):
             raise ValueError(
-                f"a has {len(codes[0])} rows, b has {len(codes[1])}: pass as many, or one."
+                f"a has {counted(len(codes[0]), 'row')}, b has {len(codes[1])}: pass as many, or one."
             )
         codes = [np.broadcast_to(code, (n, code.shape[1])) for code in codes]
         return self._give(self._model.mixed(*codes, int(level)))

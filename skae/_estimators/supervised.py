@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from skae import _tasks, _training
-from skae._data.labels import chosen, classes_of, columns_of, has_label, numbers_of
+from skae._data.labels import chosen, classes_of, columns_of, has_label, mean_and_spread, numbers_of
 from skae._estimators.autoencoder import AutoencoderTransformer
 from skae._estimators.base import BaseEncoder, copied, model_of, restored, settings_of
 from skae._model.head import HeadModel, check_head
@@ -111,7 +111,7 @@ class Supervised(BaseEstimator):
     # fit --------------------------------------------------------------------------------------
 
     @fit_context
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y=None, sample_weight=None):
         """Pretrain on all rows, and learn from those that have a label.
 
         Parameters
@@ -120,8 +120,8 @@ class Supervised(BaseEstimator):
             Rows, as the autoencoder takes them: with categories, dates and
             missing cells where it does.
         y : array-like or frame of shape (n_samples,), or (n_samples, n_outputs) for a regressor
-            Labels; rows where it is ``unlabeled`` (in any output) serve
-            the pretraining alone.
+            Labels; rows where it is ``unlabeled`` (in any output) are used for
+            pretraining only.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row, in pretraining, head and fine-tuning. Rows of
             weight zero are left out.
@@ -136,7 +136,7 @@ class Supervised(BaseEstimator):
         ValueError
             If no row has a label, for labels that cannot be learned, for
             rows that the ``autoencoder`` refuses, such as other columns than
-            those it is fitted to, and for a `ConditionalVAE`.
+            those it was fitted to, and for a `ConditionalVAE`.
         """
         require_labels(y, type(self).__name__)
         columns = columns_of(y)
@@ -303,58 +303,57 @@ def pretrained(given, X, sample_weight, random_state, rng):
 
 @parameters
 class AutoencoderClassifier(ClassifierMixin, Supervised):
-    r"""A classifier for many rows and few labels, on the code of an autoencoder that saw them all.
+    r"""A semi-supervised classifier: an autoencoder of all rows, and a head on the few labelled ones.
 
-    The autoencoder is fitted to all rows. Its code z of the labelled ones
-    carries a head, multinomial logistic regression:
+    The autoencoder is fitted to all rows. On its code z of the labelled ones
+    a head is solved, multinomial logistic regression:
 
     .. math:: p(y = c \mid x) \propto \exp(w_c \cdot z(x) + b_c)
 
-    That is where fine-tuning starts (Kumar et al., 2022: a head that starts
-    at random would first harm the encoder). It then trains encoder and head
-    together on the labelled rows. **The baseline** is the head alone: up to 500
-    labelled rows five folds judge in turn, above a held-out part, each with a
-    head solved without it, and the fine-tuned network is kept only where its
-    gain in log-likelihood passes the test of `AutoencoderTransformer`. Below 30 labelled
-    rows the head is not fine-tuned.
+    Fine-tuning starts there (Kumar et al., 2022: a random
+    head would first harm the encoder). It trains encoder and head
+    together on the labelled rows. **The baseline** is the head alone. The fine-tuned
+    network is kept only if its gain in log-likelihood on held-out rows (five folds up to 500
+    labelled rows) passes the test of `AutoencoderTransformer`. Below 30 labelled
+    rows there is no fine-tuning.
 
-    Up to 500 labelled rows the same folds compare what came of that with three further heads, and the one
-    of the largest log-likelihood is kept: a linear one that sees the columns beside the code, and
+    Up to 500 labelled rows the same folds compare the result with three further heads, and the one
+    with the largest log-likelihood is kept: a linear one that sees the columns beside the code, and
     two on the Gaussian kernel of the labelled rows :math:`a_i`, of their code alone or
     with the columns beside it,
 
     .. math:: p(y = c \mid x) \propto \exp\Big(\sum_i v_{ci} e^{-|u(x) - u(a_i)|^2 / m} + b_c\Big)
 
-    with u the m numbers that the head sees, of mean square 1. So with few labels it seldom stays behind
-    what an SVC or a logistic regression makes of all columns (docs/benchmarks.md).
+    with u the m numbers that the head sees, of mean square 1. So with few labels it is seldom worse than
+    an SVC or a logistic regression on all columns (docs/benchmarks.md).
 
     Parameters
     ----------
     autoencoder : estimator of skae or None, default=None
-        What gives the encoder; None is ``AutoencoderTransformer()``, and any
-        but `ConditionalVAE`, which wants labels itself, will do. One that
-        is fitted already is taken as it is, and copied. ``clone``, and so
-        a search, makes it unfitted; ``sklearn.frozen.FrozenEstimator`` around
-        it prevents that. Where it has no ``random_state`` it gets one from
-        this estimator's.
+        Any autoencoder or encoder that needs no labels; None is
+        ``AutoencoderTransformer()``. A fitted one
+        is copied and not fitted again. ``clone``, and so
+        a search, makes it unfitted, unless it is inside
+        ``sklearn.frozen.FrozenEstimator``. If it has no ``random_state`` it gets one
+        drawn from this estimator's.
     head : {"auto", "linear"}, default="auto"
-        "linear" compares no further heads: it is on the code alone, and has ``coef_``.
+        "linear" compares no further heads: the head sees the code only, and has ``coef_``.
     fine_tune : {"all", "head"}, default="all"
         "head" leaves the encoder as it is.
     unlabeled : object, default=None
-        The entry of y that marks a row without a label, such as -1 or "".
-        NaN stands for every missing entry: NaN, None, ``pandas.NA``. None:
+        The value of y that marks a row without a label, such as -1 or "".
+        NaN stands for every missing value: NaN, None, ``pandas.NA``. None:
         all rows have a label.
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes, as in `LogisticRegression`; they multiply
-        ``sample_weight``. The pretraining knows no classes.
+        ``sample_weight``. Not used in pretraining.
     batch_size, learning_rate_init, alpha, max_iter, validation_fraction, \
     n_iter_no_change, verbose : object
-        Of the fine-tuning, as in `AutoencoderTransformer`; they count labelled
-        rows. Where it is refused with hundreds of labels (``best_iter_`` 0), a
+        Of the fine-tuning, as in `AutoencoderTransformer`, for the labelled
+        rows. If fine-tuning is refused with hundreds of labels (``best_iter_`` 0), a
         ``learning_rate_init`` of 0.003 may help.
     random_state : int, RandomState instance or None, default=None
-        Folds, order of rows and noise.
+        Seed of folds, order of rows and noise.
 
     Attributes
     ----------
@@ -362,22 +361,22 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
         The pretrained autoencoder, not fine-tuned.
     classes_ : ndarray of shape (n_classes,)
     head_ : {"linear", "kernel"}
-        What kind of head was kept.
+        The kind of head that was kept.
     uses_columns_ : bool
         Whether it sees the columns beside the code.
     coef_ : ndarray of shape (n_classes, n_components) or (n_classes, n_components + n_columns)
-        A linear head, on the (fine-tuned) code in the units of ``transform``;
-        where ``uses_columns_``, then on the standardised columns, each level of
-        a category one. Absent where the head is a kernel's.
+        Coefficients of a linear head: of the (fine-tuned) code in the units of ``transform``, then,
+        if ``uses_columns_``, of the standardised columns, one for each level of
+        a category. Absent for a kernel head.
     dual_coef_ : ndarray of shape (n_classes, n_labelled)
-        A kernel head, v above; absent where the head is linear.
+        Coefficients v of a kernel head; absent for a linear one.
     intercept_ : ndarray of shape (n_classes,)
     best_iter_ : int
-        The epoch of the fine-tuning that was kept; 0 means that the encoder is as it was.
+        The epoch of the fine-tuning that was kept; 0 means that the encoder was not changed.
     n_iter_ : int
         Epochs of the fine-tuning, at least 1.
     loss_curve_ : list of float
-        Training loss of each, in nats; with folds, the first fold's.
+        Training loss of each epoch, in nats; with folds, the first fold's.
     validation_scores_ : list of float or None
         Mean held-out log-likelihood; the first entry is the head alone.
     n_features_in_, feature_names_in_
@@ -386,15 +385,15 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
     See Also
     --------
     AutoencoderRegressor : For numbers.
-    sklearn.semi_supervised.SelfTrainingClassifier : Takes labels of its own for true ones.
+    sklearn.semi_supervised.SelfTrainingClassifier : Learns from its own predictions.
 
     Notes
     -----
-    The head is solved in the units of ``transform`` over their root mean square, so
-    that a unit that hardly varies counts little. In whitened units, 50
-    labels of digits gave an accuracy of 0.75 where these give 0.84.
+    The head is solved on the code divided by one number, its root mean square, so
+    that a unit that hardly varies counts little. On a whitened code 50
+    labels of digits gave an accuracy of 0.75, here 0.84.
 
-    With few labels a code that was trained against noise serves better
+    With few labels a denoising code is better
     than the default: ``DenoisingAutoencoder(noise_level=1.0)``.
 
     References
@@ -408,7 +407,7 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
 
     Examples
     --------
-    Fifty labels, a thousand rows:
+    Fifty labels among a thousand rows:
 
     >>> from sklearn.datasets import load_digits
     >>> from sklearn.preprocessing import StandardScaler
@@ -505,10 +504,10 @@ class AutoencoderClassifier(ClassifierMixin, Supervised):
 
 @parameters
 class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, Supervised):
-    r"""A regressor for many rows and few labels, on the code of an autoencoder that saw them all.
+    r"""A semi-supervised regressor: an autoencoder of all rows, and a head on the few labelled ones.
 
-    As `AutoencoderClassifier`, with ridge regressions (linear, or of a kernel) for
-    heads and squared error, each output in units of its own variance, for a loss.
+    As `AutoencoderClassifier`, with ridge regression (linear, or of a kernel) as
+    head and squared error, each output in units of its own variance, as loss.
 
     Parameters
     ----------
@@ -516,12 +515,12 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, Supervised):
     validation_fraction, n_iter_no_change, verbose, random_state : object
         As in `AutoencoderClassifier`.
     unlabeled : float or None, default=None
-        As in `AutoencoderClassifier`; one output is enough.
+        As in `AutoencoderClassifier`; a row is unlabelled if any of its outputs is.
 
     Attributes
     ----------
     head_, uses_columns_, coef_, dual_coef_ : object
-        As in `AutoencoderClassifier`, with an output where that has a class.
+        As in `AutoencoderClassifier`, with outputs in place of classes.
     intercept_ : ndarray of shape (n_outputs,)
     loss_curve_ : list of float
         Training loss of each epoch: squared error over the variance of y.
@@ -532,7 +531,7 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, Supervised):
 
     See Also
     --------
-    AutoencoderClassifier : For classes; it says how both work.
+    AutoencoderClassifier : For classes; explains how both work.
 
     References
     ----------
@@ -540,7 +539,7 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, Supervised):
 
     Examples
     --------
-    Rows without a label have a NaN:
+    NaN marks rows without a label:
 
     >>> import numpy as np
     >>> from sklearn.datasets import load_diabetes
@@ -558,8 +557,7 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, Supervised):
         y = column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
         values = np.column_stack([numbers_of(column) for column in y.reshape(len(y), -1).T])
         assert_all_finite(values, input_name="y")
-        zero = np.average(values, axis=0, weights=weight)
-        unit = np.sqrt(np.average((values - zero) ** 2, axis=0, weights=weight))
+        zero, unit = mean_and_spread(values, weight)
         unit = np.where(unit > 0, unit, 1.0)
         return Targets(values, zero, unit, weight, {"_several": y.ndim == 2})
 
@@ -571,7 +569,7 @@ class AutoencoderRegressor(MultiOutputMixin, RegressorMixin, Supervised):
             )
 
     def predict(self, X):
-        """Return the values that rows stand for.
+        """Return the predicted values of rows.
 
         Parameters
         ----------

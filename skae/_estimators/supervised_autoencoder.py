@@ -47,53 +47,51 @@ class SupervisedAutoencoder(
         z &= A (x - \mu) + f((x - \mu) / s), \quad \hat x = \mu + B z + s \cdot g(z),
         \quad \hat y = C z + c
 
-    Its objective weighs what of rows and labels stays unexplained:
+    Its objective is a weighted sum of the unexplained shares of rows and labels:
 
     .. math:: \alpha \, \frac{\sum_i \lVert x_i - \hat x_i \rVert^2}
             {\sum_i \lVert x_i - \bar x \rVert^2}
         + (1 - \alpha) \, \frac{\sum_i \ell(y_i, \hat y_i)}{\sum_i \ell(y_i, \bar y)}
 
-    with :math:`\alpha` the ``mixing``; :math:`\ell` is the squared error of
-    numbers, and for classes, of which :math:`\hat y` gives scores, the
-    cross-entropy over that of their shares. Of several labels it is the mean.
+    with :math:`\alpha` the ``mixing``; :math:`\ell` is the squared error for
+    numbers and the cross-entropy for classes, relative to that of their mean or shares.
+    With several labels it is the mean.
 
     **The baseline**, where training starts, is principal covariates
-    regression (PCovR): the best linear code of that objective with
-    squares. It is PCA of the rows with their ridge regression on the labels
-    beside them, and runs from PCA (``mixing=1``) to the regression
-    (near 0). The ridge's strength has the least generalised cross-validation
-    error; where that is not below the error of the mean by two standard
-    errors, the baseline is PCA: labels that the rows do not predict cost nothing. Of classes a
-    logistic regression on that code is the head. Held-out rows, with their
-    labels, judge by the objective: the trained model is kept by the rule of
+    regression (PCovR): the best linear code for that objective with
+    squared errors. It is PCA of the rows beside their ridge regression on the labels,
+    from PCA (``mixing=1``) to the regression
+    (near 0). The ridge's strength minimises the generalised cross-validation
+    error; if that is not below the error of the mean by two standard
+    errors, the baseline is PCA. For classes the head is a
+    logistic regression on that code. Held-out rows with their
+    labels compare the objective: the trained model is kept by the rule of
     `AutoencoderTransformer`.
 
     **Labels** are one column or several. Columns of floats are numbers; all
-    others (integers, strings, booleans, categories) are classes. Classes that
-    come as floats want ``y.astype(int)``, numbers that come as integers
+    others (integers, strings, booleans, categories) are classes. Convert classes that
+    are floats with ``y.astype(int)``, numbers that are integers with
     ``y.astype(float)``.
 
-    It is a transformer: in a Pipeline ``transform`` gives the code, and
-    ``score`` is the explained share of the rows, as of all transformers here.
-    ``predict`` is beside it: search by ``scoring="accuracy"`` or ``"r2"`` where
-    prediction is what you want.
+    It is a transformer: in a Pipeline ``transform`` returns the code, and
+    ``score`` is the explained share of the rows. For predictions use
+    ``predict``, and search by ``scoring="accuracy"`` or ``"r2"``.
 
     Parameters
     ----------
     n_components : "auto", int, float, "mle" or None, default="auto"
-        Size of the code. A float is the share of the variance that PCA shall
-        explain, "auto" is 0.95, "mle" is PCA's own number, None as many as PCA has. Labels
-        want few: beyond the number of classes little is gained.
+        Size of the code. A float is the share of the variance that PCA
+        explains, "auto" is 0.95, "mle" is PCA's number, None as many as PCA has. To predict
+        labels, more components than classes gain little.
     mixing : float, default=0.5
-        :math:`\alpha`, in (0, 1]: what reconstruction counts, and prediction
-        counts the rest. Less where prediction is all that counts: a number
-        that a linear model predicts well may lose some of that to the rows.
+        :math:`\alpha`, in (0, 1]: the weight of reconstruction; the rest is that of
+        prediction. Take less if only prediction matters.
         1 is `AutoencoderTransformer` to the bit, with a head
         that is fitted to its code afterwards (logistic regression or ridge).
     unlabeled : object, default=None
-        The entry of y that marks a row without a label, such as -1 or "".
-        NaN stands for every missing entry: NaN, None, ``pandas.NA``. Such rows
-        count for the reconstruction alone. None: all rows have a label.
+        The value of y that marks a row without a label, such as -1 or "".
+        NaN stands for every missing value: NaN, None, ``pandas.NA``. Such rows
+        enter the reconstruction only. None: all rows have a label.
     hidden_layer_sizes, activation, linear_path, whiten, encoder, decoder, ordered, \
     categorical_features, min_frequency, column_weights, batch_size, \
     learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
@@ -108,19 +106,19 @@ class SupervisedAutoencoder(
         The classes of the label, sorted; None for a number. A list where y
         has several columns.
     coef_ : ndarray of shape (n_targets, n_components_)
-        The head, on the code that ``transform`` gives: a row for each class
+        Coefficients of the head on the code of ``transform``: a row for each class
         and for each number, in units of y.
     intercept_ : ndarray of shape (n_targets,)
+        Intercept of the head.
     components_ : ndarray of shape (n_components_, n_features_in_)
-        The linear part of the decoder, B, one row a component. In a linear model
-        they explain X best, given the code, but have not the length of 1
-        and are not orthogonal.
+        The linear part of the decoder, B, one row a component; neither
+        orthogonal nor of unit length.
     pca_score_ : float or None
         1 less the objective of the baseline on held-out rows.
     validation_scores_ : list of float or None
-        The same after each epoch.
+        The same for the model after each epoch.
     loss_curve_ : list of float
-        Training objective of each epoch, on inputs with noise.
+        Training objective of each epoch, with noise on the inputs.
     n_components_, explained_variance_, singular_values_, noise_variance_, n_samples_, \
     explained_variance_ratio_, mean_, scale_, table_encoder_, n_iter_, best_iter_, history_, \
     batch_size_, hidden_layer_sizes_, device_, module_, n_features_in_, \
@@ -136,24 +134,24 @@ class SupervisedAutoencoder(
     Warns
     -----
     UserWarning
-        If there are so many integers in y that they look like numbers, or so
-        few whole numbers as floats that they look like classes.
+        If y has so many different integers that they look like numbers, or so
+        few whole floats that they look like classes.
 
     See Also
     --------
     AutoencoderTransformer : Without labels.
-    AutoencoderClassifier : A classifier, where few of many rows have a label.
-    sklearn.cross_decomposition.PLSRegression : Linear, and of the label alone.
-    sklearn.discriminant_analysis.LinearDiscriminantAnalysis : The same for classes.
+    AutoencoderClassifier : A classifier for many rows with few labels.
+    sklearn.cross_decomposition.PLSRegression : Linear, for the labels only.
+    sklearn.discriminant_analysis.LinearDiscriminantAnalysis : Linear, for classes only.
 
     Notes
     -----
-    Codes of the training rows know their labels a little better than those of
-    new rows do. Judge a classifier behind it, and choose ``mixing``, by
+    Codes of the training rows predict their labels a little better than those of
+    new rows. So evaluate a classifier behind it, and choose ``mixing``, by
     cross-validation of the whole Pipeline.
 
-    Where many cells are missing the trained model is kept only if it also gives
-    back present cells as well as PCA of mean-filled rows.
+    If many cells are missing, the trained model is kept only if it also reconstructs
+    present cells as well as PCA of mean-filled rows.
 
     References
     ----------
@@ -186,7 +184,7 @@ class SupervisedAutoencoder(
     >>> bool(accuracy > pca.score(X[1000:], y[1000:]) + 0.2)
     True
 
-    and that still give back half of the images' variance, where PCA's give back a quarter:
+    They still explain half of the images' variance, PCA's two a quarter:
 
     >>> from skae.metrics import reconstruction_score
     >>> bool(ae.score(X[1000:]) > reconstruction_score(pca[0], X[1000:]) + 0.1)
@@ -208,7 +206,7 @@ class SupervisedAutoencoder(
 
     @with_callbacks
     @fit_context
-    def fit(self, X, y, sample_weight=None, X_val=None, y_val=None):
+    def fit(self, X, y=None, sample_weight=None, X_val=None, y_val=None):
         """Learn the model from rows and their labels.
 
         Parameters
@@ -216,13 +214,12 @@ class SupervisedAutoencoder(
         X : array-like, CSR matrix or frame of shape (n_samples, n_features)
             Training rows, as `AutoencoderTransformer` takes them.
         y : array-like or frame of shape (n_samples,) or (n_samples, n_columns)
-            Their labels. Rows where one is ``unlabeled`` count for the
-            reconstruction alone.
+            Their labels. Rows where one is ``unlabeled`` enter the
+            reconstruction only.
         sample_weight : array-like of shape (n_samples,), default=None
             Weight of each row, for both.
         X_val : array-like of shape (n_val, n_features), default=None
-            Held-out rows that judge the training. By default they are drawn
-            from ``X``.
+            Held-out rows. By default they are drawn from ``X``.
         y_val : array-like of shape (n_val,) or (n_val, n_columns), default=None
             Their labels.
 
@@ -241,11 +238,11 @@ class SupervisedAutoencoder(
             raise ValueError("X_val comes without labels: pass y_val, one label a row, as well.")
         return self._fit(X, y, sample_weight, X_val, y_val)
 
-    def partial_fit(self, X, y, sample_weight=None):
+    def partial_fit(self, X, y=None, sample_weight=None):
         """Learn from one batch of a stream: one epoch over its rows.
 
-        The first call learns what the labels are: its rows need all classes.
-        There is no judgement, for no rows are held out.
+        The first call learns the labels, so its rows must have all classes. There is
+        no comparison with the baseline, for no rows are held out.
 
         Parameters
         ----------
@@ -304,10 +301,10 @@ class SupervisedAutoencoder(
         return known[0] if len(known) == 1 else known
 
     def truncate(self, n_components, fine_tune_on=None, y=None):
-        """Return the fitted model of the first components alone; this one stays as it is.
+        """Return the fitted model of the first components; this one stays as it is.
 
         As `AutoencoderTransformer.truncate`. The head keeps its coefficients
-        of these components: it was trained on prefixes of the code, too.
+        for these components.
 
         Parameters
         ----------
@@ -317,7 +314,7 @@ class SupervisedAutoencoder(
             Rows to train the shorter code on for a few epochs.
         y : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
             Their labels. Without them the code is trained for the
-            reconstruction alone.
+            reconstruction only.
 
         Returns
         -------

@@ -55,89 +55,95 @@ class VAETransformer(
 ):
     r"""A variational autoencoder that starts at probabilistic PCA, and leaves it only for a proven gain.
 
-    A generative model of rows: a code z from a standard normal prior is
-    decoded to a row, about which there is noise. The encoder gives the mean
-    and the standard deviation of the code of a row. Training maximises the
-    evidence lower bound of the log-likelihood, in nats:
+    A generative model of rows: a code z is drawn from a standard normal prior,
+    decoded to a row, and noise is added. The encoder gives the mean
+    and the standard deviation of a row's code. Training maximises the
+    evidence lower bound (ELBO) of the log-likelihood, in nats:
 
     .. math:: \log p(x) \ge \mathrm{E}_{q(z|x)} \log p(x | z)
         - \beta \, \mathrm{KL}(q(z | x) \| p(z)), \quad
         q(z | x) = N(m(x), s(x)^2), \; p(z) = N(0, 1)
 
     with :math:`p(x | z) = N(\hat x(z), \sigma^2)`, one noise variance for all
-    columns that is learned too (Rybkin et al., 2021), or independent
-    Bernoulli columns. The networks are those of `AutoencoderTransformer`: a
+    columns, or one for each (``noise``), that is learned too (Rybkin et al., 2021), or
+    independent Bernoulli columns. The networks are those of `AutoencoderTransformer`: a
     linear map plus a multi-layer perceptron whose output starts at zero. The
-    linear maps start at probabilistic PCA, which is the optimum of a linear
-    model of this kind (Lucas et al., 2019): before the first step the bound
+    linear maps start at probabilistic PCA, the optimum of a linear
+    VAE (Lucas et al., 2019): before the first step the bound
     of a row *is* its ``PCA.score_samples``, with Gaussian noise, ``beta=1``
     and fewer components than the rank.
 
     **The baseline** is that linear model, in this objective: the trained model is kept
-    only where held-out rows show, by the rule of `AutoencoderTransformer`,
-    that their bound is higher. With another ``beta`` it is the optimum of the
-    linear model for that weight, and the objective is judged. The Bernoulli
+    only if held-out rows show, by the rule of `AutoencoderTransformer`,
+    that their bound is higher. With another ``beta`` it is the linear model's
+    optimum for that weight. The Bernoulli
     model starts at PCA's codes with a ridge logistic regression of the columns
-    on them; where columns are independent that can be worse than their means
+    on them; if columns are independent that can be worse than their means
     alone.
 
     Parameters
     ----------
     n_components : "auto", int, float, "mle" or None, default="auto"
         As in `AutoencoderTransformer`: a float is the share of the held-out
-        variance that the reconstructions of the posterior means shall explain.
+        variance that the reconstructions of the posterior means explain.
     beta : float, default=1.0
-        Weight of the divergence from the prior: above 1 fewer units of the
-        code are used, and more independently (Higgins et al., 2017).
+        Weight of the divergence from the prior: above 1 the code uses fewer units,
+        more independently (Higgins et al., 2017).
     likelihood : {"gaussian", "bernoulli"}, default="gaussian"
         "bernoulli" is for columns within [0, 1]; ``inverse_transform`` then
-        gives probabilities, and values between 0 and 1 count as shares.
+        returns probabilities, and values between 0 and 1 count as shares.
     kl_warmup : int, default=0
         Epochs over which the weight of the divergence rises to ``beta`` in
-        training. Held-out rows are judged at ``beta`` throughout, and the
-        patience of early stopping begins where it is reached; let
-        ``max_iter`` be larger. A warm start warms up again, ``partial_fit``
-        does not.
+        training; early stopping begins afterwards. Held-out rows are compared at
+        ``beta`` throughout. ``max_iter`` must be larger. Not used in ``partial_fit``.
+    noise : {"isotropic", "columns"}, default="isotropic"
+        "columns": each column of numbers has a noise variance of its own. Training
+        starts at factor analysis (Jöreskog, 1967), which the units of the columns do
+        not matter to: before the first step the bound is ``FactorAnalysis.score_samples``
+        (of tables with categories or missing cells: at the same code, with the noise that
+        it leaves of each column). No noise is below 0.005 of the variance of its column;
+        in the start not below that of rounding to its grid either, and that of a constant
+        column is PCA's. Rows drawn of mixed tables pass better for real ones; columns
+        that have much noise are reconstructed less closely. Which of the two is likelier tell
+        ``validation_scores_`` of two fits (with the same ``random_state`` of the same
+        held-out rows). At most 4,096 columns, Gaussian likelihood only.
     ordered : bool, default=False
-        Order the components, as in `AutoencoderTransformer`. The noise, and
-        with it what a unit can say, depends on the number of components: each
-        length of the code has a noise variance of its own, and posteriors and
-        decoder follow it as in probabilistic PCA. So each prefix starts at
-        the probabilistic PCA of its size, and the baseline is the mean bound of
-        these over the lengths. ``truncate(k)`` gives the first columns of
-        this model's code in units of the prior: each times a constant, for
-        with more noise the means are smaller. A prefix of the Bernoulli baseline
-        is not a regression of its own, but the first columns of the whole
-        one's weights; nor does the noise lead posteriors and decoder of a
-        model with an ``encoder`` or ``decoder`` of your own, or without
-        ``linear_path``.
+        Order the components, as in `AutoencoderTransformer`. Each
+        length of the code has its own noise variance, which posteriors and
+        decoder follow as in probabilistic PCA: each prefix starts at
+        the probabilistic PCA of its size, and the baseline is their mean bound
+        over the lengths. The code of ``truncate(k)`` is the first columns of
+        this model's code, each times a constant, in units of the prior.
+        With Bernoulli columns, your own ``encoder`` or ``decoder``, or without
+        ``linear_path``, posteriors and decoder do not follow the noise.
     hidden_layer_sizes, activation, linear_path, encoder, decoder, \
     categorical_features, min_frequency, column_weights, batch_size, \
     learning_rate_init, alpha, optimizer, max_iter, \
     early_stopping, validation_fraction, n_iter_no_change, tol, warm_start, \
     callbacks, skorch_params, checkpoint, device, verbose, random_state
-        As in `AutoencoderTransformer`; an ``encoder`` of your own gets
-        ``2 * n_components`` outputs, the means and the logarithms of the
-        variances, and ``tol`` is in nats a column.
+        As in `AutoencoderTransformer`. Your own ``encoder`` has
+        ``2 * n_components`` outputs: the means and the logarithms of the
+        variances. ``tol`` is in nats a column.
 
     Attributes
     ----------
     active_units_ : ndarray of bool, shape (n_components_,)
-        Units whose mean varies over the training rows, by a variance above
-        0.01 (Burda et al., 2016); the others repeat the prior. With
+        Units whose posterior mean has a variance above 0.01 over the training rows
+        (Burda et al., 2016); the others repeat the prior. After
         ``partial_fit`` this and the next are those of the last batch.
     kl_per_component_ : ndarray of shape (n_components_,)
         Mean divergence of each unit from the prior over the training rows,
         in nats.
     number_summary_ : DataFrame of shape (n_numbers, 6)
-        What each column of numbers looks like in the training rows, by name: ``kind``
-        ("constant", "whole", "decimals" or "continuous"), ``low`` and ``high``, the ``step`` that
-        cells are apart (NaN if there is none), whether few values are ``listed``
-        and no others drawn, and the share of ``zeros``. `sample` keeps to it: it holds
-        cells of the training rows, the least and the largest of each column among them.
-    noise_variance_ : float
-        :math:`\sigma^2`, in the squared units of X; PCA's where the baseline
-        was kept. After ``truncate`` that of this length of the code. At least
+        The form of each column of numbers in the training rows, by name: ``kind``
+        ("constant", "whole", "decimals" or "continuous"), ``low`` and ``high``, the ``step``
+        between values (NaN if there is none), whether only ``listed`` values
+        are drawn, and the share of ``zeros``. `sample` follows it. It holds
+        cells of the training rows, the smallest and the largest of each column among them.
+    noise_variance_ : float, or ndarray of shape (n_numbers,)
+        :math:`\sigma^2`, in the squared units of X; PCA's if the baseline
+        was kept, and with noise by column as ``FactorAnalysis.noise_variance_``. After ``truncate`` that
+        of this length of the code. At least
         1e-8 of the mean variance of a column, so that no likelihood becomes
         infinite. Gaussian likelihood only.
     components_ : ndarray of shape (n_components_, n_features_in_)
@@ -150,22 +156,21 @@ class VAETransformer(
     singular_values_, n_samples_ : ndarray of shape (n_components_,), int or float
         As in `AutoencoderTransformer`.
     explained_variance_ratio_ : ndarray of shape (n_components_,)
-        As in `AutoencoderTransformer`, of the posterior means'
-        reconstructions. Where the baseline was kept for want of layers or rows it is
+        As in `AutoencoderTransformer`, for the reconstructions of posterior means.
+        Without hidden layers, or with too few rows, it is
         that of probabilistic PCA on the training rows, whose means shrink:
         less than PCA's.
     validation_scores_ : list of float or None
-        Mean bound of the held-out rows, in nats a row, epoch by epoch; the
-        objective's value where ``beta`` is not 1; with ``ordered`` its mean
+        Mean bound of the held-out rows after each epoch, in nats a row; the
+        objective's value if ``beta`` is not 1; with ``ordered`` its mean
         over the lengths. Rows far out are treated as in `AutoencoderTransformer`,
-        but Bernoulli columns are taken as they are.
+        except in Bernoulli columns.
     pca_score_ : float or None
-        The same of the baseline.
+        The same for the baseline.
     n_components_, mean_, scale_, n_iter_, best_iter_, loss_curve_, \
     history_, batch_size_, hidden_layer_sizes_, device_, module_, \
     n_features_in_, feature_names_in_
-        As in `AutoencoderTransformer`; losses are negative objectives in nats
-        a column.
+        As in `AutoencoderTransformer`; losses are in nats a column.
 
     Warns
     -----
@@ -179,12 +184,13 @@ class VAETransformer(
 
     Notes
     -----
-    ``transform`` gives the posterior means, in the units of the prior: a
-    standard normal draw is a legal code. The means shrink towards zero, so
+    ``transform`` returns the posterior means, in the units of the prior: a
+    standard normal draw is a valid code. The means shrink towards zero, so
     ``score``, the share of variance that their reconstructions explain, can
-    lie below PCA's where ``score_samples`` is above; it is not the mean of
-    ``score_samples``. With as many components as the rank, or more, no
-    variance is left for the noise and the baseline is kept.
+    be below PCA's although ``score_samples`` is above. With at least as many components as the
+    rank no variance is left for the noise, and the baseline is kept. Where more than a
+    fifth of the cells is missing, the baseline reconstructs present cells no worse than PCA of the
+    mean-filled training rows: the means shrink less then, at the cost of ``score_samples``.
 
     References
     ----------
@@ -205,6 +211,9 @@ class VAETransformer(
     Y. Burda, R. Grosse, R. Salakhutdinov. Importance weighted autoencoders.
     ICLR 2016. https://arxiv.org/abs/1509.00519
 
+    K. G. Jöreskog. Some contributions to maximum likelihood factor analysis.
+    Psychometrika 32, 1967. https://doi.org/10.1007/BF02289658
+
     O. Rippel, M. Gelbart, R. Adams. Learning ordered representations with
     nested dropout. ICML 2014. https://proceedings.mlr.press/v32/rippel14.html
 
@@ -223,7 +232,7 @@ class VAETransformer(
     >>> vae.sample(3, random_state=0).shape
     (3, 64)
 
-    Drawn numbers are such as the table holds, and some cells may be given:
+    Drawn numbers have the form of the table's, and cells may be given:
 
     >>> import pandas as pd
     >>> rng = np.random.default_rng(0)
@@ -242,6 +251,17 @@ class VAETransformer(
     >>> bool(set(members["age"]) <= set(table["age"]) and members["age"].mean() > 42)
     True
 
+    Columns with noises of their own start at factor analysis:
+
+    >>> from sklearn.datasets import load_wine
+    >>> from sklearn.decomposition import FactorAnalysis
+    >>> rows = load_wine().data
+    >>> rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    >>> linear = VAETransformer(3, noise="columns", hidden_layer_sizes=()).fit(rows)
+    >>> theirs = FactorAnalysis(3, tol=1e-8, max_iter=5000, svd_method="lapack").fit(rows)
+    >>> print(f"{linear.score_samples(rows).mean():.4f}, {theirs.score(rows):.4f}")
+    -15.0802, -15.0802
+
     One ordered fit serves every size, and each prefix is above PCA of its size:
 
     >>> vae = VAETransformer(n_components=4, ordered=True, random_state=0).fit(X[:1300])
@@ -253,11 +273,13 @@ class VAETransformer(
     beta: float = 1.0
     likelihood: str = "gaussian"
     kl_warmup: int = 0
+    noise: str = "isotropic"
 
     _parameter_constraints = {
         "beta": [real(0)],
         "likelihood": [StrOptions({"gaussian", "bernoulli"})],
         "kl_warmup": [integer(0)],
+        "noise": [StrOptions({"columns", "isotropic"})],
     }
 
     def _task(self, schema):
@@ -285,10 +307,10 @@ class VAETransformer(
         .. math:: \log \frac{1}{L} \sum_{l=1}^L
             \frac{p(x | z_l) \, p(z_l)}{q(z_l | x)}, \quad z_l \sim q(z | x)
 
-        It rises with the number of draws L, in expectation, to
+        Its expectation rises with the number of draws L to
         :math:`\log p(x)` (Burda et al., 2016). All rows share the draws, so
-        that neither their order nor their company matters; below 64 it is
-        the mean over several sets of ``n_draws``. Where PCA was kept, with
+        a row's bound does not depend on the other rows; below 64 it is
+        the mean over several sets of ``n_draws``. If PCA was kept, with
         Gaussian noise above its lower limit and fewer components than the rank, it
         is ``PCA.score_samples`` with any number of draws.
 
@@ -307,8 +329,8 @@ class VAETransformer(
         Raises
         ------
         ValueError
-            For ``n_draws`` below 1, values outside [0, 1] for the Bernoulli
-            likelihood, and rows so far out that float64 does not hold it.
+            For ``n_draws`` below 1, values outside [0, 1] with the Bernoulli
+            likelihood, and rows so far out that the bound overflows float64.
         """
         return bound_of(*self._known(X), n_draws)
 
@@ -322,61 +344,60 @@ class VAETransformer(
         random_state : int, RandomState instance or None, default=None
             None never touches numpy's global generator.
         match_marginals : bool, default=True
-            Numbers as they are in the training rows: the draws of a column are mapped to
-            its training quantiles by a monotone function, learned on the model's own
-            draws, so that they lie within the training range, on its grid (whole
-            numbers stay whole, two decimals stay two), and values that repeat, such as zeros, come in their
-            proportion; see ``number_summary_``. False gives the Gaussian draws of the
-            model, whose likelihood is that of `score_samples`. Without effect in
-            the Bernoulli model, above some 16,000 columns of numbers, and in models of earlier files.
+            Map the draws of each column to
+            its training quantiles by a monotone function. They then lie within the
+            training range and on its grid (whole
+            numbers stay whole, two decimals stay two), and repeated values, such as zeros, come in their
+            proportion; see ``number_summary_``. False returns the Gaussian draws of the
+            model, whose likelihood is that of `score_samples`. No effect in
+            the Bernoulli model, above some 16,000 columns of numbers, and in models from older files.
         given : dict or None, default=None
-            Cells that all rows have, by the names of their columns (their places in
+            Cells that all rows have, by the names of their columns (positions in
             an array), such as ``{"cut": "Ideal", "carat": 0.7}``. The rest of the row
-            follows its distribution given these cells in this model: codes
+            follows the model's distribution given these cells: codes
             are drawn from :math:`p(z | x_g) \propto p(z) \, p(x_g | z)` by sequential
-            Monte Carlo. A value that repeats, or lies on a grid, counts with the
-            probability of all draws that are matched to it.
+            Monte Carlo. A value that repeats, or lies on a grid, has the
+            probability of all draws that are mapped to it.
 
         Returns
         -------
         X : ndarray or frame of shape (n_samples, n_features_in_)
             float64; zeros and ones for the Bernoulli likelihood. Without noise and
             ``match_marginals`` the rows are ``inverse_transform`` of standard normal codes.
-            Arrays are drawn as tables are.
 
         Raises
         ------
         ValueError
-            If ``given`` names unknown columns, levels that fit did not see or pooled with
-            other rare ones, missing cells, or numbers outside the training range or (with
-            ``match_marginals``) between the steps of its grid; and with the Bernoulli likelihood.
+            If ``given`` has unknown columns, levels that fit did not see or pooled,
+            missing cells, numbers outside the training range or (with
+            ``match_marginals``) off its grid; and for ``given`` with the Bernoulli likelihood.
         """
         n_samples = count(n_samples, "n_samples")
         check_is_fitted(self)
         rng = private_random_state(random_state)
-        if given:
+        if given is not None and given != {}:
             known = known_cells(self, given, match_marginals)
             return self._drawn(known.codes(n_samples, rng), rng, match_marginals, known)
         codes = rng.standard_normal((n_samples, self.n_components_))
         return self._drawn(codes, rng, match_marginals)
 
     def impute(self, X, n_draws=None, random_state=None):
-        """Return rows with their missing cells filled: what was present stays as it is.
+        """Return rows with missing cells filled; present cells stay as they are.
 
         Parameters
         ----------
         X : frame or array-like of shape (n_samples, n_features)
         n_draws : int or None, default=None
-            Number of plausible tables; None fills in the reconstruction.
+            Number of plausible tables; None fills cells with the reconstruction.
         random_state : int, RandomState instance or None, default=None
             None never touches numpy's global generator.
 
         Returns
         -------
         filled : frame or ndarray of shape (n_samples, n_features), or a list of them
-            Like ``X``. With ``n_draws`` a list of as many: for each, codes are
-            drawn from their distributions given the cells that are present,
-            and missing cells from theirs given the code (multiple imputation,
+            Like ``X``. With ``n_draws`` a list of them, for each of which codes are
+            drawn given the present cells,
+            and missing cells given the code (multiple imputation,
             Rubin, 1987, DOI 10.1002/9780470316696).
         """
         return imputed(*self._known(X), X, n_draws, random_state)

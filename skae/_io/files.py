@@ -38,21 +38,21 @@ def save(estimator, path):
 
     The file holds its parameters, its fitted attributes and the weights of
     its network, as JSON and arrays in the safetensors format, and a SHA-256 of
-    it all. It replaces an older file only once it is whole and on the disk.
+    it all. It replaces an older file only once it is complete and on the disk.
 
     Parameters
     ----------
     estimator : object
-        Of one of skae's classes. For a Pipeline or a search, which hold
-        estimators of other packages, take ``skops.io.dump``.
+        Of one of skae's classes. For a Pipeline or a search, which contain
+        estimators of other packages, use ``skops.io.dump``.
     path : str or path-like
         Such as ``"model.skae"``.
 
     Raises
     ------
     TypeError
-        For a parameter that is code, and so not kept in a file that must not
-        run any: ``encoder``, ``decoder`` and ``noise`` of your own,
+        For a parameter that is code, which the file must not hold: your own
+        ``encoder``, ``decoder`` and ``noise``,
         callbacks, an activation that is not torch's; and for a RandomState.
         The message says what to do.
     ValueError
@@ -63,7 +63,7 @@ def save(estimator, path):
 
     See Also
     --------
-    load : The way back.
+    load : Reads the file.
 
     Examples
     --------
@@ -92,23 +92,23 @@ def save(estimator, path):
 def load(path, engine="torch"):
     """Read an estimator that `save` wrote.
 
-    Nothing in the file is run, and only skae's own classes are made. Whatever
-    it holds, sizes are checked before memory is taken: at most twice the size
-    of the file, beside some 24 MiB for its JSON. Who can change a file can
-    change what the model computes, of course.
+    No code of the file is run, and only skae's own classes are created. Sizes are
+    checked before memory is allocated: at most twice the size
+    of the file, and some 24 MiB for its JSON. Whoever can change the file can
+    change what the model computes.
 
     Parameters
     ----------
     path : str or path-like
     engine : {"torch", "numpy"}, default="torch"
-        "numpy" gives an estimator that serves without torch, which need not
-        be installed then: ``transform``, ``transform_distribution``,
+        "numpy" returns an estimator that works without torch installed: ``transform``,
+        ``transform_distribution``,
         ``inverse_transform``, ``reconstruct``, ``reconstruction_error``,
         ``impute``, ``interpolate``, ``score``, ``score_by_column``,
-        ``score_samples``, ``predict``, ``predict_proba``, and all that detectors,
-        classifiers and regressors answer; within 1e-12 of each column's largest value of what
-        torch gives (1e-5 for float32); ``p_values`` of rows that calibrated a detector may differ
-        by one step, for they lie on its edge. ``fit`` trains as ever, with torch.
+        ``score_samples``, ``predict``, ``predict_proba``, and all methods of detectors,
+        classifiers and regressors. Results agree with torch's within 1e-12 of each column's
+        largest value (1e-5 for float32); ``p_values`` of a detector's own calibration rows may differ
+        by one step. ``fit`` still needs torch.
 
     Returns
     -------
@@ -120,8 +120,8 @@ def load(path, engine="torch"):
     LoadError
         If the file is damaged or not of this kind, or if a newer release of
         skae wrote it: the message says which. With ``engine="numpy"`` also
-        for networks with convolutions, recurrent units, modules of a user's
-        own, or an activation that is not one of skae's.
+        for networks with convolutions, recurrent units, your own modules,
+        or an activation that is not one of skae's.
     ValueError
         For another ``engine``.
     OSError

@@ -1,13 +1,15 @@
-"""A factor analysis of rows that lack cells: what the missing ones are, given the others."""
+"""Factor analyses: of rows that lack cells, with one noise variance; and the noise of every column."""
 
 import numpy as np
 from numpy.linalg import inv, solve
+from scipy import linalg, optimize
 
 MOST_FACTORS = 16
 STEPS = 2  # of expectation maximisation: more learn what is chance, where few cells are present
 MEANS = 5.0  # rows at the mean that every column gets: one with few cells is drawn there
 LEAST_NOISE = 1e-4  # of the mean variance of a column
 MOST_ROWS, ROWS_AT_ONCE = 20_000, 4096
+MOST_SEARCHED = 300  # steps of the search for the noise of every column
 
 
 def factor_analysis(rows, model, random_state):
@@ -110,3 +112,47 @@ def fill(x, loadings, precision):
         some = slice(start, start + ROWS_AT_ONCE)
         filled[some] = completed(torch.from_numpy(x[some]), *parts).numpy()
     return filled
+
+
+def column_noises(covariance, k, least):
+    r"""Return the noise variance of every column in the most likely factor analysis of k factors.
+
+    .. math:: x \sim N(\mu, W W^\top + \Psi), \quad \Psi \text{ diagonal}
+
+    Given :math:`\Psi` the best W is known: with :math:`\theta` the k largest
+    eigenvalues of the covariance S of the columns over the roots of their noise, minus
+    twice the mean log-likelihood is, but for a constant,
+
+    .. math:: \log |\Psi| + \mathrm{tr}(\Psi^{-1} S)
+        + \sum_i (\log \theta_i - \theta_i + 1), \quad \theta_i \ge 1
+
+    which L-BFGS-B makes as small as it can (Jöreskog, Some contributions to maximum
+    likelihood factor analysis, 1967, DOI 10.1007/BF02289658).
+
+    Parameters
+    ----------
+    covariance : ndarray of shape (n_columns, n_columns)
+    k : int
+        Below the number of columns.
+    least : ndarray of shape (n_columns,)
+        Above zero; where it is above the variance of the column, that counts.
+    """
+    variances, n = np.diag(covariance), len(covariance)
+    least = np.minimum(least, variances)
+
+    def loss(logarithms):
+        root = np.exp(-logarithms / 2)
+        scaled = covariance * root[:, None] * root
+        largest = {"subset_by_index": [n - k, n - 1], "check_finite": False}
+        values, axes = linalg.eigh(scaled, **largest)
+        values, ratio = np.maximum(values, 1.0), np.diag(scaled)
+        nats = logarithms.sum() + ratio.sum() + np.sum(np.log(values) - values + 1)
+        return nats, 1 + axes**2 @ (values - 1) - ratio
+
+    bounds = np.log(np.column_stack([least, variances]))
+    begin = np.log(np.maximum(variances / 2, least))
+    options = {"maxiter": MOST_SEARCHED, "ftol": 1e-12, "gtol": 1e-7}
+    found = optimize.minimize(
+        loss, begin, jac=True, method="L-BFGS-B", bounds=bounds, options=options
+    )
+    return np.exp(found.x)

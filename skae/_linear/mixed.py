@@ -6,7 +6,6 @@ from functools import partial
 import numpy as np
 from scipy import optimize
 
-from skae._data.rows import Rows
 from skae._data.schema import HIDDEN
 from skae._linear.factors import factor_analysis, fill
 from skae._linear.pca import LinearModel, pca
@@ -14,6 +13,7 @@ from skae._linear.pca import LinearModel, pca
 MOST_READY = 2**23  # cells of filled rows that are kept
 LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**19  # at most, that a regression is fitted to
 MOST_ITERATIONS = 30
+DRAWN = 4096  # rows whose random numbers are drawn together
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class MixedModel(TableModel):
         return self.inertia
 
 
-class Filled(Rows):
-    """`Rows` without missing cells.
+def filled(rows, mean, model=None):
+    """Return rows without missing cells.
 
     Parameters
     ----------
@@ -73,27 +73,8 @@ class Filled(Rows):
     model : TableModel or None
         Fills them.
     """
-
-    is_narrow = True
-
-    def __init__(self, rows, mean, model=None):
-        super().__init__(rows.X, rows.index, rows.all_weight, rows.blocks)
-        self.rows, self.mean, self.model, self.ready = rows, mean, model, None
-        if model is not None and len(rows) * rows.width <= MOST_READY:
-            self.ready = self.take(slice(None))
-
-    def take(self, index):
-        """Return the filled rows at places ``index``, in float64."""
-        if self.ready is not None:
-            return self.ready[index]
-        return _without_missing(self.rows.take(index), self.mean, self.model)
-
-
-def filled(rows, mean, model=None):
-    """Return rows without missing cells, with parameters as of `Filled`."""
-    if rows.is_stream:
-        return rows.mapped(partial(_without_missing, mean=mean, model=model))
-    return Filled(rows, mean, model)
+    keep = model is not None and rows.n_here * rows.width <= MOST_READY
+    return rows.mapped(partial(_without_missing, mean=mean, model=model), keep)
 
 
 def _without_missing(rows, mean, model):
@@ -172,6 +153,10 @@ def unexplained_of_hidden(rows, model, random_state):
     """Return the share of the present cells' variance that is not explained where some are hidden."""
     blocks = rows.blocks
 
+    def draws_of_others(n_rows):  # what is drawn for a row does not depend on who has it
+        for start in range(0, n_rows, DRAWN):
+            random_state.random_sample((min(DRAWN, n_rows - start), blocks.n_columns))
+
     def squares(x, weight):
         x = (x - model.mean) / model.scale
         seen = random_state.random_sample((len(x), blocks.n_columns))[:, blocks.owner] >= HIDDEN
@@ -179,7 +164,9 @@ def unexplained_of_hidden(rows, model, random_state):
         rest = x * model.scale - code @ model.components
         return tuple(weight @ np.nansum(part**2, axis=1) for part in (rest, x * model.scale))
 
+    draws_of_others(rows.start)
     left, total = rows.sum(squares)
+    draws_of_others(len(rows) - rows.start - rows.n_here)
     return float(min(left / total, 1.0)) if total > 0 else 0.0
 
 

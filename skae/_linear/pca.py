@@ -213,13 +213,16 @@ def principal_axes(rows, mean, n_components, random_state):
     return svd_flip(None, axes, u_based_decision=False)[1], values
 
 
-def _axes_of_covariance(rows, mean):
+def scatter(rows, mean):
+    """Return the scatter matrix of rows about their mean."""
     known = rows.moments
     if known is not None:
-        covariance = known.scatter * (len(rows) / known.weight)  # of weights with a mean of 1
-    else:
-        covariance = rows.sum(lambda x, weight: ((x - mean) * weight[:, None]).T @ (x - mean))
-    values, vectors = linalg.eigh(covariance, check_finite=False)
+        return known.scatter * (len(rows) / known.weight)  # of weights with a mean of 1
+    return rows.sum(lambda x, weight: ((x - mean) * weight[:, None]).T @ (x - mean))
+
+
+def _axes_of_covariance(rows, mean):
+    values, vectors = linalg.eigh(scatter(rows, mean), check_finite=False)
     axes = svd_flip(None, vectors.T[::-1], u_based_decision=False)[1]
     return axes, np.sqrt(np.clip(values[::-1], 0, None))
 

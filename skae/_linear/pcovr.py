@@ -9,8 +9,8 @@ from scipy import linalg
 from sklearn.utils.extmath import svd_flip
 
 from skae._linear.mixed import (
-    Filled,
     MixedModel,
+    filled,
     linear_code,
     sample,
     unexplained_of_hidden,
@@ -105,10 +105,10 @@ def pcovr(rows, targets, n_components, random_state):
 def mixed_pcovr(rows, targets, n_components, random_state, hidden=0.0):
     """Return principal covariates regression of the wide rows of a table, with logits (see `mixed_pca`)."""
     model = linear_code(rows, n_components, random_state)
-    filled = Filled(rows, model.mean, model)
+    whole = filled(rows, model.mean, model)
     most = max(len(model.deviations), MOST_AXES)
-    axes, values = principal_axes(filled, model.mean, most, random_state)
-    parts = _covariates(model, filled, targets, axes, values)
+    axes, values = principal_axes(whole, model.mean, most, random_state)
+    parts = _covariates(model, whole, targets, axes, values)
     head = {name: parts.pop(name) for name in ("head", "intercept")}
     model = replace(model, **parts)
     if rows.blocks.flagged:

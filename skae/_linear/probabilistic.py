@@ -4,16 +4,30 @@ from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from scipy import optimize, special
+from sklearn.utils.extmath import svd_flip
 
 from skae._data.labels import Residuals
-from skae._linear.factors import MEANS
-from skae._linear.mixed import linear_code, present_moments, sample, weight_of, with_logits
-from skae._linear.pca import LinearModel, pca, rounding
+from skae._data.schema import HIDDEN
+from skae._linear.factors import MEANS, column_noises
+from skae._linear.mixed import (
+    filled,
+    linear_code,
+    missing_share,
+    present_moments,
+    sample,
+    weight_of,
+    with_logits,
+)
+from skae._linear.pca import LinearModel, pca, rounding, scatter
 from skae.metrics import explained_share
 
 LEAST_NOISE = 1e-8  # relative to the mean variance of a column
+LEAST_OF_COLUMN = (
+    0.005  # of its variance, as R's factanal: noise of a column without a coarser grid
+)
 LEAST_SHARE = 1e-10  # of the largest variance of coded labels: less is rounding
 LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**20  # at most, that a regression is fitted to
+NOISE_OF_PRESENT = 0.0, 0.5, 1.0  # powers of the share of present cells that noise is multiplied by
 MOST_PASSES, EXACT = 30, 1e-24  # of conjugate gradients, and the squared error that is none
 
 
@@ -33,6 +47,9 @@ class ProbabilisticModel(LinearModel):
         Noise variance with 1, 2, ... components.
     spread : ndarray of shape (n_components,)
         The noise variance at which a unit would say nothing.
+    noise_ratios : ndarray of shape (n_numbers,)
+        What these variances are multiplied by, for each column: all 1 where
+        one noise is that of all columns.
     """
 
     log_variance: np.ndarray
@@ -40,6 +57,13 @@ class ProbabilisticModel(LinearModel):
     explained: np.ndarray
     noises: np.ndarray
     spread: np.ndarray
+    noise_ratios: np.ndarray
+
+    @property
+    def least_noises(self):
+        """What training leaves of the noise of each column, over its ratio."""
+        variances = self.scale[: len(self.noise_ratios)] ** 2
+        return np.minimum(LEAST_OF_COLUMN * variances / self.noise_ratios, self.noises[-1])
 
     def first(self, k):
         """Return the model with the first ``k`` components: with more noise, and so smaller means."""
@@ -177,7 +201,7 @@ def noise_unit(model, blocks=None):
     return float(np.sum(model.scale[:n] ** 2 * varies) / max(n, 1)) or 1.0
 
 
-def probabilistic_pca(rows, n_components, random_state, beta=1.0):
+def probabilistic_pca(rows, n_components, random_state, beta=1.0, noise="isotropic", grid=0.0):
     r"""Return probabilistic PCA as a `ProbabilisticModel`.
 
     With V the principal axes, :math:`\lambda` their variances and
@@ -192,15 +216,50 @@ def probabilistic_pca(rows, n_components, random_state, beta=1.0):
     1999, DOI 10.1111/1467-9868.00196); for others it is the optimum of a
     linear model all the same. The noise is at least ``LEAST_NOISE`` of the
     mean variance of a column.
+
+    With ``noise="columns"`` it is factor analysis: the same of columns over the roots of
+    their noise variances. ``grid`` is the variance that rounding to its grid gives each column.
     """
     model = pca(rows, n_components, random_state)
+    ratios = np.ones(rows.width)
+    if noise == "columns":
+        model, ratios = _over_noise(rows, model, grid)
     noises = np.maximum(_noises(model, rows, beta), LEAST_NOISE * noise_unit(model))
     noise = noises[-1]
     share = beta * noise / np.maximum(model.deviations**2, beta * noise)
     share = np.maximum(share, LEAST_NOISE)
     encoder, decoder = _maps(model, share)
     spread = model.deviations**2 / max(beta, LEAST_NOISE)
-    return ProbabilisticModel(**_prior(model, share, encoder, decoder, model.mean, noises, spread))
+    parts = _prior(model, share, encoder, decoder, model.mean, noises, spread)
+    return ProbabilisticModel(**parts | {"noise_ratios": ratios})
+
+
+def _over_noise(rows, model, grid):
+    """Return PCA of the columns over the roots of their noises, in units of X, and the ratios of these.
+
+    At the optimum of factor analysis such columns have one noise variance, as PCA takes it.
+    """
+    varies, k, unit = model.column_weights > 0, len(model.deviations), noise_unit(model)
+    if k >= varies.sum() or not model.components.any(axis=1).all():
+        return model, np.ones(rows.width)  # nothing is left for noise
+    covariance, variance = scatter(rows, model.mean) / len(rows), model.scale**2
+    noises = np.full(rows.width, max(model.noise_variance, LEAST_NOISE * unit))
+    least = _least_noises(variance, grid)[varies]
+    noises[varies] = column_noises(covariance[np.ix_(varies, varies)], k, least)
+    ratios = noises / unit
+    root = np.sqrt(ratios)
+    values, axes = np.linalg.eigh(covariance / root[:, None] / root)
+    values, axes = values[::-1][:k], axes.T[::-1][:k]
+    components = svd_flip(None, axes, u_based_decision=False)[1] * root
+    explained = np.sum(components**2, axis=1) @ values / variance[varies].sum()
+    changes = {
+        "components": components,
+        "encoder": components * model.scale / ratios,
+        "deviations": np.sqrt(values),
+        "unexplained": float(np.clip(1 - explained, 0, 1)),
+        "noise_variance": unit,
+    }
+    return replace(model, **changes), ratios
 
 
 def conditional_pca(rows, n_components, random_state, beta=1.0):
@@ -386,22 +445,24 @@ def logistic_pca(rows, n_components, random_state):
     return LogisticModel(**_prior(model, share, encoder, decoder, level, noises, spread))
 
 
-def probabilistic_mixed(rows, n_components, random_state):
+def probabilistic_mixed(rows, n_components, random_state, noise="isotropic", grid=0.0):
     r"""Return the linear code of a table with noise, decoded to numbers and logits.
 
     As in `logistic_pca`: a unit of variance :math:`\lambda` has the
     posterior variance :math:`\sigma^2 / (\lambda + \sigma^2)`, with
     :math:`\sigma^2` the mean variance of a column that the code leaves. The
     regressions, and the noise of the numbers, are fitted to drawn codes.
+    With ``noise="columns"`` each column has its own; ``grid`` as in `probabilistic_pca`.
     """
-    return _drawn_mixed(rows, n_components, random_state)[0]
+    model, _ = _drawn_mixed(rows, n_components, random_state, None, noise, grid)
+    return model
 
 
-def _drawn_mixed(rows, n_components, random_state, effects=None):
+def _drawn_mixed(rows, n_components, random_state, effects=None, noise="isotropic", grid=0.0):
     """Return the same, and what labels add to the decoder's outputs; of rows less their ``effects``."""
     blocks, model = rows.blocks, linear_code(rows, n_components, random_state)
-    noise = max(model.noise_variance, LEAST_NOISE * noise_unit(model))
-    share = noise / (noise + model.deviations**2)
+    of_code = max(model.noise_variance, LEAST_NOISE * noise_unit(model))
+    share = _noise_share_that_keeps_up(rows, model, of_code)
     encoder, decoder = _maps(model, share)
     codes, drawn = sample(rows, model, random_state, hidden=0.0)
     codes = np.sqrt(1 - share) * codes + np.sqrt(share) * random_state.standard_normal(codes.shape)
@@ -414,11 +475,54 @@ def _drawn_mixed(rows, n_components, random_state, effects=None):
     components = linear.components
     rest = drawn.take(slice(None))[:, :n] - model.mean[:n] - codes @ components[:, :n]
     present = ~np.isnan(rest)
-    weight = (present * weight_of(drawn)[:, None])[present]
-    noise = np.average(rest[present] ** 2, weights=weight) if present.any() else 1.0
-    noises = np.full(k, max(noise, LEAST_NOISE * noise_unit(model, blocks)))
+    weight, unit = present * weight_of(drawn)[:, None], noise_unit(model, blocks)
+    mean = np.average(rest[present] ** 2, weights=weight[present]) if present.any() else 1.0
+    noise_of_all, ratios = max(mean, LEAST_NOISE * unit), np.ones(n)
+    if noise == "columns":
+        total = np.maximum(weight.sum(axis=0), np.finfo(float).tiny)
+        left = np.sum(np.nan_to_num(rest) ** 2 * weight, axis=0) / total
+        left = np.where(model.column_weights[:n] > 0, left, noise_of_all)
+        ratios = np.maximum(left, _least_noises(model.scale[:n] ** 2, grid)) / noise_of_all
+    noises = np.full(k, noise_of_all)
     fields = _prior(model, share, encoder, components, level, noises, noises / share)
-    return ProbabilisticTableModel(**fields), effects
+    return ProbabilisticTableModel(**fields | {"noise_ratios": ratios}), effects
+
+
+def _least_noises(variances, grid):
+    """Return the least noise of each column: of its grid and its spread, and no more than that."""
+    return np.minimum(np.maximum(grid, LEAST_OF_COLUMN * variances), variances)
+
+
+def _noise_share_that_keeps_up(rows, model, noise):
+    """Return the share of noise in each unit of a table's code.
+
+    The code of a row that lacks cells has less noise, that of those it has. To count this costs
+    likelihood, so it is done only, and only so far, where much is missing and posterior means
+    would otherwise tell present numbers worse than PCA of mean-filled rows.
+    """
+    present = 1 - missing_share(rows) if rows.blocks.flagged else 1.0
+    powers = NOISE_OF_PRESENT if 1 - present > HIDDEN else NOISE_OF_PRESENT[:1]
+    shares = [part / (part + model.deviations**2) for part in noise * present ** np.array(powers)]
+    if len(shares) == 1:
+        return shares[0]
+    *errors, least = _errors_of_means(rows, model, shares)
+    enough = [share for share, error in zip(shares, errors, strict=True) if error <= least]
+    return enough[0] if enough else shares[-1]
+
+
+def _errors_of_means(rows, model, shares):
+    """Return the squared errors of present numbers by codes with shares of noise; by filled PCA last."""
+    k, n = len(model.deviations), len(rows.blocks.numbers)
+    axes = pca(filled(rows, model.mean), k, np.random.RandomState(0)).components
+
+    def squares(x, weight):
+        x = x - model.mean
+        code = model.fill(x / model.scale) @ model.encoder.T
+        made = [((1 - share) * code) @ model.components for share in shares]
+        made.append(np.nan_to_num(x, nan=0.0) @ axes.T @ axes)
+        return np.array([weight @ np.nansum((x - part)[:, :n] ** 2, axis=1) for part in made])
+
+    return rows.sum(squares)
 
 
 def _with_labelled_logits(model, codes, rows, effects):
@@ -458,6 +562,7 @@ def _prior(model, share, encoder, decoder, level, noises, spread):
         "explained": model.shares,
         "noises": noises,
         "spread": np.where(real, spread, noises[-1]),
+        "noise_ratios": np.ones(len(model.mean)),
     }
 
 

@@ -69,7 +69,8 @@ class RowSpace:
             encoder=signs[:, None] * (model.encoder / model.scale @ self.axes.T) * self.scale,
         )
         if hasattr(model, "level"):
-            turned = replace(turned, level=turned.mean)
+            ones = np.ones(len(self.mean))
+            turned = replace(turned, level=turned.mean, noise_ratios=ones)
         if hasattr(model, "head"):
             turned = replace(turned, head=turned.head * signs)
         return turned, signs

@@ -44,10 +44,17 @@ class Given:
             total -= cells[:, known].sum(axis=1)
         return total
 
-    def codes(self, n, rng):
-        """Return n codes, drawn from their distribution given the known cells."""
-        size = max(n, FEWEST_PARTICLES), self.model.task.size
-        return tempered(self.log_likelihood, *size, rng)[rng.permutation(size[0])[:n]]
+    def codes(self, n, rng, labels=None):
+        """Return n codes as the decoder takes them, drawn from their distribution given the known cells.
+
+        Those that go with labels have ``labels``, of shape (n_labels,); None: drawn, too.
+        """
+        size = max(n, FEWEST_PARTICLES)
+        begin = self.model.prior_codes(size, rng)
+        if labels is not None:
+            begin[:, self.model.task.size :] = labels
+        drawn = tempered(self.log_likelihood, begin, self.model.task.size, rng)
+        return drawn[rng.permutation(size)[:n]]
 
 
 def _log_mass(low, high, mean, deviation):
@@ -60,8 +67,8 @@ def _log_mass(low, high, mean, deviation):
     return upper + np.log1p(-np.exp(np.minimum(lower - upper, -1e-15)))
 
 
-def tempered(log_likelihood, n, k, rng):
-    r"""Return n draws of k units from a standard normal prior times a likelihood.
+def tempered(log_likelihood, begin, k, rng):
+    r"""Return draws from a prior times a likelihood: k units are standard normal in the prior.
 
     The weight of the likelihood rises from 0 to 1, each time so far that half
     of the particles count; then these are resampled, and moved by steps that leave the
@@ -72,18 +79,24 @@ def tempered(log_likelihood, n, k, rng):
     Parameters
     ----------
     log_likelihood : callable
-        Of codes (n, k).
+        Of codes (n, k) and what is beside them.
+    begin : ndarray of shape (n, k + n_labels)
+        Draws from the prior. Labels are chosen with their codes, and do not move.
     """
-    z = rng.standard_normal((n, k))
-    known, weight = log_likelihood(z), 0.0
+    z, labels = np.hsplit(begin, [k])
+    known, weight = log_likelihood(begin), 0.0
+
+    def of_codes(z):
+        return log_likelihood(np.hstack([z, labels]))
+
     while weight < 1:
         step = _step(known, 1 - weight)
         weight = min(1.0, weight + step)
         chosen = _resampled(step * known, rng)
-        z, known = z[chosen], known[chosen]
+        z, labels, known = z[chosen], labels[chosen], known[chosen]
         for _ in range(N_MOVES):
-            z, known = _moved(z, known, log_likelihood, weight, rng)
-    return z
+            z, known = _moved(z, known, of_codes, weight, rng)
+    return np.hstack([z, labels])
 
 
 def _step(known, most):

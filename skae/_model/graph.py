@@ -602,16 +602,20 @@ class Described:
         unit = noise_unit(baseline)
         log_noise = self._log_noise
         difference = outputs - x[:n]
-        weighted = difference * difference * (baseline.scale**2 / unit * np.exp(-log_noise) / 2)
-        constant = n * (log(2 * pi * unit) + log_noise) / 2
+        ratios = self._log_ratios
+        precisions = baseline.scale**2 / unit * np.exp(-log_noise - ratios)
+        weighted = difference * difference * (precisions / 2)
+        constant = (n * (log(2 * pi * unit) + log_noise) + ratios.sum()) / 2
         return weighted.do("total") + constant
 
     def _nats_of_table(self, x, outputs, unseen):
         n, unit, log_noise = self.n_numbers, noise_unit(self.baseline, self.blocks), self._log_noise
         errors, missing = self.errors(x, outputs, unseen)
         n_categories = len(self.blocks.categories)
-        factor = self.baseline.scale[:n] ** 2 / unit * np.exp(-log_noise) / 2
+        ratios = self._log_ratios
+        factor = self.baseline.scale[:n] ** 2 / unit * np.exp(-log_noise - ratios) / 2
         units = np.zeros(n) if self.units is None else np.log(self.units)
+        units = units + ratios / 2
         constant = units + (log(2 * pi * unit) + log_noise) / 2
         whole = errors * np.concatenate([factor, np.ones(n_categories)])
         whole = whole + np.concatenate([constant, np.zeros(n_categories)])
@@ -621,6 +625,14 @@ class Described:
     def _log_noise(self):
         log_noise = np.atleast_1d(self.network.weights["log_noise"])[-1]
         return max(float(log_noise), LEAST_LOG_NOISE)
+
+    @property
+    def _log_ratios(self):
+        known, weights = np.log(self.baseline.noise_ratios), self.network.weights
+        if "log_noise_ratios" not in weights:
+            return known
+        level, least = self._log_noise, weights["least_log_noises"]
+        return known + np.maximum(level + weights["log_noise_ratios"], least) - level
 
 
 def _repeated(x, times, width):

@@ -15,11 +15,22 @@ def covariance(model):
 def precision(model):
     """Return its inverse, by the matrix inversion lemma where there is noise."""
     loadings, noise = _normal(model)
+    if np.ndim(noise):
+        return _inverse_by_column(loadings, noise)
     if noise == 0:
         return _inverse(covariance(model))
     inner = loadings @ loadings.T
     inner[np.diag_indices_from(inner)] += noise
     inverse = -loadings.T @ linalg.solve(inner, loadings, assume_a="pos") / noise
+    inverse[np.diag_indices_from(inverse)] += 1 / noise
+    return inverse
+
+
+def _inverse_by_column(loadings, noise):
+    """Return the same of noise that every column has for itself."""
+    weighted = loadings / noise
+    inner = weighted @ loadings.T + np.eye(len(loadings))
+    inverse = -weighted.T @ linalg.solve(inner, weighted, assume_a="pos")
     inverse[np.diag_indices_from(inverse)] += 1 / noise
     return inverse
 

@@ -45,6 +45,7 @@ START = {
     "explained": "k",
     "noises": "k",
     "spread": "k",
+    "noise_ratios": "n",
     "inertia": "k",
     "effects": "mp",
     "taken": "mp",
@@ -53,7 +54,14 @@ START = {
     "head": "tk",
     "intercept": "t",
 }
-POSITIVE = {"scale_", "_code_scale", "scale", "deviations", "precision"}  # are divided by
+POSITIVE = {
+    "scale_",
+    "_code_scale",
+    "scale",
+    "deviations",
+    "precision",
+    "noise_ratios",
+}  # are divided by
 NOT_NEGATIVE = {"explained_variance_", "noise_variance_", "n_samples_"}
 UNLIKE_NUMBERS = {"explained_variance_ratio_"}  # that may say "not known"
 KINDS = {"_nonlinear": bool, "_confined": bool, "_prefixes": bool}
@@ -126,8 +134,15 @@ def check_parameters_of(task, built, constraints):
 
 
 def with_factors(schema, start):
-    """Return a baseline's state; in earlier files missing cells of a table were filled with means."""
-    if schema.blocks is None or not isinstance(start, dict) or "loadings" in start:
+    """Return a baseline's state with what earlier files lack.
+
+    There missing cells of a table were filled with means, and all columns had one noise.
+    """
+    if not isinstance(start, dict):
+        return start
+    if "noises" in start:
+        start = {"noise_ratios": np.ones(schema.n_numbers)} | start
+    if schema.blocks is None or "loadings" in start:
         return start
     width = schema.width
     return {"loadings": np.zeros((width, 0)), "precision": np.ones(width)} | start
@@ -153,7 +168,9 @@ def check_state(task, state):
     _check(isinstance(hidden, tuple) and all(map(_is_count, hidden)), "hidden_layer_sizes_", hidden)
     task = replace(task, size=state["n_components_"], hidden=hidden, prefixes=state["_prefixes"])
     sizes = {"p": task.schema.width, "k": task.size, "m": task.n_labels, "t": task.n_targets}
-    for name, letters in ARRAYS.items():
+    sizes["n"] = task.schema.n_numbers
+    by_column = {"noise_variance_": "n"} if np.ndim(state.get("noise_variance_")) else {}
+    for name, letters in (ARRAYS | by_column).items():
         if name in state or name not in OPTIONAL:
             _check_array(name, state[name], letters, sizes)
     if "_marginals" in state:
@@ -222,6 +239,9 @@ def _check_network(task, state):
         _check(len(task.hidden) < len(weights), "hidden_layer_sizes_", task.hidden)
     for name, array in weights.items():
         _check(np.isfinite(array).all(), name, "infinite or NaN")
+    for name in ("log_noise_ratios", "least_log_noises"):
+        if "log_noise_ratios" in weights:
+            _check_array(name, weights[name], "n", {"n": task.schema.n_numbers})
 
 
 def check_output(state):

@@ -157,13 +157,14 @@ class VariationalModel(Model):
         Parameters
         ----------
         Z : ndarray of shape (n_codes, n_components)
+            Labels beside them, where the model has some.
         coded : ndarray of shape (n_columns,)
             The row as the schema codes it, NaN where nothing is known.
         """
         if self.schema.blocks is None:
             return self.decode(Z)
         n, cells = self.schema.n_numbers, cells_of(self.schema, self.baseline, torch.float64)
-        mean, scale = self.baseline.units
+        mean, scale = self.baseline.mean, self.baseline.scale
         row = (self.schema.wide(coded[None], mean) - mean) / scale
         cells, row = cells.to(self.device), torch.from_numpy(row).to(self.device)
 
@@ -176,9 +177,12 @@ class VariationalModel(Model):
 
     def deviation(self, place):
         """Return the standard deviation of the noise of a column of numbers, in units of X."""
-        blocks, deviation = self.schema.blocks, np.sqrt(self.noise_variance)
+        blocks, number = self.schema.blocks, place
         if blocks is not None:
-            deviation = deviation / blocks.metric[np.flatnonzero(blocks.numbers == place)[0]]
+            number = np.flatnonzero(blocks.numbers == place)[0]
+        deviation = np.sqrt(np.broadcast_to(self.noise_variance, self.schema.n_numbers)[number])
+        if blocks is not None:
+            deviation = deviation / blocks.metric[number]
         return self.schema.in_units(place, deviation) - self.schema.in_units(place, 0.0)
 
     def bounds(self, place, cell):
@@ -250,7 +254,11 @@ class VariationalModel(Model):
         if not self.task.is_bernoulli:
             log_noise = float(self.module.noise_of_whole())
             log_noise = max(log_noise, self.module.LEAST_LOG_NOISE)
-            known["noise_variance_"] = self.task.noise_unit(self.baseline) * np.exp(log_noise)
+            noise = self.task.noise_unit(self.baseline) * np.exp(log_noise)
+            ratios = self.module.noise_ratios()
+            if ratios is not None:
+                noise = noise * self.baseline.noise_ratios * np.exp(ratios.numpy(force=True))
+            known["noise_variance_"] = noise
         return known
 
 

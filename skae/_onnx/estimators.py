@@ -324,9 +324,19 @@ def _write_features_of_cells(writer, detector, model, parts, wide, unseen):
     return run(writer, values, *_given(wide, unseen))[0]
 
 
+def _write_limited(writer, features, values):
+    """Return features, changes in columns that were constant in fit within their limits."""
+    limits = features.limits(len(features.units))
+    if limits is None:
+        return values
+    within = writer.node("Min", writer.node("Max", values, -limits), limits)
+    return writer.node("Where", writer.node("IsNaN", values), values, within)
+
+
 def _write_squares(writer, detector, values):
     """Return squared distances as if all features were present; NaN where no cell is, (n, 1)."""
     distance, n_residuals = detector._distance, detector._features.n_residuals
+    values = _write_limited(writer, detector._features, values)
     n_axes, width = distance.axes.shape
     if n_axes < width:
         raise CannotDescribe(

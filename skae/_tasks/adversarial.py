@@ -39,6 +39,7 @@ class Adversarial(Task):
     adversarial_weight: float = 0.1
 
     ARCHITECTURE: ClassVar = tuple(name for name in Task.ARCHITECTURE if name != "whiten")
+    couples_rows: ClassVar = True  # what the discriminator learns of one tells on others
     net: ClassVar = AdversarialNet
     unit_axes: ClassVar = False
 

@@ -16,6 +16,7 @@ from skae._model.cells import cells_of
 from skae._model.model import Model
 from skae._model.moments import moments_of
 from skae._model.scores import level_entropies
+from skae._parameters import counted
 from skae._training.net import AutoencoderNet
 from skae._training.ordered import ErrorOfCells, ErrorOfNumbers
 from skae.corruption import Hiding, Jitter
@@ -94,6 +95,7 @@ class Task:
     keeps_up: ClassVar = (
         True  # whether rows that lack cells come back as close as by PCA in any case
     )
+    couples_rows: ClassVar = False  # whether the loss of a row depends on others of its batch
     encoder_extrapolates: ClassVar = True  # along the linear map, outside the training range
     least_range: ClassVar = -np.inf  # codes from minus to plus this are the decoder's in any case
     input_noise: ClassVar = 0.25  # in units of the root of the share that PCA leaves unexplained
@@ -133,7 +135,7 @@ class Task:
         k = len(baseline.deviations)
         if len(rows) < k:
             raise ValueError(
-                f"The first batch has {len(rows)} rows, fewer than n_components={k}: pass more "
+                f"The first batch has {counted(len(rows), 'row')}, fewer than n_components={k}: pass more "
                 "rows, or ask for fewer components."
             )
 

@@ -24,6 +24,7 @@ class Contrastive(Task):
 
     ARCHITECTURE: ClassVar = tuple(name for name in Task.ARCHITECTURE if name != "ordered")
     module: ClassVar = ContrastiveNetwork
+    couples_rows: ClassVar = True
     decodes: ClassVar = False
     keeps_up: ClassVar = False
 

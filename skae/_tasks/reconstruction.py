@@ -123,6 +123,11 @@ class Denoising(Task):
         return self.corruption(baseline)
 
     @property
+    def couples_rows(self):
+        """Whether a row's noise comes from others of its batch."""
+        return self.noise == "swap"
+
+    @property
     def draws_from_global(self):
         return callable(self.noise) or super().draws_from_global
 
@@ -144,7 +149,7 @@ class Sparse(Task):
     penalty_weight: object = "auto"
     sparsity: float = 0.1
 
-    keeps_up: ClassVar = False  # zeros cost reconstruction, and are what the user asks for
+    couples_rows: ClassVar = True  # a unit's mean size, or how often it is active
     encoder_extrapolates: ClassVar = False  # PCA's maps know no zeros
     is_linear: ClassVar = False
 
@@ -188,6 +193,7 @@ class Contractive(Task):
 
     penalty_weight: float = 0.01
 
+    couples_rows: ClassVar = True  # slopes are in units of the code's spread
     is_linear: ClassVar = False
     fineness: ClassVar = 0.2  # a code comes to rest slowly
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from skae._parameters import lengths_of
+from skae._parameters import counted, lengths_of
 from skae._tasks.base import Task
 from skae.nn import sequences
 from skae.nn.build import activation_class
@@ -130,7 +130,7 @@ class Recurrent(Task):
             return
         step, channel = divmod(self.schema.blocks.n_levels.index(0), n_channels)
         warnings.warn(
-            f"No row has a cell in {unknown} of {self.schema.n_features} columns, the first of "
+            f"No row has a cell in {unknown} of {counted(self.schema.n_features, 'column')}, the first of "
             f"which is step {step}, channel {channel}: nothing is learned of them, and they come "
             "back as NaN. Leave out steps that no sequence reaches, and channels that are never "
             "measured.",

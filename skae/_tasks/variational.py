@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from skae._data.labels import Labels
+from skae._data.marginals import steps
+from skae._data.rows import WIDEST_COVARIANCE
 from skae._linear.probabilistic import (
     ConditionalModel,
     ConditionalTableModel,
@@ -48,7 +50,7 @@ class Variational(Task):
 
     Attributes
     ----------
-    beta, likelihood, kl_warmup
+    beta, likelihood, kl_warmup, noise
         Parameters of the estimator.
     n_counted : int or None
         Columns that the likelihood counts; None for the decoder's outputs.
@@ -58,12 +60,15 @@ class Variational(Task):
     beta: float = 1.0
     likelihood: str = "gaussian"
     kl_warmup: int = 0
+    noise: str = "isotropic"
     n_counted: int | None = None
 
     ARCHITECTURE: ClassVar = (
         *(name for name in Task.ARCHITECTURE if name != "whiten"),
         "likelihood",
+        "noise",
     )
+    EARLIER: ClassVar = {"noise": "isotropic"}
     model: ClassVar = VariationalModel
     module: ClassVar = VariationalAutoencoder
     linear_model_of_table: ClassVar = ProbabilisticTableModel
@@ -85,6 +90,16 @@ class Variational(Task):
                 "likelihood='bernoulli' takes complete numeric columns within [0, 1], but X has "
                 "missing cells, categories or dates: take likelihood='gaussian', which treats "
                 "categories as such."
+            )
+        if self.noise == "columns" and self.is_bernoulli:
+            raise ValueError(
+                "noise='columns' is of numbers with Gaussian noise, but likelihood='bernoulli' has none: "
+                "take noise='isotropic'."
+            )
+        if self.noise == "columns" and self.schema.width > WIDEST_COVARIANCE:
+            raise ValueError(
+                f"noise='columns' needs the covariance of the columns, which is not formed of more than "
+                f"{WIDEST_COVARIANCE}, but X has {self.schema.width}: take noise='isotropic'."
             )
 
     def check_rows(self, X):
@@ -116,7 +131,7 @@ class Variational(Task):
 
     @property
     def can_turn(self):
-        return not (self.has_own_modules or self.is_bernoulli)
+        return not (self.has_own_modules or self.is_bernoulli or self.noise == "columns")
 
     def inside(self, space, n_rows):
         return replace(super().inside(space, n_rows), n_counted=self.schema.width)
@@ -129,11 +144,21 @@ class Variational(Task):
         return LogisticModel if self.is_bernoulli else ProbabilisticModel
 
     def baseline(self, rows, n_components, rng):
-        if rows.blocks is not None:
-            return probabilistic_mixed(rows, n_components, rng)
         if self.is_bernoulli:
             return logistic_pca(rows, n_components, rng)
-        return probabilistic_pca(rows, n_components, rng, self.beta)
+        noise = self.noise, self._variance_of_grid(rows)
+        if rows.blocks is not None:
+            return probabilistic_mixed(rows, n_components, rng, *noise)
+        return probabilistic_pca(rows, n_components, rng, self.beta, *noise)
+
+    def _variance_of_grid(self, rows):
+        """Return the variance that rounding to its grid gives a column, (n_numbers,), as rows count it."""
+        if self.noise == "isotropic" or rows.reduce.shared:  # processes would find other grids
+            return 0.0
+        encoder, blocks, found = self.schema.encoder, self.schema.blocks, steps(rows, self.schema)
+        if encoder is not None:
+            found = found / encoder.scale_[blocks.numbers] * blocks.metric[: len(found)]
+        return found**2 / 12
 
     def baseline_is_best(self, baseline):
         if self.is_bernoulli:  # its baseline is no optimum, even of a linear model
@@ -148,13 +173,17 @@ class Variational(Task):
 
     def build(self, generator, linear=False):
         """Return a module; one whose code may be cut has a noise for each length."""
-        module = super().build(generator, linear)
+        halves = super().build(generator, linear).halves
+        n_noises = self.schema.n_numbers if self.noise == "columns" else 0
         if not self.prefixes:
-            return module
-        return OrderedVariationalAutoencoder(module.encoder, module.decoder, self.size)
+            return VariationalAutoencoder(*halves, n_noises)
+        return OrderedVariationalAutoencoder(*halves, self.size, n_noises)
 
     def start_at(self, module, baseline):
         self.fill_by(module, baseline)
+        if module.least_log_noises is not None:
+            least = np.log(baseline.least_noises / self.noise_unit(baseline))
+            module.least_log_noises.copy_(torch.from_numpy(least))
         if self.has_baseline:
             start_probabilistic(module, baseline, self.noise_unit(baseline))
 
@@ -201,7 +230,8 @@ class Variational(Task):
             parts = baseline.mean, baseline.scale, baseline.level
             return BernoulliLikelihood(*(torch.as_tensor(part, dtype=dtype) for part in parts))
         unit = self.noise_unit(baseline)
-        weights = baseline.scale**2 / unit
+        weights = baseline.scale**2 / unit / baseline.noise_ratios
+        unit *= np.exp(np.mean(np.log(baseline.noise_ratios)))
         if dtype == torch.float32:  # in training a constant column counts at most as a usual one
             constant = baseline.column_weights == 0
             weights[constant] = np.minimum(weights[constant], 1.0)
@@ -213,9 +243,10 @@ class Variational(Task):
         log_units = np.zeros(n)
         if encoder is not None:
             log_units = np.log(encoder.scale_[blocks.numbers] / blocks.metric[:n])
+        log_units = log_units + np.log(baseline.noise_ratios) / 2
         variances, log_units = (
             torch.as_tensor(part, dtype=dtype)
-            for part in (baseline.scale[:n] ** 2 / unit, log_units)
+            for part in (baseline.scale[:n] ** 2 / unit / baseline.noise_ratios, log_units)
         )
         cells = cells_of(self.schema, baseline, dtype)
         return TableLikelihood(cells, variances, unit, log_units)
@@ -272,7 +303,7 @@ class Variational(Task):
         silent = not (known["active_units_"].any() or labels_say_all)
         if len(rows) >= FEWEST_ROWS and silent:
             warnings.warn(
-                f"All {self.size} units of the code are inactive: it says nothing about the rows. "
+                f"No unit of the code is active, of {self.size}: it says nothing about the rows. "
                 "Lower beta, set kl_warmup, or see whether the columns are correlated at all.",
                 UserWarning,
                 stacklevel=2,
@@ -291,7 +322,10 @@ class Conditional(Variational):
 
     labels: Labels | None = None
 
-    ARCHITECTURE: ClassVar = tuple(name for name in Variational.ARCHITECTURE if name != "ordered")
+    ARCHITECTURE: ClassVar = tuple(
+        name for name in Variational.ARCHITECTURE if name not in ("ordered", "noise")
+    )
+    EARLIER: ClassVar = {}
     model: ClassVar = ConditionalVAEModel
     linear_model: ClassVar = ConditionalModel
     linear_model_of_table: ClassVar = ConditionalTableModel

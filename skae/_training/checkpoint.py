@@ -21,6 +21,7 @@ import torch
 from skae._disk import replacing
 
 SECONDS = 30.0  # between two writings
+OFTEN = 1.0  # seconds between two states that are kept in memory, for Ctrl-C
 KIND = "skae fit 1"
 PARTS = {"kind", "key", "seed", "trainings"}
 
@@ -44,6 +45,9 @@ class NoCheckpoint:
 
     def epoch(self):
         """Say that an epoch is over."""
+
+    def leave(self):
+        """Say that Ctrl-C has ended the fit, which is not over."""
 
     def finish(self):
         """Say that the fit is over."""
@@ -71,7 +75,8 @@ class Checkpoint(NoCheckpoint):
         self.path, self.key = os.path.realpath(path), key  # wherever the process goes meanwhile
         _check_folder(self.path)
         saved = _read(self.path)
-        if saved is not None and saved["key"] != key:
+        self.spares = saved is not None and saved["key"] != key  # until its first own writing
+        if self.spares:
             warnings.warn(
                 f"checkpoint={self.path!r} is of a fit with other data, parameters or "
                 "versions: this fit starts anew, and will replace it.",
@@ -85,7 +90,7 @@ class Checkpoint(NoCheckpoint):
         self.drawn = saved["seed"] if saved else int(np.random.RandomState().randint(2**31 - 1))
         self.trainings = saved["trainings"] if saved else []
         self.place, self.present, self.generators = 0, None, []
-        self.written = time.monotonic()
+        self.written = self.taken = time.monotonic()
 
     def seed(self, random_state):
         """Return ``random_state``, or for None what the killed fit drew."""
@@ -125,12 +130,21 @@ class Checkpoint(NoCheckpoint):
         }
 
     def epoch(self):
-        """Write the file, where it is time to."""
-        if time.monotonic() - self.written < SECONDS:
-            return
-        self._take()
-        self.write(self.content())
-        self.written = time.monotonic()
+        """Keep the state, and write the file, where it is time to."""
+        if time.monotonic() - self.taken >= min(OFTEN, SECONDS):
+            self._take()
+            self.taken = time.monotonic()
+        if time.monotonic() - self.written >= SECONDS:
+            self.write(self.content())
+            self.written, self.spares = time.monotonic(), False
+
+    def leave(self):
+        """Write the file, so that a later fit goes on from where Ctrl-C ended this one.
+
+        Not yet in place of another fit's: it may be that file that Ctrl-C should save.
+        """
+        if not self.spares:
+            self.write(self.content())
 
     def content(self):
         """Return the state of the fit as bytes."""

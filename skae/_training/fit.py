@@ -91,12 +91,15 @@ def fit_model(
     about = Circumstances(checkpoint.seed(random_state), progress, checkpoint, pairs)
     if before is not None and before.is_pca:
         before = None  # the best is found at once, wherever it starts
-    if before is None:
-        fit = fit_anew(task, settings, rows, held_out, about)
-    else:
-        fit = _trained(task, settings, rows, held_out, about, before)
-    if not fit.interrupted:
-        checkpoint.finish()
+    try:
+        if before is None:
+            fit = fit_anew(task, settings, rows, held_out, about)
+        else:
+            fit = _trained(task, settings, rows, held_out, about, before)
+    except KeyboardInterrupt:
+        checkpoint.leave()
+        raise
+    checkpoint.leave() if fit.interrupted else checkpoint.finish()
     return fit
 
 
@@ -112,8 +115,6 @@ class Circumstances:
 
 def fit_anew(task, settings, rows, held_out, about):
     """Return the `Fit` of a new model, in the coordinates and of the size that are best."""
-    if rows.reduce.shared:  # which has been built for the columns only
-        return _trained(task, settings, rows, held_out, about)
     space = row_space(rows, held_out) if task.can_turn else None
     if space is not None:
         return _fit_in_row_space(task, settings, rows, held_out, about, space)

@@ -166,7 +166,7 @@ def gains_over(module, part, baseline, least, n_numbers):
     """
     module, gains = module.eval(), []
     for span in part.rows.spans(ROWS_AT_ONCE):
-        x = part.take(span)
+        x = part.here(span)
         parts = baseline.scale, least.components, (least.mean - baseline.mean) / baseline.scale
         scale, axes, mean = (torch.from_numpy(part).to(x) for part in parts)
         made, x = module.reconstruct(x), x[:, : len(scale)]  # labels may be beside rows
@@ -176,7 +176,8 @@ def gains_over(module, part, baseline, least, n_numbers):
             for rows in (by_axes, made)
         )
         gains.append((theirs - ours).double().cpu().numpy())
-    return np.concatenate(gains) * part.row_weights
+    gains = part.rows.reduce.gathered(np.concatenate(gains), part.rows)
+    return gains * part.row_weights
 
 
 def _influence(start, limit):

@@ -212,8 +212,8 @@ class AutoencoderNet(NeuralNet):
         else:
             super().run_single_epoch(iterator, False, "valid", self.validation_step)
         self._swap()
-        rows = self.held_out.rows
-        self.row_losses = rows.reduce.gathered(np.concatenate(self.row_losses), rows)
+        losses = np.concatenate(self.row_losses)
+        self.row_losses = self.held_out.reduce.gathered(losses, self.held_out.rows)
         return self.row_losses
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
@@ -232,7 +232,7 @@ class AutoencoderNet(NeuralNet):
         self._record(f"{prefix}_loss", loss)
 
     def _mean(self, row_losses):
-        return float(np.average(row_losses, weights=self.held_out.rows.weight))
+        return float(np.average(row_losses, weights=self.held_out.rows.every_weight))
 
     def _record(self, key, loss):
         """Keep an epoch's loss in the history, and whether it is the lowest so far."""
@@ -250,6 +250,7 @@ class AutoencoderNet(NeuralNet):
 
     def _lean_epoch(self, iterator):
         self._set_training(True)
+        self.rows.reduce.check_alike(self.optimizer_.parameters)
         losses, latest = [], []
         for inputs, (target, weight) in iterator:
             # the rate comes first, as in skorch: a loss may ask for it, too

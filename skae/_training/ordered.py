@@ -136,6 +136,13 @@ class PrefixShares:
                 rows = reconstruct(inputs, mask)[torch.from_numpy(counts).to(device)]
                 self.errors[i] += weight @ error(rows, target)
 
+    def of_all(self, reduce):
+        """Take in what other processes saw of the same rows; return it."""
+        totals = (sum(part) for part in zip(*self.totals, strict=True))
+        self.errors, *totals = reduce.sum((self.errors, *totals))
+        self.totals = [totals]
+        return self
+
     @property
     def shares(self):
         """Explained shares, about the mean of the rows: ndarray of shape (n_components,)."""

@@ -3,7 +3,9 @@
 import sys
 import time
 
-LONG = 120.0  # seconds of all epochs; a fit that ends early then takes about a minute
+from skae._parameters import counted
+
+LONG = 60.0  # seconds of all epochs
 
 
 class Progress:
@@ -65,8 +67,9 @@ class Progress:
         if longest < LONG or (number == 1 and taken < LONG / 10):  # the first also warms up
             return
         print(
-            f"{self.name or 'skae'}: this fit takes up to {longest / 60:.0f} min ({self.max_iter} epochs at "
-            f"{taken / number:.2g} s); it may end sooner. verbose=1 or 2 shows its progress.",
+            f"{self.name or 'skae'}: this fit may take more than a minute: {counted(self.max_iter, 'epoch')} at "
+            f"{taken / number:.2g} s are {longest / 60:.1f} min. Most end sooner; verbose=1 or 2 shows its "
+            "progress.",
             file=sys.stderr,
             flush=True,
         )

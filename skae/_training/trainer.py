@@ -16,7 +16,13 @@ from skae._linear.mixed import mean_filled_pca, missing_share
 from skae._model.model import linear_network, new_network
 from skae._training.checkpoint import NoCheckpoint
 from skae._training.folds import Folds, can_train
-from skae._training.held_out import FEWER, FEWEST_ROWS, HeldOutCurves, gains_over, split
+from skae._training.held_out import (
+    FEWEST_ROWS,
+    STANDARD_ERRORS,
+    HeldOutCurves,
+    gains_over,
+    split,
+)
 from skae._training.net import AutoencoderNet, Diverged, StopTraining, plain, takes_part
 from skae._training.ordered import PrefixShares
 from skae._training.plateau import Plateau
@@ -250,8 +256,8 @@ class Trainer:
     def _keeps_up(self, nets, baselines, pairs):
         """Return whether held-out rows with many missing cells are predicted better than by filled PCA.
 
-        By a standard error; objectives that trade reconstruction for something else may give up
-        so much of it. With few missing cells that is their own affair, as with none.
+        By two standard errors: few rows judge a model that another, trained on all, takes the
+        place of. With few missing cells reconstruction is the objective's own affair, as with none.
         """
         if not self._lacks_much(pairs[0][0]):
             return True
@@ -260,7 +266,7 @@ class Trainer:
             for net, own, (part, _) in zip(nets, baselines, pairs, strict=True)
         ]
         gains = np.concatenate(gains)
-        return bool(gains.mean() > FEWER * sem(gains) or not gains.any())
+        return bool(gains.mean() > STANDARD_ERRORS * sem(gains) or not gains.any())
 
     def _lacks_much(self, rows):
         """Return whether the model must tell these rows better than PCA of mean-filled rows."""
@@ -330,12 +336,13 @@ class Trainer:
         k = len(baselines[0].deviations)
         prefixes = PrefixShares(k, None if self.settings.cuts is not None else [k])
         for net, own, part, weight in zip(nets, baselines, parts, weights, strict=True):
+            weight = part.those_read(weight)
             reconstruct = partial(self.task.reconstruct_prefix, net.module_.eval(), own)
             if self.settings.cuts is None:
                 reconstruct = partial(_of_whole, reconstruct)
             error = self.task.prefix_error(own, self.settings.device)
             prefixes.add(reconstruct, net.get_iterator(part), weight, error)
-        return prefixes.shares
+        return prefixes.of_all(parts[0].reduce).shares
 
     # single trainings -------------------------------------------------------------------------
 
@@ -357,7 +364,8 @@ class Trainer:
     def _ready(self, rows, baseline, reach=None):
         """Return rows as training reads them."""
         about = self.settings.device, reach, self.task.targets_of(rows)
-        return standardised(rows, *baseline.units, *about)
+        coupled = self.task.couples_rows
+        return standardised(rows, *baseline.units, *about, coupled=coupled)
 
     def started(self, module, baseline, rows):
         """Return a copy of the module at a baseline, pretrained where the task asks for it."""

@@ -100,19 +100,45 @@ class VariationalGradient:
 
 
 class Noise:
-    """The noise about a reconstruction: its logarithm, and where the gradient of that goes."""
+    """The noise about a reconstruction: its logarithm, and where the gradient of that goes.
+
+    One for all columns, or as many as columns.
+    """
 
     def __init__(self, module, place):
-        self.least = module.LEAST_LOG_NOISE
+        self.least, ratios = module.LEAST_LOG_NOISE, module.log_noise_ratios
         self.value, self.grad = place.views(module.log_noise)
+        self.by_column = ratios is not None
+        if self.by_column:
+            self.ratios, self.grad_of_ratios = place.views(ratios)
+            self.least_by_column = module.least_log_noises
 
     @property
     def logarithm(self):
-        """The logarithm of the variance, of shape () or (n_nets, 1, 1)."""
-        return self.value.clamp(min=self.least)
+        """The logarithm of the variance, of shape () or (n_nets, 1, 1), or by column in the last."""
+        level = self.value.clamp(min=self.least)
+        return torch.maximum(level + self.ratios, self.least_by_column) if self.by_column else level
+
+    def logarithms(self, n_columns):
+        """Return the sum of the logarithms over so many columns, in dimensions of 1."""
+        each = self.logarithm
+        return each.sum(-1, keepdim=True) if self.by_column else n_columns * each
+
+    def sum(self, cells):
+        """Return the sum over rows, and over columns that share a noise."""
+        return torch.sum(cells, -2 if self.by_column else (-2, -1))
+
+    def of_all(self, sums):
+        """Return the sum over all columns, of what `sum` returns."""
+        return sums.sum(-1) if self.by_column else sums
 
     def backward(self, grad):
-        """Leave the gradient; below the least there is none."""
+        """Leave the gradient, given that by each noise; below the least there is none."""
+        if self.by_column:
+            above = self.logarithm > self.least_by_column
+            grad = grad * above.view(grad.shape)
+            self.grad_of_ratios.copy_(grad)
+            grad = grad.sum(-1)
         self.grad.copy_(grad * (self.value >= self.least).view(grad.shape))
 
 
@@ -133,17 +159,26 @@ class GaussianSlope:
         log_noise = self.noise.logarithm
         residual = reconstruction.sub_(target[..., : self.width])
         delta = (residual * share).mul_(self.column_weights * torch.exp(-log_noise))
-        squares, total = torch.sum(delta * residual, (-2, -1)), torch.sum(share, (-2, -1))
-        self.noise.backward(0.5 * (self.n_columns * total - squares))
-        logarithms = (self.n_columns * log_noise + self.constant).view(total.shape)
-        return 0.5 * (squares + total * logarithms), delta
+        noise, squares = self.noise, self.noise.sum(delta * residual)
+        total = torch.sum(share, (-2, -1))
+        noise.backward(
+            0.5
+            * (
+                total.unsqueeze(-1) - squares
+                if noise.by_column
+                else self.n_columns * total - squares
+            )
+        )
+        logarithms = (noise.logarithms(self.n_columns) + self.constant).view(total.shape)
+        return 0.5 * (noise.of_all(squares) + total * logarithms), delta
 
     def judge(self, reconstruction, target):
         """Return nats of each row of several nets."""
         log_noise = self.noise.logarithm
         errors = reconstruction.sub_(target[..., : self.width]).square_()
         squares = errors.mul_(self.column_weights * torch.exp(-log_noise)).sum(-1)
-        return 0.5 * (squares + (self.n_columns * log_noise + self.constant)[..., 0])
+        logarithms = self.noise.logarithms(self.n_columns) + self.constant
+        return 0.5 * (squares + logarithms[..., 0])
 
 
 class BernoulliSlope:
@@ -186,10 +221,10 @@ class TableSlope:
         residual = (delta - target[..., :n]).masked_fill_(missing, 0.0)
         there = (~missing).to(share.dtype).mul_(share)
         torch.mul(residual, share, out=delta).mul_(self.variances * torch.exp(-log_noise))
-        squares, total = torch.sum(delta * residual, (-2, -1)), torch.sum(there, (-2, -1))
+        squares, total = self.noise.sum(delta * residual), self.noise.sum(there)
         self.noise.backward(0.5 * (total - squares))
         logarithms = torch.sum(there.mul_(log_noise + self.constants), (-2, -1))
-        return loss + 0.5 * (squares + logarithms), reconstruction
+        return loss + 0.5 * (self.noise.of_all(squares) + logarithms), reconstruction
 
     def judge(self, reconstruction, target):
         """Return nats of each row of several nets."""

@@ -40,7 +40,7 @@ except ModuleNotFoundError as error:
 __all__ = ["SchedulerLost", "WorkerLost", "fit"]
 
 
-def fit(ae, X, y=None, *, client=None, checkpoint=None, retries=2, timeout=60):
+def fit(ae, X, y=None, sample_weight=None, *, client=None, checkpoint=None, retries=2, timeout=60):
     r"""Fit an estimator to rows that are on several machines.
 
     Rows stay where they are. Means, scales and PCA are sums over all rows, in
@@ -48,9 +48,9 @@ def fit(ae, X, y=None, *, client=None, checkpoint=None, retries=2, timeout=60):
     rank r adds what its own rows :math:`b_r` tell of the gradient:
 
     .. math:: g = \sum_r \frac{|b_r|}{|b|} \nabla \frac{1}{|b_r|}
-        \sum_{i \in b_r} \ell_i(\theta)
+        \sum_{i \in b_r} w_i \ell_i(\theta)
 
-    with one all-reduce (gloo) of one vector, after which all take the same
+    (the weights w have a mean of 1) with one all-reduce (gloo) of one vector, after which all take the same
     step of the same optimizer. Held-out rows, batches and noise are drawn by the
     rows' numbers, whoever has them: the result is that of
     ``ae.fit`` on all rows, up to rounding, whatever the number of workers and
@@ -59,6 +59,11 @@ def fit(ae, X, y=None, *, client=None, checkpoint=None, retries=2, timeout=60):
     number of workers give the same bits. Two things of ``fit`` are left out: small tables have
     held-out rows instead of folds, and wide ones are not trained along their
     leading principal axes.
+
+    In `AdversarialAutoencoder`, `ContractiveAutoencoder`, `ContrastiveEncoder`,
+    `SparseAutoencoder` and with ``noise="swap"`` the loss of a row depends on the others of
+    its batch: every rank gets all of them, and takes the step by itself. The
+    rows are shared out there, the work is not.
 
     With a Dask collection the ranks are tasks on the workers of ``client``, at most one
     on each. Without a client, and with rows of any other kind,
@@ -75,14 +80,21 @@ def fit(ae, X, y=None, *, client=None, checkpoint=None, retries=2, timeout=60):
 
     Parameters
     ----------
-    ae : AutoencoderTransformer, DenoisingAutoencoder or VAETransformer
-        Changed at the end of a fit that succeeds, and not before.
+    ae : object
+        One of these, `AutoencoderTransformer`, `ConvolutionalAutoencoder`, `DenoisingAutoencoder`,
+        `RecurrentAutoencoder` or `VAETransformer`. Changed at the end of a fit that succeeds, and
+        not before.
     X : dask.array.Array or dask.dataframe.DataFrame of shape (n_samples, n_features)
-        Complete numbers. Partitions of whole rows, as many as workers or more; some may be
-        empty. Or, in a rank, its own rows: an array or a frame, with one row
-        at least.
+        As for ``ae.fit``, but not sparse. Partitions of whole rows, as many as workers or
+        more; some may be empty, and columns of categories may have other levels in each. Or, in a
+        rank, its own rows: an array or a frame, with one row at least.
     y : None
         Ignored.
+    sample_weight : dask.array.Array, dask.dataframe.Series, str or int, default=None
+        Weight of each row, in partitions like those of ``X``; or the column of
+        ``X`` (of an array its place) that holds them, which is then no feature. In a
+        rank, an array of its own rows' weights, or that column. As in ``ae.fit``, rows of weight
+        zero are left out.
     client : distributed.Client, default=None
         Of the cluster; by default the one that was made last.
     checkpoint : str or path-like, default=None
@@ -112,11 +124,10 @@ def fit(ae, X, y=None, *, client=None, checkpoint=None, retries=2, timeout=60):
     TypeError
         For other estimators, and rows that are no Dask collection beside a client.
     ValueError
-        For missing cells, categories and dates; for partitions that differ in form, or that
+        For partitions that differ in form, or that
         came out differently when they were computed again; for parameters
-        that need all rows in one place: ``ordered``, ``pretraining``, a share as
-        ``n_components``, ``callbacks``, other optimizers, modules and noises
-        of your own, ``noise="swap"``, ``likelihood="bernoulli"``, ``warm_start``.
+        that need all rows in one place: ``pretraining``, ``callbacks``, other optimizers,
+        modules and noises of your own, ``warm_start``.
 
     References
     ----------
@@ -130,9 +141,9 @@ def fit(ae, X, y=None, *, client=None, checkpoint=None, retries=2, timeout=60):
             f"retries={retries!r} must be 0 or more, and timeout={timeout!r} seconds above 0."
         )
     if client is None and not hasattr(X, "__dask_graph__"):
-        return _torchrun.fit_in_rank(ae, X, checkpoint, timeout)
+        return _torchrun.fit_in_rank(ae, X, sample_weight, checkpoint, timeout)
     if _dask is None:
         raise ModuleNotFoundError(
             "Fits on a Dask cluster need dask and distributed: pip install 'skae[dask]'."
         )
-    return _dask.fit_on_cluster(ae, X, client, checkpoint, retries, timeout)
+    return _dask.fit_on_cluster(ae, X, sample_weight, client, checkpoint, retries, timeout)

@@ -7,22 +7,26 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from numbers import Integral
 from urllib.parse import urlparse
 
+import dask
 import distributed
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from torch.distributed import DistError, TCPStore
 
+from skae._data.stream_rows import joined
+from skae._data.streams import located
 from skae._training import Checkpoint, key
 from skae.distributed._cluster import PAUSE, SLACK, Cluster
 from skae.distributed._job import (
     Job,
+    Part,
     SharedCheckpoint,
     checked,
-    checked_task,
     checksum,
-    numbers_of,
+    learn,
     seed_of,
 )
 from skae.distributed._lost import WorkerLost
@@ -37,16 +41,15 @@ _stores = {}  # of groups that begin in this process
 # in the driver --------------------------------------------------------------------------------
 
 
-def fit_on_cluster(ae, X, client, checkpoint, retries, timeout):
+def fit_on_cluster(ae, X, sample_weight, client, checkpoint, retries, timeout):
     """Fit an estimator as `skae.distributed.fit` does."""
     checked(ae)
-    partitions = _partitions(X)
+    partitions = _partitions(X, sample_weight)
     cluster = Cluster(client or _default_client(), timeout)
     n_workers = len(cluster.at_least_one())
-    parts = cluster.client.compute(partitions)
-    looks = cluster.client.map(_look, parts, range(len(parts)), columns=ae._columns(), pure=False)
-    table = Table.of(parts, cluster.results(looks))
-    task, settings = checked_task(ae, table.schema, table.n_rows)
+    parts = Parts(cluster, cluster.client.compute(partitions))
+    task, settings, looks = learn(ae, parts.first, parts.each)
+    table = Table.of(parts.futures, looks)
     path = ae.checkpoint if checkpoint is None else checkpoint
     identity = key(type(ae).__name__, ae.get_params(deep=False), table.sums)
     kept = None if path is None else Checkpoint(path, identity)
@@ -67,8 +70,8 @@ def _default_client():
         ) from error
 
 
-def _partitions(X):
-    """Return the partitions of a Dask array or dataframe, whole rows each, in their order."""
+def _partitions(X, weight):
+    """Return the `Part` of each partition of a Dask array or dataframe, in their order, delayed."""
     if len(getattr(X, "shape", ())) != 2 or not hasattr(X, "to_delayed"):
         raise TypeError(
             f"X is {type(X).__name__}: expected a Dask array or dataframe of rows and columns, or "
@@ -76,7 +79,56 @@ def _partitions(X):
         )
     if hasattr(X, "rechunk"):
         X = X.rechunk({1: -1})
-    return list(np.ravel(X.to_delayed()))
+    rows = np.ravel(X.to_delayed())
+    return [dask.delayed(Part)(*pair) for pair in zip(rows, _weights(X, weight), strict=True)]
+
+
+def _weights(X, weight):
+    """Return the weights of each partition, or the column that holds them."""
+    n_parts = X.npartitions
+    if weight is None or isinstance(weight, str | Integral):
+        return [weight] * n_parts
+    if not hasattr(weight, "to_delayed") or len(getattr(weight, "shape", ())) != 1:
+        raise TypeError(
+            f"sample_weight is {type(weight).__name__}: expected a Dask array or series, with a weight "
+            "for each row of X, or the column of X that holds them."
+        )
+    are_arrays = hasattr(weight, "rechunk") and hasattr(X, "rechunk")
+    if are_arrays and weight.shape == X.shape[:1]:
+        weight = weight.rechunk((X.chunks[0],))
+    if weight.npartitions != n_parts:
+        raise ValueError(
+            f"sample_weight has {weight.npartitions} partitions, but X has {n_parts}: give them the "
+            "same ones."
+        )
+    return np.ravel(weight.to_delayed())
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The partitions, as they are computed."""
+
+    cluster: Cluster
+    futures: list
+
+    def first(self, function, *given):
+        """Return a function of the first partition with rows."""
+        for place, future in enumerate(self.futures):
+            about = function, given
+            told = self.cluster.client.submit(_heard_of_part, future, place, *about, pure=False)
+            ((found, warned),) = self.cluster.results([told])
+            if found is not None:
+                _warn(warned)
+                return found
+        raise ValueError("X has no rows.")
+
+    def each(self, function, *given):
+        """Return a function of each partition; None of those without rows."""
+        places = range(len(self.futures))
+        about = {"function": function, "given": given, "pure": False}
+        return self.cluster.results(
+            self.cluster.client.map(_of_part, self.futures, places, **about)
+        )
 
 
 @dataclass(frozen=True)
@@ -86,22 +138,13 @@ class Table:
     parts: list
     sizes: list
     sums: list
-    schema: object
 
     @classmethod
     def of(cls, parts, looks):
-        """Return what was seen of all partitions; refuse tables without a row."""
-        some = [place for place, look in enumerate(looks) if look is not None]
-        if not some:
-            raise ValueError("X has no rows.")
-        sizes, sums, forms, schemas = zip(*(looks[place] for place in some), strict=True)
-        for place, form in zip(some, forms, strict=True):
-            if form != forms[0]:
-                raise ValueError(
-                    f"Partition {place} of X is {form}, but partition {some[0]} is {forms[0]}: make "
-                    "them alike, for example with astype."
-                )
-        return cls([parts[place] for place in some], sizes, sums, schemas[0])
+        """Return what was seen of all partitions."""
+        some = [place for place, look in enumerate(looks) if look is not None and look.n_rows]
+        sizes, sums = zip(*((looks[i].n_rows, looks[i].checksum) for i in some), strict=True)
+        return cls([parts[place] for place in some], sizes, sums)
 
     @property
     def n_rows(self):
@@ -186,7 +229,11 @@ class Tries:
             if lost is None:
                 futures = self._submit(dealt, places, name, found)
                 found, lost = self._watch(futures, places, state)
-            return (self._told(found), None) if lost is None else (None, lost)
+            if lost is not None:
+                return None, lost
+            fit, told = found
+            _warn(told)
+            return fit, None
         finally:
             with suppress(OSError, RuntimeError):  # of a scheduler that is gone
                 self.cluster.check()
@@ -201,7 +248,7 @@ class Tries:
             sums = [self.table.sums[i] for i in own]
             about = Rank(rank, len(places), name, places[0], port, address, sums)
             parts = [self.table.parts[i] for i in own]
-            given = about, self.job, self.table.schema, self.saved, parts
+            given = about, self.job, self.saved, parts
             submitted.append(self.cluster.client.submit(_run, *given, **_only_on(address)))
         return submitted
 
@@ -250,19 +297,18 @@ class Tries:
         self.epoch = max([self.epoch, *told])
         return None, gone
 
-    def _told(self, result):
-        """Return the fit of the first rank; its warnings are the fit's."""
-        fit, told = result
-        for message, category in told:
-            warnings.warn(message, category, stacklevel=5)
-        return fit
-
     def _keep(self, state):
         """Take the last state that was handed on, and write it."""
         self.saved, epoch = self.cluster.call(partial(state.get, asynchronous=True))
         self.epoch = max(self.epoch, epoch)
         if self.kept is not None and self.saved:
             self.kept.write(self.saved)
+
+
+def _warn(told):
+    """Warn here of what was warned of in a worker."""
+    for message, category in told:
+        warnings.warn(message, category, stacklevel=6)
 
 
 def _only_on(address):
@@ -303,16 +349,23 @@ class Lost:
     epoch: int
 
 
-def _look(part, place, columns):
-    """Return rows, checksum, form and schema of a partition; None of one without rows."""
-    if not len(part):
-        return None
-    try:
-        schema, matrix = numbers_of(part, columns)
-    except ValueError as error:
-        raise ValueError(f"Partition {place} of X: {error}") from error
-    form = f"of {matrix.dtype} in {matrix.shape[1]} columns"
-    return len(matrix), checksum(matrix), form, schema
+def _of_part(part, place, function, given):
+    """Return a function of a partition; None of one without rows."""
+    with located(f"Partition {place} of X"):
+        return function(part, *given) if len(part) else None
+
+
+def _heard_of_part(*about):
+    """Return the same, and its warnings."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        found = _of_part(*about)
+    return found, _as_pairs(told)
+
+
+def _as_pairs(told):
+    """Return messages and categories of warnings."""
+    return [(str(warned.message), warned.category) for warned in told]
 
 
 def _open_store(name, timeout):
@@ -322,9 +375,9 @@ def _open_store(name, timeout):
     return _stores[name].port
 
 
-def _run(about, job, schema, saved, parts):
+def _run(about, job, saved, parts):
     """Be a rank; return the fit and its warnings, or the epoch in which another was lost."""
-    matrix = _rows(about, schema, parts)
+    matrix, weight = _rows(about, job.task.schema, parts)
     state = distributed.Variable(about.name)
     hand_on = partial(_hand_on, state) if about.rank == 0 else None
     checkpoint = SharedCheckpoint(job, saved, hand_on, _look_for_end())
@@ -333,22 +386,22 @@ def _run(about, job, schema, saved, parts):
         group = gloo(store, about.rank, about.n_ranks, _host(about.address), job.timeout)
         with group as ranks, warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            fit = job.run(ranks, matrix, checkpoint)
+            fit = job.run(ranks, matrix, weight, checkpoint)
     except (Broken, DistError):
         return Lost(checkpoint.n_epochs)
-    return (fit, [(str(w.message), w.category) for w in told]) if about.rank == 0 else None
+    return (fit, _as_pairs(told)) if about.rank == 0 else None
 
 
 def _rows(about, schema, parts):
-    """Return the rows of a rank's partitions."""
-    read = [schema.read(part) for part in parts]
-    if [checksum(part) for part in read] != about.sums:
+    """Return the rows of a rank's partitions, and their weights."""
+    read = [part.coded(schema) for part in parts]
+    if [checksum(*part) for part in read] != about.sums:
         raise ValueError(
             "A partition that was lost came out otherwise when it was computed again, and the fit "
             "cannot go on: X must be the same each time, for example read from files, or drawn "
             "with a seed."
         )
-    return read[0] if len(read) == 1 else np.concatenate(read)
+    return read[0] if len(read) == 1 else joined(read)
 
 
 def _look_for_end():

@@ -3,21 +3,21 @@
 import io
 import time
 import zlib
+from copy import deepcopy
 from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
 from scipy import sparse
 
+from skae._data.counts import TableCounts
+from skae._data.frames import fields_of, table
 from skae._data.shared import SharedRows
-from skae._estimators.autoencoder import AutoencoderTransformer
-from skae._estimators.denoising import DenoisingAutoencoder
-from skae._estimators.variational import VAETransformer
+from skae._data.streams import located, that_count, weighed
+from skae._estimators.streaming import TAKEN, is_taken
 from skae._parameters import private_random_state
 from skae._training import Checkpoint, fit_model
 from skae._training.checkpoint import read
-
-KINDS = AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,12 @@ class Job:
     timeout: float
     seconds: float
 
-    def run(self, ranks, matrix, checkpoint):
+    def run(self, ranks, matrix, weight, checkpoint):
         """Return the `Fit` to the rows of all ranks, of which ``matrix`` are this one's."""
         counts = ranks.table([len(matrix)])[:, 0].astype(int)
         start = int(counts[: ranks.rank].sum())
-        rows = SharedRows(matrix, start, int(counts.sum()), ranks)
+        blocks = self.task.schema.blocks
+        rows = SharedRows(matrix, start, int(counts.sum()), ranks, None, weight, blocks)
         about = {"random_state": self.seed, "checkpoint": checkpoint}
         return fit_model(self.task, self.settings, rows, **about)
 
@@ -74,7 +75,7 @@ class SharedCheckpoint(Checkpoint):
         self.place, self.present, self.generators = 0, None, []
         self._go_on(read(io.BytesIO(saved)) if saved else None)
         self.drawn = job.seed
-        self.n_epochs = sum(map(_n_epochs, self.trainings))
+        self.n_epochs = sum(map(_n_epochs, filter(None, self.trainings)))
 
     def epoch(self):
         """Say that an epoch is over."""
@@ -99,8 +100,8 @@ def _n_epochs(state):
 def checked(ae):
     """Refuse an estimator that only fits on one machine."""
     name = type(ae).__name__
-    if not isinstance(ae, KINDS):
-        kinds = ", ".join(kind.__name__ for kind in KINDS)
+    if not is_taken(ae):
+        kinds = ", ".join(TAKEN)
         raise TypeError(f"skae.distributed fits {kinds}, but not {name}: call its fit on a sample.")
     ae._validate_params()
     if getattr(ae, "_skl_callbacks", None):
@@ -114,9 +115,7 @@ def checked(ae):
         "skorch_params": (bool(ae.skorch_params), False),
         "optimizer": (ae.optimizer, "adam"),
         "device": ("cpu" if ae.device == "auto" else ae.device, "cpu"),
-        "ordered": (ae.ordered, False),
         "pretraining": (getattr(ae, "pretraining", None), None),
-        "likelihood": (getattr(ae, "likelihood", "gaussian"), "gaussian"),
     }
     for parameter, (asked, known) in refused.items():
         if asked != known:
@@ -127,45 +126,132 @@ def checked(ae):
     return ae
 
 
-def checked_task(ae, schema, n_rows):
-    """Return task and settings for rows of a schema; refuse what needs all rows in one place."""
-    task = ae._task(schema)
+def learn(ae, first, each):
+    """Return task, settings and `Look` of each part, of a table that is in parts.
+
+    Parameters
+    ----------
+    ae : estimator
+    first : callable
+        ``first(function, *given)`` returns ``function(part, *given)`` of the first part with rows.
+    each : callable
+        The same of each part, in their order; None of those without rows.
+    """
+    learned = first(begun, ae._columns())
+    if isinstance(learned, TableCounts):
+        for place, counts in enumerate(each(counted, learned)):
+            with located(f"Partition (or rank) {place} of X"):
+                if counts is not None:
+                    learned.take_in(counts)
+        learned = learned.schema()
+    looks = each(look, ae._task(learned))
+    seen = alike(looks)
+    n_rows, n_missing = (sum(part) for part in zip(*seen, strict=True))
+    if learned.encoder is None and n_missing.any():
+        learned = learned.lacking(n_missing, n_rows)
+    task = ae._task(learned)
+    return task, checked_settings(ae, task, n_rows), looks
+
+
+def alike(looks):
+    """Yield rows that count and missing cells of the parts with rows, which must be of one form."""
+    some = [place for place, look in enumerate(looks) if look is not None]
+    if not any(looks[place].n_rows for place in some):
+        raise ValueError("sample_weight is zero for every row: at least one must be positive.")
+    form = looks[some[0]].form
+    for place in some:
+        if looks[place].form != form:
+            raise ValueError(
+                f"Partition (or rank) {place} of X is {looks[place].form}, but {some[0]} is {form}: "
+                "make them alike, for example with astype."
+            )
+        yield looks[place].n_rows, looks[place].n_missing
+
+
+def checked_settings(ae, task, n_rows):
+    """Return the settings of a task; refuse what needs all rows in one place."""
     settings = ae._settings(task, n_rows)
-    draws_by_row = task.draws_from_global or getattr(task, "noise", None) == "swap"
-    if draws_by_row:
+    if task.draws_from_global:
         raise ValueError(
-            "Modules, activations and noises of your own, and noise='swap', may draw random numbers "
-            f"by row, which several machines do not share: call {type(ae).__name__}.fit."
+            "Modules, activations and noises of your own may draw random numbers by row, which "
+            f"several machines do not share: call {type(ae).__name__}.fit."
         )
-    if task.chooses_size(settings.early_stopping):
-        raise ValueError(
-            f"n_components={task.n_components!r} is a share, which is searched with several fits: "
-            "take 'auto' or an int on several machines."
-        )
-    return task, settings
+    return settings
 
 
-def numbers_of(X, columns):
-    """Return the schema of a part of a table, and its rows of numbers; refuse other tables."""
-    schema, matrix = columns.learn(X)
-    if sparse.issparse(matrix):
-        raise ValueError("it is sparse: make it dense, for example with X.map_blocks(np.asarray).")
-    if schema.encoder is not None:
-        raise ValueError(
-            "it has categories, dates or column weights: fits on several machines take columns of "
-            "numbers. Encode them first, for example with dask_ml.preprocessing.DummyEncoder."
-        )
-    if schema.blocks is not None:
-        raise ValueError(
-            "it has missing cells: fits on several machines take complete rows. Fill them first, "
-            "for example with ddf.fillna(ddf.mean()), or leave such rows out."
-        )
-    return schema, matrix
+# a part of a table ----------------------------------------------------------------------------
 
 
-def checksum(matrix):
-    """Return a number that stands for the content of rows."""
-    return zlib.crc32(np.ascontiguousarray(matrix)) if matrix.size else 0
+@dataclass(frozen=True)
+class Part:
+    """Rows that are in one place.
+
+    Attributes
+    ----------
+    X : frame or array
+    weight : array-like, str, int or None
+        Of its rows, or the column that holds them.
+    """
+
+    X: object
+    weight: object = None
+
+    def __len__(self):
+        return self.X.shape[0] if hasattr(self.X, "shape") else len(self.X)
+
+    def rows(self):
+        """Return the rows and their weights."""
+        X = table(self.X)
+        if sparse.issparse(X):
+            raise ValueError(
+                "it is sparse: make it dense, for example with X.map_blocks(np.asarray)."
+            )
+        return weighed(X, self.weight)
+
+    def coded(self, schema):
+        """Return the rows of positive weight as a matrix of numbers, and their weights."""
+        X, weight = self.rows()
+        return that_count(schema.read(X), weight)
+
+
+def begun(part, columns):
+    """Return the `Schema` that a part begins with: of numbers, or the `TableCounts` of a table."""
+    X, _ = part.rows()
+    found = fields_of(X)
+    return TableCounts(columns, X) if columns.codes(found) else columns.of_numbers(X, found)[0]
+
+
+def counted(part, known):
+    """Return the `TableCounts` of a part, which go on from those that are begun."""
+    X, weight = that_count(*part.rows())
+    return deepcopy(known).add(X, weight) if len(X) else None
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is seen of a part: rows that count, its form, cells that each column lacks, its content."""
+
+    n_rows: int
+    form: str
+    n_missing: np.ndarray
+    checksum: int
+
+
+def look(part, task):
+    """Return the `Look` at a part; refuse rows that the task has no place for."""
+    X, weight = part.coded(task.schema)
+    task.check_rows(X)
+    form = f"of {X.dtype} in {X.shape[1]} columns"
+    return Look(len(X), form, np.isnan(X).sum(axis=0), checksum(X, weight))
+
+
+def checksum(*arrays):
+    """Return a number that stands for the content of arrays; some may be None."""
+    found = 0
+    for array in arrays:
+        if array is not None and array.size:
+            found = zlib.crc32(np.ascontiguousarray(array), found)
+    return found
 
 
 def seed_of(ae, kept):

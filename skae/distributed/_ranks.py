@@ -1,5 +1,6 @@
 """What several processes learn together: sums over them, by gloo."""
 
+import pickle
 import zlib
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -68,7 +69,6 @@ class Ranks(Reduce):
 
     def gradient(self, compute, optimizer):
         """Return what computes a batch's loss, and leaves the gradient of all of its rows."""
-        self.check_alike(optimizer.parameters)
 
         def of_all(inputs, target, weight):
             if len(target):
@@ -99,13 +99,21 @@ class Ranks(Reduce):
         whole[self.rank] = torch.as_tensor(values, dtype=torch.float64)
         return self.add(whole).numpy()
 
+    def of_all(self, value):
+        """Return the values of all ranks, in their order; they are pickled."""
+        content = pickle.dumps(value)
+        ends = np.cumsum(self.table([len(content)])[:, 0]).astype(int)
+        whole = torch.zeros(ends[-1], dtype=torch.uint8)
+        own = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+        whole[ends[self.rank] - len(own) : ends[self.rank]] = own
+        whole = self.add(whole).numpy().tobytes()
+        return [
+            pickle.loads(whole[start:end]) for start, end in zip([0, *ends], ends, strict=False)
+        ]
+
     def of_first(self, content):
         """Return the bytes that the first rank has."""
-        size = int(self.table([len(content)])[0, 0])
-        whole = torch.zeros(size, dtype=torch.uint8)
-        if self.rank == 0 and size:
-            whole[:] = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-        return self.add(whole).numpy().tobytes() if size else b""
+        return self.of_all(content if self.rank == 0 else b"")[0]
 
     @contextmanager
     def failing_together(self):

@@ -1,20 +1,19 @@
 """A fit within the ranks that torchrun, or a program of the user's, has started."""
 
 import os
-import zlib
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 from torch import distributed as dist
 
 from skae._training import Checkpoint, key
 from skae.distributed._job import (
     Job,
+    Part,
     SharedCheckpoint,
     checked,
-    checked_task,
-    checksum,
-    numbers_of,
+    learn,
     seed_of,
 )
 from skae.distributed._lost import WorkerLost
@@ -23,11 +22,11 @@ from skae.distributed._ranks import Broken, Ranks
 SECONDS = 30.0  # between two states of a fit that are kept
 
 
-def fit_in_rank(ae, X, checkpoint, timeout):
+def fit_in_rank(ae, X, sample_weight, checkpoint, timeout):
     """Fit an estimator to the rows of all ranks, as `skae.distributed.fit` does."""
     with _ranks(timeout) as ranks:
         try:
-            fit, settings = _fit(ae, X, ranks, checkpoint, timeout)
+            fit, settings = _fit(ae, Part(X, sample_weight), ranks, checkpoint, timeout)
         except Broken as error:
             raise WorkerLost(
                 f"{error}. The estimator is as it was: start all ranks again, with the same "
@@ -39,7 +38,11 @@ def fit_in_rank(ae, X, checkpoint, timeout):
 
 @contextmanager
 def _ranks(timeout):
-    """Yield the ranks that were started."""
+    """Yield the ranks that were started.
+
+    The process-wide group by which they meet stays for later fits: if it were ended and begun
+    again, a rank that is ahead might meet the old one.
+    """
     begun = dist.is_initialized()
     if not begun and "RANK" not in os.environ:
         raise ValueError(
@@ -53,25 +56,23 @@ def _ranks(timeout):
     try:
         yield Ranks(group)
     finally:
-        dist.destroy_process_group(group if begun else None)
+        dist.destroy_process_group(group)
 
 
-def _fit(ae, X, ranks, checkpoint, timeout):
+def _fit(ae, part, ranks, checkpoint, timeout):
     """Return the fit of all ranks, and the settings."""
     with ranks.failing_together():
-        schema, matrix = numbers_of(X, checked(ae)._columns())
-    form = f"{matrix.dtype}, {schema.n_features} columns, {schema.names}"
-    asked = zlib.crc32(key(type(ae).__name__, ae.get_params(deep=False), form).encode())
-    looks = ranks.table([len(matrix), checksum(matrix), asked])
-    if (looks[:, 2] != looks[0, 2]).any():
-        raise ValueError(
-            "The ranks disagree: rows must have the same dtype and columns, and the estimator the "
-            f"same parameters, in all of them. Rank {ranks.rank} has {form} and {ae!r}."
-        )
-    with ranks.failing_together():
-        task, settings = checked_task(ae, schema, int(looks[:, 0].sum()))
+        asked = key(type(checked(ae)).__name__, ae.get_params(deep=False))
+    others = ranks.of_all((asked, repr(ae)))
+    for rank, (other, said) in enumerate(others):
+        if other != others[0][0]:
+            raise ValueError(
+                "The ranks disagree: the estimator must have the same parameters in all of them. "
+                f"Rank 0 has {others[0][1]}, and rank {rank} {said}."
+            )
+    task, settings, looks = learn(ae, partial(_first, ranks, part), partial(_each, ranks, part))
     path = ae.checkpoint if checkpoint is None else checkpoint
-    identity = key(type(ae).__name__, ae.get_params(deep=False), looks)
+    identity = key(type(ae).__name__, ae.get_params(deep=False), [look.checksum for look in looks])
     kept = None
     with ranks.failing_together():
         if path is not None and ranks.rank == 0:
@@ -81,7 +82,21 @@ def _fit(ae, X, ranks, checkpoint, timeout):
     job = Job(task, settings, seed, identity, timeout, SECONDS)
     hand_on = None if kept is None else lambda content, _: kept.write(content)
     state = SharedCheckpoint(job, ranks.of_first(begun), hand_on, lambda: None)
-    fit = job.run(ranks, matrix, state)
+    fit = job.run(ranks, *part.coded(task.schema), state)
     if kept is not None:
         kept.finish()
     return fit, settings
+
+
+def _first(ranks, part, function, *given):
+    """Return a function of the first rank's rows."""
+    return _each(ranks, part, function, *given)[0]
+
+
+def _each(ranks, part, function, *given):
+    """Return a function of the rows of each rank."""
+    with ranks.failing_together():
+        if not len(part):
+            raise ValueError("X has no rows: each rank must have some.")
+        found = function(part, *given)
+    return ranks.of_all(found)

@@ -10,21 +10,21 @@ SIDES = ("discriminator", "generator"), ("real", "generated")
 
 
 class AdversarialCurveDisplay:
-    """Losses of discriminator and generator over the epochs, and what the discriminator got right.
+    """Losses of discriminator and generator over the epochs, and the discriminator's accuracy.
 
-    Make it with `from_estimator`. A dashed line marks where the equilibrium
-    would be: there no pair can be distinguished from another, and the discriminator
-    guesses. Losses that stay away from it are common where rows are few and
-    columns many, and no failure by themselves.
+    Make it with `from_estimator`. A dashed line marks the equilibrium,
+    where the discriminator can only
+    guess. With few rows and many
+    columns losses often stay away from it, which is not a failure by itself.
 
     Parameters
     ----------
     discriminator_loss, generator_loss : array-like of shape (n_epochs,)
         Mean losses of each epoch, without penalty and reconstruction error.
     real_accuracy, generated_accuracy : array-like of shape (n_epochs,)
-        Share of the pairs of either kind that the discriminator classed correctly.
+        Share of either kind of pairs that the discriminator classified correctly.
     equilibrium : float
-        Of the losses.
+        Loss at the equilibrium.
     phases : list of (int, str), default=()
         Epochs in which a resolution begins, and its name.
 

@@ -21,22 +21,22 @@ class BiplotDisplay:
     .. math:: \frac{d\tilde z}{dt} = \frac{1}{s_j} \nabla_{\tilde z}\, g_j(z),
         \quad \tilde z = z / s_z, \quad 0 \le t \le 2
 
-    so it bends where the decoder does. It ends two deviations from the mean at
-    the latest, and where the column has its maximum. Where PCA was kept the arrows are
-    straight, as those of PCA's biplot (Gabriel, 1971): twice the correlations of
+    so it bends where the decoder does. It ends at the column's maximum, at most two
+    deviations from the mean. If PCA was kept the arrows are
+    straight, as in PCA's biplot (Gabriel, 1971): twice the correlations of
     column and components, in deviations of the code. (Gower and Harding, 1988,
-    bend axes in this way, those of a nonlinear ordination.)
+    bend the axes of a nonlinear ordination in this way.)
 
     Make it with `from_estimator`.
 
     Parameters
     ----------
     points : LatentSpaceDisplay
-        Of the rows.
+        The rows.
     paths : list of n_arrows ndarrays of shape (n_points, 2)
-        In units of the code.
+        The arrows, in units of the code.
     labels : list of str
-        Of the arrows: names of columns, and of levels as "column = level".
+        Names of the arrows: columns, and levels as "column = level".
 
     Attributes
     ----------
@@ -85,11 +85,11 @@ class BiplotDisplay:
         components : pair of int, default=(0, 1)
             The others stay at their means.
         n_arrows : int, default=8
-            Columns, or levels, to draw: those that change most, in their deviations.
+            Number of columns, or levels, to draw: those that change most, in their standard deviations.
         ax : matplotlib Axes, default=None
             Where to draw; a new figure by default.
         **kwargs : dict
-            Passed to ``ax.scatter``, or ``ax.hexbin`` where there are many rows.
+            Passed to ``ax.scatter``, or with many rows to ``ax.hexbin``.
 
         Returns
         -------

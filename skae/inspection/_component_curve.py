@@ -10,18 +10,17 @@ COLOUR, START_COLOUR = "#d1495b", "#6b7280"
 class ComponentCurveDisplay:
     """Explained share of variance over the number of components, beside PCA's.
 
-    Make it with `from_estimator`; the constructor takes the numbers as they
-    are.
+    Make it with `from_estimator`.
 
     Parameters
     ----------
     scores : array-like of shape (n_components,)
         Share that the first 1, 2, ... components of the autoencoder explain.
     start_scores : array-like of shape (n_start_components,)
-        The same of its baseline. It is longer where a share of variance
+        The same for its baseline; longer if a share of variance
         was asked for and the autoencoder needed fewer components.
     share : float or None, default=None
-        The share that was asked for: a thin line.
+        The share that was asked for, drawn as a thin line.
     name, start_name : str, default="autoencoder", "PCA"
         The names in the legend.
 
@@ -61,7 +60,7 @@ class ComponentCurveDisplay:
         ----------
         estimator : fitted autoencoder with ``ordered=True``
         X : array-like of shape (n_samples, n_features)
-            Rows to score, best those that ``estimator`` has not seen.
+            Rows to score, preferably unseen ones.
         ax : matplotlib Axes, default=None
             Where to draw; a new figure by default.
         **kwargs : dict

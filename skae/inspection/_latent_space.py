@@ -7,6 +7,7 @@ import pandas as pd
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from skae._data.frames import column, frame_of, names_of
+from skae._parameters import counted
 from skae.inspection._drawing import CLASSES, MODEL, OTHER, new_axes, number_colours, without_frame
 
 MANY = 5000  # rows of which hexagons are drawn instead of points
@@ -16,15 +17,15 @@ MOST_NUMBERS = 12  # different integers that are classes
 class LatentSpaceDisplay:
     """Rows by their code, coloured by a class, a number or their error.
 
-    Make it with `from_estimator` or `from_predictions`. Two components are
-    one picture, more are one for each pair. Above 5,000 rows hexagons are drawn: their
-    colour is the number of rows, the mean of the numbers or the most frequent class.
+    Make it with `from_estimator` or `from_predictions`. There is one picture for each pair of
+    components. Above 5,000 rows hexagons are drawn, coloured by
+    the number of rows, the mean of the numbers or the most frequent class.
 
     Parameters
     ----------
     codes : ndarray of shape (n_samples, n_components)
     names : list of str
-        Of the components.
+        Names of the components.
     colors : ndarray of shape (n_samples,) or None, default=None
         Classes, or numbers.
     color_name : str or None, default=None
@@ -67,15 +68,15 @@ class LatentSpaceDisplay:
             An autoencoder of skae, or any other, such as PCA or a Pipeline.
         X : frame or array-like of shape (n_samples, n_features)
         color_by : array-like of shape (n_samples,), column of X or "error", default=None
-            A column by name; the error is `reconstruction_error` (a column of that name
-            comes first). Floats and more than 12 different
+            A column by name; "error" is `reconstruction_error`, unless a column has that
+            name. Floats and more than 12 different
             integers are numbers, all else classes.
         components : sequence of int, default=(0, 1)
             Two or more.
         ax : matplotlib Axes, or sequence of them (one a pair), default=None
             Where to draw; a new figure by default.
         **kwargs : dict
-            Passed to ``ax.scatter``, or ``ax.hexbin`` where there are many rows.
+            Passed to ``ax.scatter``, or with many rows to ``ax.hexbin``.
 
         Returns
         -------
@@ -84,7 +85,7 @@ class LatentSpaceDisplay:
         Raises
         ------
         ValueError
-            If there are not so many components, or no such column.
+            If there are too few components, or no such column.
         """
         name, colors = colours_of(color_by, estimator, X)
         codes = np.asarray(estimator.transform(X))
@@ -206,7 +207,7 @@ def checked_components(components, n):
     if len(components) < 2 or len(set(components)) < len(components) or not good:
         raise ValueError(
             f"components={components}: expected two or more different ints from 0 to {n - 1}; the "
-            f"code has {n} components."
+            f"code has {counted(n, 'component')}."
         )
     return [int(k) for k in components]
 

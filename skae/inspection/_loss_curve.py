@@ -19,7 +19,7 @@ class LossCurveDisplay:
     training : array-like of shape (n_epochs,)
         Mean loss of the training rows in each epoch, with the noise that training adds.
     held_out : array-like of shape (n_judged_epochs,) or None, default=None
-        Loss of the held-out rows after each epoch of the trainings that judge.
+        Loss of the held-out rows after each epoch.
     baseline : float or None, default=None
         Loss of the baseline on the held-out rows.
     best_iter : int or None, default=None
@@ -61,11 +61,11 @@ class LossCurveDisplay:
         Parameters
         ----------
         estimator : fitted autoencoder
-            Any estimator of skae that codes rows.
+            Any estimator of skae with ``transform``.
         ax : matplotlib Axes, default=None
             Where to draw; a new figure by default.
         **kwargs : dict
-            Passed to ``ax.plot`` for the held-out rows, or for the training rows where none
+            Passed to ``ax.plot`` for the held-out rows, or for the training rows if none
             were held out.
 
         Returns
@@ -75,7 +75,7 @@ class LossCurveDisplay:
         Raises
         ------
         ValueError
-            If ``estimator`` was not trained: a linear one, or one that has no losses.
+            If ``estimator`` has no losses, as linear models, which are not trained.
         """
         check_is_fitted(estimator)
         if hasattr(estimator, "autoencoder_"):

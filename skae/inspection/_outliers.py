@@ -9,18 +9,18 @@ COLOUR = "#d1495b"
 
 
 class OutlierDisplay:
-    """The columns that make the most abnormal rows so, with what was seen and what was expected.
+    """The columns that make rows outliers, with observed and expected values.
 
-    Make it with `from_estimator`; the constructor takes what is drawn as it is.
+    Make it with `from_estimator`.
 
     Parameters
     ----------
     parts : DataFrame of shape (n_rows, n_columns)
         How much each column, or unit of the code, adds to a row's squared distance.
     seen, expected : ndarray of shape (n_rows, n_features)
-        The rows, and their reconstructions, column by column of ``parts``.
+        The rows and their reconstructions, with the columns of ``parts``.
     n_bars : int, default=5
-        Columns to draw of each row, those that add most.
+        Number of columns to draw of each row: those that add most.
 
     Attributes
     ----------
@@ -56,9 +56,9 @@ class OutlierDisplay:
         estimator : fitted AutoencoderOutlierDetector
         X : frame or array-like of shape (n_samples, n_features)
         n_rows : int, default=3
-            The rows to draw, those of the lowest scores.
+            Number of rows to draw: those with the lowest scores.
         n_bars : int, default=5
-            Columns of each.
+            Number of columns of each.
         axes : sequence of n_rows matplotlib Axes, default=None
             Where to draw; a new figure by default.
         **kwargs : dict

@@ -21,7 +21,7 @@ from skae.metrics import explained_share
 
 
 class ReconstructionDisplay:
-    """What of each column is reconstructed; images and sequences beside their reconstructions.
+    """Explained share of each column; images and sequences beside their reconstructions.
 
     Make it with `from_estimator` or `from_predictions`.
 
@@ -34,12 +34,12 @@ class ReconstructionDisplay:
     shape : tuple or None, default=None
         Of a row: (channels, height, width) or (steps, channels).
     n_columns : int, default=20
-        Columns to draw: the least explained ones.
+        Number of columns to draw: the least explained ones.
 
     Attributes
     ----------
     axes_ : ndarray of matplotlib Axes
-        One of a table; of images two rows, originals and reconstructions; of
+        One for a table; for images two rows, originals and reconstructions; for
         sequences one for each row and channel.
     figure_ : matplotlib Figure
     artists_ : list
@@ -74,13 +74,13 @@ class ReconstructionDisplay:
         ----------
         estimator : fitted autoencoder
         X : frame or array-like of shape (n_samples, n_features)
-            Rows, best those that ``estimator`` has not seen.
+            Rows, preferably unseen ones.
         n_rows : int, default=8
-            Images or sequences to draw, the first of ``X``.
+            Number of images or sequences to draw, from the first on.
         n_columns : int, default=20
-            Columns of a table to draw: the least explained ones.
+            Number of columns of a table to draw: the least explained ones.
         image_shape : (height, width) or (channels, height, width), default=None
-            Draw rows as images. That of a `ConvolutionalAutoencoder` is known.
+            Draw rows as images. Not needed for a `ConvolutionalAutoencoder`.
         axes : sequence of matplotlib Axes, default=None
             As ``axes_``; a new figure by default.
         **kwargs : dict
@@ -113,7 +113,7 @@ class ReconstructionDisplay:
     def from_predictions(
         cls, X, reconstruction, *, n_rows=8, n_columns=20, image_shape=None, axes=None, **kwargs
     ):
-        """Draw rows of numbers and their reconstructions, whoever made them.
+        """Draw rows of numbers and reconstructions of any model.
 
         Parameters
         ----------

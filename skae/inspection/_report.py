@@ -15,15 +15,15 @@ ROUNDING = 1e-9  # slopes below it, in deviations of the column a deviation of t
 
 
 def component_report(ae, X, *, n_refits=0, random_state=None):
-    r"""Return what each component means: its loadings, how straight they are, and what it explains.
+    r"""Return what each component means: its loadings, their linearity, and what it explains.
 
     With g the decoder, z the codes of the n rows of ``X`` and s their standard
     deviations, the loading of column j on component k is
 
     .. math:: l_{kj} = s_k \frac{1}{n} \sum_i \frac{\partial g_j}{\partial z_k}(z_i)
 
-    the mean change of the column, in its own units, where the component changes
-    by one deviation. Where PCA was kept it is PCA's loading,
+    the mean change of the column, in its own units, when the component changes
+    by one standard deviation. If PCA was kept it is PCA's loading,
     ``components_ * sqrt(explained_variance_)``. The derivatives are central
     differences in float64.
 
@@ -33,47 +33,47 @@ def component_report(ae, X, *, n_refits=0, random_state=None):
         Any estimator of skae that has `inverse_transform`. (`ConditionalVAE`
         infers the labels.)
     X : frame or array-like of shape (n_samples, n_features)
-        Rows, at least 2: the training rows, or others like them. Several arrays of
-        n_samples times n_features float64 are made at a time: of very many rows take some thousand.
+        At least 2 rows: the training rows, or others like them. Memory is several times
+        that of X in float64, so pass a sample of very many rows.
     n_refits : int, default=0
-        Number of fits to bootstrap draws of ``X`` that tell how stable the
-        components are. Each takes as long as the first fit.
+        Number of refits on bootstrap samples of ``X``, for the stability of
+        components. Each takes as long as the first fit.
     random_state : int, RandomState instance or None, default=None
-        Of the draws. None never touches numpy's global generator.
+        Seed of the samples. None never touches numpy's global generator.
 
     Returns
     -------
     report : DataFrame
         One row for each component and column of X. The index has the levels
         "component" (from 0) and "column"; in a table with categories also
-        "level" (None for numbers; rare levels that were pooled are
-        "(rare levels)"); of images "channel", "row" and "column", and of
-        sequences "step" and "channel" in the column's place. Of each column:
+        "level" (None for numbers; "(rare levels)" for pooled
+        ones). For images "channel", "row" and "column", and for
+        sequences "step" and "channel", take the place of "column". For each column:
 
-        - ``loading``: in units of X; of dates and durations in seconds; of a level the
+        - ``loading``: in units of X; for dates and durations in seconds; for a level the
           change of its probability. float64.
         - ``linear_share``: the squared mean of the derivative over its mean
-          square, from 0 to 1: 1 where the decoder is straight, near 0 where the
+          square, from 0 to 1: 1 for a straight line, near 0 if the
           column goes up as much as down, and its loading says little.
-        - ``kind``: of the curve of the accumulated local effects (Apley & Zhu,
-          2020) over up to 20 bins of equally many rows. "linear": nowhere further from a
+        - ``kind``: the form of the accumulated local effects (Apley & Zhu,
+          2020) over up to 20 bins with equally many rows. "linear": nowhere further from a
           straight line than 5 % of the curve's range. "monotone": at
-          most 5 % of its way goes against its main direction. "one turn": so do
-          both parts of a curve with one turn. Else "other".
+          most 5 % of its path goes against its main direction. "one turn": both
+          parts of a curve with one turn are monotone in this sense. Otherwise "other".
 
-        Of each component, the same in all of its rows:
+        For each component, the same in all of its rows:
 
-        - ``unique_share``: by how much `score` of ``X`` falls where the
+        - ``unique_share``: by how much the `score` of ``X`` falls if the
           component is set to its mean.
         - ``explained_share``: only with ``ordered=True``: what the component adds
           to the `score` of those before it.
-        - ``angle_to_pca``: between the loadings and the space that
-          as many components of PCA of ``X`` span, in degrees: 0 for a
-          component within it. Tables are measured in the columns that
-          factor analysis of mixed data has. NaN of a component without any loading.
+        - ``angle_to_pca``: angle in degrees between the loadings and the space
+          spanned by as many components of PCA of ``X``: 0 for a
+          component within it. For tables, in the columns of
+          factor analysis of mixed data. NaN for a component without any loading.
         - ``stability``: only with ``n_refits``: mean absolute correlation of
           the component with that of the refits, over ``X``. Ordered components are
-          compared by their place; others after the rotation that fits best (Procrustes).
+          matched by position, others by the best rotation (Procrustes).
 
     Raises
     ------

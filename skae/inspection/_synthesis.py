@@ -15,16 +15,16 @@ OTHERS = "others"
 class SynthesisDisplay:
     """Columns and pairs of columns of drawn rows, beside those of real ones.
 
-    Make it with `from_predictions`; the constructor takes what is drawn as it is.
+    Make it with `from_predictions`.
 
     Parameters
     ----------
     columns : list of (name, similarity, places, real, drawn)
-        Of each column that is drawn: how alike its distributions are, as ``shapes``
+        For each column: how similar its distributions are, as ``shapes``
         in `skae.metrics.synthesis_report`; the edges of a number's bins, or the levels of
-        a category; and the shares of the rows there.
+        a category; and the shares of rows there.
     trends : ndarray of shape (n_pairs, 2)
-        How closely each pair of columns goes together, in real and in drawn rows.
+        Correlation (or Cramér's V) of each pair of columns, in real and in drawn rows.
 
     Attributes
     ----------
@@ -58,11 +58,11 @@ class SynthesisDisplay:
         Parameters
         ----------
         real : frame or array-like of shape (n_samples, n_columns)
-            Best rows that the generator has not seen.
+            Preferably rows that the generator has not seen.
         drawn : frame or array-like of shape (n_drawn, n_columns)
-            At least 20 rows, as of the real ones.
+            Both need at least 20 rows.
         n_columns : int, default=7
-            Columns to draw: the least alike, in the order of the table.
+            Number of columns to draw: the least similar ones, in the order of the table.
         axes : sequence of matplotlib Axes, default=None
             One for each column and one for the pairs; a new figure by default.
 

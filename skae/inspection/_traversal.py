@@ -27,20 +27,20 @@ class TraversalDisplay:
     Parameters
     ----------
     positions : ndarray of shape (n_steps,)
-        Of the component, in units of the code.
+        Values of the component, in units of the code.
     rows : ndarray of shape (n_steps, n_outputs)
-        What the decoder makes of them: numbers in units of X (dates and
+        Decoded rows: numbers in units of X (dates and
         durations in seconds), and the probability of each level.
     columns : list of (str, list of int)
-        Names, and outputs, of the columns that are drawn, those that change most
-        first; of sequences their channels.
+        Names and outputs of the columns to draw, those that change most
+        first; for sequences the channels.
     levels : list
         Level of each output, None for numbers.
     times : ndarray of shape (n_outputs,)
         Which outputs are dates.
     component : int
     shape : tuple or None, default=None
-        Of images, (channels, height, width), or sequences, (steps, channels).
+        Shape of images, (channels, height, width), or sequences, (steps, channels).
 
     Attributes
     ----------
@@ -90,15 +90,15 @@ class TraversalDisplay:
         ----------
         estimator : fitted autoencoder
         X : frame or array-like of shape (n_samples, n_features)
-            Rows, whose codes say where a component usually is. The other components stay
-            at their means (and labels of `ConditionalVAE` too).
+            Rows, for the range of the component. The other components (and labels of
+            `ConditionalVAE`) stay at their means.
         component : int, default=0
         n_steps : int, default=11
             At least 2.
         n_columns : int, default=6
-            Columns of a table to draw.
+            Number of columns of a table to draw.
         image_shape : (height, width) or (channels, height, width), default=None
-            Draw rows as images. That of a `ConvolutionalAutoencoder` is known.
+            Draw rows as images. Not needed for a `ConvolutionalAutoencoder`.
         axes : sequence of matplotlib Axes, default=None
             One for each column, image or channel; a new figure by default.
         **kwargs : dict

@@ -1,4 +1,4 @@
-"""Scores for any transformer that can go back, and for generators of rows."""
+"""Scores for any transformer with inverse_transform, and for generators of rows."""
 
 from skae.metrics._generated import frechet_distance, mode_coverage, precision_recall
 from skae.metrics._rows import explained_share, reconstruction_score

@@ -6,6 +6,7 @@ from sklearn.metrics import pairwise_distances_chunked
 from sklearn.utils import check_array
 
 from skae._data.frames import NUMBER, fields, frame_of, table
+from skae._parameters import counted
 
 ACTIVATIONS = {
     "identity": lambda x: x,
@@ -22,17 +23,17 @@ def mode_coverage(X, X_generated, n_neighbors=5):
 
     with :math:`r_i` the distance from :math:`x_i` to its k-th nearest other
     row. A generator that leaves out a group of rows loses that group's share.
-    Where the generated rows are distributed as the rows, and as many, the
+    For equally many generated rows of the same distribution the
     expectation is about :math:`1 - 2^{-k}`: 0.97 with five neighbours. Fewer
-    generated rows cover less; a generator that repeats training rows covers
-    them all, so take rows that it has not seen.
+    generated rows cover less. A generator that repeats training rows covers
+    them all, so pass unseen rows.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Real rows. Distances are Euclidean: scale the columns as fits.
+        Real rows. Distances are Euclidean: scale the columns first.
     X_generated : array-like of shape (n_generated, n_features)
-        Best as many as the rows.
+        Preferably as many as the rows.
     n_neighbors : int, default=5
         k, at least 1 and less than ``n_samples``.
 
@@ -44,7 +45,7 @@ def mode_coverage(X, X_generated, n_neighbors=5):
     Raises
     ------
     ValueError
-        If the numbers of columns differ, a column is no number, or there are too few rows.
+        If the numbers of columns differ, a column is not numeric, or there are too few rows.
 
     References
     ----------
@@ -54,7 +55,7 @@ def mode_coverage(X, X_generated, n_neighbors=5):
 
     Examples
     --------
-    Two groups of rows, of which a generator makes both, or one:
+    Two groups of rows, and generators of both and of one:
 
     >>> import numpy as np
     >>> from skae.metrics import mode_coverage
@@ -80,26 +81,26 @@ def precision_recall(X, X_generated, n_neighbors=3):
             \left[ \exists j: |x_i - g_j| \le r_k(g_j) \right]
 
     with :math:`r_k` the distance of a row to its k-th nearest other row of the
-    same kind. Precision falls with rows that look like no real one, recall with
-    real rows that the generator does not make. A few rows far from all
-    others have large neighbourhoods: recall forgives a generator that strays, where
-    `mode_coverage` does not.
+    same kind. Precision falls with unrealistic rows, recall with
+    real rows that the generator misses. Generated rows far from all
+    others have large neighbourhoods, which inflate recall, but not
+    `mode_coverage`.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Real rows, best such that the generator has not seen. Distances are
-        Euclidean: scale the columns as fits, or pass a classifier's features.
+        Real rows, preferably unseen by the generator. Distances are
+        Euclidean: scale the columns first, or pass a classifier's features.
     X_generated : array-like of shape (n_generated, n_features)
-        Best as many as the rows.
+        Preferably as many as the rows.
     n_neighbors : int, default=3
-        k, at least 1 and less than the rows of either kind.
+        k, at least 1 and less than the number of rows of either kind.
 
     Returns
     -------
     precision, recall : float
-        From 0 to 1. Two samples of one distribution do not reach 1: of normal
-        columns they give 0.98 with two columns, and 0.74 with 32.
+        From 0 to 1. Two samples of one distribution do not reach 1: with normal
+        columns they give 0.98 with two, and 0.74 with 32.
 
     Raises
     ------
@@ -114,7 +115,7 @@ def precision_recall(X, X_generated, n_neighbors=3):
 
     Examples
     --------
-    Half of the groups, each row as it should be:
+    One of two groups, with realistic rows:
 
     >>> import numpy as np
     >>> from skae.metrics import precision_recall
@@ -133,20 +134,20 @@ def precision_recall(X, X_generated, n_neighbors=3):
 
 
 def frechet_distance(X, X_generated, classifier=None):
-    r"""Distance between two normal distributions, those of real and of generated rows.
+    r"""Fréchet distance between normal distributions of real and of generated rows.
 
     .. math:: |\mu - \mu_g|^2 + \mathrm{tr} \left( \Sigma + \Sigma_g
         - 2 (\Sigma \Sigma_g)^{1/2} \right)
 
-    with means and covariances of the rows, or of what the last hidden layer of
-    a classifier makes of them. The latter is the "FID" of images, with a
-    classifier of the user's own data for the one that is usual there: figures of
-    different classifiers, or of different numbers of rows, cannot be compared.
+    with means and covariances of the rows, or of the last hidden layer of
+    a classifier. The latter is the "FID" of images, with a
+    classifier of your own data in place of the usual one. Values of
+    different classifiers, or different numbers of rows, are not comparable.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Real rows, best such that neither generator nor classifier has seen.
+        Real rows, preferably unseen by generator and classifier.
     X_generated : array-like of shape (n_generated, n_features)
     classifier : MLPClassifier or None, default=None
         Fitted to real rows. None compares the columns themselves.
@@ -155,14 +156,14 @@ def frechet_distance(X, X_generated, classifier=None):
     -------
     distance : float
         At least 0, in squared units of the columns, or of the classifier's
-        hidden units. Above 0 for two finite samples of one distribution, and the more so the
-        fewer they are: give the distance of other real rows beside it.
+        hidden units. Above 0 for two finite samples of one distribution, the more so the
+        fewer the rows: compare it with the distance of other real rows.
 
     Raises
     ------
     ValueError
         If the numbers of columns differ, there are fewer than two rows, or
-        ``classifier`` is no fitted MLPClassifier.
+        ``classifier`` is not a fitted MLPClassifier.
 
     References
     ----------
@@ -176,7 +177,7 @@ def frechet_distance(X, X_generated, classifier=None):
 
     Examples
     --------
-    Another mean alone, by 3 in one of two columns:
+    A mean shifted by 3 in one of two columns:
 
     >>> import numpy as np
     >>> from skae.metrics import frechet_distance
@@ -202,7 +203,7 @@ def _pair(X, X_generated, **checks):
     )
     if X.shape[1] != X_generated.shape[1]:
         raise ValueError(
-            f"The generated rows have {X_generated.shape[1]} columns, X has {X.shape[1]}: they must "
+            f"The generated rows have {counted(X_generated.shape[1], 'column')}, X has {X.shape[1]}: they must "
             "agree."
         )
     return X, X_generated

@@ -16,13 +16,13 @@ def explained_share(X, reconstruction):
     Parameters
     ----------
     X : array-like of shape (n_samples, n_features)
-        Cells that are NaN do not count.
+        NaN cells are left out.
     reconstruction : array-like of shape (n_samples, n_features)
 
     Returns
     -------
     share : float
-        At most 1; 0 for the column means of ``X``. Rows that do not vary give
+        At most 1; 0 for the column means of ``X``. For constant columns
         1 if they are reconstructed exactly, else 0.
 
     Examples
@@ -65,7 +65,7 @@ def reconstruction_score(estimator, X, y=None):
     """Share of variance that ``estimator`` explains: a scorer for `GridSearchCV`.
 
     Larger is better. It is the ``score`` of skae's estimators, and the same
-    number for ``PCA`` (whose own ``score`` is a log-likelihood in nats), so
+    number for ``PCA`` (whose own ``score`` is a log-likelihood), so
     that one search compares them without labels.
 
     Parameters
@@ -74,7 +74,7 @@ def reconstruction_score(estimator, X, y=None):
         Fitted, with ``transform`` and ``inverse_transform``; also a
         ``Pipeline`` of such steps.
     X : array-like of shape (n_samples, n_features)
-        Rows to score, best those that ``estimator`` has not seen.
+        Rows to score, preferably unseen ones.
     y : None
         Ignored.
 
@@ -86,7 +86,8 @@ def reconstruction_score(estimator, X, y=None):
     Raises
     ------
     TypeError
-        If ``estimator`` has no ``transform`` or no ``inverse_transform``.
+        If ``estimator`` has no ``transform`` or no ``inverse_transform``, or
+        if ``X`` is a `skae.stream`.
 
     Examples
     --------
@@ -113,4 +114,9 @@ def reconstruction_score(estimator, X, y=None):
                 f"reconstruction_score needs an estimator with transform and inverse_transform; "
                 f"{type(estimator).__name__} has no {method}."
             )
+    if hasattr(X, "tables"):
+        raise TypeError(
+            "reconstruction_score takes rows in memory, but X is a stream: call the score(stream) of "
+            "an autoencoder, which is the same number."
+        )
     return explained_share(X, estimator.inverse_transform(estimator.transform(X)))

@@ -9,6 +9,7 @@ from scipy import stats
 
 from skae._data.frames import column, fields, frame_of, numbers, table
 from skae._data.objects import CATEGORY, TIME, is_missing
+from skae._parameters import counted
 
 N_BINS = 10  # of a number, beside a category
 MOST_LEVELS = 255  # that gradient boosting takes for categories
@@ -18,7 +19,7 @@ FEWEST_ROWS = 20
 def synthesis_report(real, drawn, holdout, target=None):
     r"""Return how well drawn rows pass for real ones that no fit has seen.
 
-    Five figures of the drawn rows, and, as what can be reached, of the
+    Five scores of the drawn rows and, for comparison, of the
     training rows, which are another real sample:
 
     - ``shapes``: mean over the columns of
@@ -30,22 +31,21 @@ def synthesis_report(real, drawn, holdout, target=None):
       rows, G and q those of the others; missing cells are left out.
     - ``trends``: mean over the pairs of columns of :math:`1 - |r - s| / 2` for
       two numbers, with their correlations r and s in rows where both are
-      present, and else :math:`1 - \frac12 \sum_{lm} |p_{lm} - q_{lm}|`. A number beside
+      present, and otherwise :math:`1 - \frac12 \sum_{lm} |p_{lm} - q_{lm}|`. A number beside
       a category is cut into 10 bins of equal width over the range of the held-out
-      rows; missing is a level of its own. A pair of which a correlation is not
-      defined, for one column is constant, is left out.
-    - ``efficacy``: how well a gradient boosting that was trained on the rows
-      predicts ``target`` in the held-out ones: area under the ROC curve (for
-      several classes its mean over each against the rest), or :math:`R^2` of a number.
+      rows; missing is a separate level. Pairs with a constant number are left out.
+    - ``efficacy``: how well gradient boosting trained on the rows
+      predicts ``target`` in the held-out ones: area under the ROC curve (with
+      several classes the mean of one against the rest), or :math:`R^2` of a number.
       NaN without a target.
-    - ``detection``: :math:`2 (1 - \max(\mathrm{AUC}, 1/2))` of a gradient boosting that tells
-      the rows from held-out ones, cross-validated in 5 folds, as many of each:
+    - ``detection``: :math:`2 (1 - \max(\mathrm{AUC}, 1/2))` of gradient boosting that separates
+      the rows from as many held-out ones, cross-validated in 5 folds:
       1 if it cannot, 0 if it always can.
     - ``closest_record``: share of the rows that are nearer to a training row than to any
-      held-out one, of as many training rows as held-out ones; ties count
+      of as many held-out ones; ties count
       half. About 0.5 if no row was copied, 1 if all were. Squared distances are sums of
       squared differences of numbers, over their range in the training rows, and of 1 for
-      each other level. NaN for the training rows.
+      each differing level. NaN for the training rows.
 
     Parameters
     ----------
@@ -53,23 +53,23 @@ def synthesis_report(real, drawn, holdout, target=None):
         The rows that the generator was fitted to: numbers, dates, categories
         and missing cells, as in `VAETransformer`.
     drawn : frame or array-like of shape (n_drawn, n_columns)
-        Best as many as ``real``.
+        Preferably as many as ``real``.
     holdout : frame or array-like of shape (n_holdout, n_columns)
-        Real rows that the generator has not seen, of the same distribution.
-        At least 20, as of the others.
-    target : name or place of a column, default=None
-        What a model shall predict from the others: a place only in arrays.
+        Real rows of the same distribution that the generator has not seen.
+        All three need at least 20 rows.
+    target : name of a column, or its position in arrays, default=None
+        Column to predict from the others.
 
     Returns
     -------
     report : DataFrame
-        The five figures as rows; columns "drawn" and "real". Larger is
-        better, but for ``closest_record``. The same at every call.
+        The five scores as rows; columns "drawn" and "real". Larger is
+        better, except for ``closest_record``. Deterministic.
 
     Raises
     ------
     ValueError
-        If the tables have other columns, a column is of another kind, there is no such
+        If columns differ in name or kind, there is no such
         target, or there are too few rows.
 
     References
@@ -80,7 +80,7 @@ def synthesis_report(real, drawn, holdout, target=None):
 
     Examples
     --------
-    Columns that are shuffled, each by itself, keep their shapes and lose what they share:
+    Shuffling each column keeps their shapes and destroys their correlations:
 
     >>> import numpy as np
     >>> from sklearn.datasets import load_breast_cancer
@@ -170,7 +170,9 @@ def coded(*tables, names=("drawn", "holdout")):
         _check_same(known[0], found, word, frame)
     few = min(map(len, frames))
     if few < FEWEST_ROWS:
-        raise ValueError(f"There are only {few} rows: at least {FEWEST_ROWS} of each are needed.")
+        raise ValueError(
+            f"At least {FEWEST_ROWS} rows of each are needed, but one has {counted(few, 'row')}."
+        )
     parts = [_cells(frames, place, field.kind) for place, field in enumerate(known[0])]
     _refuse_infinite(parts, columns)
     return [_Table(list(some), columns) for some in zip(*parts, strict=True)]

@@ -13,7 +13,7 @@ LEAST_VARIANCE = 1e-12  # of a unit of the code, whose own is about 1
 
 
 class Outputs(NamedTuple):
-    """What an autoencoder gives for a batch: the reconstruction and the code it was made from."""
+    """Outputs of an autoencoder for a batch: the reconstruction and the code it was made from."""
 
     reconstruction: torch.Tensor
     code: torch.Tensor
@@ -60,12 +60,12 @@ class Autoencoder(nn.Module):
         return self.decoder(self.decoder_inputs(self.encode(x), x))
 
     def forward(self, x, mask=None):
-        """Return the reconstruction of ``x`` and its code; a mask says what of the code is used."""
+        """Return the reconstruction of ``x`` and its code; a mask truncates the code."""
         code = self.encode(x)
         return Outputs(self.decode(code, mask), code)
 
     def decode(self, code, mask=None):
-        """Return the reconstruction from a code, or from what a mask leaves of it."""
+        """Return the reconstruction from a code, truncated by a mask if there is one."""
         return self.decoder(code) if mask is None else self.decoder(code * mask, mask)
 
 
@@ -99,7 +99,7 @@ class PredictingAutoencoder(Autoencoder):
         return super().inputs(x[..., : self.width])
 
     def forward(self, x, mask=None):
-        """Return the `PredictingOutputs`; a mask says what of the code decoder and head get."""
+        """Return the `PredictingOutputs`; a mask truncates the code for decoder and head."""
         reconstruction, code = super().forward(x, mask)
         return PredictingOutputs(
             reconstruction, code, self.head(code if mask is None else code * mask)
@@ -107,7 +107,7 @@ class PredictingAutoencoder(Autoencoder):
 
 
 class Projections(NamedTuple):
-    """What a `ContrastiveNetwork` gives for a batch: the projections of two views of each row."""
+    """Outputs of a `ContrastiveNetwork` for a batch: the projections of two views of each row."""
 
     first: torch.Tensor
     second: torch.Tensor
@@ -122,7 +122,7 @@ class ContrastiveNetwork(Autoencoder):
 
 
 class VariationalOutputs(NamedTuple):
-    """What a variational autoencoder gives for a batch.
+    """Outputs of a variational autoencoder for a batch.
 
     ``code`` is ``mean + exp(log_variance / 2) * draws``; with several draws a
     row, code, draws and reconstruction have a leading dimension.
@@ -134,6 +134,7 @@ class VariationalOutputs(NamedTuple):
     log_variance: torch.Tensor
     draws: torch.Tensor
     log_noise: torch.Tensor
+    log_noise_ratios: torch.Tensor | None = None
 
 
 class VariationalAutoencoder(Autoencoder):
@@ -146,15 +147,29 @@ class VariationalAutoencoder(Autoencoder):
         means, then the logarithms of the variances.
     decoder : nn.Module
         Maps (n_samples, n_components) to (n_samples, n_features).
+    n_noises : int
+        Numbers whose noises are learned one by one; 0 where they share one.
+
+    Attributes
+    ----------
+    log_noise : Parameter of shape ()
+    log_noise_ratios : Parameter of shape (n_noises,) or None
+        Logarithms of what the noises of columns are over that.
+    least_log_noises : Tensor of shape (n_noises,) or None
+        No noise is below.
     """
 
     WIDTH = 2
     LEAST_LOG_NOISE = math.log(1e-8)  # so that no likelihood becomes infinite
     LOG_VARIANCES = -30.0, 10.0
 
-    def __init__(self, encoder, decoder):
+    def __init__(self, encoder, decoder, n_noises=0):
         super().__init__(encoder, decoder)
         self.log_noise = nn.Parameter(torch.zeros((), dtype=torch.float32))
+        ratios = nn.Parameter(torch.zeros(n_noises, dtype=torch.float32)) if n_noises else None
+        least = torch.full((n_noises,), self.LEAST_LOG_NOISE) if n_noises else None
+        self.register_parameter("log_noise_ratios", ratios)
+        self.register_buffer("least_log_noises", least)
 
     def encode(self, x):
         """Return the mean of the code of ``x``."""
@@ -178,12 +193,19 @@ class VariationalAutoencoder(Autoencoder):
         code = torch.addcmul(mean, (0.5 * log_variance).exp(), draws)
         decoded = self.decoder(self.decoder_inputs(code, x).flatten(0, -2))
         reconstruction = decoded.unflatten(0, code.shape[:-1])
-        log_noise = self.noise_of_whole().clamp(min=self.LEAST_LOG_NOISE)
-        return VariationalOutputs(reconstruction, code, mean, log_variance, draws, log_noise)
+        noise = self.noise_of_whole().clamp(min=self.LEAST_LOG_NOISE), self.noise_ratios()
+        return VariationalOutputs(reconstruction, code, mean, log_variance, draws, *noise)
 
     def noise_of_whole(self):
         """Return the logarithm of the noise about rows made from the whole code."""
         return self.log_noise
+
+    def noise_ratios(self):
+        """Return the logarithms of what columns' noises are multiplied by; None where they share one."""
+        if self.log_noise_ratios is None:
+            return None
+        level = self.noise_of_whole().clamp(min=self.LEAST_LOG_NOISE)
+        return torch.maximum(level + self.log_noise_ratios, self.least_log_noises) - level
 
 
 class ConditionalAutoencoder(VariationalAutoencoder):
@@ -209,24 +231,26 @@ class ConditionalAutoencoder(VariationalAutoencoder):
 
 
 class OrderedVariationalAutoencoder(VariationalAutoencoder):
-    r"""A variational autoencoder whose code may be cut: each length has a noise of its own.
+    r"""A variational autoencoder with ordered components: each length of the code has its own noise.
 
-    What a unit can say depends on the noise. In probabilistic PCA the posterior
+    In probabilistic PCA the posterior
     variance of unit j of a code of length k, and the scale of its mean and of
     its column of the decoder, are
 
     .. math:: r_{jk} = \min(1, \sigma_k^2 / \lambda_j), \quad \sqrt{1 - r_{jk}}
 
     with :math:`\sigma_k^2` the noise variance and :math:`\lambda_j` that of
-    the rows along axis j. What they are for length k over what they are for
-    the whole code is what posterior and decoder of a cut code are multiplied
-    by: so each prefix of a linear network is a probabilistic PCA.
+    the rows along axis j. Posterior and decoder of a truncated code are multiplied
+    by their ratios to those of the full code, so that each prefix of a linear network is
+    a probabilistic PCA.
 
     Parameters
     ----------
     encoder, decoder : nn.Module
         As in `VariationalAutoencoder`.
     n_components : int
+    n_noises : int
+        As in `VariationalAutoencoder`; their proportions are those of every length.
 
     Attributes
     ----------
@@ -239,8 +263,8 @@ class OrderedVariationalAutoencoder(VariationalAutoencoder):
 
     LOG_SHARES = math.log(1e-8), -1e-6
 
-    def __init__(self, encoder, decoder, n_components):
-        super().__init__(encoder, decoder)
+    def __init__(self, encoder, decoder, n_components, n_noises=0):
+        super().__init__(encoder, decoder, n_noises)
         self.log_noise = nn.Parameter(torch.zeros(n_components, dtype=torch.float32))
         self.register_buffer("log_spread", torch.full((n_components,), 1e3, dtype=torch.float32))
 
@@ -258,7 +282,7 @@ class OrderedVariationalAutoencoder(VariationalAutoencoder):
         return (log_noise - self.log_spread).clamp(*self.LOG_SHARES)
 
     def forward(self, inputs, mask=None):
-        """Return the `VariationalOutputs`; units that a mask cuts repeat the prior, at zero."""
+        """Return the `VariationalOutputs`; units that a mask drops repeat the prior, at zero."""
         if mask is None:
             return super().forward(inputs)
         x, draws = inputs
@@ -272,13 +296,13 @@ class OrderedVariationalAutoencoder(VariationalAutoencoder):
         code = torch.addcmul(mean, (0.5 * log_variance).exp(), draws)
         masks = mask.expand_as(code).flatten(0, -2)
         rows = self.decoder((factor * code).flatten(0, -2), masks)
-        log_noise = self.log_noise[lengths - 1].clamp(min=self.LEAST_LOG_NOISE)
+        noise = self.log_noise[lengths - 1].clamp(min=self.LEAST_LOG_NOISE), self.noise_ratios()
         rows = rows.unflatten(0, code.shape[:-1])
-        return VariationalOutputs(rows, code, mean, log_variance, draws, log_noise)
+        return VariationalOutputs(rows, code, mean, log_variance, draws, *noise)
 
 
 class AdversarialOutputs(NamedTuple):
-    """Reconstruction, code, and how much the code looks like the prior's: a logit a row."""
+    """Reconstruction, code, and the discriminator's logit of each code."""
 
     reconstruction: torch.Tensor
     code: torch.Tensor
@@ -286,7 +310,7 @@ class AdversarialOutputs(NamedTuple):
 
 
 class AdversarialAutoencoder(Autoencoder):
-    """An autoencoder with a discriminator of its codes, which training alone needs.
+    """An autoencoder with a discriminator of its codes, which only training needs.
 
     Parameters
     ----------
@@ -302,7 +326,7 @@ class AdversarialAutoencoder(Autoencoder):
         self.discriminator = discriminator
 
     def forward(self, x, mask=None):
-        """Return the `AdversarialOutputs`; a mask says what of the code the decoder gets."""
+        """Return the `AdversarialOutputs`; a mask truncates the code for the decoder."""
         reconstruction, code = super().forward(x, mask)
         return AdversarialOutputs(reconstruction, code, self.discriminator(code)[:, 0])
 
@@ -316,13 +340,13 @@ class SlopedOutputs(NamedTuple):
 
 
 class SlopedAutoencoder(Autoencoder):
-    """An autoencoder that knows, in training, the slopes of its code.
+    """An autoencoder that also computes the slopes of its code in training.
 
     A slope is the squared length of a unit's gradient with respect to the
     input, over the squared spread of that unit: scaling a unit does not change
-    it. The spread is the mean absolute deviation, in the units in which it is
-    the standard deviation of a normal unit. A few rows far out make a standard
-    deviation large, and all others could be pressed together under it.
+    it. The spread is the mean absolute deviation, scaled to be
+    the standard deviation of a normal unit. (A few far rows could inflate the standard
+    deviation itself.)
 
     Parameters
     ----------

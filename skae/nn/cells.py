@@ -270,9 +270,12 @@ class TableLikelihood(nn.Module):
 
     def forward(self, outputs, target):
         """Return nats of each row, of shape (..., n_samples)."""
-        squares = self.cells.squares(outputs.reconstruction, target) @ self.variances
+        variances, constants, ratios = self.variances, self.constants, outputs.log_noise_ratios
+        if ratios is not None:
+            variances, constants = variances * torch.exp(-ratios), constants + ratios
+        squares = self.cells.squares(outputs.reconstruction, target) @ variances
         there = (~target[:, : self.cells.n_numbers].isnan()).to(squares.dtype)
-        logarithms = there @ self.constants + there.sum(1) * outputs.log_noise
+        logarithms = there @ constants + there.sum(1) * outputs.log_noise
         nats = 0.5 * (squares * torch.exp(-outputs.log_noise) + logarithms)
         return nats + self.cells.nats(outputs.reconstruction, target).sum(-1)
 

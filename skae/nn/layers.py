@@ -126,10 +126,10 @@ class Residual(nn.Module):
 
 
 class PrefixDecoder(Residual):
-    r"""A `Residual` from codes that were cut, which also gets the mask of what was kept.
+    r"""A `Residual` of truncated codes, which also gets the mask of the units that were kept.
 
-    The mask of the code gives its perceptron a bias for each length, so that
-    a unit that was cut differs from one that happens to be zero:
+    The mask gives its perceptron a bias for each length, so that
+    a unit that was dropped differs from one that is zero:
 
     .. math:: B z + g(z, m), \quad
         g \text{ begins with } W z + b + \textstyle\sum_j m_j w_j
@@ -158,11 +158,11 @@ class PrefixDecoder(Residual):
 
 
 class ShrunkResidual(Residual):
-    r"""A residual whose outputs are drawn towards zero, the small ones to zero itself.
+    r"""A residual with soft-thresholded outputs: drawn towards zero, small ones exactly zero.
 
     .. math:: h - \mathrm{clip}(h, -\theta, \theta)
 
-    with one trainable :math:`\theta \ge 0` a unit, at first zero: the residual itself.
+    with one trainable :math:`\theta \ge 0` for each unit, which starts at zero.
     """
 
     def __init__(self, linear, nonlinear, n_outputs):

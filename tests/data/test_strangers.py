@@ -499,3 +499,122 @@ def test_sparse_rows_have_no_column_weights():
     X = sparse.random(30, 4, 0.5, "csr", random_state=0)
     with pytest.raises(TypeError, match=r"no column_weights: pass X.toarray\(\)"):
         quick(column_weights=[1, 2, 1, 1]).fit(X)
+
+
+# columns that are of another kind later -----------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:Some columns of text")
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("library", [pd, pl])
+def test_text_in_fit_and_numbers_later_is_refused(library, named, numbers_as_text):
+    """No cell could be a level of the fit. The other way round, too."""
+    text, whole = map(library.DataFrame, numbers_as_text)
+    before, now = (text, whole) if not named else (whole, text)
+    chosen = ["room"] if named else "from_dtype"
+    encoder = TableEncoder(categorical_features=chosen).fit(before)
+    model = quick(n_components=1, categorical_features=chosen).fit(before)
+    words = "no text in fit, such as 10, and holds text now, such as '10'.*pandas.to_numeric"
+    if not named:
+        words = r"text in fit, such as '10', and holds no text now, such as 10.*astype\(str\)"
+    for method in (model.transform, model.reconstruction_error, model.score, encoder.transform):
+        with pytest.raises(ValueError, match=f"Column 'room' held {words}"):
+            method(now)
+
+
+def test_levels_that_are_equal_are_one_whatever_their_type(numbers_as_text):
+    """Whole numbers as floats, categories of numbers as numbers, flags as 0 and 1; and a new level."""
+    _, whole = map(pd.DataFrame, numbers_as_text)
+    encoder = TableEncoder(categorical_features=["room"]).fit(whole)
+    expected = encoder.transform(whole)
+    for other in (float, "category", object, "Int64"):
+        np.testing.assert_array_equal(encoder.transform(whole.astype({"room": other})), expected)
+    with pytest.warns(UserWarning, match=r"in 1 cell of 1 column \('room': 40\)"):
+        encoder.transform(whole.replace({"room": {10: 40}}).iloc[[0, 1, 2]].replace(20, 30))
+
+
+@pytest.fixture(scope="module")
+def numbers_as_text():
+    rng = np.random.default_rng(0)
+    size, room = rng.normal(size=60), np.tile([10, 20, 30], 20)
+    return {"size": size, "room": room.astype(str)}, {"size": size, "room": room}
+
+
+# objects in an array where fit saw a frame --------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_objects_in_an_array_are_read_as_the_columns_of_the_fit(model, cancer):
+    table = cancer.iloc[400:].assign(day=pd.Timestamp("2024-01-31"))
+    encoder = TableEncoder().fit(table)
+    np.testing.assert_array_equal(
+        encoder.transform(table.to_numpy(object)), encoder.transform(table)
+    )
+    rows = cancer.iloc[400:]
+    np.testing.assert_array_equal(model.transform(rows.to_numpy(object)), model.transform(rows))
+    with pytest.raises(ValueError, match=r"'size': category \(.*\) in fit, time \(.*\) now"):
+        model.transform(rows.assign(kind=pd.Timestamp("2024-01-31")).to_numpy(object)[:, ::-1])
+
+
+def test_a_fit_that_fails_leaves_the_encoder_as_it_was(cancer):
+    """Its columns are still those of the frame, not those of an array that it refused."""
+    encoder = TableEncoder().fit(cancer)
+    before, expected = vars(encoder).copy(), encoder.transform(cancer)
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        encoder.fit(cancer.to_numpy(object))
+    assert vars(encoder) == before
+    np.testing.assert_array_equal(encoder.transform(cancer), expected)
+    fresh = TableEncoder()
+    with pytest.raises(ValueError, match="could not convert string to float"):
+        fresh.fit(cancer.to_numpy(object))
+    assert vars(fresh) == vars(TableEncoder())
+
+
+# what has columns, but not those that are meant ---------------------------------------------------
+
+
+def test_codes_in_another_order_are_refused():
+    """Their names say so; of other names, such as a ColumnTransformer's, nothing is known."""
+    X = load_digits(as_frame=True).data.iloc[:100]
+    model = quick().set_output(transform="pandas").fit(X)
+    codes = model.transform(X)
+    with pytest.raises(
+        ValueError, match=r"in another order: \['autoencodertransformer1', .* should"
+    ):
+        model.inverse_transform(codes[codes.columns[::-1]])
+    same = [codes, codes.add_prefix("ae__"), pl.from_pandas(codes), codes.to_numpy()]
+    for made in map(model.inverse_transform, same):
+        np.testing.assert_array_equal(made, model.inverse_transform(codes))
+
+
+@pytest.mark.parametrize("kind", [AutoencoderTransformer, TableEncoder])
+def test_arrays_of_records_are_pointed_to_frames(kind):
+    records = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [1, 2, 4]}).to_records(index=False)
+    with pytest.raises(TypeError, match=r"an array of records: pass pandas.DataFrame\(X\)"):
+        kind().fit(records)
+    kind().fit(pd.DataFrame(records))
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA, pd.NaT])
+@pytest.mark.parametrize("kind", [AutoencoderTransformer, TableEncoder])
+def test_what_stands_for_nothing_in_an_array_of_objects(kind, nothing):
+    """Such as ``frame.convert_dtypes().to_numpy()`` gives."""
+    X = load_digits().data[:50, 2:6]
+    X[3, 1] = np.nan
+    objects = X.astype(object)
+    objects[3, 1] = nothing
+    model = quick(hidden_layer_sizes=()) if kind is AutoencoderTransformer else kind()
+    np.testing.assert_array_equal(model.fit_transform(objects), model.fit_transform(X))
+
+
+def test_text_in_an_array_is_explained():
+    with pytest.raises(
+        ValueError, match="Column 1 of the array is read as numbers: .*'b'.*a frame"
+    ):
+        TableEncoder(categorical_features=[0]).fit([["a", "b"], ["c", "d"]])
+
+
+def test_what_is_given_is_a_dict():
+    model = quick(VAETransformer, n_components=1).fit(pd.DataFrame({"a": np.arange(60.0) % 7}))
+    with pytest.raises(TypeError, match="given='a': expected a dict"):
+        model.sample(2, given="a")

@@ -630,3 +630,13 @@ def test_memory_does_not_grow_with_the_rows(tmp_path):
 def test_two_gigabytes_are_fitted_in_600_megabytes(cached, tmp_path):
     cache = [tmp_path] if cached else []
     assert peak(2_000_000_000 // (4 * 32), *cache, width=32, block=65_536) < 600
+
+
+def test_a_score_of_streams_is_the_estimators(numbers):
+    """`reconstruction_score` says so."""
+    rows, pca = skae.stream(numbers, block=BLOCK), PCA(2).fit(numbers)
+    model = plain(hidden_layer_sizes=()).fit(rows)
+    for fitted in (model, pca):
+        with pytest.raises(TypeError, match=r"call the score\(stream\) of an autoencoder"):
+            skae.metrics.reconstruction_score(fitted, rows)
+    assert model.score(rows) == pytest.approx(skae.metrics.reconstruction_score(model, numbers))

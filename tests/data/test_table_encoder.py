@@ -149,7 +149,7 @@ def test_unseen_levels_are_rare_ones_or_missing_and_counted():
     X = pd.DataFrame({"a": list("xxxyz"), "b": list("uuuuu")})
     encoder = TableEncoder(min_frequency=2).fit(X)
     new = pd.DataFrame({"a": ["x", "q", "q"], "b": ["u", "v", None]})
-    with pytest.warns(UserWarning, match=r"3 cells in 2 columns .*'a': 'q'; 'b': 'v'"):
+    with pytest.warns(UserWarning, match=r"3 cells of 2 columns .*'a': 'q'; 'b': 'v'"):
         coded = encoder.transform(new)
     np.testing.assert_array_equal(coded, [[0, 0], [1, np.nan], [1, np.nan]])
 
@@ -193,7 +193,7 @@ def test_rows_of_weight_zero_are_left_out():
     ("X", "message"),
     [
         (pd.DataFrame({"a": ["x", 1]}), r"'a' mixes several types: 'x' \(str\), 1 \(number\)"),
-        (pd.DataFrame({"a": [[1], [2]]}), "cannot be a category"),
+        (pd.DataFrame({"a": [[1], [2]]}), "Column 'a' holds .1., and a list is no category"),
         (pd.DataFrame({"a": [1.0, np.inf]}), "infinity in column 'a'"),
         (pl.DataFrame({"a": [[1], [2]]}), "'a' is of type List"),
         (pd.DataFrame({"a": [1.0, 2j]}), "'a' is of type complex128"),

@@ -535,7 +535,7 @@ def test_in_a_pipeline_and_a_search_without_any_preprocessing(spoilt):
 def test_unseen_levels_are_counted_once(cancer):
     ae = quick(AutoencoderTransformer).fit(cancer)
     new = cancer.head(5).assign(kind="unknown")
-    with pytest.warns(UserWarning, match=r"5 cells in 1 columns .*'kind': 'unknown'") as caught:
+    with pytest.warns(UserWarning, match=r"5 cells of 1 column .*'kind': 'unknown'") as caught:
         ae.transform(new)
     assert len(caught) == 1
 

@@ -1,5 +1,6 @@
 """Laws of ConditionalVAE: it starts at a mean for each label and PCA of the rest, and draws to order."""
 
+import inspect
 import pickle
 
 import numpy as np
@@ -518,3 +519,42 @@ def test_labels_of_a_frame_are_known_by_name(kind, tmp_path):
     for again in (model, supervised):
         with pytest.raises(ValueError, match="same order"):
             again.partial_fit(X, swapped)
+
+
+def test_what_only_the_vae_can_do_is_refused_with_its_reason():
+    """Whatever parameter of `VAETransformer` it has not: what it does not take, and what to take."""
+    of_vae, own = (set(kind().get_params()) for kind in (VAETransformer, ConditionalVAE))
+    for name in of_vae - own:
+        with pytest.raises(TypeError, match=rf"ConditionalVAE has no parameter '{name}': .* take"):
+            ConditionalVAE(**{name: VAETransformer().get_params()[name]})
+    assert {"ordered", "likelihood", "encoder", "decoder"} == of_vae - own
+    with pytest.raises(TypeError, match="unexpected keyword argument 'depth'"):
+        ConditionalVAE(depth=3)
+    shown = inspect.signature(ConditionalVAE).parameters
+    assert next(iter(shown)) == "n_components"
+    assert own == set(shown)
+
+
+@pytest.mark.parametrize(
+    "kind", [ConditionalVAE, skae.SupervisedAutoencoder, skae.AutoencoderClassifier]
+)
+def test_a_fit_without_labels_names_the_estimator(kind):
+    with pytest.raises(ValueError, match=f"This {kind.__name__} .* requires y .* call fit"):
+        kind().fit(np.eye(3))
+
+
+@quiet
+@pytest.mark.parametrize("unit", [1e200, 1e-200, 1e-310])
+def test_numbers_of_any_size_are_labels(unit):
+    """Their squares are beyond float64: in other units they are the same labels."""
+    X, y = load_diabetes(return_X_y=True)
+    X, y = X[:100], y[:100]
+    supervised = skae.SupervisedAutoencoder(2, max_iter=2, random_state=0)
+    for model in (skae.AutoencoderRegressor(random_state=0, max_iter=2), supervised):
+        expected = model.fit(X, y).predict(X)
+        np.testing.assert_allclose(model.fit(X, y * unit).predict(X) / unit, expected, rtol=1e-3)
+    given = linear(2).fit(X, y).transform(X, y)
+    np.testing.assert_allclose(linear(2).fit(X, y * unit).transform(X, y * unit), given, rtol=1e-6)
+    for model in (skae.AutoencoderRegressor(), supervised, linear(2)):
+        with pytest.raises(ValueError, match=r"as large as 3.41e\+307, whose mean is beyond"):
+            model.fit(X, y * 1e305)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skae import VAETransformer
+from skae import ConditionalVAE, VAETransformer
 
 pytestmark = pytest.mark.filterwarnings("ignore:max_iter")
 
@@ -146,3 +146,48 @@ def test_polars_dates_and_missing_cells(modes):
     drawn = model.sample(10, 0, given={"day": day, "group": "low"})
     assert drawn["day"].to_list() == [day] * 10
     assert drawn.schema == X.schema
+
+
+@pytest.mark.parametrize("known", [[0], [2, 4]])
+def test_given_a_label_too_it_is_the_conditional_of_that_label(known):
+    """Rows of a label are normal, with a mean of their own: the rest follows from cells and label."""
+    X, y = factors(1500, 6, 2), np.arange(1500) % 3
+    X = X + np.array([[0.0] * 6, [3.0] * 6, [-2.0, 2.0] * 3])[y]
+    model = ConditionalVAE(2, hidden_layer_sizes=()).fit(X, y)
+    values, labels, n = X[17, known], np.repeat([0, 2], 10_000), 20_000
+    given = dict(zip(known, values, strict=True))
+    drawn = model.sample(n, labels, 0, match_marginals=False, given=given)
+    for label in (0, 2):
+        middle = model.inverse_transform(np.zeros((1, 2)), [label])[0]
+        rows = drawn[labels == label]
+        rest, mean, covariance = conditional(model.get_covariance(), middle, known, values)
+        error = np.sqrt(np.diag(covariance) / len(rows))
+        assert (np.abs(rows[:, rest].mean(axis=0) - mean) < 5 * error).all()
+        unit = np.sqrt(np.outer(np.diag(covariance), np.diag(covariance)))
+        np.testing.assert_allclose(np.cov(rows[:, rest].T) / unit, covariance / unit, atol=0.05)
+    np.testing.assert_array_equal(drawn[:, known], np.tile(values, (n, 1)))
+
+
+def test_labels_that_are_not_given_follow_from_the_cells():
+    """Of two labels, one has large cells; a row with such a cell has the other cells of that label."""
+    rng = np.random.default_rng(0)
+    y = rng.random(2000) < 0.3
+    X = pd.DataFrame(
+        {
+            "size": np.where(y, 4.0, 0.0) + rng.normal(size=2000),
+            "weight": np.where(y, 50.0, 10.0) + rng.normal(size=2000),
+            "kind": np.where(y ^ (rng.random(2000) < 0.05), "a", "b"),
+        }
+    )
+    model = ConditionalVAE(1, hidden_layer_sizes=()).fit(X, y)
+    for size, share in ((X["size"].quantile(0.95), 1.0), (X["size"].quantile(0.2), 0.0)):
+        drawn = model.sample(1000, random_state=0, given={"size": size})
+        assert abs(np.mean(drawn["weight"] > 30) - share) < 0.05
+        assert abs(np.mean(drawn["kind"] == "a") - share) < 0.15
+    drawn = model.sample(1000, random_state=0, given={"kind": "a"})
+    near = np.mean(y[X["kind"] == "a"])
+    assert abs(np.mean(drawn["weight"] > 30) - near) < 0.08
+    again = model.sample(1000, random_state=0, given={"kind": "a"})
+    pd.testing.assert_frame_equal(drawn, again)
+    with pytest.raises(ValueError, match="given names \\['colour'\\]"):
+        model.sample(3, given={"colour": "red"})

@@ -166,7 +166,7 @@ def test_rows_with_missing_cells_compare_with_complete_ones(tumours):
 def test_a_row_without_any_cell_is_as_odd_as_the_oddest(detector, tumours):
     row = tumours[1][:2].copy()
     row.iloc[0] = np.nan
-    with pytest.warns(UserWarning, match="no cell that is present"):
+    with pytest.warns(UserWarning, match="No cell is present in 1 row:"):
         scores = detector.score_samples(row)
     assert scores[0] == detector.training_scores_.min()
     assert scores[1] == pytest.approx(detector.score_samples(row[1:])[0])
@@ -177,6 +177,38 @@ def test_constant_rows_and_a_change():
     detector = AutoencoderOutlierDetector().fit(X)
     assert (detector.predict(X) == 1).all()
     assert (detector.predict(X + np.eye(4)[[0]]) == -1).all()
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e6])
+@pytest.mark.parametrize("as_sparse", [False, True])
+def test_a_change_in_a_constant_column_is_far_off_but_not_beyond_measure(unit, as_sparse):
+    """It costs as much as an unseen level at most: whatever its unit, and however large it is."""
+    X = load_digits().data[:, 1:9]
+    X[:, 7] = 1.0
+    changed = np.repeat(X[:1], 3, axis=0)
+    changed[:, 7] += [0, 1, 40]
+    X[:, 7] *= unit
+    changed[:, 7] *= unit
+    wrap = sparse.csr_matrix if as_sparse else np.asarray
+    dense = AutoencoderTransformer(3, hidden_layer_sizes=(), random_state=0)
+    detector = AutoencoderOutlierDetector(dense, random_state=0).fit(wrap(X))
+    usual, *odd = detector.score_samples(wrap(changed))
+    assert detector.predict(wrap(changed)).tolist() == [1, -1, -1]
+    assert odd[0] == pytest.approx(odd[1])
+    assert usual > odd[0] > 100 * detector.training_scores_.min()
+    parts = detector.explain(wrap(changed))
+    np.testing.assert_allclose(parts.sum(axis=1), -detector.score_samples(wrap(changed)))
+    assert (parts.iloc[1:].idxmax(axis=1) == "x7").all()
+
+
+def test_a_flag_that_changes_costs_as_a_constant_number_does():
+    X = pd.DataFrame(load_digits().data[:, 1:8]).rename(columns=str).assign(one=1.0, flag="yes")
+    detector = AutoencoderOutlierDetector(random_state=0).fit(X)
+    changed = X.iloc[:2].copy()
+    changed.loc[0, "one"], changed.loc[1, "flag"] = 2.0, "no"
+    with pytest.warns(UserWarning, match="fit did not see"):
+        parts = detector.explain(changed)
+    assert parts.loc[0, "one"] == pytest.approx(parts.loc[1, "flag"], rel=0.05)
 
 
 def test_sparse_rows_are_taken():

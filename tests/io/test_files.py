@@ -200,7 +200,7 @@ VALUES = [
     {1: "a", (2, None): [True], None: {}},
     [1.5, -0.0, 5e-324, np.inf, -np.inf, np.nan, 10**30, -1, "\ud800", "\0", "$x"],
     [np.float64(0.1), np.float32(0.1), np.float16(2), np.int8(-1), np.uint64(2**64 - 1), np.True_],
-    [np.str_("ab"), np.datetime64("2020-02-29T12", "h"), np.datetime64("NaT"), np.timedelta64(5, "D")],
+    [np.str_("ab"), np.datetime64("2020-02-29T12", "h"), np.datetime64("NaT", "s"), np.timedelta64(5, "D")],
     [np.dtype("float32"), np.dtype(">i2"), np.dtype("U7"), np.dtype("M8[ns]"), np.dtype(object)],
     [datetime.datetime(2020, 2, 29, 1, 2, 3, 4), datetime.date(1, 1, 1), datetime.timedelta(-1, 2, 3)],
     [pd.Timestamp("2020-01-01 00:00:00.000000001"), pd.Timedelta("1ns"), pd.NaT, pd.NA],

@@ -487,6 +487,59 @@ def test_without_a_checkpoint_ctrl_c_leaves_nothing(monkeypatch):
     assert vars(estimator) == vars(AutoencoderTransformer(3))
 
 
+@pytest.mark.parametrize("rows", [X, FEW])
+@pytest.mark.parametrize("often", [0.0, 1e9])
+def test_ctrl_c_leaves_the_file_and_the_next_fit_goes_on(rows, often, tmp_path, monkeypatch):
+    """A real SIGINT within the first half minute, when the file was not yet written of itself."""
+    monkeypatch.setattr(_checkpoint, "SECONDS", 1e9)
+    monkeypatch.setattr(_checkpoint, "OFTEN", often)
+    steps, step, press = [], FlatAdam.step, set()
+
+    def counted(*args, **kwargs):
+        steps.append(len(steps))
+        if steps[-1] in press:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(*args, **kwargs)
+
+    monkeypatch.setattr(FlatAdam, "step", counted)
+    params = {"max_iter": 10, "tol": 1e-9, "random_state": 0}
+    whole, n_steps = AutoencoderTransformer(3, **params).fit(rows), len(steps)
+    ae = AutoencoderTransformer(3, **params, checkpoint=tmp_path / "f")
+    outside = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        press.add(n_steps + n_steps * 2 // 3)
+        with pytest.raises(KeyboardInterrupt):
+            ae.fit(rows)
+    finally:
+        signal.signal(signal.SIGINT, outside)
+    assert (tmp_path / "f").exists()
+    steps.clear()
+    press.clear()
+    assert_same(ae.fit(rows), whole)
+    assert len(steps) < n_steps or often  # where nothing was kept yet it begins anew
+    assert not (tmp_path / "f").exists()
+
+
+def test_ctrl_c_before_training_leaves_the_file_too(tmp_path, monkeypatch):
+    ae = AutoencoderTransformer(3, max_iter=6, checkpoint=tmp_path / "f")  # with a seed it drew
+    interrupted_after(0, monkeypatch, ae.fit, X, (FlatAdam, "step"))
+    assert (tmp_path / "f").exists()
+    ae.fit(X)
+    assert not (tmp_path / "f").exists()
+
+
+def test_ctrl_c_spares_the_file_of_another_fit(tmp_path, monkeypatch):
+    """The warning may be why it is pressed."""
+    ae = AutoencoderTransformer(3, max_iter=6, random_state=0, checkpoint=tmp_path / "f")
+    interrupted_after(3, monkeypatch, ae.fit, X)
+    before = (tmp_path / "f").read_bytes()
+    other = clone(ae).set_params(alpha=0.5)
+    with pytest.warns(UserWarning, match="starts anew, and will replace it"):
+        interrupted_after(0, monkeypatch, other.fit, X, (FlatAdam, "step"))
+    assert (tmp_path / "f").read_bytes() == before
+    assert_same(ae.fit(X), clone(ae).set_params(checkpoint=None).fit(X))
+
+
 INTERRUPTED = """
 import os, pickle, random, signal, sys, threading
 import numpy as np

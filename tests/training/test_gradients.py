@@ -162,11 +162,20 @@ def by_autograd(module, objective, inputs, target, weight):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("risen", [1.0, 0.25])
 @pytest.mark.parametrize("log_noise", [-1.0, -30.0])  # below the least there is no gradient
-@pytest.mark.parametrize("kind", ["gaussian", "labelled", "bernoulli"])
+@pytest.mark.parametrize("kind", ["gaussian", "by column", "labelled", "bernoulli"])
 @pytest.mark.parametrize("hidden", [(), (7, 5)], ids=str)
 def test_the_gradient_by_hand_is_that_of_autograd(hidden, kind, log_noise, risen, weighted):
     draw, n_labels = torch.Generator().manual_seed(0), 2 * (kind == "labelled")
     module = random_network(hidden, n_labels, draw)
+    if kind == "by column":
+        halves = module.encoder, module.decoder
+        module = VariationalAutoencoder(*halves, n_noises=6).double()
+        torch.nn.init.normal_(module.log_noise_ratios, generator=draw)
+        torch.nn.init.normal_(module.least_log_noises, -2, generator=draw)
+        module.log_noise.grad, module.log_noise_ratios.grad = (
+            torch.zeros(()).double(),
+            torch.zeros(6).double(),
+        )
     torch.nn.init.constant_(module.log_noise, log_noise)
     likelihood = GaussianLikelihood(torch.rand(6, generator=draw).double(), 0.3)
     if kind == "bernoulli":

@@ -420,7 +420,7 @@ def bernoulli(images):
         return model.fit(images[0], X_val=images[1])
 
 
-@pytest.mark.filterwarnings("ignore:All .* units:UserWarning")
+@pytest.mark.filterwarnings("ignore:No unit of the code:UserWarning")
 @pytest.mark.parametrize("k", [1, 3, 8])
 @pytest.mark.parametrize("beta", [0.0, 0.2, 1.0, 3.0, 40.0])
 @pytest.mark.parametrize(("n_rows", "n_components"), [(500, 10), (500, 70), (12, 11)])
