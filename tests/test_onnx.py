@@ -200,6 +200,14 @@ def test_rows_without_any_cell():
         np.testing.assert_array_equal(np.isnan(found), np.arange(60) == 3)
 
 
+@pytest.mark.parametrize("of_table", [False, True])
+def test_noise_by_column(of_table):
+    X = table() if of_table else labelled_digits(150)[0]
+    model = skae.VAETransformer(noise="columns", **FAST).fit(X)
+    found = run(to_onnx(model, X, "score_samples"), X)[0][:, 0]
+    assert_close(found, model.score_samples(X), 1e-9)
+
+
 @pytest.mark.filterwarnings("ignore:No cell is present in")
 @pytest.mark.parametrize("rows", ["table", "float32", "float64", "holes"])
 def test_outlier_detectors(rows):
@@ -217,6 +225,19 @@ def test_outlier_detectors(rows):
     assert (run(graph, X)[0][usual] == model.predict(X)[usual]).all()
     if rows.startswith("float"):  # what the estimator refuses is not usual
         assert (run(graph, np.full_like(X[:2], np.inf))[0] == -1).all()
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_changes_in_a_constant_column_have_their_limit_in_the_graph(missing):
+    X, _ = labelled_digits(150)
+    X[:, 20] = 1.0
+    X[1, 30] = np.nan if missing else X[1, 30]
+    ae = skae.AutoencoderTransformer(3, hidden_layer_sizes=(), random_state=0)
+    model = skae.AutoencoderOutlierDetector(ae, random_state=0).fit(X)
+    changed = X[:6].copy()
+    changed[:4, 20] = [2.0, 40.0, -40.0, np.nan if missing else 1.0]
+    found = run(to_onnx(model, X, "score_samples"), changed)[0]
+    assert_close(found, model.score_samples(changed), 1e-9)
 
 
 def test_a_pipeline_that_ends_in_a_detector():

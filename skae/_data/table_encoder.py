@@ -512,13 +512,14 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         was, are = ({isinstance(level, str) for level in levels} for levels in (known, new))
         if not known or was & are:
             return
-        words, remedy = ("text", "no text"), "astype(str)"
+        words, remedy = ("text", "no text"), ", for example with astype(str)"
         if True not in was:
-            words, remedy = words[::-1], "pandas.to_numeric(column)"
+            are_numbers = kind_of(type(known[0])) == "number"
+            words = words[::-1]
+            remedy = ", for example with pandas.to_numeric(column)" if are_numbers else ""
         raise ValueError(
             f"Column {self._fields[place].name!r} held {words[0]} in fit, such as {shown(known[0])}, "
-            f"and holds {words[1]} now, such as {shown(new[0])}: make it what it was, for example "
-            f"with {remedy}."
+            f"and holds {words[1]} now, such as {shown(new[0])}: make it what it was{remedy}."
         )
 
     def _cells(self, place, codes):

@@ -78,7 +78,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
     learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
     validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
     skorch_params, checkpoint, device, verbose, random_state
-        As in `VAETransformer`, whose ``ordered``, ``likelihood``, ``encoder``
+        As in `VAETransformer`, whose ``ordered``, ``likelihood``, ``noise``, ``encoder``
         and ``decoder`` it has not.
 
     Attributes
@@ -173,6 +173,8 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         "ordered": "the labels go into the decoder beside the code, and how much a shorter code must "
         "say depends on them. Fit one for each n_components, or take VAETransformer(ordered=True), "
         "which knows no labels",
+        "noise": "one noise variance is that of all columns of what the labels leave. Where they "
+        "differ much take VAETransformer(noise='columns'), which knows no labels",
         "encoder": OWN_MODULES,
         "decoder": OWN_MODULES,
         "likelihood": "it is Gaussian, with categories as such. VAETransformer(likelihood='bernoulli') "

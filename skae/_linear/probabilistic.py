@@ -22,9 +22,7 @@ from skae._linear.pca import LinearModel, pca, rounding, scatter
 from skae.metrics import explained_share
 
 LEAST_NOISE = 1e-8  # relative to the mean variance of a column
-LEAST_OF_COLUMN = (
-    0.005  # of its variance, as R's factanal: noise of a column without a coarser grid
-)
+LEAST_OF_COLUMN = 0.005  # of the variance of a column: its noise, as R's factanal has it
 LEAST_SHARE = 1e-10  # of the largest variance of coded labels: less is rounding
 LOGISTIC_ROWS, LOGISTIC_CELLS = 5000, 2**20  # at most, that a regression is fitted to
 NOISE_OF_PRESENT = 0.0, 0.5, 1.0  # powers of the share of present cells that noise is multiplied by

@@ -73,7 +73,7 @@ class Folds:
     def _gradient(self, values):
         """Return the gradient of all nets whose parameters are in the rows of a matrix."""
         objectives = [net.criterion_ for net in self.nets]
-        place = Stack(values, self.adam.gradient, [net.module_.missing for net in self.nets])
+        place = Stack(values, self.adam.gradient, [net.module_ for net in self.nets])
         return self.kind(self.nets[0].module_, *objectives, place=place)
 
     def _lay_out(self, sizes, n_batches):
@@ -155,12 +155,18 @@ class Stack:
 
     product, sum_with_product = staticmethod(torch.bmm), staticmethod(torch.baddbmm)
 
-    def __init__(self, values, gradient, missing):
-        self.matrices, self.missing = (values, gradient), missing
+    def __init__(self, values, gradient, modules):
+        self.matrices, self.modules = (values, gradient), modules
 
     def inputs(self, module):
         """Return the function that makes the encoders' inputs of rows: each net fills its own."""
-        return module.inputs if module.missing is None else Missing.together(self.missing)
+        if module.missing is None:
+            return module.inputs
+        return Missing.together([module.missing for module in self.modules])
+
+    def buffer(self, module, name):
+        """Return a buffer of shape (n,) of all nets, in a shape that goes with rows."""
+        return torch.stack([getattr(module, name) for module in self.modules]).unsqueeze(1)
 
     def views(self, parameter):
         """Return a parameter's values in all nets, in a shape that goes with rows, and gradients."""

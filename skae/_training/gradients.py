@@ -100,6 +100,11 @@ class Alone:
         return module.inputs
 
     @staticmethod
+    def buffer(module, name):
+        """Return a buffer of the net."""
+        return getattr(module, name)
+
+    @staticmethod
     def views(parameter):
         """Return values, in a shape that goes with rows, and their gradient's place, if any."""
         return parameter.detach(), parameter.grad

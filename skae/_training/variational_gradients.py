@@ -111,7 +111,7 @@ class Noise:
         self.by_column = ratios is not None
         if self.by_column:
             self.ratios, self.grad_of_ratios = place.views(ratios)
-            self.least_by_column = module.least_log_noises
+            self.least_by_column = place.buffer(module, "least_log_noises")
 
     @property
     def logarithm(self):
@@ -161,14 +161,8 @@ class GaussianSlope:
         delta = (residual * share).mul_(self.column_weights * torch.exp(-log_noise))
         noise, squares = self.noise, self.noise.sum(delta * residual)
         total = torch.sum(share, (-2, -1))
-        noise.backward(
-            0.5
-            * (
-                total.unsqueeze(-1) - squares
-                if noise.by_column
-                else self.n_columns * total - squares
-            )
-        )
+        counted = total.unsqueeze(-1) if noise.by_column else self.n_columns * total
+        noise.backward(0.5 * (counted - squares))
         logarithms = (noise.logarithms(self.n_columns) + self.constant).view(total.shape)
         return 0.5 * (noise.of_all(squares) + total * logarithms), delta
 

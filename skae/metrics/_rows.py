@@ -33,7 +33,7 @@ def explained_share(X, reconstruction):
     >>> explained_share([[0.0], [2.0]], [[1.0], [1.0]])
     0.0
     """
-    X = check_array(unmasked(X), dtype=np.float64, ensure_all_finite="allow-nan")
+    X = _numbers(X)
     reconstruction = check_array(reconstruction, dtype=np.float64)
     if X.shape != reconstruction.shape:
         raise ValueError(
@@ -50,6 +50,19 @@ def explained_share(X, reconstruction):
     if total == 0:
         return float(error == 0)
     return float(1 - error / total)
+
+
+def _numbers(X):
+    """Return rows as float64."""
+    try:
+        return check_array(unmasked(X), dtype=np.float64, ensure_all_finite="allow-nan")
+    except ValueError as error:
+        if "could not convert" not in str(error):
+            raise
+        raise ValueError(
+            f"X holds what is no number ({error}): of tables with categories the score(X) of an "
+            "autoencoder is to be taken, which counts each column in its own unit."
+        ) from error
 
 
 def _share_of_present(X, reconstruction, present):

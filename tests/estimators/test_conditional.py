@@ -250,7 +250,7 @@ def test_in_a_pipeline(images):
         ("wine", "y has the class 'wine', which fit did not see: expected one of 0, 1, 2. Fit"),
         ([0, 1, 7, 1], "y has the class 7"),
         ([0, 1], "y has 2 labels for 4 rows: pass one for each row, or a single one"),
-        ([0, None, 1, 2], "y has 1 missing labels .NaN or None. in column 0, the first in row 1"),
+        ([0, None, 1, 2], "y has 1 missing label .NaN or None. in column 0, the first in row 1"),
         (np.zeros((4, 2), int), "y has 2 columns, but the labels of the fit have 1"),
         (np.zeros((4, 1, 1), int), r"y has the shape \(4, 1, 1\)"),
     ],
@@ -268,7 +268,7 @@ def test_labels_that_are_refused(wine, y, message):
     ("y", "message"),
     [
         (None, "requires y to be passed"),
-        ([0.0, np.nan, 1.0, 2.0], "y has 1 missing labels"),
+        ([0.0, np.nan, 1.0, 2.0], "y has 1 missing label .NaN"),
         ([0.0, np.inf, 1.0, 2.0], "y has infinite numbers in column 0"),
         ([0, 1, 0], "inconsistent numbers of samples"),
         (np.array(["a", 1, "b", 2], object), "classes of several types .int, str.: convert"),
@@ -527,7 +527,7 @@ def test_what_only_the_vae_can_do_is_refused_with_its_reason():
     for name in of_vae - own:
         with pytest.raises(TypeError, match=rf"ConditionalVAE has no parameter '{name}': .* take"):
             ConditionalVAE(**{name: VAETransformer().get_params()[name]})
-    assert {"ordered", "likelihood", "encoder", "decoder"} == of_vae - own
+    assert {"ordered", "likelihood", "encoder", "decoder", "noise"} == of_vae - own
     with pytest.raises(TypeError, match="unexpected keyword argument 'depth'"):
         ConditionalVAE(depth=3)
     shown = inspect.signature(ConditionalVAE).parameters

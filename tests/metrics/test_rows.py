@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from skae.metrics import explained_share, mode_coverage
+from skae import AutoencoderTransformer
+from skae.metrics import explained_share, mode_coverage, reconstruction_score
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])
@@ -64,3 +65,10 @@ def test_mode_coverage_says_what_to_do_with_a_table():
     with pytest.raises(ValueError, match=r"columns \['kind'\] are not numbers.*pass the codes"):
         mode_coverage(X, X)
     assert mode_coverage(X[["size"]], X[["size"]]) == 1.0
+
+
+def test_of_tables_with_categories_the_estimators_score_is_pointed_to():
+    table = pd.DataFrame({"a": np.arange(40.0), "k": list("ab") * 20})
+    model = AutoencoderTransformer(1, hidden_layer_sizes=()).fit(table)
+    with pytest.raises(ValueError, match=r"no number .*'a'.*: .* the score\(X\) of an autoencoder"):
+        reconstruction_score(model, table)

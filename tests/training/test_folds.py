@@ -74,6 +74,7 @@ def table(n_rows):
         (AutoencoderTransformer, curved(163, 6), {"ordered": True}),
         (AutoencoderTransformer, curved(163, 6), {"ordered": True, "linear_path": None}),
         (VAETransformer, curved(163, 6), {"beta": 0.5}),
+        (VAETransformer, curved(163, 6), {"noise": "columns"}),
         (VAETransformer, curved(101, 150), {"hidden_layer_sizes": (20, 10)}),
         (VAETransformer, curved(120, 5), {"linear_path": None, "batch_size": 40}),
         (ConditionalVAE, curved(163, 6), {"batch_size": 7}),
@@ -85,6 +86,7 @@ def table(n_rows):
         (SupervisedAutoencoder, table(163), {}),
         (VAETransformer, table(163), {}),
         (VAETransformer, table(163)[["a", "b", "c"]], {}),
+        (VAETransformer, table(163), {"noise": "columns"}),
     ],
 )
 def test_a_common_step_is_a_step_of_each(monkeypatch, estimator, X, settings, weighted):
