@@ -71,5 +71,5 @@ def draw(panels, path):
         ax.set_yticks(range(len(order)), [methods[method] for method in order])
         p = friedmanchisquare(*found.T).pvalue
         ax.set_title(f"{title}, {len(found)} sets")
-        ax.set_xlabel(f"mean rank, 1 is best (Friedman: p = {p:.0e})")
+        ax.set_xlabel(f"mean rank (Friedman: p = {p:.0e})")
     figure.savefig(path, dpi=110)
