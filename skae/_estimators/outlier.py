@@ -1,7 +1,7 @@
 """Odd rows: a distance in what an autoencoder leaves of rows, and in their code."""
 
 import warnings
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -469,6 +469,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         if state.keys() & {"autoencoder_", *PARTS}:
             for name, kind in PARTS.items():
                 state[name] = kind(**state[name])
+            state["_features"] = _with_columns(state["_features"], state["autoencoder_"])
             _check_state(state)
         super().__setstate__(state)
 
@@ -494,6 +495,14 @@ def _are_constant(rows):
 
 
 PARTS = {"_features": Features, "_distance": Distance}
+
+
+def _with_columns(features, autoencoder):
+    """Return features as they are now: files of old have residuals and code alone."""
+    n = model_of(autoencoder).schema.n_features
+    if features.known.shape != (n,):
+        return features
+    return replace(features, known=np.append(features.known, np.zeros(n, bool)))
 
 
 def _check_state(state):

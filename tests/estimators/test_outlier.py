@@ -103,6 +103,16 @@ def test_files_keep_a_detector(detector, tumours, tmp_path):
     pd.testing.assert_frame_equal(same.explain(X), detector.explain(X))
 
 
+def test_files_from_before_columns_entered_themselves():
+    X = np.random.default_rng(0).normal(size=(60, MOST_COLUMNS + 1))  # there they do not now either
+    detector = quick().fit(X)
+    state = detector.__getstate__()
+    state["_features"]["known"] = state["_features"]["known"][: X.shape[1]]
+    old = AutoencoderOutlierDetector()
+    old.__setstate__(state)
+    np.testing.assert_array_equal(old.score_samples(X), detector.score_samples(X))
+
+
 @pytest.mark.parametrize("name", ["_features", "_distance", "autoencoder_", "training_scores_"])
 def test_parts_of_two_detectors_are_refused(name, detector, tumours):
     other = quick().fit(tumours[0].iloc[:, :7])
