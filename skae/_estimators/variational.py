@@ -103,7 +103,8 @@ class VAETransformer(
         (of tables with categories or missing cells: at the same code, with the noise that
         it leaves of each column). No noise is below 0.005 of the variance of its column;
         in the start not below that of rounding to its grid either, and that of a constant
-        column is PCA's. Rows drawn of mixed tables pass better for real ones; columns
+        column is PCA's. Rows drawn of mixed tables pass better for real ones, and draws of missing
+        cells cover what is hidden more evenly; columns
         that have much noise are reconstructed less closely. Which of the two is likelier tell
         ``validation_scores_`` of two fits (with the same ``random_state`` of the same
         held-out rows). At most 4,096 columns, Gaussian likelihood only.
