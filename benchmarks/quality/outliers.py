@@ -27,6 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import OneClassSVM
 from sklearn.utils import _safe_indexing
 
+from benchmarks.quality.outlier_ranks import by_set, draw, ranks
 from benchmarks.quality.outlier_sets import loaders
 from skae import AutoencoderOutlierDetector
 
@@ -150,23 +151,24 @@ def parts(sets):
 
 
 def table(results, sets):
-    """Print mean areas under the curve and average precisions, by protocol."""
+    """Print mean areas under the curve, average precisions and ranks: seeds first, then sets."""
     for protocol in PROTOCOLS:
-        runs = [
-            figures
-            for key, figures in results.items()
-            if key.split("|")[1] == protocol and key.split("|")[0] in sets
-        ]
-        if not runs:
+        found = by_set(results, protocol)
+        found = {name: found[name] for name in sets if name in found}
+        if not found:
             continue
-        names = "detector", "its autoencoder's error", *RIVALS
-        print(f"\n{protocol}, {len(runs)} runs\n\n| method | runs | AUROC | AP | seconds |")
-        print("|---|---|---|---|---|")
-        for name in names:
-            rows = np.array([figures[name] for figures in runs if name in figures])
+        methods, placed = ranks(found)
+        placed = dict(zip(methods, placed.mean(axis=0), strict=True))
+        print(f"\n{protocol}, {len(found)} sets\n\n| method | sets | AUROC | AP | rank | seconds |")
+        print("|---|---|---|---|---|---|")
+        for name in ("detector", "its autoencoder's error", *RIVALS):
+            rows = np.array([figures[name] for figures in found.values() if name in figures])
             if len(rows):
                 auc, precision, seconds = rows.mean(axis=0)
-                print(f"| {name} | {len(rows)} | {auc:.3f} | {precision:.3f} | {seconds:.2f} |")
+                print(
+                    f"| {name} | {len(rows)} | {auc:.3f} | {precision:.3f} "
+                    f"| {placed.get(name, np.nan):.1f} | {seconds:.2f} |"
+                )
 
 
 def keep(results, path):
@@ -183,6 +185,7 @@ def main(argv=None):
     parser.add_argument("results", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--most-rows", type=int, default=10_000)
+    parser.add_argument("--picture", type=Path, help="where to draw mean ranks")
     arguments = parser.parse_args(argv)
     warnings.filterwarnings("ignore")
     results = {}
@@ -199,6 +202,8 @@ def main(argv=None):
     for title, names in zip(("all", "chosen on", "reported on"), parts(sorted(sets)), strict=True):
         print(f"\n**{title}**: {', '.join(names)}")
         table(results, names)
+    if arguments.picture:
+        draw({protocol: by_set(results, protocol) for protocol in PROTOCOLS}, arguments.picture)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Odd rows: a distance in what an autoencoder leaves of rows, and in their code."""
 
 import warnings
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,12 @@ from skae import _model as fitted_models
 from skae._estimators.autoencoder import AutoencoderTransformer
 from skae._estimators.base import BaseEncoder, model_of
 from skae._estimators.supervised import pretrained
-from skae._linear.distance import Distance, robust_distance, weighted_quantile
+from skae._linear.distance import (
+    Distance,
+    means_of_present,
+    robust_distance,
+    weighted_quantile,
+)
 from skae._parameters import (
     Interval,
     Real,
@@ -28,9 +33,12 @@ from skae._parameters import (
     private_random_state,
 )
 
-NEAREST, STEPS = 0.6, 5  # share of the rows that the distance is learned from, and refits
+NEAREST, STEPS = 0.6, 2  # share of the rows that the distance is learned from, and refits
+MOST_COLUMNS = 150  # up to which columns enter themselves: the cost grows with their square
+RIDGE = 0.2  # variance that is added in each direction to that of the nearest rows; all rows have 1
 FALSE_ALARMS = 0.05  # share of usual rows that are called outliers, where contamination is "auto"
 FEWEST_TO_CALIBRATE = 100  # rows of fit
+EDGE = 1e-9  # of the quantile: rounding must not decide about the row that has it
 LEAST_UNIT = 1e-3  # standard deviations of a column; residuals below are as good as none
 CHUNK_CELLS = 2**22
 SHARE = 0.95  # of the variance, by the code of the default autoencoder
@@ -38,18 +46,18 @@ SHARE = 0.95  # of the variance, by the code of the default autoencoder
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """What a distance is taken of: residuals of the columns and units of the code.
+    """What a distance is taken of: residuals, the columns themselves, and units of the code.
 
     Attributes
     ----------
-    known : ndarray of bool, shape (n_features,)
-        Which columns had a cell in fit.
+    known : ndarray of bool, shape (2 * n_features,)
+        Which residuals, and which columns, are taken: of those that had a cell in fit.
     units : ndarray of shape (n_known + n_components,)
-        Root mean square of the residuals, standard deviation of the code.
+        Standard deviations.
     unseen : float
         Nats of a level that fit did not see.
     constant : ndarray of bool, shape (n_known,)
-        Columns that had one value in fit: a change in them counts as an unseen level
+        Those of columns that had one value in fit: a change in them counts as an unseen level
         at most, for there is no unit to tell how large it is. None of it in files of old.
     """
 
@@ -60,30 +68,29 @@ class Features:
 
     @property
     def n_residuals(self):
-        """Number of the features that are residuals: they come first."""
+        """Number of the features that are residuals, or columns: they come first."""
         return int(self.known.sum())
 
     @classmethod
     def learn(cls, model, X, weight):
         """Return the features of a model, and their values in training rows."""
-        raw = cls(np.ones(model.schema.n_features, bool), 1.0, np.log1p(weight.sum())).of(model, X)
-        present, size = ~np.isnan(raw), model.task.size
-        counts = weight @ present
-        squares = weight @ np.where(present, raw, 0.0) ** 2
-        means = weight @ raw[:, -size:] / weight.sum()
-        units = np.sqrt(np.divide(squares, counts, out=np.zeros(len(counts)), where=counts > 0))
-        units[-size:] = np.sqrt(weight @ (raw[:, -size:] - means) ** 2 / weight.sum())
-        code_floor = LEAST_UNIT * units[-size:].max()
-        units[:-size] = np.maximum(units[:-size], LEAST_UNIT)
-        units[-size:] = np.maximum(units[-size:], code_floor if code_floor > 0 else 1.0)
-        known, one = counts > 0, _are_constant(model.schema.read(X)[weight > 0])
-        found = cls(known[:-size], units[known], np.log1p(weight.sum()), one[known[:-size]])
-        return found, raw[:, known] / units[known]
+        n, size, unseen = model.schema.n_features, model.task.size, np.log1p(weight.sum())
+        taken = np.arange(2 * n) < (2 * n if n <= MOST_COLUMNS else n)
+        raw = cls(taken, 1.0, unseen).of(model, X)
+        kept = (~np.isnan(raw)).any(axis=0)
+        taken[taken], raw = kept[:-size], raw[:, kept]
+        variances = means_of_present((raw - means_of_present(raw, weight)) ** 2, weight)
+        units, floors = np.sqrt(variances), np.full(len(variances), LEAST_UNIT)
+        floors[-size:] = LEAST_UNIT * units[-size:].max() or 1.0
+        units = np.maximum(units, floors)
+        one = np.tile(_are_constant(model.schema.read(X)[weight > 0]), 2)
+        return cls(taken, units, unseen, one[taken]), raw / units
 
     def of(self, model, X):
         """Return the features of rows, NaN where a cell is missing."""
         schema = model.schema
-        unseen = None if schema.encoder is None else schema.encoder.unseen(X)
+        has_levels = schema.encoder is not None and len(schema.blocks.categories)
+        unseen = schema.encoder.unseen(X) if has_levels else None
         rows, scores = schema.read(X), fitted_models.scores_of(model)
         found = np.empty((rows.shape[0], self.n_residuals + model.task.size))
         step = max(1, CHUNK_CELLS // found.shape[1])
@@ -91,7 +98,7 @@ class Features:
             precise = rows[span].astype(np.float64, copy=False)  # small residuals have few digits
             code, residuals = scores.code_and_residuals(precise)
             if unseen is not None:
-                residuals[unseen[span]] = self.unseen
+                residuals[np.tile(unseen[span], 2)] = self.unseen
             found[span] = np.hstack([residuals[:, self.known], code]) / self.units
         limits = self.limits(found.shape[1])
         return found if limits is None else np.clip(found, -limits, limits, out=found)
@@ -109,21 +116,22 @@ class Features:
 class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     r"""Outlier detection by an autoencoder: rows with unusual residuals or an unusual code.
 
-    With the residuals of the columns and the units of the code, each over
-    its spread in the training rows, in one vector f of a row:
+    With the residuals of the columns, the columns themselves (up to 150 of them) and the units of the
+    code, each over its standard deviation in the training rows, in one vector f of a row:
 
-    .. math:: d^2(x) = (f - \mu)^\top \Sigma^{-1} (f - \mu), \quad f = [r, z], \quad
-        r_j = \frac{x_j - \hat x_j}{\sqrt{\mathrm{mean}\,(x_j - \hat x_j)^2}}
+    .. math:: d^2(x) = (f - \mu)^\top \Sigma^{-1} (f - \mu), \quad f = [r, x, z], \quad
+        r_j = x_j - \hat x_j
 
     :math:`\mu` and :math:`\Sigma` are learned from the three fifths of the training
-    rows that are nearest (five concentration steps, as in `MinCovDet`), so that
+    rows that are nearest (two concentration steps, as in `MinCovDet`), so that
     outliers among them do little harm. :math:`\Sigma` is shrunk (Ledoit and Wolf), so
-    that fewer rows than columns suffice. Unlike the plain `reconstruction_error`, the distance
+    that fewer rows than columns suffice, and a fifth of the variance of all rows is added to it, so
+    that a column that hardly varies among the nearest rows weighs less. Unlike the plain `reconstruction_error`, the distance
     takes correlations between residuals into account, and detects a row that is reconstructed
     well but has an unusual code.
 
-    A category enters with its loss in nats, a level that fit did not see with
-    :math:`\log(1 + n)` nats. A missing cell leaves out its coordinate, and the
+    A category enters with its loss in nats, of the autoencoder (r) and of the shares of its levels (x), a
+    level that fit did not see with :math:`\log(1 + n)` nats. A missing cell leaves out its coordinates, and the
     distance is scaled up to the number of all. A constant column is measured in thousandths of its
     unit, up to :math:`\log(1 + n)` of them: any change in it is far off, and none is farther.
 
@@ -155,7 +163,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     autoencoder_ : estimator
         The fitted autoencoder.
     offset_ : float
-        Rows with a lower `score_samples` are outliers.
+        Rows with a lower `score_samples` are outliers. Lies a billionth of itself below the quantile.
     training_scores_ : ndarray of shape (n_samples,)
         `score_samples` of the training rows.
     calibration_scores_ : ndarray of shape (n_calibration,)
@@ -170,7 +178,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     Notes
     -----
-    Up to 2,000 coordinates (columns and code) the covariance is a full matrix: each row costs the square of their
+    Up to 2,000 coordinates of f the covariance is a full matrix: each row costs the square of their
     number, and ``fit`` the third power once. Above, it has 200 axes and one
     variance elsewhere. Each pattern of missing cells costs the solution of a linear system.
 
@@ -264,7 +272,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         of_rows = None if sample_weight is None else weight[learned]
         autoencoder = pretrained(given, rows, of_rows, self.random_state, rng)
         features, values = Features.learn(model_of(autoencoder), rows, weight[learned])
-        distance = robust_distance(values, weight[learned], NEAREST, STEPS)
+        distance = robust_distance(values, weight[learned], NEAREST, STEPS, RIDGE)
         values = features.of(model_of(autoencoder), X)
         scores = -_squares(distance, values, features)
         self._set_fitted(autoencoder, features, distance, scores, weight, held)
@@ -314,11 +322,13 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     def _offset(self, weight):
         """Return the score below which rows are outliers."""
         scores, weight = self.training_scores_[weight > 0], weight[weight > 0]
-        if self.contamination != "auto":
-            return float(weighted_quantile(scores, self.contamination, weight))
-        if len(self.calibration_scores_):
-            scores, weight = self.calibration_scores_, np.ones(len(self.calibration_scores_))
-        return float(weighted_quantile(scores, FALSE_ALARMS, weight))
+        share = self.contamination
+        if share == "auto":
+            share = FALSE_ALARMS
+            if len(self.calibration_scores_):
+                scores, weight = self.calibration_scores_, np.ones(len(self.calibration_scores_))
+        quantile = weighted_quantile(scores, share, weight)
+        return float(quantile - EDGE * abs(quantile))
 
     # use --------------------------------------------------------------------------------------
 
@@ -375,7 +385,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         (split conformal). If those and a new row are exchangeable, that is
         drawn from one distribution without outliers, then P(p <= alpha) <= alpha for each alpha, in the mean over
         calibrations. With outliers among the training rows p-values are usually
-        too large. They are at least 1 / (1 + n).
+        too large. They are at least 1 / (1 + n). Models of folds (cross-conformal) would hold no rows
+        back, but take several fits, promise twice alpha, and are not the model of `score_samples`.
 
         Parameters
         ----------
@@ -406,8 +417,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     def explain(self, X):
         """Return how much each column, and each unit of the code, adds to the squared distance.
 
-        The parts are squares of the features whitened by the symmetric root of the inverse
-        covariance, which stay most correlated with the features (Garthwaite and Koch, 2016).
+        A column's part is that of its residual and of the column itself. The parts are squares of the
+        features whitened by the symmetric root of the inverse covariance, which stay most
+        correlated with the features (Garthwaite and Koch, 2016).
 
         Parameters
         ----------
@@ -426,9 +438,11 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         parts[np.isnan(values)] = np.nan
         sums = np.nansum(parts, axis=1)
         parts *= np.divide(squares, sums, out=np.ones(len(sums)), where=sums > 0)[:, None]
-        table = np.full((len(parts), self.n_features_in_ + self.autoencoder_.n_components_), np.nan)
-        known = np.append(self._features.known, np.ones(self.autoencoder_.n_components_, bool))
-        table[:, known] = parts
+        known, n = self._features.known, self._features.n_residuals
+        cells = np.full((len(parts), len(known)), np.nan)
+        cells[:, known] = parts[:, :n]
+        residuals, columns = np.split(cells, 2, axis=1)
+        table = np.hstack([residuals + np.nan_to_num(columns), parts[:, n:]])
         return pd.DataFrame(table, getattr(X, "index", None), self._names())
 
     def _names(self):
@@ -455,6 +469,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         if state.keys() & {"autoencoder_", *PARTS}:
             for name, kind in PARTS.items():
                 state[name] = kind(**state[name])
+            state["_features"] = _with_columns(state["_features"], state["autoencoder_"])
             _check_state(state)
         super().__setstate__(state)
 
@@ -482,6 +497,14 @@ def _are_constant(rows):
 PARTS = {"_features": Features, "_distance": Distance}
 
 
+def _with_columns(features, autoencoder):
+    """Return features as they are now: files of old have residuals and code alone."""
+    n = model_of(autoencoder).schema.n_features
+    if features.known.shape != (n,):
+        return features
+    return replace(features, known=np.append(features.known, np.zeros(n, bool)))
+
+
 def _check_state(state):
     """Refuse, with a ValueError, parts that no fit makes together."""
     model, features, distance = (
@@ -492,7 +515,7 @@ def _check_state(state):
     n_features, size = model.schema.n_features, model.task.size
     width, n_axes = features.n_residuals + size, len(distance.axes)
     arrays = {
-        "known": (features.known, (n_features,)),
+        "known": (features.known, (2 * n_features,)),
         "units": (features.units, (width,)),
         **({} if features.constant is None else {"constant": (features.constant, (width - size,))}),
         "centre": (distance.centre, (width,)),

@@ -85,7 +85,7 @@ class Distance:
         return elsewhere * rows + ((rows @ self.axes.T) * (along - elsewhere)) @ self.axes
 
 
-def robust_distance(rows, weight, share, n_steps, random_state=0):
+def robust_distance(rows, weight, share, n_steps, ridge=0.0, random_state=0):
     """Return the `Distance` of the rows that are nearest to their own centre.
 
     After the distance of all rows, each step takes the nearest rows for those that
@@ -100,24 +100,26 @@ def robust_distance(rows, weight, share, n_steps, random_state=0):
     share : float
         Share of the weight that the nearest rows have.
     n_steps : int
+    ridge : float
+        Added to the variance in each direction.
     random_state : int
         Of the search for axes, above `WIDEST` columns.
     """
-    filled, kept = np.where(np.isnan(rows), _means(rows, weight), rows), slice(None)
-    distance = shrunk_distance(filled, weight, random_state)
+    filled, kept = np.where(np.isnan(rows), means_of_present(rows, weight), rows), slice(None)
+    distance = shrunk_distance(filled, weight, ridge, random_state)
     for _ in range(n_steps):
         filled = distance.completed(rows)
         squares = distance.squares(filled)
         kept = squares <= weighted_quantile(squares, share, weight)
-        distance = shrunk_distance(filled[kept], weight[kept], random_state)
+        distance = shrunk_distance(filled[kept], weight[kept], ridge, random_state)
     return distance
 
 
-def shrunk_distance(rows, weight, random_state=0):
+def shrunk_distance(rows, weight, ridge=0.0, random_state=0):
     """Return the `Distance` of complete rows: weights count as repetitions.
 
     The covariance is shrunk towards a multiple of the identity (Ledoit and Wolf,
-    2004, DOI 10.1016/S0047-259X(03)00096-4). Above `WIDEST` columns it
+    2004, DOI 10.1016/S0047-259X(03)00096-4), and has ``ridge`` times the identity added. Above `WIDEST` columns it
     has at most `MOST_AXES` axes, and one variance in all other directions.
     """
     total, n_columns = weight.sum(), rows.shape[1]
@@ -141,7 +143,7 @@ def shrunk_distance(rows, weight, random_state=0):
     spread = squares / n_columns - mean**2
     error = (weight @ lengths**2 / total - squares) / (total * n_columns)
     shrinkage = min(max(error / spread, 0.0), 1.0) if spread > 0 else 0.0
-    floor = shrinkage * mean
+    floor = shrinkage * mean + ridge
     gains = 1 / np.sqrt(np.maximum((1 - shrinkage) * variances + floor, LEAST_VARIANCE))
     if n_columns <= WIDEST:
         return Distance(centre, axes, gains, 0.0)
@@ -162,7 +164,7 @@ def weighted_quantile(values, share, weight):
     return (values[place] + values[place + 1]) / 2 if exact else values[place]
 
 
-def _means(rows, weight):
+def means_of_present(rows, weight):
     """Return the means of the columns over what is present; 0 where nothing is."""
     present = ~np.isnan(rows)
     sums = weight @ np.where(present, rows, 0.0)

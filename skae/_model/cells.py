@@ -49,20 +49,23 @@ def errors_of_cells(model, X, reconstruct=None):
 
 
 def code_and_differences(model, X):
-    """Return codes in the module's units, and what is left of each cell: (n_samples, k + n_cells).
+    """Return codes in the module's units, and what is left of each cell: (n_samples, k + 2 n_cells).
 
-    Numbers: the difference from their reconstruction, standardised. Categories: nats.
+    By the module, and then by the baseline's means alone. Numbers: the difference,
+    standardised. Categories: nats.
     """
     module, cells = _parts(model, X)
     size, n = model.task.size, cells.n_numbers
 
+    def left(x, made):
+        return (x[:, :n] - made[:, :n]).nan_to_num(nan=0.0), cells.nats(made, x)
+
     def both(x):
         code = module.encode(x)
         made = module.decoder(code)
-        differences = (x[:, :n] - made[:, :n]).nan_to_num(nan=0.0)
-        return torch.cat([code, differences, cells.nats(made, x)], dim=1)
+        return torch.cat([code, *left(x, made), *left(x, torch.zeros_like(made))], dim=1)
 
-    return model.apply_to_rows(X, both, size + cells.n_cells)
+    return model.apply_to_rows(X, both, size + 2 * cells.n_cells)
 
 
 def _parts(model, X):

@@ -549,16 +549,19 @@ class Described:
     def code_and_differences(self, rows):
         """Return codes in the module's units, and what is left of the cells of wide rows.
 
-        Numbers: the difference from their reconstruction, standardised. Categories: nats. 0
-        where missing.
+        By the module, and then by the baseline's means alone. Numbers: the difference,
+        standardised. Categories: nats. 0 where missing.
         """
-        x, n = self.standardised(rows), self.n_numbers
+        x, n, parts = self.standardised(rows), self.n_numbers, []
         code = self.mean_of_code(x)
-        outputs = self.outputs(code)
-        parts = [x[:n] - outputs[:n]] if n else []
-        parts += self._nats_of_categories(x, outputs, None)
+        made = self.outputs(code)
+        for outputs in (made, made * 0.0):
+            parts += [x[:n] - outputs[:n]] if n else []
+            parts += self._nats_of_categories(x, outputs, None)
         missing = self.lacking(x)
-        left = rows.graph.add("where", missing, np.zeros(1), rows.graph.concat(*parts))
+        left = rows.graph.add(
+            "where", rows.graph.concat(missing, missing), np.zeros(1), rows.graph.concat(*parts)
+        )
         return rows.graph.concat(code, left)
 
     # likelihood -------------------------------------------------------------------------------

@@ -30,13 +30,13 @@ class RowScores:
         return error if per_feature else _of_rows(error, missing)
 
     def code_and_residuals(self, X):
-        """Return codes, and what reconstructions leave of each cell: float64.
+        """Return codes, and what reconstructions and then means leave of each cell: float64.
 
-        In standard deviations of the column. NaN where a cell is missing.
+        In standard deviations of the column; twice as many columns as X. NaN where a cell is missing.
         """
-        code = self.model.encode(X)
-        residuals = np.subtract(dense(X), self.model.decode(code), dtype=np.float64)
-        return code.astype(np.float64), residuals / self.model.baseline.scale
+        code, X, baseline = self.model.encode(X), dense(X), self.model.baseline
+        residuals = np.hstack([X - self.model.decode(code), X - baseline.mean])
+        return code.astype(np.float64), residuals / np.tile(baseline.scale, 2)
 
     def score(self, X, reconstruct=None):
         """Return the explained share of the variance; ``reconstruct`` as in `CellScores`."""
@@ -90,15 +90,16 @@ class CellScores:
         return self.schema.in_columns(errors) if per_feature else _of_rows(errors, missing)
 
     def code_and_residuals(self, X):
-        """Return codes, and what reconstructions leave of each cell: float64.
+        """Return codes, and what reconstructions and then means leave of each cell: float64.
 
         Numbers: the difference, in standard deviations of the column. Categories:
-        nats. One column for each of the table; NaN where nothing is known.
+        nats. Two columns for each of the table; NaN where nothing is known.
         """
         X, model = dense(X), self.model
         found, size = model.code_and_differences(X).astype(np.float64), model.task.size
-        residuals = self.schema.in_columns(found[:, size:])
-        residuals[np.isnan(X)] = np.nan
+        halves = np.split(found[:, size:], 2, axis=1)
+        residuals = np.hstack([self.schema.in_columns(half) for half in halves])
+        residuals[np.tile(np.isnan(X), 2)] = np.nan
         return found[:, :size] * model.code_scale, residuals
 
     def score(self, X, *reconstruct):

@@ -286,13 +286,14 @@ def _nan_where_infinite(x):
 
 
 def _write_features_of_rows(writer, detector, model, parts, rows, wide):
-    """Return residuals and codes of rows of numbers in their units, NaN where missing."""
-    features = detector._features
+    """Return the features of rows of numbers in their units, NaN where missing."""
+    features, baseline = detector._features, model.baseline
+    known = np.flatnonzero(features.known)
 
     def values(x, wide):
         code = parts.code(wide)
-        residuals = (x - parts.rows(code)) / model.baseline.scale
-        return x.graph.concat(residuals[np.flatnonzero(features.known)], code) / features.units
+        residuals = [(x - made) / baseline.scale for made in (parts.rows(code), baseline.mean)]
+        return x.graph.concat(x.graph.concat(*residuals)[known], code) / features.units
 
     return run(writer, values, rows, wide)[0]
 
@@ -301,19 +302,24 @@ def _write_features_of_cells(writer, detector, model, parts, wide, unseen):
     """Return the same of a table."""
     features, blocks = detector._features, model.schema.blocks
     cells = np.concatenate([blocks.numbers, blocks.categories])
-    known = np.array([int(np.flatnonzero(cells == i)[0]) for i in np.flatnonzero(features.known)])
+    places = np.concatenate([cells, blocks.n_columns + cells])
+    known = np.array([int(np.flatnonzero(places == i)[0]) for i in np.flatnonzero(features.known)])
+    spans = slice(0, len(cells)), slice(len(cells), len(places))
 
     def values(x, *unseen):
-        both, graph = parts.code_and_differences(x), x.graph
+        both = parts.code_and_differences(x)
         code, left = both[: parts.size] * parts.code_scale, both[parts.size :]
-        left = graph.add("where", parts.lacking(x, *unseen), np.full(1, np.nan), left)
-        if unseen:
-            n = parts.n_numbers
-            new = graph.add("greater", unseen[0], np.full(1, 0.5))
-            others = [left[:n]] if n else []
-            nats = graph.add("where", new, np.full(1, features.unseen), left[n:])
-            left = graph.concat(*others, nats)
-        return graph.concat(left[known], code) / features.units
+        left = x.graph.concat(*(with_missing(x, left[span], *unseen) for span in spans))
+        return x.graph.concat(left[known], code) / features.units
+
+    def with_missing(x, left, *unseen):
+        left = x.graph.add("where", parts.lacking(x, *unseen), np.full(1, np.nan), left)
+        if not unseen:
+            return left
+        n, new = parts.n_numbers, x.graph.add("greater", unseen[0], np.full(1, 0.5))
+        others = [left[:n]] if n else []
+        nats = x.graph.add("where", new, np.full(1, features.unseen), left[n:])
+        return x.graph.concat(*others, nats)
 
     return run(writer, values, *_given(wide, unseen))[0]
 

@@ -13,6 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 import skae
 from skae import AutoencoderOutlierDetector, AutoencoderTransformer
+from skae._estimators.outlier import MOST_COLUMNS
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -100,6 +101,16 @@ def test_files_keep_a_detector(detector, tumours, tmp_path):
     np.testing.assert_array_equal(same.p_values(X), detector.p_values(X))
     np.testing.assert_array_equal(same.decision_function(X), detector.decision_function(X))
     pd.testing.assert_frame_equal(same.explain(X), detector.explain(X))
+
+
+def test_files_from_before_columns_entered_themselves():
+    X = np.random.default_rng(0).normal(size=(60, MOST_COLUMNS + 1))  # there they do not now either
+    detector = quick().fit(X)
+    state = detector.__getstate__()
+    state["_features"]["known"] = state["_features"]["known"][: X.shape[1]]
+    old = AutoencoderOutlierDetector()
+    old.__setstate__(state)
+    np.testing.assert_array_equal(old.score_samples(X), detector.score_samples(X))
 
 
 @pytest.mark.parametrize("name", ["_features", "_distance", "autoencoder_", "training_scores_"])
@@ -291,6 +302,14 @@ def test_parts_add_up_to_the_distance(detector, tumours):
     parts = detector.explain(with_gaps)
     np.testing.assert_allclose(parts.sum(axis=1), -detector.score_samples(with_gaps), rtol=1e-9)
     assert parts.iloc[:, :30].isna().equals(with_gaps.isna())
+
+
+def test_explanations_of_more_columns_than_enter_themselves():
+    X = np.random.default_rng(0).normal(size=(60, MOST_COLUMNS + 1))
+    detector = quick().fit(X)
+    parts = detector.explain(X)
+    assert parts.shape == (60, MOST_COLUMNS + 1 + detector.autoencoder_.n_components_)
+    np.testing.assert_allclose(parts.sum(axis=1), -detector.score_samples(X), rtol=1e-9)
 
 
 def test_one_bad_cell_among_correlated_columns_ranks_first():

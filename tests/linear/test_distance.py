@@ -7,13 +7,14 @@ from sklearn.covariance import ledoit_wolf
 from skae._linear.distance import robust_distance, shrunk_distance, weighted_quantile
 
 
-def test_the_distance_is_that_of_scikit_learns_shrunk_covariance():
+@pytest.mark.parametrize("ridge", [0.0, 0.2])
+def test_the_distance_is_that_of_scikit_learns_shrunk_covariance(ridge):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 9)) @ rng.normal(size=(9, 9))
-    covariance, _ = ledoit_wolf(X)
+    covariance = ledoit_wolf(X)[0] + ridge * np.eye(9)
     centred = X - X.mean(axis=0)
     expected = np.einsum("ij,ij->i", centred, np.linalg.solve(covariance, centred.T).T)
-    squares = np.sum(shrunk_distance(X, np.ones(40)).whitened(X) ** 2, axis=1)
+    squares = np.sum(shrunk_distance(X, np.ones(40), ridge).whitened(X) ** 2, axis=1)
     np.testing.assert_allclose(squares, expected)
 
 
