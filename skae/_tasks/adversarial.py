@@ -126,8 +126,6 @@ class BiGAN(ImageShape, Task):
         most = LARGEST_BATCH_OF_IMAGES if self.of_images else BIGAN_BATCH
         return min(super().batch_size(n_rows), most)
 
-    judged_batch_size = batch_size
-
     def max_iter(self, steps):
         return int(np.clip(BIGAN_STEPS // steps, FEWEST_EPOCHS, MOST_EPOCHS))
 

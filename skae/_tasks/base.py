@@ -31,7 +31,6 @@ LEAST_UNEXPLAINED = 1e-10  # share of variance below which nothing is left to le
 STEPS, FEWEST_EPOCHS, MOST_EPOCHS = 4000, 20, 400  # of a training, where max_iter is "auto"
 MOST_STEPS, LEAST_EPOCHS = 20_000, 3  # of one on so many rows that 20 epochs are more
 SMALLEST_BATCH, LARGEST_BATCH = 32, 512  # where batch_size is "auto"
-SMALLEST_JUDGED = 64  # smaller ones cost as much
 BATCHES, BATCHES_OF_SMALL = 10, 20  # an epoch, about
 
 
@@ -175,13 +174,8 @@ class Task:
         return int(np.clip(size, SMALLEST_BATCH, LARGEST_BATCH))
 
     def judged_batch_size(self, n_rows):
-        """Return the rows a step while held-out rows judge, where ``batch_size`` is "auto".
-
-        Half of them: the running average that is judged evens out the noise, and the last
-        steps, whose weights are kept, take whole batches.
-        """
-        size = self.batch_size(n_rows)
-        return max(size // 2, min(size, SMALLEST_JUDGED))
+        """Return the rows a step while held-out rows judge, where ``batch_size`` is "auto"."""
+        return self.batch_size(n_rows)
 
     def max_iter(self, steps):
         """Return the most epochs of so many steps, where ``max_iter`` is "auto"."""

@@ -33,8 +33,6 @@ class Contrastive(Task):
         size = 2 ** np.round(np.log2(n_rows / SHARE))
         return int(np.clip(size, SMALLEST_BATCH, LARGEST_BATCH))
 
-    judged_batch_size = batch_size
-
     def build(self, generator, linear=False):
         return new_autoencoder(
             (self.n_inputs, self.size),
