@@ -43,23 +43,26 @@ class Jitter:
     level: float
 
     DRAWS = 4  # numbers drawn in an epoch, in batches
+    STARTS = 16  # places that are drawn together
 
     def begin(self, generator):
         """Return what adds noise to the batches of an epoch.
 
         Given their places and the batch's number of rows, to some rows of one.
         """
-        pool = None
+        pool, starts = None, []
 
-        def add(x, places=slice(None), n_rows=None):
-            nonlocal pool
+        def add(x, places=None, n_rows=None):
+            nonlocal pool, starts
             shape = (len(x) if n_rows is None else n_rows, *x.shape[1:])
             n_cells = math.prod(shape)
             if pool is None or len(pool) < n_cells:
                 pool = torch.randn(self.DRAWS * n_cells, generator=generator, dtype=x.dtype)
                 pool = pool.mul_(self.level).to(x.device)
-            start = int(torch.randint(len(pool) - n_cells + 1, (), generator=generator))
-            return x + pool[start : start + n_cells].view(shape)[places]
+            starts = starts or torch.rand(self.STARTS, generator=generator, dtype=x.dtype).tolist()
+            start = int(starts.pop() * (len(pool) - n_cells + 1))
+            noise = pool[start : start + n_cells].view(shape)
+            return x + (noise if places is None else noise[places])
 
         return add
 

@@ -118,7 +118,8 @@ class AutoencoderTransformer(
         columns are numbers; otherwise all columns have the same weight.
     batch_size : "auto" or int, default="auto"
         Rows a step. "auto" is the power of two nearest to n_samples / 10
-        (up to 500 rows n_samples / 20), from 32 to 512.
+        (up to 500 rows n_samples / 20), from 32 to 512. Above 500 rows a step
+        takes half of them, at least 64, until the last steps on all rows.
     learning_rate_init : float, default=0.012
         Learning rate of Adam, after a warm-up of 20 steps. It stays constant where
         rows are held out, which see a running average of the weights; otherwise
@@ -141,13 +142,13 @@ class AutoencoderTransformer(
         most a third.
     n_iter_no_change : "auto" or int, default="auto"
         Number of last epochs that ``tol`` applies to. "auto" is 30 % of the
-        epochs so far, after at least 400 steps (more for long tables, 700
-        if less than 30 % of PCA's loss is left; 200 up to 500 rows).
+        epochs so far, after at least 300 steps (100 up to 500 rows; more for
+        long tables, below six components, and the more training has gained
+        over PCA).
     tol : float, default=0.05
         Training ends when the held-out loss fell by less than this share of
-        itself in the last ``n_iter_no_change`` epochs (half of it up to 500
-        rows; times n_components / 6, at least 0.4, below six
-        components). Smaller values train longer: 0.02 often
+        itself in the last ``n_iter_no_change`` epochs (times n_components / 6,
+        at least 0.4, below six components). Smaller values train longer: 0.02 often
         gives an error a few percent lower in 1.5 times the time; 1e-4 trains
         to the end.
     warm_start : bool, default=False

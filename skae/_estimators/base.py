@@ -833,8 +833,10 @@ def settings_of(estimator, task, n_rows, device=None, **changes):
     known["device"] = device or _training.found_device(estimator.device)
     if known["batch_size"] == "auto":
         known["batch_size"] = task.batch_size(n_rows)
+        known["judged_batch_size"] = task.judged_batch_size(n_rows)
     if known["max_iter"] == "auto":
-        known["max_iter"] = task.max_iter(max(1, n_rows // known["batch_size"]))
+        judged = known.get("judged_batch_size") if known.get("early_stopping") else None
+        known["max_iter"] = task.max_iter(max(1, n_rows // (judged or known["batch_size"])))
     rate, warns = float(estimator.learning_rate_init), estimator.max_iter != "auto"
     return _training.Settings(learning_rate=rate, warns=warns, **known)
 

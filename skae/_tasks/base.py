@@ -173,6 +173,10 @@ class Task:
         size = 2 ** np.round(np.log2(n_rows / (BATCHES if n_rows > SMALL else BATCHES_OF_SMALL)))
         return int(np.clip(size, SMALLEST_BATCH, LARGEST_BATCH))
 
+    def judged_batch_size(self, n_rows):
+        """Return the rows a step while held-out rows judge, where ``batch_size`` is "auto"."""
+        return self.batch_size(n_rows)
+
     def max_iter(self, steps):
         """Return the most epochs of so many steps, where ``max_iter`` is "auto"."""
         epochs = int(np.clip(STEPS // steps, FEWEST_EPOCHS, MOST_EPOCHS))

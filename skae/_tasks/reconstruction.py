@@ -18,6 +18,7 @@ from skae.nn.layers import ShrunkResidual
 from skae.nn.tied import tied
 
 PENALTY_WEIGHTS = {"l1": 0.3, "kl": 10.0}  # where penalty_weight is "auto"
+SMALLEST_JUDGED = 64  # smaller batches cost as much
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,6 +44,15 @@ class Reconstruction(Task):
                     f"encoder={self.encoder!r} and decoder={self.decoder!r}: leave both at None, "
                     f"or set {name}={off}."
                 )
+
+    def judged_batch_size(self, n_rows):
+        """Return the rows a step while held-out rows judge, where ``batch_size`` is "auto".
+
+        Half of them: the running average that is judged evens out the noise, and the last
+        steps, whose weights are kept, take whole batches.
+        """
+        size = self.batch_size(n_rows)
+        return max(size // 2, min(size, SMALLEST_JUDGED))
 
     @property
     def is_pca(self):
@@ -89,6 +99,7 @@ class Denoising(Task):
 
     ARCHITECTURE: ClassVar = (*Task.ARCHITECTURE, "noise", "noise_level")
     baseline_name: ClassVar = "linear denoiser"
+    fineness: ClassVar = 0.5  # gradients of noisy rows are noisy: the loss falls slowly
 
     def baseline(self, rows, n_components, rng):
         """Return the best linear denoiser; of a table, its baseline with hidden cells."""

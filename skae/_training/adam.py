@@ -91,7 +91,6 @@ class FlatAdam:
         """Set the gradient to zero, in place."""
         self.gradient.zero_()
 
-    @torch.no_grad()
     def step(self, lr):
         """Move the parameters against their gradients."""
         self.n_steps += 1

@@ -38,7 +38,7 @@ class Folds:
 
     Each net has its own rows, batches, noise and length of gradient, as if it
     were trained alone; its weights and its optimizer's state are its own, too,
-    but lie beside those of the others.
+    but lie beside those of the others. Only the first one has a history.
 
     Parameters
     ----------
@@ -91,19 +91,20 @@ class Folds:
 
     def epoch(self):
         """Train every net for an epoch and judge it; return their mean loss."""
-        for net in self.nets:
-            net.rise()
+        first = self.nets[0]
+        first.rise()
         if self.average is not None:
-            self.average.n_steps = self.nets[0].average.n_steps
-        losses = [self.step(self._next_rate(), *batch) for batch in self._batches()]
+            self.average.n_steps = first.average.n_steps
+        losses = [self.step(first.next_rate(), *batch) for batch in self._batches()]
         losses = torch.stack(losses).mean(0).tolist()
         row_losses = self.held_out.judge(self.judged)
-        for net, loss, judged in zip(self.nets, losses, row_losses, strict=True):
-            net.take_in(loss, judged)
+        for net, judged in zip(self.nets, row_losses, strict=True):
+            net.row_losses, net.steps_done = judged, first.steps_done
             if self.average is not None:
                 net.average.n_steps = self.average.n_steps
+        first.take_in(losses[0])
         loss = float(np.mean(losses))
-        check_finite(len(self.nets[0].history), loss, self.adam.parameters)
+        check_finite(len(first.history), loss, self.adam.parameters)
         return loss
 
     def _batches(self):
@@ -123,10 +124,6 @@ class Folds:
             return inputs
         start = torch.rand(n_rows.shape, generator=self.generator)
         return inputs, cuts.drawn(inputs.shape[1], n_rows, start).to(inputs.device)
-
-    def _next_rate(self):
-        rate, *_ = (net.next_rate() for net in self.nets)
-        return rate
 
 
 class HeldOut:
@@ -186,3 +183,8 @@ class Stack:
             out.copy_(torch.bmm(x.mT, grad).mT)
         else:
             torch.bmm(grad.mT, x, out=out)
+
+    @staticmethod
+    def leave_input(weight, grad, out):
+        """Leave the gradients of layers' inputs, given those of their outputs."""
+        torch.bmm(grad, weight, out=out)

@@ -241,12 +241,11 @@ class AutoencoderNet(NeuralNet):
         epoch[f"{key}_best"] = not before or loss < lowest
         epoch[key] = loss
 
-    def take_in(self, loss, row_losses):
+    def take_in(self, loss):
         """Record an epoch that was trained and judged elsewhere; no callback listens."""
-        self.row_losses = row_losses
         self.on_epoch_begin(self)
         self._record("train_loss", loss)
-        self._record("valid_loss", self._mean(row_losses))
+        self._record("valid_loss", self._mean(self.row_losses))
 
     def _lean_epoch(self, iterator):
         self._set_training(True)

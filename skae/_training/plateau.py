@@ -5,11 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 WINDOW = 0.3  # of the epochs so far
-FEWEST_STEPS, EPOCHS, MOST_OF_LONG = 400, 8, 1000  # before the end; so many epochs, of long tables
-FEWEST_OF_FOLDS, EPOCHS_OF_FOLDS = 200, 40  # or so many epochs, of tiny tables
-MOST_STEPS_WITHOUT_GAIN = 250
-MUCH, FEWEST_AFTER_MUCH = 0.3, 700  # of the baseline's error; where less is left, more is to come
-TOLERANCE_OF_FOLDS = 0.5  # small tables learn slowly, and their steps are cheap
+FEWEST_STEPS, EPOCHS, MOST_OF_LONG = 300, 8, 1000  # before the end; so many epochs, of long tables
+FEWEST_OF_FOLDS, EPOCHS_OF_FOLDS = 100, 30  # or so many epochs, of tiny tables
+GROWTH, MOST_STEPS = 0.25, 1500  # of the fewest steps, with what training has gained
 SHORT_CODE, FINEST = 6, 0.4  # shorter ones rest on plateaus before they learn
 
 
@@ -28,8 +26,9 @@ class Plateau:
         Epochs in which the training loss is still another; they do not count.
     steps : int
         In an epoch.
-    fewest : int
-        Steps before which "auto" does not end a training.
+    fewest : float
+        Steps before which "auto" does not end a training that gains nothing;
+        where the error falls, more is to come, and they are more.
     """
 
     error: object
@@ -37,7 +36,7 @@ class Plateau:
     n_iter: object
     warm_up: int
     steps: int
-    fewest: int
+    fewest: float
 
     @classmethod
     def of(cls, settings, task, nets):
@@ -46,7 +45,8 @@ class Plateau:
         few, most = EPOCHS_OF_FOLDS * steps, EPOCHS * steps
         fewest = min(FEWEST_OF_FOLDS, few) if folds else np.clip(most, FEWEST_STEPS, MOST_OF_LONG)
         fineness = min(task.fineness, max(FINEST, task.size / SHORT_CODE))
-        tol = settings.tol * fineness * (TOLERANCE_OF_FOLDS if folds else 1.0)
+        fewest /= fineness**GROWTH
+        tol = settings.tol * fineness
         return cls(task.error, tol, settings.n_iter_no_change, settings.warm_up, steps, fewest)
 
     def reached(self, curve):
@@ -67,7 +67,6 @@ class Plateau:
 
     def _fewest_epochs(self, curve):
         """Return the epochs that are trained in any case, given the losses so far."""
-        start, best = self.error(curve[0]), self.error(min(curve))
-        if best < MUCH * start:
-            return max(self.fewest, FEWEST_AFTER_MUCH) / self.steps
-        return min(self.fewest, np.inf if best < start else MOST_STEPS_WITHOUT_GAIN) / self.steps
+        best = max(self.error(min(curve)), np.finfo(float).tiny)
+        gain = max(1.0, self.error(curve[0]) / best)
+        return min(self.fewest * gain**GROWTH, MOST_STEPS) / self.steps

@@ -19,6 +19,9 @@ class Settings:
     Attributes
     ----------
     batch_size : int
+    judged_batch_size : int or None
+        While held-out rows judge and the last steps are still to come, where
+        it is another.
     learning_rate : float
     max_iter : int
     alpha : "auto" or float
@@ -69,6 +72,7 @@ class Settings:
     warm_up: int = 0
     measures: bool = False
     optimizer_state: dict | None = None
+    judged_batch_size: int | None = None
 
     def of(self, task):
         """Return the settings for a task whose size is known."""

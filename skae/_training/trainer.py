@@ -221,8 +221,10 @@ class Trainer:
         """
         k = len(baseline.deviations)
         baselines = [self.task.baseline(part, k, self.rng) for part, _ in pairs]
+        judged = self.settings.judged_batch_size or self.settings.batch_size
+        settings = replace(self.settings, batch_size=judged)
         nets = [
-            self._net(self.started(module, own, part), own, part, self.settings, held_out)
+            self._net(self.started(module, own, part), own, part, settings, held_out)
             for own, (part, held_out) in zip(baselines, pairs, strict=True)
         ]
         curves, weights = self._train_together(nets)
@@ -231,9 +233,9 @@ class Trainer:
         _load(nets, weights)
         accepted = curves.accept() and self._keeps_up(nets, baselines, pairs)
         rejected = self.task.has_baseline and not accepted
-        if rejected:
-            _load(nets, [self._at(module, own).state_dict() for own in baselines])
         if self.settings.cuts is not None or self.settings.measures:
+            if rejected:
+                _load(nets, [self._at(module, own).state_dict() for own in baselines])
             parts = [net.held_out for net in nets]
             weights = curves.row_weights()
             trained.prefix_shares = self._prefix_shares(nets, baselines, parts, weights)

@@ -21,9 +21,9 @@ def end(curve, **settings):
 
 
 def test_a_flat_curve_ends_after_the_fewest_steps():
-    falls = [1.0, 0.5, *[0.49] * 50]
-    assert end(falls) == 10
-    assert end(falls, steps=20) == 5
+    flat, falls = [1.0] * 50, [1.0, 0.5, *[0.49] * 50]
+    assert end(flat) == 10
+    assert end(flat, steps=20) == 5
     assert end(falls, n_iter=4) == 5
     assert end(falls, n_iter=4, warm_up=3) == 7
 
@@ -38,18 +38,26 @@ def test_it_goes_on_while_the_last_epochs_brought_a_share():
     assert end([0.99**n for n in range(200)], tol=1e-4) is None
 
 
-def test_without_a_gain_it_ends_early_and_after_a_large_one_late():
-    assert end([1.0, *[1.5] * 100], fewest=500) == 25  # 250 steps
-    assert end([1.0, *[0.29] * 100], fewest=100) == 70
+def test_the_more_it_gained_the_longer_it_goes_on():
+    ends = [end([1.0, *[left] * 200]) for left in (1.5, 0.9, 0.5, 0.25, 0.1, 1e-9)]
+    assert ends[0] == 10
+    assert ends == sorted(set(ends))
+    assert ends[-1] == 150  # at most
+    assert end([1.0, *[0.0] * 200]) == 150
 
 
 def test_a_short_code_trains_on_for_smaller_gains():
-    def tol(size, fineness=1.0):
+    def of(size, fineness=1.0, n_nets=1):
         task = SimpleNamespace(size=size, fineness=fineness, error=None)
-        return Plateau.of(Settings(32, 0.01, 10), task, [SimpleNamespace(steps_an_epoch=10)]).tol
+        nets = [SimpleNamespace(steps_an_epoch=10)] * n_nets
+        return Plateau.of(Settings(32, 0.01, 10), task, nets)
 
-    assert tol(1) == tol(2) < tol(4) < tol(6) == tol(30) == 0.05
-    assert tol(1, fineness=0.3) == 0.3 * tol(30)
+    tol = [of(size).tol for size in (1, 2, 4, 6, 30)]
+    assert tol[0] == tol[1] < tol[2] < tol[3] == tol[4] == 0.05
+    assert of(1, fineness=0.3).tol == 0.3 * tol[4]
+    assert of(2).fewest > of(4).fewest > of(6).fewest == of(30).fewest
+    assert of(6, fineness=0.3).fewest > of(2).fewest
+    assert of(6, n_nets=5).fewest < of(6).fewest
 
 
 def test_losses_may_be_logarithms():
