@@ -648,7 +648,8 @@ def _number_cells(field, place, X, frame):
         try:
             cells = X[:, place].astype(np.float64)
         except (TypeError, ValueError) as error:
-            raise ValueError(
+            kind = TypeError if isinstance(error, TypeError) else ValueError
+            raise kind(
                 f"Column {place} of the array is read as numbers: {error}. Pass a frame, whose columns "
                 "have kinds, or name the columns of categories in categorical_features."
             ) from error

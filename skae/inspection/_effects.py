@@ -20,9 +20,8 @@ def local_effects(code, component):
     effects : ndarray of shape (n_bins + 1, n_outputs)
     """
     values = code.values[:, component]
-    n_bins = int(np.clip(len(values) // FEWEST_ROWS, 1, MOST_BINS))
-    edges = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)))
-    place = np.clip(np.searchsorted(edges, values) - 1, 0, max(len(edges) - 2, 0))
+    edges = _edges(values)
+    place = _bins(edges, values)
     low, high = code.values.copy(), code.values.copy()
     low[:, component], high[:, component] = (
         edges[place],
@@ -32,6 +31,18 @@ def local_effects(code, component):
     steps = [differences[place == b].mean(axis=0) for b in range(len(edges) - 1)]
     steps = np.reshape(steps, (-1, differences.shape[1]))
     return edges, _sums(steps)
+
+
+def _edges(values):
+    """Return the edges of bins of about as many values; none is empty, however many are equal."""
+    n_bins = int(np.clip(len(values) // FEWEST_ROWS, 1, MOST_BINS))
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, n_bins + 1)))
+    ends = np.append(_bins(edges, values) + 1, 0)
+    return edges[np.unique(np.minimum(ends, len(edges) - 1))]
+
+
+def _bins(edges, values):
+    return np.clip(np.searchsorted(edges, values) - 1, 0, max(len(edges) - 2, 0))
 
 
 def kinds_of_curves(edges, curves, unit=1.0):

@@ -91,7 +91,7 @@ def test_more_weight_less_movement(cancer):
 def test_no_penalty_is_the_plain_autoencoder(digits):
     train, test = digits
     plain, ours = [
-        estimator(8, max_iter=3, random_state=0, **weight).fit(train)
+        estimator(8, batch_size=64, max_iter=3, random_state=0, **weight).fit(train)
         for estimator, weight in [
             (AutoencoderTransformer, {}),
             (ContractiveAutoencoder, {"penalty_weight": 0.0}),

@@ -146,6 +146,7 @@ def test_missing_cells(table):
     assert np.isfinite(model.score_samples(X[900:])).all()
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("of_frame", [False, True])
 def test_kept_in_files_and_served_without_torch(table, wine, tmp_path, of_frame):
     X, k = (table, 1) if of_frame else (scaled(wine)[0], 3)

@@ -69,7 +69,7 @@ def test_a_classifiers_space_is_its_last_hidden_layer(activation):
 
 def test_bad_rows_are_refused():
     X = np.random.default_rng(0).normal(size=(6, 2))
-    with pytest.raises(ValueError, match="have 1 columns, X has 2"):
+    with pytest.raises(ValueError, match="have 1 column, X has 2"):
         frechet_distance(X, X[:, :1])
     with pytest.raises(ValueError, match="minimum of 2 is required"):
         frechet_distance(X, X[:1])
