@@ -161,8 +161,9 @@ def test_several_outputs(images, pretrained):
     head = AutoencoderRegressor(pretrained, fine_tune="head").fit(X, Y)
     assert model.score(X_test, Y_test) > head.score(X_test, Y_test)
     holes = np.where(np.arange(len(Y))[:, None] < 500, Y, [[np.nan, 1.0]])
-    part = AutoencoderRegressor(pretrained, fine_tune="head", unlabeled=np.nan).fit(X, holes)
-    alone = AutoencoderRegressor(pretrained, fine_tune="head").fit(X[:500], Y[:500])
+    seeded = {"fine_tune": "head", "random_state": 0}
+    part = AutoencoderRegressor(pretrained, unlabeled=np.nan, **seeded).fit(X, holes)
+    alone = AutoencoderRegressor(pretrained, **seeded).fit(X[:500], Y[:500])
     np.testing.assert_allclose(part.predict(X_test), alone.predict(X_test))
 
 
@@ -174,8 +175,9 @@ def test_rows_without_a_label_only_pretrain(images, pretrained, mark):
     known = np.where(labelled, names, mark)
     if mark is None:
         X, known = X[labelled], known[labelled]
-    part = AutoencoderClassifier(pretrained, fine_tune="head", unlabeled=mark).fit(X, known)
-    alone = AutoencoderClassifier(pretrained, fine_tune="head").fit(images[0][:200], names[:200])
+    seeded = {"fine_tune": "head", "random_state": 0}
+    part = AutoencoderClassifier(pretrained, unlabeled=mark, **seeded).fit(X, known)
+    alone = AutoencoderClassifier(pretrained, **seeded).fit(images[0][:200], names[:200])
     np.testing.assert_array_equal(part.predict(X_test), alone.predict(X_test))
     assert set(part.classes_) == set(names[:200])
 
