@@ -452,7 +452,9 @@ class Schema:
             return float(1 - error / total) if total > 0 else float(error == 0)
         scores = self._score_by_column(sums, baselines, empty)
         known = ~np.isnan(scores) & (self.column_weights > 0)
-        known[self.blocks.categories] &= (self.blocks.sizes > 1) | unseen
+        varies = known.copy()
+        varies[self.blocks.categories] &= (self.blocks.sizes > 1) | unseen
+        known = varies if varies.any() else known
         if not known.any():
             return 0.0
         return float(np.average(scores[known], weights=self.column_weights[known]))
