@@ -245,8 +245,8 @@ class Schema:
         known = self.owner, self.n_features, names
         X = X if plain else _plain_numbers(X)
         if frame_of(X) is not None and not _is_extended(X):
-            if self.n_features is not None:
-                validated(X, *known, skip_check_array=True)  # the names of the columns
+            if self.n_features is not None and not _has_names(X, names):
+                validated(X, *known, skip_check_array=True)  # says what is wrong with them
             X, known = X.to_numpy(), (*known[:2], None)
         if isinstance(X, np.ndarray):
             # complete rows, the usual ones, are looked at once, by a sum that may overflow
@@ -452,7 +452,9 @@ class Schema:
             return float(1 - error / total) if total > 0 else float(error == 0)
         scores = self._score_by_column(sums, baselines, empty)
         known = ~np.isnan(scores) & (self.column_weights > 0)
-        known[self.blocks.categories] &= (self.blocks.sizes > 1) | unseen
+        varies = known.copy()
+        varies[self.blocks.categories] &= (self.blocks.sizes > 1) | unseen
+        known = varies if varies.any() else known
         if not known.any():
             return 0.0
         return float(np.average(scores[known], weights=self.column_weights[known]))
@@ -555,6 +557,11 @@ def _plain_numbers(X):
     columns = [numbers(column(frame, place), NUMBER) for place in range(len(frame.columns))]
     made = [Field(name, "float64", NUMBER) for name in names_of(frame)]
     return build(made, columns, "pandas", getattr(X, "index", None), label_names(X))
+
+
+def _has_names(X, names):
+    """Return whether a frame has the names of the fit, a plain comparison."""
+    return names is not None and names.tolist() == list(X.columns)
 
 
 def _is_extended(X):

@@ -571,7 +571,8 @@ class BaseAutoencoder(BaseEncoder):
         Returns
         -------
         score : float
-            At most 1; larger is better.
+            At most 1; larger is better. Where ``X`` does not vary, 1 if it is
+            reconstructed exactly, else 0, as in `sklearn.metrics.r2_score`.
         """
         if isinstance(X, Stream):
             return score_of_stream(self, X)

@@ -153,6 +153,9 @@ class HeldOutCurves:
 def gains_over(module, part, baseline, least, n_numbers):
     """Return by how much each row's present numbers are predicted better than by a linear model.
 
+    A row counts as often as it has numbers beyond the first: one alone is copied, which says
+    nothing of rows that have more.
+
     Parameters
     ----------
     module : nn.Module
@@ -175,7 +178,8 @@ def gains_over(module, part, baseline, least, n_numbers):
             ((rows - x) * scale)[:, :n_numbers].nan_to_num(nan=0.0).square().sum(1)
             for rows in (by_axes, made)
         )
-        gains.append((theirs - ours).double().cpu().numpy())
+        beyond = (x[:, :n_numbers].isfinite().sum(1) - 1).clamp(min=0)
+        gains.append(((theirs - ours) * beyond).double().cpu().numpy())
     gains = part.rows.reduce.gathered(np.concatenate(gains), part.rows)
     return gains * part.row_weights
 

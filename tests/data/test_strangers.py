@@ -2,6 +2,7 @@
 
 import datetime as dt
 import time
+import warnings
 from decimal import Decimal
 
 import narwhals
@@ -54,6 +55,29 @@ def cancer():
 @pytest.fixture(scope="module", params=FAMILY, ids=lambda kind: kind.__name__)
 def model(request, cancer):
     return quick(request.param).fit(cancer.iloc[:400], np.arange(400) % 3)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.full((40, 3), 2.5),
+        pd.DataFrame({"number": 2.5, "level": ["x"] * 40}),
+        pd.DataFrame({"level": ["x"] * 40, "flag": True}),
+    ],
+    ids=["numbers", "table", "levels"],
+)
+def test_a_table_that_does_not_vary_has_the_score_of_r2(X):
+    """1 where it is reconstructed exactly, as r2_score(X, X); 0 where it has changed."""
+    model = quick(n_components=1).fit(X)
+    assert model.score(X) == 1.0
+    other = (
+        X + 1
+        if isinstance(X, np.ndarray)
+        else X[["level"]].map(lambda _: "y").join(X.drop(columns="level"))[X.columns]
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the level is new
+        assert model.score(other) < 1.0
 
 
 # what fit did not see -------------------------------------------------------------------------
