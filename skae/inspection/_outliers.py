@@ -126,4 +126,6 @@ def _cells(X):
 
 def _text(cell):
     """Return a cell as a short text."""
-    return f"{cell:.3g}" if isinstance(cell, Real) and not isinstance(cell, bool) else str(cell)
+    if not isinstance(cell, Real) or isinstance(cell, bool):
+        return str(cell)
+    return f"{cell:,.0f}" if 1e3 <= abs(cell) < 1e7 else f"{cell:.3g}"
