@@ -177,7 +177,7 @@ class LabelledRows(Rows):
 
     def __init__(self, rows, labels):
         super().__init__(rows.X, rows.index, rows.all_weight, rows.blocks)
-        self.labels = labels.astype(rows.X.dtype, copy=False)
+        self.labels, self.gpu = labels.astype(rows.X.dtype, copy=False), rows.gpu
 
     @property
     def content(self):
@@ -220,7 +220,7 @@ class TargetRows(Rows):
 
     def __init__(self, rows, targets):
         super().__init__(rows.X, rows.index, rows.all_weight, rows.blocks)
-        self.all_targets = targets
+        self.all_targets, self.gpu = targets, rows.gpu
 
     @property
     def targets(self):
@@ -252,7 +252,7 @@ class Residuals(Rows):
 
     def __init__(self, rows, effects):
         super().__init__(rows.X, rows.index, rows.all_weight, rows.blocks)
-        self.rows, self.effects = rows, effects
+        self.rows, self.effects, self.gpu = rows, effects, rows.gpu
 
     @property
     def own_labels(self):

@@ -89,6 +89,7 @@ def fit_model(
     """
     checkpoint = checkpoint or NoCheckpoint()
     about = Circumstances(checkpoint.seed(random_state), progress, checkpoint, pairs)
+    rows.near(settings.device if settings.device.startswith("cuda") else None)
     if before is not None and before.is_pca:
         before = None  # the best is found at once, wherever it starts
     try:

@@ -17,6 +17,7 @@ from skae.nn.layers import QuickGELU
 aten = torch.ops.aten
 # inputs of a layer, and outputs of a batch, from where its products are quicker the other way round
 NARROW, LARGE = 15, 2**12
+SMALL_SLOPE = 2**16  # cells, whose product with many rows leaves a GPU idle: it is taken in parts
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,11 @@ class Alone:
     @staticmethod
     def leave_slope(x, grad, out):
         """Leave the gradient of a weight matrix, given that of the layer's output."""
-        if is_narrow(x, grad):
+        n_parts = _parts(len(x)) if out.is_cuda and out.numel() < SMALL_SLOPE else 1
+        if n_parts > 1:
+            x, grad = (rows.unflatten(0, (n_parts, -1)) for rows in (x, grad))
+            torch.sum(torch.bmm(grad.mT, x), 0, out=out)
+        elif is_narrow(x, grad):
             out.copy_(torch.mm(x.mT, grad).mT)
         else:
             torch.mm(grad.mT, x, out=out)
@@ -127,6 +132,11 @@ class Alone:
         if is_narrow(out, grad):
             weight = weight.mT.contiguous().mT
         torch.mm(grad, weight, out=out)
+
+
+def _parts(n_rows):
+    """Return in how many equal parts, eight at most, so many rows can be taken."""
+    return next(n for n in range(8, 0, -1) if n_rows % n == 0)
 
 
 def is_narrow(x, grad):
