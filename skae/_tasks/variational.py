@@ -33,6 +33,7 @@ from skae.corruption import Draws, Sparing
 from skae.losses import BernoulliLikelihood, DrawnDivergence, GaussianLikelihood, Objective
 from skae.nn.autoencoders import (
     ConditionalAutoencoder,
+    OrderedConditionalAutoencoder,
     OrderedVariationalAutoencoder,
     VariationalAutoencoder,
 )
@@ -322,10 +323,8 @@ class Conditional(Variational):
 
     labels: Labels | None = None
 
-    ARCHITECTURE: ClassVar = tuple(
-        name for name in Variational.ARCHITECTURE if name not in ("ordered", "noise")
-    )
-    EARLIER: ClassVar = {}
+    ARCHITECTURE: ClassVar = tuple(name for name in Variational.ARCHITECTURE if name != "noise")
+    EARLIER: ClassVar = {"ordered": False}
     model: ClassVar = ConditionalVAEModel
     linear_model: ClassVar = ConditionalModel
     linear_model_of_table: ClassVar = ConditionalTableModel
@@ -337,6 +336,10 @@ class Conditional(Variational):
     @property
     def n_labels(self):
         return self.labels.width
+
+    def chooses_size(self, early_stopping):
+        """A share is that of what the labels leave, and PCA's."""
+        return False
 
     @property
     def can_turn(self):
@@ -359,8 +362,10 @@ class Conditional(Variational):
         return conditional_pca(rows, n_components, rng, self.beta)
 
     def build(self, generator, linear=False):
-        module = super().build(generator, linear)
-        return ConditionalAutoencoder(module.encoder, module.decoder, self.n_labels)
+        halves = super().build(generator, linear).halves
+        if not self.prefixes:
+            return ConditionalAutoencoder(*halves, self.n_labels)
+        return OrderedConditionalAutoencoder(*halves, self.size, self.n_labels)
 
     def fill_by(self, module, baseline):
         if module.missing is not None:
