@@ -20,7 +20,9 @@ from sklearn.pipeline import make_pipeline
 
 from skae import AutoencoderRegressor, AutoencoderTransformer, TableEncoder
 
-warnings.filterwarnings("ignore", message=".*(levels that fit did not see|no cell)")  # 25 houses
+warnings.filterwarnings(
+    "ignore", message=".*(levels that fit did not see|no value in fit)"
+)  # 25 houses
 houses = data("modeldata", "ames").drop(columns="rownames")
 price = np.log10(houses.pop("Sale_Price")).to_numpy()
 train, test, y_train, y_test = train_test_split(houses, price, train_size=1000, random_state=0)

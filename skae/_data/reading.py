@@ -184,10 +184,8 @@ class Reading:
                 self._take(X, weight)
             self.counts.append(self.held_out.n_rows - before)
         if not self.held_out.n_rows:
-            zero = " but rows of weight zero" if self.stream.weight is not None else ""
-            raise ValueError(
-                f"There is nothing in {self.stream}{zero}: it has no rows to learn from."
-            )
+            zero = ", only rows of weight zero" if self.stream.weight is not None else ""
+            raise ValueError(f"{self.stream} has no rows to learn from{zero}.")
         if not self.known and np.any(self.n_missing):
             self.schema = self.schema.lacking(self.n_missing, self.held_out.n_rows)
         self._add(*self.held_out.finish())
@@ -212,7 +210,7 @@ class Reading:
                     if len(X):
                         counts.add(X, weight)
         if counts is None:
-            raise ValueError(f"There is nothing in {self.stream}: it has no rows to learn from.")
+            raise ValueError(f"{self.stream} has no rows to learn from.")
         self.schema, self.known = counts.schema(), True
 
     def coded(self, X, weight):

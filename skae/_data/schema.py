@@ -631,7 +631,7 @@ def _lacks_cells(X):
 def _refuse_nothing(known):
     """Refuse a table all of whose columns are empty."""
     if not known.any():
-        raise ValueError("X has no cell that is present: every column is all missing (NaN).")
+        raise ValueError("X has no present cell: all cells are missing (NaN).")
 
 
 def _missing(X):

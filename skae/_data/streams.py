@@ -252,8 +252,8 @@ def _parts(source, block):
         ]
     if isinstance(source, Iterator):
         raise TypeError(
-            f"An iterator ({type(source).__name__}) can be read once, and a training reads rows "
-            "many times: pass a function that returns a new one each time."
+            f"An iterator ({type(source).__name__}) can be read only once, but training reads the rows "
+            "many times: pass a function that returns a new iterator each time."
         )
     if callable(source):
         return [Part(getattr(source, "__name__", "function"), _Fresh(source))]
@@ -375,8 +375,8 @@ class _Fresh:
         made = iter(self.source())
         if made is self.last:
             raise TypeError(
-                f"{self.source!r} returned the same iterator twice, and it can be read once: let it "
-                "return a new one each time."
+                f"{self.source!r} returned the same iterator twice, which can be read only once: return a "
+                "new one each time."
             )
         self.last = made
         return made

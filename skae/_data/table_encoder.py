@@ -58,7 +58,7 @@ REMEDIES = {
 
 @parameters
 class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    r"""Code a table as one float64 matrix, a column for each of its columns, and back.
+    r"""Turn a table into a float64 matrix with one column for each of its columns, and back.
 
     Numbers, dates and durations are standardised,
 
@@ -208,9 +208,8 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
     def read(self, X, owner="TableEncoder"):
         """Return the coded table, in which unseen levels have a code of their own.
 
-        It is half more than that of the rare levels, or than that of the last
-        level where there are none. A warning counts them. ``owner`` is the estimator's
-        name, for messages.
+        That code is 0.5 above the code of the rare levels, or above the largest code if there are
+        none. A warning counts unseen levels. ``owner`` is the estimator's name, for messages.
         """
         check_is_fitted(self)
         columns = self._read(X, False, owner)
@@ -561,8 +560,8 @@ def warn_of_unused(frame, places):
     filled = [column(frame, p).name for p in places if not _is_empty(column(frame, p))]
     if filled:
         warnings.warn(
-            f"The columns {filled[:EXAMPLES]} ({len(filled)} in all) had no cell that was present "
-            "in fit: they stay unused. Fit anew, with rows where they have some, to use them.",
+            f"The columns {filled[:EXAMPLES]} ({len(filled)} in all) had no value in fit, so they are "
+            "ignored. To use them, fit again with rows in which they have values.",
             UserWarning,
             stacklevel=5,
         )
@@ -756,8 +755,8 @@ def warn_of_text(columns, guessed):
             for reading, names in suspects.items()
         )
         warnings.warn(
-            f"Some columns of text are taken for categories, and look like something else. {told}. "
-            "astype('category') says that they are categories.",
+            f"Some columns of text are read as categories, but look like something else. {told}. "
+            "If they are categories, say so with astype('category').",
             UserWarning,
             stacklevel=5,
         )

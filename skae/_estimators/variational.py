@@ -98,8 +98,8 @@ class VAETransformer(
         ``beta`` throughout. ``max_iter`` must be larger. Not used in ``partial_fit``.
     noise : {"isotropic", "columns"}, default="isotropic"
         "columns": each column of numbers has a noise variance of its own. Training
-        starts at factor analysis (Jöreskog, 1967), which the units of the columns do
-        not matter to: before the first step the bound is ``FactorAnalysis.score_samples``
+        starts at factor analysis (Jöreskog, 1967), which does not depend on the units of
+        the columns: before the first step the bound is ``FactorAnalysis.score_samples``
         (of tables with categories or missing cells: at the same code, with the noise that
         it leaves of each column). No noise is below 0.005 of the variance of its column;
         in the start not below that of rounding to its grid either, and that of a constant

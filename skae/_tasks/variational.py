@@ -304,8 +304,8 @@ class Variational(Task):
         silent = not (known["active_units_"].any() or labels_say_all)
         if len(rows) >= FEWEST_ROWS and silent:
             warnings.warn(
-                f"No unit of the code is active, of {self.size}: it says nothing about the rows. "
-                "Lower beta, set kl_warmup, or see whether the columns are correlated at all.",
+                f"No unit of the code is active, of {self.size}: codes say nothing about the rows. "
+                "Lower beta, set kl_warmup, or check whether the columns are correlated at all.",
                 UserWarning,
                 stacklevel=2,
             )

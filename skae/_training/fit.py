@@ -264,8 +264,8 @@ def _updated_pca(task, settings, rows, baseline, before):
         n_before = before.attributes.get("n_samples_")
         if n_before is None:
             raise ValueError(
-                "An earlier release of skae saved this model, without the number of its rows: "
-                "fit it to rows again, then go on."
+                "An earlier release of skae saved this model without the number of its rows, so its "
+                "training cannot go on: call fit first."
             )
         baseline = task.of_pca(updated(baseline, n_before, rows))
     model = task.model.settled(task, None, baseline, settings.device)

@@ -46,7 +46,7 @@ class HeldOutCurves:
         self.judged = [np.isfinite(losses) for losses in start]
         if not any(judged.any() for judged in self.judged):
             raise ValueError(
-                "No held-out row can be judged: all are beyond the range of float32 in units of the "
+                "No held-out row can be compared: all are beyond the range of float32 in units of the "
                 "training rows. Check the units of X_val, or scale the columns."
             )
         start = self._judged_rows(start)

@@ -258,7 +258,7 @@ def _numbers(X):
     others = [] if frame is None else [f.name for f in fields(frame) if f.kind != NUMBER]
     if others:
         raise ValueError(
-            f"The columns {others[:3]} are not numbers, between which distances are taken: pass the codes of "
-            "both tables, as transform gives them, or take skae.metrics.synthesis_report."
+            f"The columns {others[:3]} are not numbers, so rows have no distances: pass the codes of both tables "
+            "(what transform returns), or use skae.metrics.synthesis_report."
         )
     return X
