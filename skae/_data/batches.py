@@ -40,7 +40,7 @@ class StandardisedRows(Dataset):
         if targets is not None:
             self.targets = torch.as_tensor(targets, dtype=torch.float32)
         # on a GPU, which knows float64, or by the processor
-        self._near = device if torch.device(device).type == "cuda" else "cpu"
+        self._place = device if torch.device(device).type == "cuda" else "cpu"
         self._units = {np.dtype(np.float64): self._tensors(mean, scale)}
         if rows.dtype == np.float32:
             high = mean.astype(np.float32)
@@ -79,6 +79,10 @@ class StandardisedRows(Dataset):
         """Number of columns."""
         return self.rows.width + (0 if self.targets is None else self.targets.shape[1])
 
+    def reachable(self, order):
+        """Return places of rows where these are: `take` would wait until a GPU had each part of them."""
+        return order if self._ready is None else order.to(self._ready.device)
+
     def take(self, index):
         """Return the standardised rows of a slice or at the places in a tensor."""
         return self.here(index)
@@ -107,7 +111,7 @@ class StandardisedRows(Dataset):
 
     def _tensors(self, *arrays):
         """Return copies of arrays, where rows are standardised."""
-        return [torch.tensor(array, device=self._near) for array in arrays]
+        return [torch.tensor(array, device=self._place) for array in arrays]
 
     def limits(self, n_columns):
         """Return how low and how high the first columns may be; the others have no limits."""
@@ -120,7 +124,7 @@ class StandardisedRows(Dataset):
 
     def _scaled(self, block):
         """Centre and scale in place: in float64, or in float32 with a mean of two parts."""
-        x = torch.from_numpy(block).to(self._near)
+        x = torch.from_numpy(block).to(self._place)
         *means, scale = self._units[block.dtype]
         for mean in means:
             x -= mean
@@ -244,7 +248,7 @@ class TensorBatches:
         n_rows = len(self.rows)
         order = None
         if self.shuffle:
-            order = torch.randperm(n_rows, generator=self.generator)
+            order = self.rows.reachable(torch.randperm(n_rows, generator=self.generator))
         corrupt = self.corruption and self.corruption.begin(self.generator)
         edges = [n_rows * i // self.n_batches for i in range(self.n_batches + 1)]
         per_chunk = max(1, CHUNK_BYTES * self.n_batches // (4 * n_rows * self.rows.n_features))

@@ -58,7 +58,8 @@ def _moments_of_rows(model, rows):
         if not tells_rest:
             return of_code
         rest = X - model.decode_cells(code)
-        return *of_code, weight @ np.nan_to_num(rest, nan=0.0) ** 2, weight @ ~np.isnan(rest)
+        present = ~np.isnan(rest)
+        return *of_code, weight @ np.where(present, rest, 0.0) ** 2, weight @ present
 
     total, square, *rest = rows.raw_sum(sums, at_once(SURVEYED, model.device))
     variance = square / len(rows) - (total / len(rows)) ** 2
