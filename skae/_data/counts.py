@@ -3,7 +3,7 @@
 import numpy as np
 
 from skae._data.objects import CATEGORY
-from skae._data.rows import CHUNK_BYTES
+from skae._data.rows import CHUNK_BYTES, exact_mean
 from skae._data.table_encoder import factorized, kind_of, warn_of_text
 
 
@@ -42,7 +42,7 @@ class Moments:
         part.weight = weight.sum()
         part.low, part.high = np.fmin.reduce(x), np.fmax.reduce(x)
         with np.errstate(over="ignore", invalid="ignore"):
-            part.mean = weight @ x / part.weight
+            part.mean = exact_mean(weight @ x / part.weight, part.low, part.high)
             x -= part.mean
             part.scatter = (x * weight[:, None]).T @ x if self.whole else weight @ x**2
         self.take_in(part)

@@ -177,6 +177,16 @@ def names_of(frame):
     return frame.columns.to_numpy(object).tolist() if in_pandas else frame.columns
 
 
+def refuse_another_order(X, other, what):
+    """Refuse a frame that has the columns of another one, in another order."""
+    names, others = (list(getattr(frame, "columns", ())) for frame in (X, other))
+    if names != others and set(names) == set(others):
+        raise ValueError(
+            f"The columns of {what} are those of X in another order: {others[:3]} come first, and "
+            f"{names[:3]} should."
+        )
+
+
 def column(frame, place):
     """Return a column by its place, as narwhals has it: a fit on an array knows no names."""
     in_pandas = library(frame) == "pandas"

@@ -26,7 +26,7 @@ from skae._data.frames import (
     table,
 )
 from skae._data.objects import NUMBER, is_missing
-from skae._data.rows import Rows
+from skae._data.rows import Rows, exact_mean
 from skae._data.table_encoder import TableEncoder, refuse_other_kinds, warn_of_unused
 from skae._parameters import check_sample_weight, counted, feature_names, validated
 
@@ -430,7 +430,8 @@ class Schema:
         found = []
         for place in self.blocks.numbers:
             x = X[:, place][~np.isnan(X[:, place])].astype(np.float64)
-            found.append(np.sum((x - x.mean()) ** 2) if len(x) else 0.0)
+            mean = exact_mean(x.mean(), x.min(), x.max()) if len(x) else 0.0
+            found.append(np.sum((x - mean) ** 2))
         for place in self.blocks.categories:
             codes = X[:, place][~np.isnan(X[:, place])].astype(int)
             found.append(len(codes) * entropy(np.bincount(codes) / max(len(codes), 1)))
@@ -447,6 +448,8 @@ class Schema:
         ``empty`` are cells that are in no row, ``unseen`` categories with
         levels that fit did not see.
         """
+        if empty.all():
+            return np.nan
         if self.encoder is None:
             total, error = baselines.sum(), sums.sum()
             return float(1 - error / total) if total > 0 else float(error == 0)

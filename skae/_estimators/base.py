@@ -571,7 +571,7 @@ class BaseAutoencoder(BaseEncoder):
         Returns
         -------
         score : float
-            At most 1; larger is better.
+            At most 1; larger is better. NaN if no cell of ``X`` is present.
         """
         if isinstance(X, Stream):
             return score_of_stream(self, X)
