@@ -222,7 +222,10 @@ class Schema:
     def _of_known_kinds(self, X):
         """Return a table whose columns are of the kinds of the fit, or refuse it."""
         frame = None if self.fields is None else frame_of(X)
-        if frame is None or len(frame.columns) != len(self.fields):
+        if frame is None:
+            return X
+        if len(frame.columns) != len(self.fields):  # the names say more than what the cells are
+            validated(X, self.owner, self.n_features, self.names, skip_check_array=True)
             return X
         unused = self._unused()
         found = fields(frame)
@@ -255,7 +258,7 @@ class Schema:
         try:
             return validated(X, *known, ensure_all_finite="allow-nan", **checks), names
         except (TypeError, ValueError) as error:
-            _explain(X, error)
+            _explain(X, error, names)
             raise
 
     def with_missing(self, X):
@@ -585,7 +588,7 @@ def _without(X, frame, places):
     return X
 
 
-def _explain(X, error):
+def _explain(X, error, names):
     """Say of an array that is no matrix of numbers how it can be passed."""
     shape = np.shape(X) if hasattr(X, "shape") else ()
     if len(shape) > 2:
@@ -593,6 +596,14 @@ def _explain(X, error):
             f"X has the shape {shape}: expected rows and columns. Pass X.reshape(len(X), -1), and "
             "to ConvolutionalAutoencoder image_shape, to RecurrentAutoencoder sequence_shape."
         ) from error
+    if isinstance(X, np.ndarray) and X.dtype in DTYPES and X.ndim == 2:
+        places = np.flatnonzero(np.isinf(X).any(axis=0)).tolist()
+        known = places if names is None else [names[place] for place in places]
+        if places:
+            raise ValueError(
+                f"Input X contains infinity in {counted(len(places), 'column')}, such as {known[:3]}: "
+                "replace it, or make it missing (NaN)."
+            ) from error
     if isinstance(X, np.ndarray) and X.dtype.kind in "OUS":
         other = next(filter(_is_no_number, X.ravel().tolist()), None)
         if other is not None:
