@@ -80,6 +80,8 @@ class Moments:
         x, weight = self._float64(x), self._float64(weight)
         with np.errstate(over="ignore", invalid="ignore"):
             part.mean = weight @ x / part.weight
+            constant = part.low == part.high  # as in `exact_mean`
+            part.mean[constant] = self._float64(part.low[constant])
             x -= part.mean
             part.scatter = (x * weight[:, None]).T @ x if self.whole else weight @ x**2
         self.take_in(part)
@@ -293,16 +295,24 @@ class Rows:
         return moments.settled()
 
     def range(self):
-        """Return minimum and maximum of the columns."""
+        """Return minimum and maximum of the columns, of the cells that are present."""
         parts = (self.take(span) for span in self.spans())
         low, high = zip(*map(_range, parts), strict=True)
         low, high = np.min(low, axis=0), np.max(high, axis=0)
         return self.reduce.extremes(low.astype(np.float64), high.astype(np.float64))
 
 
+def exact_mean(mean, low, high):
+    """Return means of columns of such ranges, those of constant columns without rounding.
+
+    An error in the last digit would be all that such a column varies by: training would learn it.
+    """
+    return np.where(low == high, low, mean)
+
+
 def _range(part):
     """Return minimum and maximum of the columns; of no rows infinities."""
-    return part.min(axis=0, initial=np.inf), part.max(axis=0, initial=-np.inf)
+    return np.fmin.reduce(part, initial=np.inf), np.fmax.reduce(part, initial=-np.inf)
 
 
 def total(parts):

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils.extmath import randomized_svd, svd_flip
 
-from skae._data.rows import WIDEST_COVARIANCE
+from skae._data.rows import WIDEST_COVARIANCE, exact_mean
 from skae._linear.mle import most_probable_size
 from skae.metrics import explained_share
 
@@ -181,9 +181,10 @@ def _moments(rows):
     known = rows.moments
     if known is not None:
         return known.mean, known.variance, known.low, known.high
-    mean = rows.sum(lambda x, weight: weight @ x) / len(rows)
+    low, high = rows.range()
+    mean = exact_mean(rows.sum(lambda x, weight: weight @ x) / len(rows), low, high)
     variance = rows.sum(lambda x, weight: weight @ (x - mean) ** 2) / len(rows)
-    return mean, variance, *rows.range()
+    return mean, variance, low, high
 
 
 def rounding(n_samples, mean, variance):
