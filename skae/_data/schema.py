@@ -608,8 +608,8 @@ def _explain(X, error, names):
         known = places if names is None else [names[place] for place in places]
         if places:
             raise ValueError(
-                f"Input X contains infinity in {counted(len(places), 'column')}, such as {known[:3]}: "
-                "replace it, or make it missing (NaN)."
+                f"Input X contains infinity or a value too large for {X.dtype}, in "
+                f"{counted(len(places), 'column')}, such as {known[:3]}: replace it, or make it missing."
             ) from error
     if isinstance(X, np.ndarray) and X.dtype.kind in "OUS":
         other = next(filter(_is_no_number, X.ravel().tolist()), None)

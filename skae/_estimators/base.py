@@ -642,7 +642,7 @@ class BaseAutoencoder(BaseEncoder):
         for end in ends:
             if len(end) != self.n_features_in_:
                 raise ValueError(
-                    f"A row has {len(end)} features, but {type(self).__name__} is expecting "
+                    f"The rows have {len(end)} features, but {type(self).__name__} is expecting "
                     f"{self.n_features_in_} features as input: pass one row for each end."
                 )
         return check_array(np.vstack(ends), dtype=DTYPES)
