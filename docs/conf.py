@@ -35,7 +35,7 @@ default_role = "py:obj"
 nitpicky = False
 
 # Pages
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["attrs_block", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 copybutton_prompt_text = r">>> |\.\.\. "
 copybutton_prompt_is_regexp = True
@@ -100,6 +100,7 @@ ORDER = [
     "ames",
     "supervised_map",
     "anomalies",
+    "intrusions",
     "census",
     "components",
     "grid_search",
@@ -172,6 +173,19 @@ class NamesAreLinks(SphinxTransform):
             literal.replace_self(link)
 
 
+class CodeHasNoEmptyEnd(SphinxTransform):
+    """Take the empty line from the end of examples, which doctest needs."""
+
+    default_priority = 460
+
+    def apply(self):
+        """Strip each block."""
+        for block in self.document.findall(nodes.literal_block):
+            text = block.astext().rstrip()
+            block.children = [nodes.Text(text)]
+            block.rawsource = text  # Sphinx sets colours only where the two are equal
+
+
 def for_sphinx(app, what, name, obj, options, lines):
     r"""Mend what docutils reads otherwise than Python.
 
@@ -188,3 +202,4 @@ def setup(app):
     """Register what is defined here."""
     app.connect("autodoc-process-docstring", for_sphinx, priority=400)  # before numpydoc
     app.add_transform(NamesAreLinks)
+    app.add_transform(CodeHasNoEmptyEnd)

@@ -53,5 +53,4 @@ for ax in (left, right):
 
 # %%
 # **Where it loses.** Gradient boosting on all 73 columns predicts the price better (R2 of about 0.9): if the price is all you
-# want, take it. On this table `PCA(0.95)` of one-hot columns, with its 178 components, also predicts better than the default
-# `AutoencoderTransformer` with 78. A code pays where you need few numbers that serve several purposes.
+# want, take it. A code pays where you need few numbers that serve several purposes.

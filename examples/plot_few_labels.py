@@ -23,7 +23,7 @@ X_train, X_test, y_train, y_test = train_test_split(scale(X), y, random_state=0)
 
 numbers = [30, 50, 100, 200]
 accuracy = {"AutoencoderClassifier": [], "LogisticRegression": [], "SVC": []}
-autoencoder = DenoisingAutoencoder(noise_level=1.0, max_iter=40, random_state=0)
+autoencoder = DenoisingAutoencoder(noise_level=1.0, tol=0.2, random_state=0)
 order = np.random.default_rng(1).permutation(len(X_train))
 for n in numbers:
     known = order[:n]

@@ -49,6 +49,6 @@ for line, (name, images) in zip(axes, made.items(), strict=True):
         ax.spines[:].set_visible(False)
 
 # %%
-# **Where it loses.** It takes two to four times as long as the dense one, and on digits of 8 x 8 pixels it finds nothing that the dense one
+# **Where it loses.** It takes several times as long as the dense one, and on digits of 8 x 8 pixels it finds nothing that the dense one
 # misses. For photographs, a network that was pretrained on millions
 # of images is a better encoder than anything that is fitted to a few thousand.

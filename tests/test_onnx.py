@@ -292,10 +292,10 @@ def test_what_onnx_has_no_type_for_is_refused():
     X = table()[["number", "town"]]
     X["month"] = pd.period_range("2020-01", periods=len(X), freq="M")
     model = skae.AutoencoderTransformer(**FAST).fit(X)
-    with pytest.raises(ValueError, match="periods, such as"):
+    with pytest.raises(ValueError, match="no type for periods"):
         to_onnx(model, X, "reconstruct")
     X["month"] = pd.cut(X["number"], 3)
-    with pytest.raises(ValueError, match="which ONNX has no type for"):
+    with pytest.raises(ValueError, match="for which ONNX has no type"):
         as_inputs(X)
 
 
@@ -506,15 +506,15 @@ def test_classes_that_fit_did_not_see_give_nan():
 def test_labels_that_no_graph_can_take_are_refused():
     X, y = labelled_digits(60)
     model = skae.ConditionalVAE(**FAST).fit(X, y)
-    with pytest.raises(ValueError, match="pass y, one label a row"):
+    with pytest.raises(ValueError, match="needs a label for each code: pass y"):
         to_onnx(model, model.transform(X), "inverse_transform")
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         to_onnx(model, X, "transform", y[:5])
     with pytest.raises(ValueError, match="which fit did not see"):
         to_onnx(model, X, "transform", y + 1)
-    with pytest.raises(ValueError, match="takes no labels beside X"):
+    with pytest.raises(ValueError, match="takes no labels: leave y out"):
         to_onnx(skae.AutoencoderTransformer(**FAST).fit(X), X, "transform", y)
-    with pytest.raises(ValueError, match="as a column of X is: rename that"):
+    with pytest.raises(ValueError, match="X has a column of that name: rename the column"):
         as_inputs(pd.DataFrame({"y": [1.0]}), [2.0])
 
 
@@ -862,7 +862,7 @@ def test_the_list_of_what_is_not_served_is_complete(tmp_path):
         (
             lambda: make_pipeline(PowerTransformer(), skae.AutoencoderTransformer(**FAST)),
             "inverse_transform",
-            "has no way back in ONNX here",
+            "cannot write inverse_transform of PowerTransformer",
         ),
         (lambda: skae.AutoencoderTransformer(**FAST), "p_values", "expected one of transform"),
     ],
@@ -878,7 +878,7 @@ def test_what_depends_on_parameters_is_refused_with_the_reason(model, method, ma
 def test_a_detector_of_very_many_columns_is_refused():
     X = np.random.default_rng(0).normal(size=(40, 2000))
     detector = skae.AutoencoderOutlierDetector(skae.AutoencoderTransformer(**FAST)).fit(X)
-    with pytest.raises(ValueError, match="up to 2000 features"):
+    with pytest.raises(ValueError, match="at most 2000 features"):
         to_onnx(detector, X, "predict")
 
 

@@ -10,9 +10,9 @@ from functools import partial
 import numpy as np
 from scipy import sparse
 
-from skae._data.counts import Moments, TableCounts
+from skae._data.counts import TableCounts
 from skae._data.frames import fields_of, table
-from skae._data.rows import WIDEST_COVARIANCE, Rows
+from skae._data.rows import WIDEST_COVARIANCE, Moments, Rows
 from skae._data.stream_rows import Meter, Piece, StreamRows, joined, part_of
 from skae._data.streams import located, that_count
 from skae._parameters import counted
@@ -184,10 +184,8 @@ class Reading:
                 self._take(X, weight)
             self.counts.append(self.held_out.n_rows - before)
         if not self.held_out.n_rows:
-            zero = " but rows of weight zero" if self.stream.weight is not None else ""
-            raise ValueError(
-                f"There is nothing in {self.stream}{zero}: it has no rows to learn from."
-            )
+            zero = ", only rows of weight zero" if self.stream.weight is not None else ""
+            raise ValueError(f"{self.stream} has no rows to learn from{zero}.")
         if not self.known and np.any(self.n_missing):
             self.schema = self.schema.lacking(self.n_missing, self.held_out.n_rows)
         self._add(*self.held_out.finish())
@@ -212,7 +210,7 @@ class Reading:
                     if len(X):
                         counts.add(X, weight)
         if counts is None:
-            raise ValueError(f"There is nothing in {self.stream}: it has no rows to learn from.")
+            raise ValueError(f"{self.stream} has no rows to learn from.")
         self.schema, self.known = counts.schema(), True
 
     def coded(self, X, weight):

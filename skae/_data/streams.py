@@ -12,6 +12,7 @@ from os import PathLike, fspath, path
 import numpy as np
 
 from skae._data.frames import frame_of, library, names_of
+from skae._parameters import unmasked
 
 FEWEST_IN_BLOCK = 512  # rows: the largest batch of a training
 SUFFIXES = ".npy", ".parquet", ".pq"
@@ -227,7 +228,7 @@ def _as_table(X, name):
         X = X.to_pandas()
     if frame_of(X) is None:
         with located(name):
-            X = np.asarray(X)
+            X = np.asarray(unmasked(X))
             if X.ndim != 2:
                 raise ValueError(f"expected rows and columns, not an array of the shape {X.shape}.")
     return X
@@ -252,8 +253,8 @@ def _parts(source, block):
         ]
     if isinstance(source, Iterator):
         raise TypeError(
-            f"An iterator ({type(source).__name__}) can be read once, and a training reads rows "
-            "many times: pass a function that returns a new one each time."
+            f"An iterator ({type(source).__name__}) can be read only once, but training reads the rows "
+            "many times: pass a function that returns a new iterator each time."
         )
     if callable(source):
         return [Part(getattr(source, "__name__", "function"), _Fresh(source))]
@@ -375,8 +376,8 @@ class _Fresh:
         made = iter(self.source())
         if made is self.last:
             raise TypeError(
-                f"{self.source!r} returned the same iterator twice, and it can be read once: let it "
-                "return a new one each time."
+                f"{self.source!r} returned the same iterator twice, which can be read only once: return a "
+                "new one each time."
             )
         self.last = made
         return made

@@ -26,7 +26,9 @@ from skae._data.frames import (
     table,
     zoned,
 )
+from skae._data.labels import mean_and_spread
 from skae._data.objects import CATEGORY, NUMBER, is_missing
+from skae._data.rows import exact_mean
 from skae._parameters import (
     TableEncoding,
     check_sample_weight,
@@ -58,7 +60,7 @@ REMEDIES = {
 
 @parameters
 class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
-    r"""Code a table as one float64 matrix, a column for each of its columns, and back.
+    r"""Turn a table into a float64 matrix with one column for each of its columns, and back.
 
     Numbers, dates and durations are standardised,
 
@@ -149,7 +151,8 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         ------
         ValueError
             For columns of a type that is neither number, time nor category,
-            for several types in one column, and for infinite numbers.
+            for several types in one column, and for infinite numbers;
+            for negative weights.
         """
         before = vars(self).copy()
         try:
@@ -165,7 +168,8 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         n_rows = len(columns[0][1])
         weight = np.ones(n_rows)
         if sample_weight is not None:
-            weight = check_sample_weight(sample_weight, np.empty((n_rows, 1)))
+            about = {"dtype": np.float64, "ensure_non_negative": True}
+            weight = check_sample_weight(sample_weight, np.empty((n_rows, 1)), **about)
         self.mean_, self.scale_ = np.zeros(len(columns)), np.ones(len(columns))
         self.categories_, self.infrequent_categories_, self.level_shares_ = [], [], []
         self.n_samples_seen_ = np.array([_n_present(cells, weight) for _, cells in columns])
@@ -174,7 +178,8 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
             if field.kind == CATEGORY:
                 learned = self._levels(field, cells, weight)
             else:
-                self.mean_[place], self.scale_[place] = _moments(cells, weight)
+                about = f"Column {field.name!r}"
+                self.mean_[place], self.scale_[place] = _moments(cells, weight, about)
             self.categories_.append(learned[0])
             self.infrequent_categories_.append(learned[1])
             self.level_shares_.append(learned[2])
@@ -208,9 +213,8 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
     def read(self, X, owner="TableEncoder"):
         """Return the coded table, in which unseen levels have a code of their own.
 
-        It is half more than that of the rare levels, or than that of the last
-        level where there are none. A warning counts them. ``owner`` is the estimator's
-        name, for messages.
+        That code is 0.5 above the code of the rare levels, or above the largest code if there are
+        none. A warning counts unseen levels. ``owner`` is the estimator's name, for messages.
         """
         check_is_fitted(self)
         columns = self._read(X, False, owner)
@@ -566,8 +570,8 @@ def warn_of_unused(frame, places):
     filled = [column(frame, p).name for p in places if not _is_empty(column(frame, p))]
     if filled:
         warnings.warn(
-            f"The columns {filled[:EXAMPLES]} ({len(filled)} in all) had no cell that was present "
-            "in fit: they stay unused. Fit anew, with rows where they have some, to use them.",
+            f"The columns {filled[:EXAMPLES]} ({len(filled)} in all) had no value in fit, so they are "
+            "ignored. To use them, fit again with rows in which they have values.",
             UserWarning,
             stacklevel=5,
         )
@@ -680,14 +684,14 @@ def _n_present(cells, weight):
     return int(np.sum(~pd.isna(cells) & (weight > 0)))
 
 
-def _moments(cells, weight):
-    """Return mean and standard deviation of the cells that are present."""
+def _moments(cells, weight, about):
+    """Return mean and standard deviation of the cells that are present; 1 of a constant column."""
     present = ~np.isnan(cells) & (weight > 0)
     if not present.any():
         return np.nan, 1.0
     cells, weight = cells[present], weight[present]
-    mean = np.average(cells, weights=weight)
-    deviation = np.sqrt(np.average((cells - mean) ** 2, weights=weight))
+    mean, deviation = map(float, mean_and_spread(cells, weight, about))
+    mean = float(exact_mean(mean, cells.min(), cells.max()))
     rounding = len(cells) * np.finfo(np.float64).eps * max(deviation, abs(mean))
     return mean, deviation if deviation > rounding else 1.0
 
@@ -761,8 +765,8 @@ def warn_of_text(columns, guessed):
             for reading, names in suspects.items()
         )
         warnings.warn(
-            f"Some columns of text are taken for categories, and look like something else. {told}. "
-            "astype('category') says that they are categories.",
+            f"Some columns of text are read as categories, but look like something else. {told}. "
+            "If they are categories, say so with astype('category').",
             UserWarning,
             stacklevel=5,
         )

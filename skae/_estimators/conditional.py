@@ -425,7 +425,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, 
         return bound_of(*self._labelled(X, y), n_draws)
 
     def sample(self, n_samples=1, y=None, random_state=None, match_marginals=True, given=None):
-        """Draw new rows with given labels: codes from the prior, decoded, with noise.
+        """Draw new rows with given labels: codes and residuals that go together, decoded.
 
         Parameters
         ----------
@@ -464,9 +464,10 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, 
             labels = None if y is None else known.code(y, n_samples)
             codes = _codes_given(cells, n_samples, labels, rng)
             return self._drawn(codes, rng, match_marginals, cells)
-        labels = known.draw(n_samples, rng) if y is None else known.code(y, n_samples)
-        codes = rng.standard_normal((n_samples, self.n_components_))
-        return self._drawn(beside(codes, labels), rng, match_marginals)
+        codes = self._model.prior_codes(n_samples, rng, self._joint(match_marginals))
+        if y is not None:
+            codes[:, -known.width :] = known.code(y, n_samples)
+        return self._drawn(codes, rng, match_marginals)
 
     def truncate(self, n_components, fine_tune_on=None, y=None):
         """Return the fitted model of the first components; this one stays as it is.
@@ -545,7 +546,7 @@ def _codes_given(cells, n, labels, rng):
     if labels is None:
         return cells.codes(n, rng)
     distinct, which = np.unique(labels, axis=0, return_inverse=True)
-    which, codes = which.ravel(), np.empty((n, cells.model.task.size + labels.shape[1]))
+    which, codes = which.ravel(), np.empty((n, cells.n_units + labels.shape[1]))
     for place, label in enumerate(distinct):
         here = which == place
         codes[here] = cells.codes(int(here.sum()), rng, label)

@@ -45,7 +45,7 @@ def known_cells(estimator, given, match_marginals):
         place: model.bounds(place, cell) if matched else (cell, cell)
         for place, cell in numbers.items()
     }
-    return fitted_models.Given(model, coded, numbers, bounds)
+    return fitted_models.Given(model, coded, numbers, bounds, model.joint if matched else None)
 
 
 def _places(schema, given):
@@ -95,9 +95,7 @@ def _check_level(schema, name, level, place, code):
     """Refuse a level that no draw has."""
     encoder = schema.encoder
     if encoder is None or schema.blocks.n_levels[place] == 0:
-        raise ValueError(
-            f"given names {name!r}, which had no cell in fit: nothing follows from it."
-        )
+        raise ValueError(f"given names {name!r}, a column without any value in fit: leave it out.")
     kept, pooled = encoder.categories_[place], encoder.infrequent_categories_[place] or []
     if level in pooled and len(pooled) > 1:
         raise ValueError(

@@ -298,8 +298,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             given = AutoencoderTransformer(SHARE, column_weights=None if wide else {})
         if not hasattr(given, "reconstruct") or get_tags(given).target_tags.required:
             raise ValueError(
-                f"autoencoder={given!r}: an autoencoder that gives rows back, and is fitted "
-                "without labels, is needed: take AutoencoderTransformer, or another of its kind."
+                f"autoencoder={given!r}: expected an autoencoder with inverse_transform that is fitted "
+                "without labels, such as AutoencoderTransformer."
             )
         if given.__sklearn_is_fitted__() and given.n_features_in_ != _n_columns(rows):
             raise ValueError(

@@ -22,7 +22,7 @@ from skae._parameters import (
 
 @parameters
 class StyleBiGAN(Adversarial, ImageInput, Activation, Training, BaseAutoencoder):
-    r"""New images like those of the fit, from styles that can be mixed. No PCA baseline stands below it.
+    r"""New images like those of the fit, from styles that can be mixed. There is no PCA baseline.
 
     A `BiGANTransformer` of images with the generator of StyleGAN: a *mapping
     network* makes a style w of a code z, and at each resolution, from about

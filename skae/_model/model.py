@@ -17,7 +17,6 @@ from skae._model.cells import (
     cells_of,
     code_and_differences,
     errors_of_cells,
-    most_probable,
     torch_type,
 )
 from skae._model.inference import apply, survey
@@ -200,13 +199,13 @@ class Model:
         decoder = self.module_in(Z.dtype).decoder
         return self._apply_to_codes(Z, decoder, self.schema.n_features, self._to_units_of_x)
 
-    def decode_cells(self, Z, choose=most_probable):
-        """Return the coded table that codes stand for; ``choose`` picks levels by probability."""
+    def decode_cells(self, Z):
+        """Return the coded table that codes stand for, with the most probable levels."""
         if self.schema.blocks is None:
             return self.decode(Z)
         cells = cells_of(self.schema, self.baseline, torch_type(Z.dtype)).to(self.device)
         decoder = self.module_in(Z.dtype).decoder
-        values = self._apply_to_codes(Z, lambda z: cells.values(decoder(z), choose), cells.n_cells)
+        values = self._apply_to_codes(Z, lambda z: cells.values(decoder(z)), cells.n_cells)
         return self.schema.coded(values, self.baseline.mean, self.baseline.scale)
 
     def decode_levels(self, Z):

@@ -44,9 +44,9 @@ def check_graph(graph, estimator, X, method, y=None):
         )
     except Exception as error:  # onnxruntime has many kinds
         raise ValueError(
-            f"onnxruntime cannot run the graph of {method}: {error}. It has some operations in float32 "
-            "alone, such as those of SimpleImputer, trees, support vectors, and of activations that are "
-            "not skae's: pass float32 rows."
+            f"onnxruntime cannot run the graph of {method}: {error}. It has some operations only in float32 "
+            "(those of SimpleImputer, trees, support vectors, and activations that are not skae's): pass "
+            "float32 rows."
         ) from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of levels that fit did not see, of columns without a cell
@@ -155,7 +155,9 @@ def _refuse_difference(found, expected, unit, tolerance, rounding, what):
     if found.dtype.kind not in "fi" or expected.dtype.kind not in "fi" or found.ndim < 2:
         different = int(np.sum(found != expected))
         if different:
-            raise ValueError(f"{what}: {different} of {found.size} labels. Please report this.")
+            raise ValueError(
+                f"{what}: {different} of {found.size} labels differ. Please report this."
+            )
         return
     a, b = found.astype(np.float64), expected.astype(np.float64)
     if (np.isnan(a) != np.isnan(b)).any():
@@ -167,9 +169,9 @@ def _refuse_difference(found, expected, unit, tolerance, rounding, what):
     difference /= np.where(largest > 0, largest, 1.0)
     if np.nanmax(difference) > tolerance:
         raise ValueError(
-            f"{what}: by {np.nanmax(difference):.1e} of a column's largest value, where {tolerance:.0e} "
-            "is allowed. Pass float64 rows if these are float32. If they are float64, skl2onnx may have "
-            "written a step in float32, such as trees or support vectors: pass float32 rows. Else report this."
+            f"{what}: by {np.nanmax(difference):.1e} of a column's largest value; {tolerance:.0e} is allowed. "
+            "If the rows are float32, pass float64. If they are float64, skl2onnx may have written a step in "
+            "float32 (trees or support vectors, for example): pass float32. Otherwise report this."
         )
 
 

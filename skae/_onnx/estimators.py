@@ -88,13 +88,17 @@ def _write_inverse(writer, estimator, made):
     if isinstance(estimator, str) or estimator is None:  # "passthrough"
         return made
     if len(made) != 1:
-        raise CannotDescribe("A table comes back as columns: no step can stand in front of it.")
+        raise CannotDescribe(
+            "inverse_transform returns a table with categories as columns, so no step may come before the autoencoder."
+        )
     if isinstance(estimator, BaseEncoder):
         model = model_of(estimator)
         return _write_back(writer, model, described(model, _own(model)), made[0])
     if not isinstance(estimator, AFFINE) or getattr(estimator, "clip", False):
         names = ", ".join(kind.__name__ for kind in AFFINE)
-        raise CannotDescribe(f"{estimator!r} has no way back in ONNX here: expected {names}.")
+        raise CannotDescribe(
+            f"skae.onnx cannot write inverse_transform of {estimator!r}: expected {names}."
+        )
     n = getattr(estimator, "n_components_", estimator.n_features_in_)
     offset = estimator.inverse_transform(np.zeros((1, n)))
     matrix = estimator.inverse_transform(np.eye(n)) - offset
@@ -340,8 +344,7 @@ def _write_squares(writer, detector, values):
     n_axes, width = distance.axes.shape
     if n_axes < width:
         raise CannotDescribe(
-            f"a detector with {width} features keeps {n_axes} axes of them: graphs are written up to "
-            f"{WIDEST} features"
+            f"the detector has {width} features, of which it keeps {n_axes} axes: expected at most {WIDEST} features"
         )
     missing = writer.node("IsNaN", values)
     off = writer.node("Sub", values, distance.centre)

@@ -52,60 +52,53 @@ OURS = *CODERS, AutoencoderClassifier, AutoencoderRegressor, AutoencoderOutlierD
 
 
 def to_onnx(estimator, X, method="transform", y=None):
-    """Return a fitted estimator or pipeline as an ONNX graph, which was run and compared.
+    """Write a fitted estimator or pipeline as an ONNX graph, and check the graph against it.
 
     Parameters
     ----------
     estimator : object
-        A fitted estimator of skae, a ``Pipeline``, or a search (whose
-        ``best_estimator_`` is taken). Other steps of a pipeline are written
-        by skl2onnx; back, by ``inverse_transform``, lead those scalers and
-        PCA of scikit-learn whose inverse is an affine map.
+        A fitted estimator of skae, a ``Pipeline``, or a search (its ``best_estimator_`` is
+        taken). skl2onnx writes the other steps of a pipeline. ``inverse_transform`` also works
+        through ``StandardScaler``, ``MinMaxScaler``, ``MaxAbsScaler``, ``RobustScaler`` and ``PCA``.
     X : ndarray or frame of shape (n_samples, n_features)
-        Rows of the kind that will be served; codes for ``inverse_transform``.
-        Their types are those of the graph's inputs: float32 gives a float32
-        graph, float64 one of float64. A frame's columns are inputs by name,
-        as `as_inputs` gives them. A few hundred rows will do.
+        Rows like those that will be served; codes for ``inverse_transform``. A few hundred are
+        enough. Their types are those of the graph's inputs: float32 rows give a float32 graph,
+        float64 rows one of float64. Each column of a frame is an input with its name, as
+        `as_inputs` returns them.
     method : str, default="transform"
-        "transform", "transform_distribution", "inverse_transform",
-        "reconstruct", "denoise", "reconstruction_error", "predict",
-        "predict_proba", "decision_function" or "score_samples": what the
-        estimator has, with its default arguments. What a Pipeline itself does
-        not have, such as ``reconstruction_error``, is its last step's, of what the
-        other steps make of X.
+        "transform", "transform_distribution", "inverse_transform", "reconstruct", "denoise",
+        "reconstruction_error", "predict", "predict_proba", "decision_function" or
+        "score_samples", with its default arguments. The estimator must have it. If a pipeline
+        lacks it (``reconstruction_error``, for example), the graph applies it to the last step,
+        on what the steps before make of X.
     y : array-like or frame of shape (n_samples,) or (n_samples, n_columns), default=None
-        Labels of the rows, or of the codes, of a `ConditionalVAE`: the graph gets them as
-        inputs, as `as_inputs` gives them. Without them it infers them from X, and codes do
-        not come back. A class that ``fit`` did not see gives NaN.
+        Labels of the rows, or of the codes, of a `ConditionalVAE`. They become inputs of the
+        graph, as `as_inputs` returns them. Without them the graph infers labels from X;
+        ``inverse_transform`` needs them. A class that ``fit`` did not see gives NaN.
 
     Returns
     -------
     graph : onnx.ModelProto
-        ``graph.SerializeToString()`` are the bytes of a file. Outputs stand
-        in the order in which the method returns them; what is one number a
-        row has shape (n_samples, 1), labels have (n_samples,). Tables come
-        back as one output of shape (n_samples, 1) a column; where several labels
-        are predicted each is an output.
+        Write ``graph.SerializeToString()`` to a file. Outputs are in the order in which the method
+        returns them. One number a row has shape (n_samples, 1), labels have (n_samples,). A table
+        is one output of shape (n_samples, 1) for each column; several labels are one output each.
 
     Raises
     ------
     ValueError
-        For a method that the estimator does not have, for networks that ONNX
-        cannot hold, and where the graph differs from the estimator: by more
-        than 1e-5 (float32) or 1e-9 (float64) of a column's largest value, or in
-        any label (but where two classes are equally likely within these). Compared are the rows of X, and rows that are made of
-        them: with missing cells, with levels that fit did not see, and beyond
-        the training range. ``reconstruction_error`` is compared in units of
+        If the estimator lacks the method, if ONNX cannot hold the network, or if the graph differs
+        from the estimator: by more than 1e-5 (float32) or 1e-9 (float64) of a column's largest
+        value, or in a label (unless two classes are equally likely within these limits). The check
+        takes the rows of X, and variants of them: with missing cells, with levels that fit did not
+        see, and far outside the training range. ``reconstruction_error`` is compared in units of
         the largest squared distance of a row from the mean.
 
     Notes
     -----
-    float64 graphs have a GELU of their own, within 1e-11 of the exact one:
-    onnxruntime has no Erf in float64. ``score_samples``, outlier detectors, and
-    what is expected of missing cells are computed in
-    float64 always, as the estimators do. What the estimator refuses with
-    an error (infinite numbers, missing cells where it takes none) the graph
-    does not: check such rows before.
+    onnxruntime has no Erf in float64, so float64 graphs have their own GELU, within 1e-11 of the
+    exact one. ``score_samples``, outlier detectors, and expected values of missing cells are always
+    computed in float64, as in the estimators. The estimator refuses infinite numbers, and missing
+    cells if it takes none. The graph does not: check rows before.
 
     Examples
     --------
@@ -147,12 +140,13 @@ def to_onnx(estimator, X, method="transform", y=None):
 
 
 def register():
-    """Let skl2onnx know skae's estimators: its own ``to_onnx`` then writes them, too.
+    """Register skae's estimators with skl2onnx, so that its own ``to_onnx`` can write them, too.
 
-    Encoders, `TableEncoder` too, become their ``transform``, `AutoencoderClassifier` labels and
-    probabilities, `AutoencoderRegressor` and `AutoencoderOutlierDetector` their prediction. Only
-    `skae.onnx.to_onnx` compares what was written with the estimator. With float64 rows and a
-    classifier skl2onnx wants ``options={"zipmap": False}``: ONNX has no ZipMap of float64.
+    The graph of an autoencoder or a `TableEncoder` is its ``transform``; that of an
+    `AutoencoderClassifier` gives labels and probabilities, that of an `AutoencoderRegressor` or
+    `AutoencoderOutlierDetector` the prediction. Only `skae.onnx.to_onnx` compares the graph with the
+    estimator. For a classifier and float64 rows pass ``options={"zipmap": False}`` to skl2onnx: ONNX has
+    no ZipMap in float64.
 
     Examples
     --------
@@ -203,12 +197,12 @@ def _check_labels(estimator, X, method, y):
     takes = isinstance(estimator, ConditionalVAE)
     if y is not None and not takes:
         raise ValueError(
-            f"y: {type(estimator).__name__} takes no labels beside X; a ConditionalVAE by itself does."
+            f"y: {type(estimator).__name__} takes no labels: leave y out. Only a ConditionalVAE, by itself, takes them."
         )
     if y is None and method == "inverse_transform" and isinstance(_last(estimator), ConditionalVAE):
         raise ValueError(
-            "inverse_transform of ConditionalVAE takes labels beside codes: pass y, one label a row, and "
-            "the estimator by itself."
+            "inverse_transform of ConditionalVAE needs a label for each code: pass y, and the estimator without "
+            "a pipeline around it."
         )
     if y is None:
         return 0
@@ -248,8 +242,8 @@ def _converted(estimator, kinds, options=None):
         raise
     except Exception as error:  # skl2onnx has many kinds
         raise ValueError(
-            f"skl2onnx cannot write this pipeline: {str(error)[:SHOWN]}. Some steps it writes in float32 "
-            "alone: pass float32 rows."
+            f"skl2onnx cannot write this pipeline: {str(error)[:SHOWN]}. It writes some steps only in "
+            "float32: pass float32 rows."
         ) from error
     graph = onnx_remove_node_identity(graph)
     names = [
@@ -313,7 +307,7 @@ def _with_output(graph, method):
     """Return a graph with that output alone that a method of scikit-learn stands for."""
     if method not in PLACES:
         raise ValueError(
-            f"method={method!r}: for a last step that is not skae's one of {sorted(PLACES)}."
+            f"method={method!r}: the last step is not one of skae's, so expected one of {sorted(PLACES)}."
         )
     outputs = list(graph.graph.output)
     if len(outputs) == 1:

@@ -29,31 +29,32 @@ UNITS = {"us": 1.0, "ms": 1e3, "s": 1e6, "day": 86400e6}  # in microseconds
 
 
 def as_inputs(X, y=None):
-    """Return a table as a graph of `to_onnx` takes it: arrays by the names of its inputs.
+    """Return the inputs that a graph of `to_onnx` takes: arrays by name.
 
     Parameters
     ----------
     X : ndarray or frame of shape (n_samples, n_features)
     y : array-like or frame of shape (n_samples,) or (n_samples, n_columns), default=None
-        Labels, where the graph gets them beside X.
+        Labels, if the graph was written with labels.
 
     Returns
     -------
     inputs : dict of ndarray
-        Of an array ``{"X": X}``. Of a frame one array of shape (n_samples, 1)
-        for each column, by its name: strings as they are, "" where missing;
-        dates as int64, microseconds since 1970 in UTC, and durations as
-        microseconds, the least int64 (NaT) where missing; numbers and booleans in
-        float64, or float32 where the column has that type, NaN where missing. So the types of
-        inputs are those of the columns, whatever cells are missing; a column of objects
-        none of which is present counts as one of strings. Labels are named "y", or "y_0", "y_1", ... where
-        there are several columns of them.
+        For an array ``{"X": X}``. For a frame one array of shape (n_samples, 1) for each column:
+
+        - strings as they are, "" where missing;
+        - dates as int64 microseconds since 1970 in UTC, durations as int64 microseconds, the
+          smallest int64 (NaT) where missing;
+        - numbers and booleans as float64, or float32 if the column has that type, NaN where missing.
+
+        A column of objects without any present cell counts as strings. Labels are named "y", or
+        "y_0", "y_1", ... if there are several columns of them.
 
     Raises
     ------
     ValueError
-        For columns of categories, and labels, that are neither strings, numbers nor
-        booleans.
+        If categories or labels are neither strings, numbers nor booleans; if a string is empty
+        but not missing; if a column of X has the name of the labels.
 
     Examples
     --------
@@ -69,7 +70,7 @@ def as_inputs(X, y=None):
     both = sorted(inputs.keys() & labels.keys())
     if both:
         raise ValueError(
-            f"The labels would be an input {both[0]!r}, as a column of X is: rename that."
+            f"Labels are an input named {both[0]!r}, but X has a column of that name: rename the column."
         )
     return inputs | labels
 
@@ -104,7 +105,7 @@ def constants(labels):
     for label in labels.tolist():
         if not isinstance(label, str):
             raise CannotDescribe(
-                f"the label {label!r} has no type in ONNX: expected strings, numbers or booleans"
+                f"ONNX has no type for the label {label!r}: expected strings, numbers or booleans"
             )
     return labels.astype(object)
 
@@ -139,8 +140,8 @@ def _categories(field, cells):
     if all(isinstance(cell, str) for cell in present) and (present or "ool" not in field.dtype):
         if MISSING_TEXT in present:
             raise ValueError(
-                f"Column {field.name!r} has cells of empty text, which stands for a missing one in "
-                "a graph: give that level a name."
+                f"Column {field.name!r} has empty strings, which mean missing cells in a graph: give that "
+                "level a name, or set it to None."
             )
         return np.array(np.where(missing, MISSING_TEXT, np.array(cells, object)), dtype=object)
     plain = [np.nan if lacks else cell for cell, lacks in zip(cells, missing, strict=True)]
@@ -148,8 +149,8 @@ def _categories(field, cells):
         return np.array(plain, dtype=np.float64)
     except (TypeError, ValueError):
         raise ValueError(
-            f"Column {field.name!r} has categories such as {present[0]!r}, which ONNX has no type "
-            "for: expected strings, numbers or booleans. Convert it before fit."
+            f"Column {field.name!r} has categories such as {present[0]!r}, for which ONNX has no type: "
+            "expected strings, numbers or booleans. Convert the column before fit."
         ) from None
 
 
@@ -382,7 +383,7 @@ def _write_time(writer, dtype, seconds):
     """Return seconds in microseconds, whole multiples of the unit of a type."""
     unit, form = re.search(r"[\['](s|ms)\b", dtype), form_of(dtype)
     if "eriod" in dtype:
-        raise CannotDescribe(f"periods, such as {dtype}, have no type in ONNX and do not come back")
+        raise CannotDescribe(f"ONNX has no type for periods ({dtype}), so it cannot return them")
     size = UNITS[unit[1] if unit else "us"]
     if form == "date" or dtype == "Date":
         size = UNITS["day"]

@@ -282,13 +282,14 @@ class Variational(Task):
         return (torch.addcmul(level, rows, scale).sigmoid() - mean) / scale
 
     def describe(self, model, rows):
+        rng = np.random.RandomState(0)  # each fit draws the same
 
         def squares(x, weight):
             mean, std = model.posterior(x)
             parts = [weight @ part for part in (mean**2, std**2, np.log(std))]
-            return weight @ mean, np.stack(parts)
+            return weight @ mean, np.stack(parts), model.squares_of_draws(x, weight, rng)
 
-        total, squares = rows.raw_sum(squares)
+        total, squares, of_draws = rows.raw_sum(squares)
         square, variance, logarithm = squares / len(rows)
         spread = square - (total / len(rows)) ** 2
         moments = np.column_stack([square, spread, variance, 2 * logarithm])
@@ -299,13 +300,13 @@ class Variational(Task):
             "explained_variance_": spread * n / max(n - 1, 1),
         }
         if not self.is_bernoulli and self.n_counted is None:
-            known |= model.marginals_of(rows)
+            known |= model.joint_of(of_draws, rows) | model.marginals_of(rows)
         labels_say_all = self.n_labels and model.baseline.unexplained < LEAST_UNEXPLAINED
         silent = not (known["active_units_"].any() or labels_say_all)
         if len(rows) >= FEWEST_ROWS and silent:
             warnings.warn(
-                f"No unit of the code is active, of {self.size}: it says nothing about the rows. "
-                "Lower beta, set kl_warmup, or see whether the columns are correlated at all.",
+                f"No unit of the code is active, of {self.size}: codes say nothing about the rows. "
+                "Lower beta, set kl_warmup, or check whether the columns are correlated at all.",
                 UserWarning,
                 stacklevel=2,
             )

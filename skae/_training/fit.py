@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from skae._linear.incremental import updated
 from skae._linear.row_space import leading_space, row_space
@@ -89,6 +90,7 @@ def fit_model(
     """
     checkpoint = checkpoint or NoCheckpoint()
     about = Circumstances(checkpoint.seed(random_state), progress, checkpoint, pairs)
+    rows.near(settings.device if torch.device(settings.device).type == "cuda" else None)
     if before is not None and before.is_pca:
         before = None  # the best is found at once, wherever it starts
     try:
@@ -263,8 +265,8 @@ def _updated_pca(task, settings, rows, baseline, before):
         n_before = before.attributes.get("n_samples_")
         if n_before is None:
             raise ValueError(
-                "An earlier release of skae saved this model, without the number of its rows: "
-                "fit it to rows again, then go on."
+                "An earlier release of skae saved this model without the number of its rows, so its "
+                "training cannot go on: call fit first."
             )
         baseline = task.of_pca(updated(baseline, n_before, rows))
     model = task.model.settled(task, None, baseline, settings.device)

@@ -22,8 +22,14 @@ def split(rows, fraction, rng, cross_fit=True):
         parts = np.array_split(order, FOLDS)
     else:
         parts = [order[: n_held_out(fraction, len(rows))]]
-    everything = np.arange(len(rows))
-    return [(rows.subset(np.setdiff1d(everything, p)), rows.subset(np.sort(p))) for p in parts]
+    return [(rows.subset(_others(p, len(rows))), rows.subset(np.sort(p))) for p in parts]
+
+
+def _others(places, n_rows):
+    """Return the places of the other rows."""
+    others = np.ones(n_rows, dtype=bool)
+    others[places] = False
+    return np.flatnonzero(others)
 
 
 def n_held_out(fraction, n_rows):
@@ -46,7 +52,7 @@ class HeldOutCurves:
         self.judged = [np.isfinite(losses) for losses in start]
         if not any(judged.any() for judged in self.judged):
             raise ValueError(
-                "No held-out row can be judged: all are beyond the range of float32 in units of the "
+                "No held-out row can be compared: all are beyond the range of float32 in units of the "
                 "training rows. Check the units of X_val, or scale the columns."
             )
         start = self._judged_rows(start)

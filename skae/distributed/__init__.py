@@ -1,11 +1,10 @@
 """Fits whose rows are on several machines.
 
-The extra ``dask`` installs what fits on a Dask cluster need: dask and distributed. Those
-within the ranks of ``torchrun`` need nothing more.
+On a Dask cluster this needs dask and distributed (extra ``dask``); under ``torchrun`` it needs nothing more.
 
 Examples
 --------
-A fit on a cluster, here of two workers in this very process:
+A fit on a cluster; here its two workers are threads of this process:
 
 >>> import dask.array as da
 >>> from distributed import Client
@@ -44,90 +43,84 @@ def fit(ae, X, y=None, sample_weight=None, *, client=None, checkpoint=None, retr
     r"""Fit an estimator to rows that are on several machines.
 
     Rows stay where they are. Means, scales and PCA are sums over all rows, in
-    float64. Each step of training draws a batch b of all rows, and every
-    rank r adds what its own rows :math:`b_r` tell of the gradient:
+    float64. Each step of training takes a batch b of all rows. Rank r computes the
+    part of the gradient that belongs to its own rows :math:`b_r` of the batch:
 
     .. math:: g = \sum_r \frac{|b_r|}{|b|} \nabla \frac{1}{|b_r|}
         \sum_{i \in b_r} w_i \ell_i(\theta)
 
-    (the weights w have a mean of 1) with one all-reduce (gloo) of one vector, after which all take the same
-    step of the same optimizer. Held-out rows, batches and noise are drawn by the
-    rows' numbers, whoever has them: the result is that of
-    ``ae.fit`` on all rows, up to rounding, whatever the number of workers and
-    partitions. (Training amplifies rounding: scores agree far within the spread over
-    seeds, single weights after many steps do not.) The same partitions and
-    number of workers give the same bits. Two things of ``fit`` are left out: small tables have
-    held-out rows instead of folds, and wide ones are not trained along their
+    with weights w of mean 1. One all-reduce (gloo) adds the parts, and all ranks take the same
+    step. Held-out rows, batches and noise depend on the row numbers, not on the rank that has
+    the row. So the result is that of ``ae.fit`` on all rows up to rounding, whatever the
+    number of workers and partitions. (Training amplifies rounding: scores differ far less than
+    between seeds, but single weights differ after many steps.) Equal partitions and an equal
+    number of workers give the same bits. Two things of ``fit`` are left out: tables of up to
+    500 rows have held-out rows instead of folds, and wide tables are not trained along their
     leading principal axes.
 
     In `AdversarialAutoencoder`, `ContractiveAutoencoder`, `ContrastiveEncoder`,
-    `SparseAutoencoder` and with ``noise="swap"`` the loss of a row depends on the others of
-    its batch: every rank gets all of them, and takes the step by itself. The
-    rows are shared out there, the work is not.
+    `SparseAutoencoder`, and with ``noise="swap"``, the loss of a row depends on the other rows of
+    its batch. There every rank receives the whole batch and does all of the work: more rows
+    fit into memory, but no step gets faster.
 
-    With a Dask collection the ranks are tasks on the workers of ``client``, at most one
-    on each. Without a client, and with rows of any other kind,
-    this is a rank that ``torchrun`` (or whoever
-    sets RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, or has called
-    ``torch.distributed.init_process_group``) has started: all ranks call
-    `fit` with their own rows, and all have the same fitted estimator
-    afterwards.
+    **With Dask** the ranks are tasks on the workers of ``client``, at most one on each.
 
-    **Where a worker is lost** the others notice at once, or after ``timeout`` where
-    it is silent. All ranks end, and the fit begins again on who is left or has come back within
-    ten seconds, from the last state (one every 30 seconds). Dask computes
-    lost partitions again: they must come out the same, which is checked.
+    **With torchrun**, or where ``torch.distributed.init_process_group`` was called, or RANK,
+    WORLD_SIZE, MASTER_ADDR and MASTER_PORT are set, every rank calls `fit` with its own rows and
+    without a client. All have the same fitted estimator afterwards.
+
+    **If a worker is lost**, the others notice at once, or after ``timeout`` if it is silent. All
+    stop. The fit waits ten seconds for it to come back, then resumes with the workers that are
+    there, from the last state (one every 30 seconds). Dask computes lost partitions again; a
+    checksum tests that they come out the same.
 
     Parameters
     ----------
     ae : object
-        One of these, `AutoencoderTransformer`, `ConvolutionalAutoencoder`, `DenoisingAutoencoder`,
-        `RecurrentAutoencoder` or `VAETransformer`. Changed at the end of a fit that succeeds, and
-        not before.
+        An `AutoencoderTransformer`, `AdversarialAutoencoder`, `ContractiveAutoencoder`, `ContrastiveEncoder`,
+        `ConvolutionalAutoencoder`, `DenoisingAutoencoder`, `RecurrentAutoencoder`, `SparseAutoencoder` or
+        `VAETransformer`. It is changed only at the end of a fit that succeeds.
     X : dask.array.Array or dask.dataframe.DataFrame of shape (n_samples, n_features)
-        As for ``ae.fit``, but not sparse. Partitions of whole rows, as many as workers or
-        more; some may be empty, and columns of categories may have other levels in each. Or, in a
-        rank, its own rows: an array or a frame, with one row at least.
+        As for ``ae.fit``, but not sparse. Each partition has whole rows. There must be at least as
+        many partitions as workers; some may be empty, and categories may have different levels in
+        each. In a rank of ``torchrun``: an array or a frame with at least one row.
     y : None
         Ignored.
     sample_weight : dask.array.Array, dask.dataframe.Series, str or int, default=None
-        Weight of each row, in partitions like those of ``X``; or the column of
-        ``X`` (of an array its place) that holds them, which is then no feature. In a
-        rank, an array of its own rows' weights, or that column. As in ``ae.fit``, rows of weight
-        zero are left out.
+        Weight of each row, in the partitions of ``X``; or the column of ``X`` that holds the
+        weights (its position in an array), which is then not a feature. In a rank of ``torchrun``:
+        an array with the weights of its rows, or that column. Rows of weight zero are left out.
     client : distributed.Client, default=None
-        Of the cluster; by default the one that was made last.
+        The client of the cluster; by default the one that was made last.
     checkpoint : str or path-like, default=None
-        File for the state of the fit, in a folder of the machine that calls `fit`
-        (of the first rank). A later call with the same rows and parameters goes on
-        where it ends. By default that of the estimator, if any; without one a
-        cluster's driver keeps the state in memory.
+        File for the state of the fit, on the machine that calls `fit` (with ``torchrun``: that of
+        the first rank). A later call with the same rows and parameters resumes from it. By default
+        the estimator's own ``checkpoint``; without one the process that calls `fit` keeps the
+        state in memory.
     retries : int, default=2
-        How often a fit on a cluster may begin again.
+        How often a fit on a cluster may be restarted.
     timeout : float, default=60
-        Seconds without an answer after which a worker or the scheduler is lost: more than the
-        slowest epoch's judgement takes, and than rows need to travel
-        to a worker.
+        Seconds without an answer after which a worker or the scheduler is considered lost. It must
+        be longer than rows need to reach a worker, and than held-out rows take to be judged.
 
     Returns
     -------
     ae : object
-        The estimator, fitted as by ``ae.fit``.
+        The same estimator, fitted.
 
     Raises
     ------
     WorkerLost
-        If workers were lost more than ``retries`` times. It has ``workers``, their
-        addresses, and ``epoch``.
+        If workers were lost more than ``retries`` times. It has their addresses (``workers``) and
+        the ``epoch``.
     SchedulerLost
-        If the scheduler is gone, or does not answer for ``timeout``.
+        If the scheduler is gone, or has not answered for ``timeout`` seconds.
     TypeError
-        For other estimators, and rows that are no Dask collection beside a client.
+        For other estimators, and if ``client`` is given but X is not a Dask collection.
     ValueError
-        For partitions that differ in form, or that
-        came out differently when they were computed again; for parameters
-        that need all rows in one place: ``pretraining``, ``callbacks``, other optimizers,
-        modules and noises of your own, ``warm_start``.
+        If partitions differ in their columns, or came out differently when they were computed
+        again; for parameters that need all rows in one place: ``pretraining``, ``callbacks``,
+        ``warm_start``, and your own optimizers, modules and noises.
 
     References
     ----------
@@ -138,7 +131,7 @@ def fit(ae, X, y=None, sample_weight=None, *, client=None, checkpoint=None, retr
     """
     if retries < 0 or timeout <= 0:
         raise ValueError(
-            f"retries={retries!r} must be 0 or more, and timeout={timeout!r} seconds above 0."
+            f"retries={retries!r}, timeout={timeout!r}: expected at least 0 retries, and a timeout above 0 seconds."
         )
     if client is None and not hasattr(X, "__dask_graph__"):
         return _torchrun.fit_in_rank(ae, X, sample_weight, checkpoint, timeout)

@@ -41,8 +41,8 @@ class Cluster:
 
     def _lost(self):
         return SchedulerLost(
-            f"The scheduler {self.address} is gone, or did not answer for {self.timeout:g} s: the "
-            "estimator is as it was. Start a cluster, and fit with the same checkpoint to go on."
+            f"The scheduler {self.address} is gone, or did not answer for {self.timeout:g} s. The estimator "
+            "has not changed. Start a cluster, and call fit with the same checkpoint to resume."
         )
 
     # workers ----------------------------------------------------------------------------------
@@ -78,8 +78,8 @@ class Cluster:
         while not self.workers():
             if time.monotonic() > deadline:
                 raise WorkerLost(
-                    f"There has been no worker for {self.timeout:g} s: start workers, and fit "
-                    "with the same checkpoint to go on."
+                    f"There has been no worker for {self.timeout:g} s. Start workers, and call fit with the "
+                    "same checkpoint to resume."
                 )
             time.sleep(PAUSE)
         return self.present

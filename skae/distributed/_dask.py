@@ -74,8 +74,8 @@ def _partitions(X, weight):
     """Return the `Part` of each partition of a Dask array or dataframe, in their order, delayed."""
     if len(getattr(X, "shape", ())) != 2 or not hasattr(X, "to_delayed"):
         raise TypeError(
-            f"X is {type(X).__name__}: expected a Dask array or dataframe of rows and columns, or "
-            "with torchrun, and without client=, this rank's rows."
+            f"X is {type(X).__name__}: expected a Dask array or dataframe with rows and columns. (With "
+            "torchrun leave out client, and pass the rows of this rank.)"
         )
     if hasattr(X, "rechunk"):
         X = X.rechunk({1: -1})
@@ -90,16 +90,16 @@ def _weights(X, weight):
         return [weight] * n_parts
     if not hasattr(weight, "to_delayed") or len(getattr(weight, "shape", ())) != 1:
         raise TypeError(
-            f"sample_weight is {type(weight).__name__}: expected a Dask array or series, with a weight "
-            "for each row of X, or the column of X that holds them."
+            f"sample_weight is {type(weight).__name__}: expected a Dask array or series with a weight "
+            "for each row of X, or the column of X that holds the weights."
         )
     are_arrays = hasattr(weight, "rechunk") and hasattr(X, "rechunk")
     if are_arrays and weight.shape == X.shape[:1]:
         weight = weight.rechunk((X.chunks[0],))
     if weight.npartitions != n_parts:
         raise ValueError(
-            f"sample_weight has {weight.npartitions} partitions, but X has {n_parts}: give them the "
-            "same ones."
+            f"sample_weight has {weight.npartitions} partitions, but X has {n_parts}: give both "
+            "the same partitions."
         )
     return np.ravel(weight.to_delayed())
 
@@ -208,9 +208,9 @@ class Tries:
     def _worker_lost(self, lost):
         who = f"Lost {', '.join(lost)}" if lost else "A worker did not answer in time"
         return WorkerLost(
-            f"{who} in epoch {self.epoch}, after as many retries as were allowed: the estimator is "
-            "as it was. Raise retries, or timeout where workers are slow rather than lost; fit "
-            "with the same checkpoint to go on.",
+            f"{who} in epoch {self.epoch}, and no retries were left. The estimator has not changed. Raise "
+            "retries, or timeout if workers are slow rather than lost, and call fit with the same "
+            "checkpoint to resume.",
             lost,
             self.epoch,
         )

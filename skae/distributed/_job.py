@@ -102,12 +102,14 @@ def checked(ae):
     name = type(ae).__name__
     if not is_taken(ae):
         kinds = ", ".join(TAKEN)
-        raise TypeError(f"skae.distributed fits {kinds}, but not {name}: call its fit on a sample.")
+        raise TypeError(
+            f"{name} cannot be fitted on several machines: expected one of {kinds}. Call {name}.fit on a sample."
+        )
     ae._validate_params()
     if getattr(ae, "_skl_callbacks", None):
         raise ValueError(
-            "Callbacks of set_callbacks do not hear from several machines yet: call set_callbacks() "
-            f"without any, or {name}.fit."
+            "set_callbacks: callbacks do not work on several machines yet. Remove them with set_callbacks(), "
+            f"or call {name}.fit."
         )
     refused = {
         "warm_start": (ae.warm_start, False),
@@ -120,7 +122,7 @@ def checked(ae):
     for parameter, (asked, known) in refused.items():
         if asked != known:
             raise ValueError(
-                f"{parameter}={getattr(ae, parameter)!r} is not for fits on several machines yet: "
+                f"{parameter}={getattr(ae, parameter)!r} does not work on several machines yet: "
                 f"leave it at its default, or call {name}.fit."
             )
     return ae
@@ -163,7 +165,7 @@ def alike(looks):
         if looks[place].form != form:
             raise ValueError(
                 f"Partition (or rank) {place} of X is {looks[place].form}, but {some[0]} is {form}: "
-                "make them alike, for example with astype."
+                "give them the same columns and types, for example with astype."
             )
         yield looks[place].n_rows, looks[place].n_missing
 
@@ -173,8 +175,8 @@ def checked_settings(ae, task, n_rows):
     settings = ae._settings(task, n_rows)
     if task.draws_from_global:
         raise ValueError(
-            "Modules, activations and noises of your own may draw random numbers by row, which "
-            f"several machines do not share: call {type(ae).__name__}.fit."
+            "Your own modules, activations and noises do not work on several machines yet, for they may "
+            f"draw random numbers: call {type(ae).__name__}.fit."
         )
     return settings
 

@@ -1,17 +1,17 @@
-"""What is raised where a cluster is no longer whole."""
+"""Errors of a cluster that lost a worker or its scheduler."""
 
 
 class SchedulerLost(ConnectionError):
-    """The scheduler of a cluster is gone, or does not answer."""
+    """The scheduler of a cluster is gone, or has not answered in time."""
 
 
 class WorkerLost(RuntimeError):
-    """Workers were lost, more often than a fit may begin anew.
+    """Workers were lost more often than a fit may be restarted.
 
     Attributes
     ----------
     workers : list of str
-        Addresses of those that were lost last; empty where there was none left.
+        Addresses of the workers that were lost last; empty if none was known.
     epoch : int
         The epoch in which they were lost; 0 before the first one.
     """

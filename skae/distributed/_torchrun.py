@@ -29,8 +29,8 @@ def fit_in_rank(ae, X, sample_weight, checkpoint, timeout):
             fit, settings = _fit(ae, Part(X, sample_weight), ranks, checkpoint, timeout)
         except Broken as error:
             raise WorkerLost(
-                f"{error}. The estimator is as it was: start all ranks again, with the same "
-                "checkpoint to go on (torchrun --max-restarts does)."
+                f"{error}. The estimator has not changed. Start all ranks again with the same checkpoint to "
+                "resume (torchrun --max-restarts does that)."
             ) from error
     ae._set_fitted(fit, settings)
     return ae
@@ -46,8 +46,8 @@ def _ranks(timeout):
     begun = dist.is_initialized()
     if not begun and "RANK" not in os.environ:
         raise ValueError(
-            "X is no Dask array or dataframe, and there is no process group: pass one with "
-            "client=, or start this program with torchrun."
+            "X is neither a Dask array nor a dataframe, and this is no rank of torchrun: pass a Dask "
+            "collection, or start this program with torchrun."
         )
     wait = timedelta(seconds=timeout)
     if not begun:
@@ -67,7 +67,7 @@ def _fit(ae, part, ranks, checkpoint, timeout):
     for rank, (other, said) in enumerate(others):
         if other != others[0][0]:
             raise ValueError(
-                "The ranks disagree: the estimator must have the same parameters in all of them. "
+                "The estimator must have the same parameters in all ranks. "
                 f"Rank 0 has {others[0][1]}, and rank {rank} {said}."
             )
     task, settings, looks = learn(ae, partial(_first, ranks, part), partial(_each, ranks, part))

@@ -68,6 +68,11 @@ class OutlierDisplay:
         -------
         display : OutlierDisplay
         """
+        if not hasattr(estimator, "explain"):
+            raise ValueError(
+                f"{type(estimator).__name__} does not explain scores: pass a fitted "
+                "AutoencoderOutlierDetector."
+            )
         worst = np.argsort(estimator.score_samples(X), kind="stable")[:n_rows]
         display = cls(
             parts=estimator.explain(X).iloc[worst],
@@ -126,4 +131,6 @@ def _cells(X):
 
 def _text(cell):
     """Return a cell as a short text."""
-    return f"{cell:.3g}" if isinstance(cell, Real) and not isinstance(cell, bool) else str(cell)
+    if not isinstance(cell, Real) or isinstance(cell, bool):
+        return str(cell)
+    return f"{cell:,.0f}" if 1e3 <= abs(cell) < 1e7 else f"{cell:.3g}"

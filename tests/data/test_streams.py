@@ -559,7 +559,7 @@ def test_weights_are_checked(diamonds, numbers):
 
 def test_an_iterator_that_was_read_is_refused(numbers):
     pieces = in_pieces(numbers)()
-    with pytest.raises(TypeError, match="pass a function that returns a new one"):
+    with pytest.raises(TypeError, match="pass a function that returns a new iterator"):
         skae.stream(pieces)
     unharmed(skae.stream(lambda: pieces, block=BLOCK), numbers, "same iterator twice", TypeError)
 

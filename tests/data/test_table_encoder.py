@@ -197,7 +197,7 @@ def test_rows_of_weight_zero_are_left_out():
         (pd.DataFrame({"a": [1.0, np.inf]}), "infinity in column 'a'"),
         (pl.DataFrame({"a": [[1], [2]]}), "'a' is of type List"),
         (pd.DataFrame({"a": [1.0, 2j]}), "'a' is of type complex128"),
-        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "cannot be told apart"),
+        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "must be unique"),
     ],
 )
 def test_columns_that_cannot_be_read(X, message):

@@ -751,7 +751,7 @@ def test_sparse_rows_with_missing_cells():
 
 def test_nothing_at_all():
     for X in (np.full((40, 2), np.nan), pd.DataFrame({"a": [None] * 40})):
-        with pytest.raises(ValueError, match="no cell that is present"):
+        with pytest.raises(ValueError, match="no present cell"):
             AutoencoderTransformer().fit(X)
 
 

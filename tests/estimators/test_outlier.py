@@ -345,7 +345,7 @@ def test_a_fitted_autoencoder_is_copied(tumours):
 
 @pytest.mark.parametrize("kind", ["ContrastiveEncoder", "ConditionalVAE"])
 def test_encoders_alone_and_those_that_need_labels_are_refused(kind, tumours):
-    with pytest.raises(ValueError, match="gives rows back"):
+    with pytest.raises(ValueError, match="expected an autoencoder with inverse_transform"):
         AutoencoderOutlierDetector(getattr(skae, kind)()).fit(tumours[0])
 
 

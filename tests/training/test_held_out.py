@@ -226,7 +226,7 @@ def test_rows_beyond_float32_are_not_judged_with_missing_cells_either(wine):
     X = wine[0][:, :5].copy()
     X[::7, 2] = np.nan
     estimator = AutoencoderTransformer(2, max_iter=2, random_state=0)
-    with pytest.raises(ValueError, match="No held-out row can be judged"):
+    with pytest.raises(ValueError, match="No held-out row can be compared"):
         estimator.fit(X, X_val=1e30 * X)
     scores = []
     for column in (0, 1):  # one such cell leaves out its row, whichever it is
@@ -239,7 +239,7 @@ def test_rows_beyond_float32_are_not_judged_with_missing_cells_either(wine):
 def test_few_rows_do_not_judge(gaussian):
     with pytest.raises(ValueError, match="X_val has 5 rows: at least 30"):
         AutoencoderTransformer(2).fit(gaussian, X_val=gaussian[:5])
-    with pytest.raises(ValueError, match="No held-out row can be judged"):
+    with pytest.raises(ValueError, match="No held-out row can be compared"):
         AutoencoderTransformer(2).fit(gaussian, X_val=1e30 * gaussian[:50])
     start = np.full(100, 1.0)
     heavy = HeldOutCurves([np.r_[np.full(5, 1.0), np.full(95, 1e-9)]], [start])
