@@ -32,7 +32,7 @@ def build(fields, columns, to, index=None, label_names=None):
     names = [field.name for field in fields]
     if to == "pandas":
         frame = _pandas_frame(fields, columns)
-        frame.columns = names if label_names is None else _labels(names, label_names)
+        frame.columns = names if label_names is None else labels(names, label_names)
         return frame if index is None else frame.set_axis(index, axis=0)
     import polars as pl
 
@@ -47,7 +47,10 @@ def _pandas_frame(fields, columns):
     return pd.DataFrame(dict(enumerate(made)))
 
 
-def _labels(names, label_names):
+def labels(names, label_names):
+    """Return the column labels of a pandas frame; ``label_names`` as of `build`."""
+    if label_names is None:
+        return pd.Index(names)
     if len(label_names) > 1:
         return pd.MultiIndex.from_tuples(names, names=label_names)
     return pd.Index(names, name=label_names[0], tupleize_cols=False)

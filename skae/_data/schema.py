@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import sparse
 
 from skae._data.blocks import Blocks
-from skae._data.build import build, fill, fill_numbers
+from skae._data.build import build, fill, fill_numbers, labels
 from skae._data.frames import (
     Field,
     column,
@@ -379,24 +379,30 @@ class Schema:
     def by_column(self, values):
         """Return a value for each column: a Series with their names, where the fit saw a frame."""
         known = self._frame_of_fit
-        return values if known is None else pd.Series(values, pd.Index(known[1]))
+        return values if known is None else pd.Series(values, labels(*known[1:]))
 
     def by_cell(self, values, like):
         """Return a number for each cell: in a frame with names, where the fit saw one."""
         known = self._frame_of_fit
         if known is None:
             return values
-        to, names = known
+        to, names, label_names = known
         dtype = "float64" if to == "pandas" else "Float64"
         index = like.index if to == "pandas" and hasattr(like, "iloc") else None
-        return build([Field(name, dtype, NUMBER) for name in names], values.T, to, index)
+        known = [Field(name, dtype, NUMBER) for name in names]
+        return build(known, values.T, to, index, label_names)
 
     @property
     def _frame_of_fit(self):
-        """Library and column names of the frame of the fit; None for an array."""
-        if self.encoder is not None and self.encoder.library is not None:
-            return self.encoder.library, self.encoder.names
-        return self.fields and (self.library, [field.name for field in self.fields])
+        """Library, column names and `label_names` of the frame of the fit; None for an array."""
+        encoder = self.encoder
+        if encoder is not None and encoder.library is not None:
+            return encoder.library, encoder.names, encoder.label_names
+        return self.fields and (
+            self.library,
+            [field.name for field in self.fields],
+            self.label_names,
+        )
 
     def _made_up_names(self):
         return [f"x{i}" for i in range(self.n_features)]

@@ -318,6 +318,11 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         """The names of the columns, strings or not; their places in an array."""
         return [field.name for field in self._fields]
 
+    @property
+    def label_names(self):
+        """The names of the levels of a pandas frame's columns; None for plain ones."""
+        return self._label_names
+
     def columns(self, X):
         """Return the cells of each column of a coded table: float64, or lists of levels."""
         return [self._cells(place, X[:, place]) for place in range(X.shape[1])]

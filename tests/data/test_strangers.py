@@ -449,6 +449,9 @@ def test_labels_of_columns_and_rows_are_kept(labels, coded, tmp_path):
         ):
             pd.testing.assert_index_equal(made.columns, labels)
             pd.testing.assert_index_equal(made.index, table.index)
+        errors = fitted.reconstruction_error(table, per_feature=True)
+        pd.testing.assert_index_equal(errors.columns, labels)
+        pd.testing.assert_index_equal(fitted.score_by_column(table).index, labels)
     encoder = TableEncoder().set_output(transform="pandas").fit(table)
     back = encoder.inverse_transform(encoder.transform(table))
     pd.testing.assert_index_equal(back.columns, labels)
