@@ -11,7 +11,7 @@ from skae._data.rows import CHUNK_BYTES, Reduce
 READY_BYTES = 2**26
 READY_SHARE = 0.25  # of the free memory of a GPU
 PART_BYTES = 2**22  # of a stream's batches that are standardised together
-BLOCK_CELLS = 2**16
+BLOCK_CELLS, BLOCK_CELLS_OF_GPU = 2**16, 2**24
 MARGIN = 1.0  # how far outside the training range a trained module is used, in widths of the range
 
 
@@ -39,10 +39,13 @@ class StandardisedRows(Dataset):
         self.targets = None
         if targets is not None:
             self.targets = torch.as_tensor(targets, dtype=torch.float32)
+        # on a GPU, which knows float64, or by the processor
+        self._place = device if torch.device(device).type == "cuda" else "cpu"
+        self._units = {np.dtype(np.float64): self._tensors(mean, scale)}
         if rows.dtype == np.float32:
             high = mean.astype(np.float32)
-            parts = (high, mean - high, scale)
-            self._parts = [torch.as_tensor(part, dtype=torch.float32) for part in parts]
+            parts = (part.astype(np.float32) for part in (high, mean - high, scale))
+            self._units[rows.dtype] = self._tensors(*parts)
         self.weight = None
         if rows.weight is not None:
             self.weight = torch.as_tensor(rows.weight, dtype=torch.float32, device=device)
@@ -76,6 +79,10 @@ class StandardisedRows(Dataset):
         """Number of columns."""
         return self.rows.width + (0 if self.targets is None else self.targets.shape[1])
 
+    def reachable(self, order):
+        """Return places of rows where these are: `take` would wait until a GPU had each part of them."""
+        return order if self._ready is None else order.to(self._ready.device)
+
     def take(self, index):
         """Return the standardised rows of a slice or at the places in a tensor."""
         return self.here(index)
@@ -96,10 +103,15 @@ class StandardisedRows(Dataset):
         return out if self.reach is None else _brought_within(out, self.reach)
 
     def _fill(self, out, take):
-        step = max(1, BLOCK_CELLS // max(1, self.n_features))
+        cells = BLOCK_CELLS_OF_GPU if out.is_cuda else BLOCK_CELLS
+        step = max(1, cells // max(1, self.n_features))
         for start in range(0, len(out), step):
             block = slice(start, start + step)
             out[block, : self.rows.width] = self._scaled(take(block))
+
+    def _tensors(self, *arrays):
+        """Return copies of arrays, where rows are standardised."""
+        return [torch.tensor(array, device=self._place) for array in arrays]
 
     def limits(self, n_columns):
         """Return how low and how high the first columns may be; the others have no limits."""
@@ -112,12 +124,11 @@ class StandardisedRows(Dataset):
 
     def _scaled(self, block):
         """Centre and scale in place: in float64, or in float32 with a mean of two parts."""
-        if block.dtype == np.float64:
-            block -= self.mean
-            block /= self.scale
-            return torch.from_numpy(block)
-        high, low, scale = self._parts
-        return torch.from_numpy(block).sub_(high).sub_(low).div_(scale)
+        x = torch.from_numpy(block).to(self._place)
+        *means, scale = self._units[block.dtype]
+        for mean in means:
+            x -= mean
+        return x.div_(scale)
 
 
 def _ready_bytes(device):
@@ -137,9 +148,9 @@ class StandardisedStream(StandardisedRows):
 
     def standardised(self, X):
         """Return rows of the coded table as training reads them."""
-        out = torch.empty(len(X), self.n_features, dtype=torch.float32)
+        out = torch.empty(len(X), self.n_features, dtype=torch.float32, device=self.device)
         self._fill(out, lambda block: self.rows.widened(np.array(X[block])))
-        return out.to(self.device)
+        return out
 
     def limits(self, n_columns):
         """Return how low and how high the first columns may be; the others have no limits."""
@@ -237,7 +248,7 @@ class TensorBatches:
         n_rows = len(self.rows)
         order = None
         if self.shuffle:
-            order = torch.randperm(n_rows, generator=self.generator)
+            order = self.rows.reachable(torch.randperm(n_rows, generator=self.generator))
         corrupt = self.corruption and self.corruption.begin(self.generator)
         edges = [n_rows * i // self.n_batches for i in range(self.n_batches + 1)]
         per_chunk = max(1, CHUNK_BYTES * self.n_batches // (4 * n_rows * self.rows.n_features))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from skae._data import objects
 from skae._data.frames import TIMES, form_of, plain_numbers, zoned
-from skae._data.objects import CATEGORY, FARTHEST, MICROSECONDS, is_missing
+from skae._data.objects import CATEGORY, MICROSECONDS, is_missing, limits
 
 FARTHEST_NANOSECONDS = 9.2233720368e15  # from 1970, in microseconds
 WIDE = Context(prec=objects.MOST_DIGITS)
@@ -102,8 +102,10 @@ def _ticks(cells, dtype):
     """Return seconds in microseconds, in whole units of a type and within what it holds."""
     found = re.search(r"[\['](s|ms|us|ns)\b", dtype)
     unit = UNITS.get(found and found[1], 1)
-    most = FARTHEST_NANOSECONDS if found and found[1] == "ns" else FARTHEST
-    return np.clip(unit * np.round(cells / MICROSECONDS / unit), -most, most)
+    low, high = limits(dtype.lower().startswith(("timedelta", "duration")), zoned(dtype))
+    if found and found[1] == "ns":
+        low, high = max(low, -FARTHEST_NANOSECONDS), min(high, FARTHEST_NANOSECONDS)
+    return np.clip(unit * np.round(cells / MICROSECONDS / unit), low, high)
 
 
 def _sparse(name):

@@ -3,70 +3,8 @@
 import numpy as np
 
 from skae._data.objects import CATEGORY
-from skae._data.rows import CHUNK_BYTES
+from skae._data.rows import Moments
 from skae._data.table_encoder import factorized, kind_of, warn_of_text
-
-
-class Moments:
-    r"""Weight, mean, sums of squares and range of rows, brought up to date batch by batch.
-
-    With n rows of mean :math:`\mu_0` and scatter matrix :math:`S_0`, and m more of them,
-
-    .. math:: S = S_0 + S_1 + nm / (n + m)\, (\mu_0 - \mu_1)(\mu_0 - \mu_1)^\top
-
-    which loses nothing where means are large (Chan, Golub & LeVeque,
-    Algorithms for computing the sample variance, 1983, DOI
-    10.1080/00031305.1983.10483115).
-
-    Parameters
-    ----------
-    whole : bool
-        Whether products of columns are summed, too.
-    """
-
-    def __init__(self, whole=False):
-        self.whole, self.weight, self.mean, self.scatter = whole, 0.0, 0.0, 0.0
-        self.low, self.high = np.inf, -np.inf
-
-    def add(self, X, weight=None):
-        """Take in rows."""
-        step = max(1, CHUNK_BYTES // (8 * max(1, X.shape[1])))
-        for start in range(0, len(X), step):
-            some = slice(start, start + step)
-            self._add(np.array(X[some], np.float64), None if weight is None else weight[some])
-        return self
-
-    def _add(self, x, weight):
-        weight = np.ones(len(x)) if weight is None else weight
-        part = Moments(self.whole)
-        part.weight = weight.sum()
-        part.low, part.high = np.fmin.reduce(x), np.fmax.reduce(x)
-        with np.errstate(over="ignore", invalid="ignore"):
-            part.mean = weight @ x / part.weight
-            x -= part.mean
-            part.scatter = (x * weight[:, None]).T @ x if self.whole else weight @ x**2
-        self.take_in(part)
-
-    def take_in(self, other):
-        """Take in what was learned of other rows."""
-        if not other.weight:
-            return self
-        total = self.weight + other.weight
-        with np.errstate(over="ignore", invalid="ignore"):
-            step = other.mean - self.mean
-            between = np.outer(step, step) if self.whole else step**2
-            between *= self.weight * other.weight / total
-            self.scatter = self.scatter + other.scatter + between
-            self.mean = self.mean + step * (other.weight / total)
-        self.low, self.high = np.fmin(self.low, other.low), np.fmax(self.high, other.high)
-        self.weight = total
-        return self
-
-    @property
-    def variance(self):
-        """Variance of the columns (denominator n)."""
-        squares = np.diag(self.scatter) if self.whole else self.scatter
-        return squares / self.weight
 
 
 class TableCounts:

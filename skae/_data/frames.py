@@ -68,6 +68,11 @@ def table(X):
             "X is a table of pyarrow: pass polars.from_arrow(X), or "
             "X.to_pandas(types_mapper=pandas.ArrowDtype)."
         )
+    if isinstance(X, dict) or (isinstance(X, list) and X and isinstance(X[0], dict)):
+        raise TypeError(
+            "X is made of dicts: pass pandas.DataFrame(X) of a list of them or of columns, and of one "
+            "row pandas.DataFrame([X])."
+        )
     X = unmasked(X)
     if isinstance(X, np.ndarray) and X.dtype.names is not None:
         raise TypeError(
@@ -177,6 +182,16 @@ def names_of(frame):
     return frame.columns.to_numpy(object).tolist() if in_pandas else frame.columns
 
 
+def refuse_another_order(X, other, what):
+    """Refuse a frame that has the columns of another one, in another order."""
+    names, others = (list(getattr(frame, "columns", ())) for frame in (X, other))
+    if names != others and set(names) == set(others):
+        raise ValueError(
+            f"The columns of {what} are those of X in another order: {others[:3]} come first, and "
+            f"{names[:3]} should."
+        )
+
+
 def column(frame, place):
     """Return a column by its place, as narwhals has it: a fit on an array knows no names."""
     in_pandas = library(frame) == "pandas"
@@ -278,7 +293,7 @@ def numbers(series, kind):
                 f"Column {series.name!r} cannot be turned into numbers: {error}. Convert it, or "
                 "leave it out."
             ) from error
-    return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
+    return _floats(series)
 
 
 def _times(series):
@@ -292,7 +307,16 @@ def _times(series):
     else:
         dates = series.cast(nw.Datetime("us")) if series.dtype == nw.Date else series
         ticks = dates.dt.timestamp("us")
-    return np.array(ticks.cast(nw.Float64).to_numpy(), dtype=np.float64) * MICROSECONDS
+    return _floats(ticks) * MICROSECONDS
+
+
+def _floats(series):
+    """Return numbers as float64; pyarrow itself refuses integers beyond 2**53, such as the year 9999."""
+    native = series.to_native()
+    if isinstance(native.dtype, pd.ArrowDtype) and series.dtype.is_integer():
+        native = native.astype("UInt64" if series.dtype.is_unsigned_integer() else "Int64")
+        return native.to_numpy(np.float64, na_value=np.nan)
+    return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
 
 
 def one_row(row):

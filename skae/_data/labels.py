@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Hashable
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from itertools import pairwise
 from numbers import Real
 
@@ -18,6 +19,7 @@ from skae._parameters import counted
 
 SHOWN = 10  # classes in a message
 MANY, FEW = 20, 5  # more classes than this, with fewer rows each, look like numbers
+FRACTIONS = Decimal, Fraction  # numbers, and never classes
 ROUNDING = 1e-6  # of shares that sum to one
 
 
@@ -177,7 +179,7 @@ class LabelledRows(Rows):
 
     def __init__(self, rows, labels):
         super().__init__(rows.X, rows.index, rows.all_weight, rows.blocks)
-        self.labels = labels.astype(rows.X.dtype, copy=False)
+        self.labels, self.gpu = labels.astype(rows.X.dtype, copy=False), rows.gpu
 
     @property
     def content(self):
@@ -220,7 +222,7 @@ class TargetRows(Rows):
 
     def __init__(self, rows, targets):
         super().__init__(rows.X, rows.index, rows.all_weight, rows.blocks)
-        self.all_targets = targets
+        self.all_targets, self.gpu = targets, rows.gpu
 
     @property
     def targets(self):
@@ -252,7 +254,7 @@ class Residuals(Rows):
 
     def __init__(self, rows, effects):
         super().__init__(rows.X, rows.index, rows.all_weight, rows.blocks)
-        self.rows, self.effects = rows, effects
+        self.rows, self.effects, self.gpu = rows, effects, rows.gpu
 
     @property
     def own_labels(self):
@@ -271,15 +273,18 @@ class Residuals(Rows):
         return self.changed(rows - labels @ self.effects)
 
 
-def mean_and_spread(values, weight=None):
-    """Return mean and standard deviation of columns of labels, of any size that float64 holds."""
+def mean_and_spread(values, weight=None, about="y"):
+    """Return mean and standard deviation of columns of numbers, of any size that float64 holds.
+
+    ``about`` says in a message what they are.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         mean = np.average(values, axis=0, weights=weight)
         rest = values - mean
         spread = np.sqrt(np.average(rest**2, axis=0, weights=weight))
     if not np.isfinite(rest).all():
         raise ValueError(
-            f"y has numbers as large as {np.abs(values).max():.3g}, whose mean is beyond float64: scale "
+            f"{about} has numbers as large as {np.abs(values).max():.3g}, whose mean is beyond float64: scale "
             "it, for example with StandardScaler."
         )
     largest = np.abs(rest).max(axis=0)
@@ -377,6 +382,8 @@ def _typed(column):
                 f"y has {label!r} for a label: expected strings, numbers or booleans, one a row."
             )
     present = ~pd.isna(column)
+    if present.any() and all(isinstance(label, FRACTIONS) for label in column[present].tolist()):
+        return np.where(present, column, np.nan).astype(np.float64)  # such as prices of a database
     typed = pd.Series(column[present], dtype=object).infer_objects().to_numpy()
     return typed if typed.dtype.kind in "biuf" and present.all() else column
 

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 
 NUMBER, TIME, DURATION, CATEGORY = "number", "time", "duration", "category"
-FARTHEST = 6e16  # from 1970, in microseconds: within what a datetime holds
+FARTHEST = 60_000_000_000_000_000  # the longest duration, in microseconds
+ZONED = "datetime", "Timestamp"  # objects that have a time zone
+EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_000_000  # of the years 1 and 9999
 MICROSECONDS = 1e-6  # in seconds, the unit of times and durations as numbers
 START = datetime(1970, 1, 1)
 DAY = 24 * 60 * 60
@@ -159,11 +161,20 @@ def _maker(name, more):
     if name in ("", "int"):
         return round if name else float
     of_ticks = MAKERS[name] if "[" not in name else _numpy_maker(name)
+    low, high = limits(name.startswith(("time", "Timedelta")), name in ZONED and bool(more))
 
     def make(seconds):
-        return of_ticks(int(np.clip(round(seconds / MICROSECONDS), -FARTHEST, FARTHEST)), more)
+        return of_ticks(min(max(round(seconds / MICROSECONDS), low), high), more)
 
     return make
+
+
+def limits(are_durations, zoned):
+    """Return how far microseconds may reach: durations, or times; in other zones 14 hours less."""
+    if are_durations:
+        return -FARTHEST, FARTHEST
+    inside = 14 * 60 * 60 * 10**6 if zoned else 0
+    return EARLIEST + inside, LATEST - inside
 
 
 def _decimal_maker(places):
@@ -189,7 +200,9 @@ def _time(ticks, _):
 
 
 MAKERS = {
-    "date": lambda ticks, _: (START + timedelta(days=round(ticks / (DAY * 10**6)))).date(),
+    "date": lambda ticks, _: date.fromordinal(
+        min(START.toordinal() + round(ticks / (DAY * 10**6)), date.max.toordinal())
+    ),
     "datetime": lambda ticks, zone: _timestamp(ticks, zone).to_pydatetime(),
     "Timestamp": _timestamp,
     "Period": lambda ticks, frequency: pd.Period(_timestamp(ticks, None), frequency),

@@ -10,9 +10,9 @@ from functools import partial
 import numpy as np
 from scipy import sparse
 
-from skae._data.counts import Moments, TableCounts
+from skae._data.counts import TableCounts
 from skae._data.frames import fields_of, table
-from skae._data.rows import WIDEST_COVARIANCE, Rows
+from skae._data.rows import WIDEST_COVARIANCE, Moments, Rows
 from skae._data.stream_rows import Meter, Piece, StreamRows, joined, part_of
 from skae._data.streams import located, that_count
 from skae._parameters import counted

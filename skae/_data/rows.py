@@ -1,6 +1,7 @@
 """Rows of a table, read in chunks and weighted."""
 
 from copy import copy
+from functools import cached_property
 from itertools import repeat
 from operator import iadd
 
@@ -39,6 +40,88 @@ class Reduce:
         """Refuse to go on where the processes' weights have come apart."""
 
 
+class Moments:
+    r"""Weight, mean, sums of squares and range of rows, brought up to date batch by batch.
+
+    With n rows of mean :math:`\mu_0` and scatter matrix :math:`S_0`, and m more of them,
+
+    .. math:: S = S_0 + S_1 + nm / (n + m)\, (\mu_0 - \mu_1)(\mu_0 - \mu_1)^\top
+
+    which loses nothing where means are large (Chan, Golub & LeVeque,
+    Algorithms for computing the sample variance, 1983, DOI
+    10.1080/00031305.1983.10483115).
+
+    Parameters
+    ----------
+    whole : bool
+        Whether products of columns are summed, too.
+    device : str or None
+        Of torch, in float64, where sums are taken until they are `settled`; None for NumPy.
+    """
+
+    def __init__(self, whole=False, device=None):
+        self.whole, self.weight, self.mean, self.scatter = whole, 0.0, 0.0, 0.0
+        self.device = device
+        self.low, self.high = np.inf, -np.inf
+
+    def add(self, X, weight=None):
+        """Take in rows."""
+        step = max(1, CHUNK_BYTES // (8 * max(1, X.shape[1])))
+        for start in range(0, len(X), step):
+            some = slice(start, start + step)
+            self._add(X[some], None if weight is None else weight[some])
+        return self
+
+    def _add(self, x, weight):
+        weight = np.ones(len(x)) if weight is None else weight
+        part = Moments(self.whole)
+        part.weight = weight.sum()
+        part.low, part.high = np.fmin.reduce(x), np.fmax.reduce(x)
+        x, weight = self._float64(x), self._float64(weight)
+        with np.errstate(over="ignore", invalid="ignore"):
+            part.mean = weight @ x / part.weight
+            constant = part.low == part.high  # as in `exact_mean`
+            part.mean[constant] = self._float64(part.low[constant])
+            x -= part.mean
+            part.scatter = (x * weight[:, None]).T @ x if self.whole else weight @ x**2
+        self.take_in(part)
+
+    def take_in(self, other):
+        """Take in what was learned of other rows."""
+        if not other.weight:
+            return self
+        total = self.weight + other.weight
+        with np.errstate(over="ignore", invalid="ignore"):
+            step = other.mean - self.mean
+            between = step[:, None] * step if self.whole else step**2
+            between *= self.weight * other.weight / total
+            self.scatter = self.scatter + other.scatter + between
+            self.mean = self.mean + step * (other.weight / total)
+        self.low, self.high = np.fmin(self.low, other.low), np.fmax(self.high, other.high)
+        self.weight = total
+        return self
+
+    def _float64(self, values):
+        """Return a copy of an array, where sums are taken."""
+        if self.device is None:
+            return np.array(values, np.float64)
+        import torch  # most tables are on no GPU
+
+        return torch.from_numpy(values).to(self.device).double()
+
+    def settled(self):
+        """Return these moments as arrays, which a device computed."""
+        self.mean, self.scatter = (part.cpu().numpy() for part in (self.mean, self.scatter))
+        self.device = None
+        return self
+
+    @property
+    def variance(self):
+        """Variance of the columns (denominator n)."""
+        squares = np.diag(self.scatter) if self.whole else self.scatter
+        return squares / self.weight
+
+
 class Rows:
     """Some rows of a matrix, without a copy of it.
 
@@ -56,7 +139,8 @@ class Rows:
     """
 
     reduce = Reduce()
-    is_stream, moments = False, None  # moments of a stream are learned in one pass
+    is_stream = False
+    gpu = None  # where sums over the rows are taken, if not by the processor
     start = 0  # number of this process's first row among all
     after = ready = None  # what is done to rows last, and rows that it was done to
 
@@ -86,7 +170,12 @@ class Rows:
 
     def subset(self, places):
         """Return the rows at some places of this subset, as a subset of the same matrix."""
-        return Rows(self.X, self.index[places], self.all_weight, self.blocks)
+        return Rows(self.X, self.index[places], self.all_weight, self.blocks).near(self.gpu)
+
+    def near(self, gpu):
+        """Let sums over the rows be taken on a GPU, of that name; return the rows."""
+        self.gpu = gpu
+        return self
 
     def some(self, most, rng):
         """Return the rows, or ``most`` of them that are drawn, in their order."""
@@ -101,18 +190,19 @@ class Rows:
     def mapped(self, function, keep=False):
         """Return rows that a function is applied to, as a network sees them; in memory with ``keep``."""
         rows = copy(self)
+        rows.__dict__.pop("moments", None)
         rows.after = function
         rows.ready = rows.take(slice(None)) if keep else None
         return rows
 
     def unlabelled(self):
         """Return the rows without the labels that may be beside them."""
-        return Rows(self.X, self.index, self.all_weight, self.blocks)
+        return Rows(self.X, self.index, self.all_weight, self.blocks).near(self.gpu)
 
     def replaced(self, X):
         """Return the same rows, with their weights, in other columns."""
         weight = self.all_weight
-        return Rows(X, None, None if weight is None else weight[self.index])
+        return Rows(X, None, None if weight is None else weight[self.index]).near(self.gpu)
 
     @property
     def every_weight(self):
@@ -193,17 +283,36 @@ class Rows:
         sums = total(statistic(*chunk) for chunk in self._chunks(self.raw, most))
         return self.reduce.sum(sums)
 
+    @cached_property
+    def moments(self):
+        """Mean, scatter and range of the columns, where one pass learns them: on a GPU, of a stream."""
+        few = len(self) < self.width or self.width > WIDEST_COVARIANCE
+        if self.gpu is None or self.reduce.shared or self.blocks is not None or few:
+            return None
+        moments = Moments(True, self.gpu)
+        for span in self.spans():
+            moments.add(self.take(span), None if self.weight is None else self.weight[span])
+        return moments.settled()
+
     def range(self):
-        """Return minimum and maximum of the columns."""
+        """Return minimum and maximum of the columns, of the cells that are present."""
         parts = (self.take(span) for span in self.spans())
         low, high = zip(*map(_range, parts), strict=True)
         low, high = np.min(low, axis=0), np.max(high, axis=0)
         return self.reduce.extremes(low.astype(np.float64), high.astype(np.float64))
 
 
+def exact_mean(mean, low, high):
+    """Return means of columns of such ranges, those of constant columns without rounding.
+
+    An error in the last digit would be all that such a column varies by: training would learn it.
+    """
+    return np.where(low == high, low, mean)
+
+
 def _range(part):
     """Return minimum and maximum of the columns; of no rows infinities."""
-    return part.min(axis=0, initial=np.inf), part.max(axis=0, initial=-np.inf)
+    return np.fmin.reduce(part, initial=np.inf), np.fmax.reduce(part, initial=-np.inf)
 
 
 def total(parts):

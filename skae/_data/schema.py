@@ -26,7 +26,7 @@ from skae._data.frames import (
     table,
 )
 from skae._data.objects import NUMBER, is_missing
-from skae._data.rows import Rows
+from skae._data.rows import Rows, exact_mean
 from skae._data.table_encoder import TableEncoder, refuse_other_kinds, warn_of_unused
 from skae._parameters import check_sample_weight, counted, feature_names, validated
 
@@ -222,7 +222,10 @@ class Schema:
     def _of_known_kinds(self, X):
         """Return a table whose columns are of the kinds of the fit, or refuse it."""
         frame = None if self.fields is None else frame_of(X)
-        if frame is None or len(frame.columns) != len(self.fields):
+        if frame is None:
+            return X
+        if len(frame.columns) != len(self.fields):  # the names say more than what the cells are
+            validated(X, self.owner, self.n_features, self.names, skip_check_array=True)
             return X
         unused = self._unused()
         found = fields(frame)
@@ -245,8 +248,8 @@ class Schema:
         known = self.owner, self.n_features, names
         X = X if plain else _plain_numbers(X)
         if frame_of(X) is not None and not _is_extended(X):
-            if self.n_features is not None:
-                validated(X, *known, skip_check_array=True)  # the names of the columns
+            if self.n_features is not None and not _has_names(X, names):
+                validated(X, *known, skip_check_array=True)  # says what is wrong with them
             X, known = X.to_numpy(), (*known[:2], None)
         if isinstance(X, np.ndarray):
             # complete rows, the usual ones, are looked at once, by a sum that may overflow
@@ -255,7 +258,7 @@ class Schema:
         try:
             return validated(X, *known, ensure_all_finite="allow-nan", **checks), names
         except (TypeError, ValueError) as error:
-            _explain(X, error)
+            _explain(X, error, names)
             raise
 
     def with_missing(self, X):
@@ -430,7 +433,8 @@ class Schema:
         found = []
         for place in self.blocks.numbers:
             x = X[:, place][~np.isnan(X[:, place])].astype(np.float64)
-            found.append(np.sum((x - x.mean()) ** 2) if len(x) else 0.0)
+            mean = exact_mean(x.mean(), x.min(), x.max()) if len(x) else 0.0
+            found.append(np.sum((x - mean) ** 2))
         for place in self.blocks.categories:
             codes = X[:, place][~np.isnan(X[:, place])].astype(int)
             found.append(len(codes) * entropy(np.bincount(codes) / max(len(codes), 1)))
@@ -447,12 +451,16 @@ class Schema:
         ``empty`` are cells that are in no row, ``unseen`` categories with
         levels that fit did not see.
         """
+        if empty.all():
+            return np.nan
         if self.encoder is None:
             total, error = baselines.sum(), sums.sum()
             return float(1 - error / total) if total > 0 else float(error == 0)
         scores = self._score_by_column(sums, baselines, empty)
         known = ~np.isnan(scores) & (self.column_weights > 0)
-        known[self.blocks.categories] &= (self.blocks.sizes > 1) | unseen
+        varies = known.copy()
+        varies[self.blocks.categories] &= (self.blocks.sizes > 1) | unseen
+        known = varies if varies.any() else known
         if not known.any():
             return 0.0
         return float(np.average(scores[known], weights=self.column_weights[known]))
@@ -557,6 +565,11 @@ def _plain_numbers(X):
     return build(made, columns, "pandas", getattr(X, "index", None), label_names(X))
 
 
+def _has_names(X, names):
+    """Return whether a frame has the names of the fit, a plain comparison."""
+    return names is not None and names.tolist() == list(X.columns)
+
+
 def _is_extended(X):
     """Return whether a frame has sparse columns or nullable ones, which scikit-learn reads."""
     of_pandas = set(X.dtypes) if library(X) == "pandas" else ()
@@ -582,7 +595,7 @@ def _without(X, frame, places):
     return X
 
 
-def _explain(X, error):
+def _explain(X, error, names):
     """Say of an array that is no matrix of numbers how it can be passed."""
     shape = np.shape(X) if hasattr(X, "shape") else ()
     if len(shape) > 2:
@@ -590,6 +603,14 @@ def _explain(X, error):
             f"X has the shape {shape}: expected rows and columns. Pass X.reshape(len(X), -1), and "
             "to ConvolutionalAutoencoder image_shape, to RecurrentAutoencoder sequence_shape."
         ) from error
+    if isinstance(X, np.ndarray) and X.dtype in DTYPES and X.ndim == 2:
+        places = np.flatnonzero(np.isinf(X).any(axis=0)).tolist()
+        known = places if names is None else [names[place] for place in places]
+        if places:
+            raise ValueError(
+                f"Input X contains infinity in {counted(len(places), 'column')}, such as {known[:3]}: "
+                "replace it, or make it missing (NaN)."
+            ) from error
     if isinstance(X, np.ndarray) and X.dtype.kind in "OUS":
         other = next(filter(_is_no_number, X.ravel().tolist()), None)
         if other is not None:

@@ -9,8 +9,7 @@ import joblib
 import numpy as np
 from sklearn.utils.random import sample_without_replacement
 
-from skae._data.counts import Moments
-from skae._data.rows import WIDEST_COVARIANCE, Rows, total
+from skae._data.rows import WIDEST_COVARIANCE, Moments, Rows, total
 from skae._parameters import counted
 
 AT_ONCE = 2**24  # bytes of rows that are shuffled together
@@ -95,9 +94,7 @@ class StreamRows(Rows):
 
     def mapped(self, function, keep=False):
         """Return rows that a function is applied to, as a network sees them."""
-        rows = super().mapped(function)
-        rows.__dict__.pop("moments", None)
-        return rows
+        return super().mapped(function)
 
     def unlabelled(self):
         """Return the rows: there are no labels."""

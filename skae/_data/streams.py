@@ -12,6 +12,7 @@ from os import PathLike, fspath, path
 import numpy as np
 
 from skae._data.frames import frame_of, library, names_of
+from skae._parameters import unmasked
 
 FEWEST_IN_BLOCK = 512  # rows: the largest batch of a training
 SUFFIXES = ".npy", ".parquet", ".pq"
@@ -227,7 +228,7 @@ def _as_table(X, name):
         X = X.to_pandas()
     if frame_of(X) is None:
         with located(name):
-            X = np.asarray(X)
+            X = np.asarray(unmasked(X))
             if X.ndim != 2:
                 raise ValueError(f"expected rows and columns, not an array of the shape {X.shape}.")
     return X

@@ -26,7 +26,9 @@ from skae._data.frames import (
     table,
     zoned,
 )
+from skae._data.labels import mean_and_spread
 from skae._data.objects import CATEGORY, NUMBER, is_missing
+from skae._data.rows import exact_mean
 from skae._parameters import (
     TableEncoding,
     check_sample_weight,
@@ -149,7 +151,8 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         ------
         ValueError
             For columns of a type that is neither number, time nor category,
-            for several types in one column, and for infinite numbers.
+            for several types in one column, and for infinite numbers;
+            for negative weights.
         """
         before = vars(self).copy()
         try:
@@ -165,7 +168,8 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         n_rows = len(columns[0][1])
         weight = np.ones(n_rows)
         if sample_weight is not None:
-            weight = check_sample_weight(sample_weight, np.empty((n_rows, 1)))
+            about = {"dtype": np.float64, "ensure_non_negative": True}
+            weight = check_sample_weight(sample_weight, np.empty((n_rows, 1)), **about)
         self.mean_, self.scale_ = np.zeros(len(columns)), np.ones(len(columns))
         self.categories_, self.infrequent_categories_, self.level_shares_ = [], [], []
         self.n_samples_seen_ = np.array([_n_present(cells, weight) for _, cells in columns])
@@ -174,7 +178,8 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
             if field.kind == CATEGORY:
                 learned = self._levels(field, cells, weight)
             else:
-                self.mean_[place], self.scale_[place] = _moments(cells, weight)
+                about = f"Column {field.name!r}"
+                self.mean_[place], self.scale_[place] = _moments(cells, weight, about)
             self.categories_.append(learned[0])
             self.infrequent_categories_.append(learned[1])
             self.level_shares_.append(learned[2])
@@ -674,14 +679,14 @@ def _n_present(cells, weight):
     return int(np.sum(~pd.isna(cells) & (weight > 0)))
 
 
-def _moments(cells, weight):
-    """Return mean and standard deviation of the cells that are present."""
+def _moments(cells, weight, about):
+    """Return mean and standard deviation of the cells that are present; 1 of a constant column."""
     present = ~np.isnan(cells) & (weight > 0)
     if not present.any():
         return np.nan, 1.0
     cells, weight = cells[present], weight[present]
-    mean = np.average(cells, weights=weight)
-    deviation = np.sqrt(np.average((cells - mean) ** 2, weights=weight))
+    mean, deviation = map(float, mean_and_spread(cells, weight, about))
+    mean = float(exact_mean(mean, cells.min(), cells.max()))
     rounding = len(cells) * np.finfo(np.float64).eps * max(deviation, abs(mean))
     return mean, deviation if deviation > rounding else 1.0
 

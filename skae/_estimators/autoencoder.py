@@ -148,9 +148,9 @@ class AutoencoderTransformer(
     tol : float, default=0.05
         Training ends when the held-out loss fell by less than this share of
         itself in the last ``n_iter_no_change`` epochs (times n_components / 6,
-        at least 0.4, below six components). Smaller values train longer: 0.02 often
-        gives an error a few percent lower in 1.5 times the time; 1e-4 trains
-        to the end.
+        at least 0.4, below six components, and half of it in tables with
+        categories). Smaller values train longer: 0.02 often gives an error a
+        few percent lower in 1.5 times the time; 1e-4 trains to the end.
     warm_start : bool, default=False
         Continue the next ``fit`` from the present weights, which are then
         its baseline. Held-out rows are drawn anew, so some of them were trained

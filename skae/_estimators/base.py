@@ -570,7 +570,9 @@ class BaseAutoencoder(BaseEncoder):
         Returns
         -------
         score : float
-            At most 1; larger is better.
+            At most 1; larger is better. Where ``X`` does not vary, 1 if it is
+            reconstructed exactly, else 0, as in `sklearn.metrics.r2_score`.
+            NaN if no cell of ``X`` is present.
         """
         if isinstance(X, Stream):
             return score_of_stream(self, X)
@@ -635,14 +637,14 @@ class BaseAutoencoder(BaseEncoder):
         check_is_fitted(self)
         if self._model.schema.blocks is not None:
             return np.vstack([self._known(one_row(end))[1] for end in (a, b)])
-        ends = np.vstack([np.ravel(unmasked(end)) for end in (a, b)])
-        ends = check_array(ends, dtype=DTYPES)
-        if ends.shape[1] != self.n_features_in_:
-            raise ValueError(
-                f"The rows have {ends.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input."
-            )
-        return ends
+        ends = [np.ravel(unmasked(end)) for end in (a, b)]
+        for end in ends:
+            if len(end) != self.n_features_in_:
+                raise ValueError(
+                    f"A row has {len(end)} features, but {type(self).__name__} is expecting "
+                    f"{self.n_features_in_} features as input: pass one row for each end."
+                )
+        return check_array(np.vstack(ends), dtype=DTYPES)
 
     @available_if(_is_normal)
     def get_covariance(self):
@@ -887,7 +889,7 @@ PATHS = {"linear": _line, "spherical": _arc}
 
 def way(n_steps, path):
     """Return the function of a path, and the shares of the way at each step."""
-    if n_steps < 2:
+    if count(n_steps, "n_steps") < 2:
         raise ValueError(f"n_steps={n_steps}: a path has at least 2 steps, its two ends.")
     if path not in PATHS:
         raise ValueError(f"path={path!r}: expected one of {sorted(PATHS)}.")

@@ -11,12 +11,13 @@ from skae import _model as fitted_models
 from skae import _tasks
 from skae._data.labels import Labels, beside, columns_of, names_of_labels
 from skae._data.tensors import like
-from skae._estimators.base import BaseAutoencoder, model_of, task_of, way
+from skae._estimators.base import BaseAutoencoder, fine_tuned, model_of, task_of, way
 from skae._estimators.given import known_cells
 from skae._estimators.variational import DrawsNumbers, bound_of, imputed
 from skae._parameters import (
     DenseNetwork,
     FromPCA,
+    Ordering,
     TableInput,
     count,
     fit_context,
@@ -35,7 +36,7 @@ OWN_MODULES = (
 
 
 @parameters
-class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoencoder):
+class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, BaseAutoencoder):
     r"""A variational autoencoder that gets the label of each row, and draws rows with given labels.
 
     As `VAETransformer`, but encoder and decoder also get a label y.
@@ -73,13 +74,14 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         Units of the code. A float is the share of the residuals' variance
         that PCA explains in the baseline; "auto" is 0.95; None
         is as many as PCA has.
-    beta, kl_warmup, hidden_layer_sizes, activation, linear_path, \
+    beta, kl_warmup, hidden_layer_sizes, activation, linear_path, ordered, \
     categorical_features, min_frequency, column_weights, batch_size, \
     learning_rate_init, alpha, optimizer, max_iter, early_stopping, \
     validation_fraction, n_iter_no_change, tol, warm_start, callbacks, \
     skorch_params, checkpoint, device, verbose, random_state
-        As in `VAETransformer`, whose ``ordered``, ``likelihood``, ``noise``, ``encoder``
-        and ``decoder`` it has not.
+        As in `VAETransformer`, whose ``likelihood``, ``noise``, ``encoder`` and
+        ``decoder`` it has not. With ``ordered`` each prefix of the code, with
+        the label beside it, is a model of its own.
 
     Attributes
     ----------
@@ -170,9 +172,6 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
     """
 
     NOT_TAKEN: ClassVar = {
-        "ordered": "the labels go into the decoder beside the code, and how much a shorter code must "
-        "say depends on them. Fit one for each n_components, or take VAETransformer(ordered=True), "
-        "which knows no labels",
         "noise": "one noise variance is that of all columns of what the labels leave. Where they "
         "differ much take VAETransformer(noise='columns'), which knows no labels",
         "encoder": OWN_MODULES,
@@ -426,7 +425,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
         return bound_of(*self._labelled(X, y), n_draws)
 
     def sample(self, n_samples=1, y=None, random_state=None, match_marginals=True, given=None):
-        """Draw new rows with given labels: codes from the prior, decoded, with noise.
+        """Draw new rows with given labels: codes and residuals that go together, decoded.
 
         Parameters
         ----------
@@ -465,9 +464,31 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, TableInput, FromPCA, BaseAutoen
             labels = None if y is None else known.code(y, n_samples)
             codes = _codes_given(cells, n_samples, labels, rng)
             return self._drawn(codes, rng, match_marginals, cells)
-        labels = known.draw(n_samples, rng) if y is None else known.code(y, n_samples)
-        codes = rng.standard_normal((n_samples, self.n_components_))
-        return self._drawn(beside(codes, labels), rng, match_marginals)
+        codes = self._model.prior_codes(n_samples, rng, self._joint(match_marginals))
+        if y is not None:
+            codes[:, -known.width :] = known.code(y, n_samples)
+        return self._drawn(codes, rng, match_marginals)
+
+    def truncate(self, n_components, fine_tune_on=None, y=None):
+        """Return the fitted model of the first components; this one stays as it is.
+
+        Parameters
+        ----------
+        n_components, fine_tune_on
+            As in `VAETransformer`.
+        y : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
+            Labels of ``fine_tune_on``.
+
+        Returns
+        -------
+        truncated : object
+            A fitted estimator, with ``n_components`` as its parameter.
+        """
+        truncated = super().truncate(n_components)
+        if fine_tune_on is None:
+            return truncated
+        require_labels(y, type(self).__name__)
+        return fine_tuned(truncated, fine_tune_on, y)
 
     def interpolate(self, a, b, n_steps=10, path="linear", y=None):
         """Return rows between ``a`` and ``b``, whose codes and labels lie between theirs.
@@ -525,7 +546,7 @@ def _codes_given(cells, n, labels, rng):
     if labels is None:
         return cells.codes(n, rng)
     distinct, which = np.unique(labels, axis=0, return_inverse=True)
-    which, codes = which.ravel(), np.empty((n, cells.model.task.size + labels.shape[1]))
+    which, codes = which.ravel(), np.empty((n, cells.n_units + labels.shape[1]))
     for place, label in enumerate(distinct):
         here = which == place
         codes[here] = cells.codes(int(here.sum()), rng, label)

@@ -45,7 +45,7 @@ def known_cells(estimator, given, match_marginals):
         place: model.bounds(place, cell) if matched else (cell, cell)
         for place, cell in numbers.items()
     }
-    return fitted_models.Given(model, coded, numbers, bounds)
+    return fitted_models.Given(model, coded, numbers, bounds, model.joint if matched else None)
 
 
 def _places(schema, given):

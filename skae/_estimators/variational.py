@@ -40,13 +40,17 @@ class DrawsNumbers:
 
     def _drawn(self, codes, rng, match_marginals, known=None):
         """Return the table drawn from codes, with the known cells in it."""
-        coded = self._model.sample(codes, rng)
+        coded = self._model.sample(codes, rng, self._joint(match_marginals))
         numbers = (self._model.matched(coded) if match_marginals else None) or {}
         if known is not None:
             numbers |= {place: np.full(len(codes), cell) for place, cell in known.numbers.items()}
             levels = np.setdiff1d(np.flatnonzero(~np.isnan(known.coded)), list(known.numbers))
             coded[:, levels] = known.coded[levels]
         return self._give(coded, numbers=numbers)
+
+    def _joint(self, match_marginals):
+        """Return what draws like the training rows go by; None for draws of the model alone."""
+        return self._model.joint if match_marginals else None
 
 
 @parameters
@@ -336,7 +340,7 @@ class VAETransformer(
         return bound_of(*self._known(X), n_draws)
 
     def sample(self, n_samples=1, random_state=None, match_marginals=True, given=None):
-        r"""Draw new rows: codes from the prior, decoded, with noise.
+        r"""Draw new rows: codes and residuals that go together, decoded.
 
         Parameters
         ----------
@@ -345,19 +349,20 @@ class VAETransformer(
         random_state : int, RandomState instance or None, default=None
             None never touches numpy's global generator.
         match_marginals : bool, default=True
-            Map the draws of each column to
-            its training quantiles by a monotone function. They then lie within the
+            Draw rows as the training rows are. Residuals go together, and with the
+            codes, as those of the training rows (up to 512 codes and columns; docs/model.md).
+            Then each column of numbers is mapped to
+            its training quantiles by a monotone function: they lie within the
             training range and on its grid (whole
             numbers stay whole, two decimals stay two), and repeated values, such as zeros, come in their
-            proportion; see ``number_summary_``. False returns the Gaussian draws of the
-            model, whose likelihood is that of `score_samples`. No effect in
+            proportion; see ``number_summary_``. False returns draws of the
+            model alone, whose likelihood is that of `score_samples`: codes from the prior, independent noise. No effect in
             the Bernoulli model, above some 16,000 columns of numbers, and in models from older files.
         given : dict or None, default=None
             Cells that all rows have, by the names of their columns (positions in
             an array), such as ``{"cut": "Ideal", "carat": 0.7}``. The rest of the row
-            follows the model's distribution given these cells: codes
-            are drawn from :math:`p(z | x_g) \propto p(z) \, p(x_g | z)` by sequential
-            Monte Carlo. A value that repeats, or lies on a grid, has the
+            follows its distribution given these cells, from which codes (and what
+            residuals have in common) are drawn by sequential Monte Carlo. A value that repeats, or lies on a grid, has the
             probability of all draws that are mapped to it.
 
         Returns
@@ -379,7 +384,7 @@ class VAETransformer(
         if given is not None and given != {}:
             known = known_cells(self, given, match_marginals)
             return self._drawn(known.codes(n_samples, rng), rng, match_marginals, known)
-        codes = rng.standard_normal((n_samples, self.n_components_))
+        codes = self._model.prior_codes(n_samples, rng, self._joint(match_marginals))
         return self._drawn(codes, rng, match_marginals)
 
     def impute(self, X, n_draws=None, random_state=None):

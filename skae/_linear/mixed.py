@@ -6,6 +6,7 @@ from functools import partial
 import numpy as np
 from scipy import optimize
 
+from skae._data.rows import exact_mean
 from skae._data.schema import HIDDEN
 from skae._linear.factors import factor_analysis, fill
 from skae._linear.pca import LinearModel, pca
@@ -197,7 +198,7 @@ def present_moments(rows):
         lambda x, weight: (weight @ np.nan_to_num(x, nan=0.0), weight @ ~np.isnan(x))
     )
     count = np.maximum(count, np.finfo(np.float64).tiny)
-    mean = total / count
+    mean = exact_mean(total / count, *rows.range())
     square = rows.sum(lambda x, weight: weight @ np.nan_to_num(x - mean, nan=0.0) ** 2)
     return mean, square / count
 

@@ -7,10 +7,11 @@ import numpy as np
 from scipy import linalg
 from sklearn.utils.extmath import randomized_svd, svd_flip
 
-from skae._data.rows import WIDEST_COVARIANCE
+from skae._data.rows import WIDEST_COVARIANCE, exact_mean
 from skae._linear.mle import most_probable_size
 from skae.metrics import explained_share
 
+WORTH_GPU = 256  # columns whose eigenvectors a GPU finds sooner
 SMALL_SVD = 2**21  # cells up to which the exact decomposition of the rows costs next to nothing
 MOST_AXES = 256  # that are found by passes over the rows, where no number is given
 AUTO_SHARE = 0.95  # of the variance, where n_components is "auto"
@@ -180,9 +181,10 @@ def _moments(rows):
     known = rows.moments
     if known is not None:
         return known.mean, known.variance, known.low, known.high
-    mean = rows.sum(lambda x, weight: weight @ x) / len(rows)
+    low, high = rows.range()
+    mean = exact_mean(rows.sum(lambda x, weight: weight @ x) / len(rows), low, high)
     variance = rows.sum(lambda x, weight: weight @ (x - mean) ** 2) / len(rows)
-    return mean, variance, *rows.range()
+    return mean, variance, low, high
 
 
 def rounding(n_samples, mean, variance):
@@ -222,9 +224,19 @@ def scatter(rows, mean):
 
 
 def _axes_of_covariance(rows, mean):
-    values, vectors = linalg.eigh(scatter(rows, mean), check_finite=False)
+    values, vectors = _eigh(scatter(rows, mean), rows.gpu)
     axes = svd_flip(None, vectors.T[::-1], u_based_decision=False)[1]
     return axes, np.sqrt(np.clip(values[::-1], 0, None))
+
+
+def _eigh(matrix, gpu):
+    """Return eigenvalues, smallest first, and eigenvectors; large ones are found on the GPU, if any."""
+    if gpu is None or len(matrix) < WORTH_GPU:
+        return linalg.eigh(matrix, check_finite=False)
+    import torch  # the linear models of a fitted file need none
+
+    found = torch.linalg.eigh(torch.from_numpy(matrix).to(gpu))
+    return tuple(part.cpu().numpy() for part in found)
 
 
 def _within_rank(axes, values, most):

@@ -7,6 +7,7 @@ from scipy import optimize, special
 from sklearn.utils.extmath import svd_flip
 
 from skae._data.labels import Residuals
+from skae._data.rows import exact_mean
 from skae._data.schema import HIDDEN
 from skae._linear.factors import MEANS, column_noises
 from skae._linear.mixed import (
@@ -322,7 +323,7 @@ def _in_units_of_rows(model, variance, n_rows):
 def _regression(rows):
     """Return the least squares of rows on their labels, and the variance they explain by column."""
     n_labels, n = rows.labels.shape[1], len(rows)
-    mean = rows.sum(lambda x, weight: weight @ x) / n
+    mean = exact_mean(rows.sum(lambda x, weight: weight @ x) / n, *rows.range())
 
     def products(x, weight):
         x, c = np.hsplit(x - mean, [-n_labels])

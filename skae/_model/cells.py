@@ -11,11 +11,6 @@ def cells_of(schema, baseline, dtype=torch.float32):
     return Cells(schema.blocks, baseline.level, dtype)
 
 
-def most_probable(probabilities):
-    """Return the code of the most probable level."""
-    return probabilities.argmax(-1)
-
-
 def torch_type(dtype):
     """Return torch's type of numpy's floats."""
     return torch.float64 if dtype == np.float64 else torch.float32

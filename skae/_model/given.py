@@ -24,44 +24,48 @@ class Given:
         Known numbers in units of X, by their places.
     bounds : dict
         For the places of known numbers, what the model's own draw lies between, in units of X.
+    joint : Joint or None
+        What goes with codes; None where all is independent given a code.
     """
 
     model: object
     coded: np.ndarray
     numbers: dict
     bounds: dict
+    joint: object = None
 
-    def log_likelihood(self, Z):
-        """Return the log-likelihood of the known cells for every code, (n_codes,)."""
-        model, schema = self.model, self.model.schema
-        cells = model.cells_given(Z, self.coded)
-        total = np.zeros(len(Z))
-        for place, bounds in self.bounds.items():
-            mean = schema.in_units(place, cells[:, place])
-            total += _log_mass(*bounds, mean, model.deviation(place))
-        if schema.blocks is not None:
-            known = schema.blocks.categories[~np.isnan(self.coded[schema.blocks.categories])]
-            total -= cells[:, known].sum(axis=1)
+    @property
+    def n_units(self):
+        """Number of columns that are standard normal before anything is known."""
+        return self.model.task.size if self.joint is None else self.joint.n_units
+
+    def log_likelihood(self, units):
+        """Return the log-likelihood of the known cells for every row of units, (n_rows,)."""
+        codes, means, own = self.model.parted(units, self.joint)
+        shape = len(codes), self.model.n_cells
+        means, own = np.broadcast_to(means, shape), np.broadcast_to(own, shape)
+        total = np.zeros(len(codes))
+        for cell, *bounds in self.model.bounds_of_cells(codes, self.coded, self.bounds):
+            low, high = ((bound - means[:, cell]) / own[:, cell] for bound in bounds)
+            is_point = np.array_equal(*bounds)
+            total += -(low**2) / 2 if is_point else _log_mass(low, high)
         return total
 
     def codes(self, n, rng, labels=None):
-        """Return n codes as the decoder takes them, drawn from their distribution given the known cells.
+        """Return n codes, or units of the `Joint`, drawn from their distribution given the known cells.
 
         Those that go with labels have ``labels``, of shape (n_labels,); None: drawn, too.
         """
         size = max(n, FEWEST_PARTICLES)
-        begin = self.model.prior_codes(size, rng)
+        begin = self.model.prior_codes(size, rng, self.joint)
         if labels is not None:
-            begin[:, self.model.task.size :] = labels
-        drawn = tempered(self.log_likelihood, begin, self.model.task.size, rng)
+            begin[:, self.n_units :] = labels
+        drawn = tempered(self.log_likelihood, begin, self.n_units, rng)
         return drawn[rng.permutation(size)[:n]]
 
 
-def _log_mass(low, high, mean, deviation):
-    """Return the logarithm of a normal mass between bounds; of the density, where they are one."""
-    a, b = (low - mean) / deviation, (high - mean) / deviation
-    if low == high:
-        return -(a**2) / 2
+def _log_mass(a, b):
+    """Return the logarithm of the standard normal mass between bounds."""
     a, b = np.where(a > 0, -b, a), np.where(a > 0, -a, b)  # tails to the left are not rounded off
     upper, lower = log_ndtr(b), log_ndtr(a)
     return upper + np.log1p(-np.exp(np.minimum(lower - upper, -1e-15)))

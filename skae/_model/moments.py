@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from skae._model.inference import SURVEYED
+from skae._model.inference import SURVEYED, at_once
 
 
 def moments_of(model, rows):
@@ -58,9 +58,10 @@ def _moments_of_rows(model, rows):
         if not tells_rest:
             return of_code
         rest = X - model.decode_cells(code)
-        return *of_code, weight @ np.nan_to_num(rest, nan=0.0) ** 2, weight @ ~np.isnan(rest)
+        present = ~np.isnan(rest)
+        return *of_code, weight @ np.where(present, rest, 0.0) ** 2, weight @ present
 
-    total, square, *rest = rows.raw_sum(sums, SURVEYED)
+    total, square, *rest = rows.raw_sum(sums, at_once(SURVEYED, model.device))
     variance = square / len(rows) - (total / len(rows)) ** 2
     unit = model.present_baseline.deviations if model.task.has_baseline else 1.0
     variance = np.maximum(variance, 0.0) * (unit / model.code_scale) ** 2

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy import sparse
 
+from skae._data.rows import exact_mean
 from skae._data.schema import entropy
 from skae.metrics import explained_share
 
@@ -174,6 +175,7 @@ class ColumnSums:
         X = X.astype(np.float64)
         n = np.sum(~np.isnan(X), axis=0)
         mean = np.nansum(X, axis=0) / np.maximum(n, 1)
+        mean = exact_mean(mean, np.fmin.reduce(X), np.fmax.reduce(X))
         all_n, step = np.maximum(self.n + n, 1), mean - self.mean
         between = step**2 * self.n * n / all_n
         self.squares = self.squares + np.nansum((X - mean) ** 2, axis=0) + between

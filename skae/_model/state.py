@@ -27,6 +27,7 @@ ARRAYS = {
     "intercept_": "t",
     "noise_variance_": "",
     "n_samples_": "",
+    "_joint_covariance": "jj",
 }
 START = {
     "mean": "p",
@@ -86,6 +87,7 @@ OPTIONAL = {
     "label_intercept_",
     "coef_",
     "intercept_",
+    "_joint_covariance",
     "_optimizer_state",
 }
 CONTAINERS = {"transform": ("default", "pandas", "polars", None)}  # of set_output
@@ -168,7 +170,9 @@ def check_state(task, state):
     _check(isinstance(hidden, tuple) and all(map(_is_count, hidden)), "hidden_layer_sizes_", hidden)
     task = replace(task, size=state["n_components_"], hidden=hidden, prefixes=state["_prefixes"])
     sizes = {"p": task.schema.width, "k": task.size, "m": task.n_labels, "t": task.n_targets}
+    blocks = task.schema.blocks
     sizes["n"] = task.schema.n_numbers
+    sizes["j"] = task.size + (task.schema.n_features if blocks is None else len(blocks.first))
     by_column = {"noise_variance_": "n"} if np.ndim(state.get("noise_variance_")) else {}
     for name, letters in (ARRAYS | by_column).items():
         if name in state or name not in OPTIONAL:
@@ -176,6 +180,10 @@ def check_state(task, state):
     if "_marginals" in state:
         _check(isinstance(state["_marginals"], dict), "_marginals", state["_marginals"])
         Marginals(**state["_marginals"]).check(task.schema)
+    if "_joint_covariance" in state:
+        found = state["_joint_covariance"]
+        good = np.array_equal(found, found.T) and np.linalg.eigvalsh(found)[0] > 0
+        _check(good, "_joint_covariance", "not positive definite")
     _check_start(task, state["_start"], sizes)
     _check_network(task, state)
     return task

@@ -5,7 +5,14 @@ import torch
 from scipy.special import expit
 
 from skae._data.marginals import Marginals
-from skae._model.cells import cells_of
+from skae._model.joint import (
+    Joint,
+    bounds_of_level,
+    covariance,
+    level_at,
+    residual_of_level,
+    squares,
+)
 from skae._model.likelihood import lower_bound
 from skae._model.model import Model
 from skae._model.scores import dense
@@ -15,6 +22,7 @@ ACTIVE = 0.01  # variance of a unit's posterior means above which it says someth
 DRAW_SEED = 0  # of the model's marginals: the same draws at every call
 MARGINAL_DRAWS = 2**15  # rows that show what the model's own marginals are
 MARGINAL_CELLS = 2**23
+MOST_JOINT = 512  # units of a code and columns, of which the covariance is kept
 
 
 class VariationalModel(Model):
@@ -26,6 +34,7 @@ class VariationalModel(Model):
         "kl_per_component_",
         "active_units_",
         "_marginals",
+        "_joint_covariance",
     )
     own_noise = True
 
@@ -36,7 +45,12 @@ class VariationalModel(Model):
     @property
     def noise_variance(self):
         """Of the Gaussian likelihood, in the squared units of X."""
-        return self.attributes["noise_variance_"]
+        log_noise = max(float(self.module.noise_of_whole()), self.module.LEAST_LOG_NOISE)
+        noise = self.task.noise_unit(self.baseline) * np.exp(log_noise)
+        ratios = self.module.noise_ratios()
+        if ratios is None:
+            return noise
+        return noise * self.baseline.noise_ratios * np.exp(ratios.numpy(force=True))
 
     def posterior(self, X):
         """Return mean and standard deviation of the code of rows."""
@@ -77,27 +91,52 @@ class VariationalModel(Model):
         more = cells.nats_of_unseen(reconstruction, least) - cells.nats(reconstruction, x)
         return (more * torch.from_numpy(unseen).to(x)).sum(-1)
 
-    def sample(self, codes, rng):
-        """Return the coded table of codes, each cell drawn from its distribution."""
-        if self.schema.blocks is not None:
-            return self._sample_cells(codes, rng)
-        drawn = self.decode(codes)
+    def sample(self, codes, rng, joint=None):
+        """Return the coded table of codes, each cell drawn from its distribution.
+
+        With a `Joint` the codes are its units, and residuals follow them.
+        """
         if self.task.is_bernoulli:
+            drawn = self.decode(codes)
             return (rng.random_sample(drawn.shape) < drawn).astype(drawn.dtype)
-        noise = rng.standard_normal(drawn.shape)
-        return drawn + (np.sqrt(self.noise_variance) * noise).astype(drawn.dtype)
+        codes, means, own = self.parted(codes, joint)
+        residuals = means + own * rng.standard_normal((len(codes), self.n_cells))
+        return self._cells_at(self.decode_levels(codes), residuals.astype(codes.dtype))
 
-    def _sample_cells(self, codes, rng):
-        def draw(probabilities):
-            at = torch.from_numpy(rng.random_sample((*probabilities.shape[:-1], 1)))
-            below = probabilities.cumsum(-1) < at.to(probabilities)
-            return below.sum(-1).clamp(max=probabilities.shape[-1] - 1)
+    def _cells_at(self, decoded, residuals):
+        """Return the coded table at residuals of what is decoded."""
+        n, blocks = self.schema.n_numbers, self.schema.blocks
+        numbers = decoded[:, :n] + self.deviations.astype(decoded.dtype) * residuals[:, :n]
+        if blocks is None:
+            self._to_units_of_x(numbers)
+            return numbers
+        levels = [
+            level_at(decoded[:, of_levels], residuals[:, cell])
+            for cell, _, of_levels in self._categories()
+        ]
+        values = np.column_stack([numbers, *levels]).astype(decoded.dtype)
+        return self.schema.coded(values, self.baseline.mean, self.baseline.scale)
 
-        coded, numbers = self.decode_cells(codes, draw), self.schema.blocks.numbers
-        metric = self.schema.blocks.metric[: len(numbers)]
-        deviation = np.sqrt(self.noise_variance) / metric
-        coded[:, numbers] += deviation * rng.standard_normal((len(codes), len(numbers)))
-        return coded
+    def _categories(self):
+        """Yield the cell, the place in the table, and the decoder's outputs of each category."""
+        blocks = self.schema.blocks
+        if blocks is None:
+            return
+        starts = zip(blocks.categories, blocks.starts, blocks.sizes, strict=True)
+        for cell, (place, first, size) in enumerate(starts, self.schema.n_numbers):
+            yield cell, place, slice(first, first + size)
+
+    @property
+    def n_cells(self):
+        """Number of cells of a row: numbers, then categories."""
+        blocks = self.schema.blocks
+        return self.schema.n_features if blocks is None else len(blocks.first)
+
+    @property
+    def deviations(self):
+        """Of the noise of numbers, (n_numbers,), in the module's units."""
+        n = self.schema.n_numbers
+        return np.sqrt(np.broadcast_to(self.noise_variance, n)) / self.baseline.scale[:n]
 
     def decode_levels(self, Z):
         """Return the same; Bernoulli columns as `decode` does."""
@@ -143,46 +182,94 @@ class VariationalModel(Model):
         if "_drawn_quantiles" not in self.__dict__:
             marginals, rng = self.marginals, np.random.RandomState(DRAW_SEED)
             n = min(MARGINAL_DRAWS, MARGINAL_CELLS // max(1, self.schema.width))
-            coded = self.sample(self.prior_codes(n, rng), rng)
+            joint = self.joint
+            coded = self.sample(self.prior_codes(n, rng, joint), rng, joint)
             columns = [x for _, x in self._numbers(coded, marginals.places)]
             found = [np.quantile(x, marginals.shares) for x in columns]
             self._drawn_quantiles = np.array(found).reshape(-1, len(marginals.shares)).T
         return self._drawn_quantiles
 
+    # codes and residuals that go together -----------------------------------------------------
+
+    def squares_of_draws(self, X, weight, rng):
+        """Return the sum over rows that `joint_of` needs; 0 where there are too many columns."""
+        if self.task.is_bernoulli or self.task.size + self.n_cells > MOST_JOINT:
+            return np.zeros((0, 0))
+        codes = self.draw_codes(X, rng)
+        residuals = self._residuals(X, self.decode_levels(codes), rng)
+        return squares(codes[:, : self.task.size], residuals, weight)
+
+    def _residuals(self, X, decoded, rng):
+        """Return the residuals of the cells of rows, (n_samples, n_cells), float64; draws where missing."""
+        found, n = rng.standard_normal((len(decoded), self.n_cells)), self.schema.n_numbers
+        mean, scale = self.baseline.units
+        numbers = (self.wide(X)[:, :n] - mean[:n]) / scale[:n] - decoded[:, :n]
+        numbers /= np.maximum(self.deviations, np.finfo(float).tiny)
+        found[:, :n] = np.where(np.isnan(numbers), found[:, :n], numbers)
+        for cell, place, of_levels in self._categories():
+            known = X[:, place] < of_levels.stop - of_levels.start  # neither missing nor unseen
+            codes = X[known, place].astype(int)
+            found[known, cell] = residual_of_level(decoded[known, of_levels], codes, rng)
+        return found
+
+    def joint_of(self, sums, rows):
+        """Return the covariance of codes and residuals, beside that of rows before, by name."""
+        if not sums.size:
+            return {}
+        now, before = covariance(sums, len(rows)), self.attributes.get("_joint_covariance")
+        if before is not None:
+            share = self.marginals.weight / (self.marginals.weight + rows.n_repeated)
+            now = share * before + (1 - share) * now
+        return {"_joint_covariance": now}
+
+    @property
+    def joint(self):
+        """The `Joint` of the training rows; None of a file of old, or of many columns."""
+        known = self.attributes.get("_joint_covariance")
+        if known is None or self.marginals is None:
+            return None
+        return Joint.of(known, self.task.size)
+
+    def parted(self, units, joint):
+        """Return codes, means of the residuals, and what these have to themselves."""
+        return (units, 0.0, 1.0) if joint is None else (*joint.split(units), joint.own)
+
     # rows of which some cells are known -------------------------------------------------------
 
-    def cells_given(self, Z, coded):
-        """Return coded tables of codes: numbers, and of categories the nats of those of a row.
+    def bounds_of_cells(self, codes, coded, bounds):
+        """Yield known cells, and what their residuals lie between given codes.
 
         Parameters
         ----------
-        Z : ndarray of shape (n_codes, n_components)
+        codes : ndarray of shape (n_codes, n_components)
             Labels beside them, where the model has some.
         coded : ndarray of shape (n_columns,)
             The row as the schema codes it, NaN where nothing is known.
+        bounds : dict
+            Of known numbers by their places, in units of X.
         """
-        if self.schema.blocks is None:
-            return self.decode(Z)
-        n, cells = self.schema.n_numbers, cells_of(self.schema, self.baseline, torch.float64)
-        mean, scale = self.baseline.mean, self.baseline.scale
-        row = (self.schema.wide(coded[None], mean) - mean) / scale
-        cells, row = cells.to(self.device), torch.from_numpy(row).to(self.device)
+        decoded = self.decode_levels(codes)
+        numbers = self._cells_at(decoded, np.zeros((len(codes), self.n_cells)))
+        for place, (low, high) in bounds.items():
+            mean, deviation = self.schema.in_units(place, numbers[:, place]), self.deviation(place)
+            low, high = ((bound - mean) / deviation for bound in (low, high))
+            yield self._number(place), low, high
+        for cell, place, of_levels in self._categories():
+            if not np.isnan(coded[place]):
+                level = np.full(len(codes), int(coded[place]))
+                yield cell, *bounds_of_level(decoded[:, of_levels], level)
 
-        def both(z):
-            made = self.module.decoder(z)
-            return torch.cat([made[:, :n], cells.nats(made, row.expand(len(z), -1))], dim=1)
-
-        found = self._apply_to_codes(Z, both, cells.n_cells)
-        return self.schema.coded(found, self.baseline.mean, self.baseline.scale)
+    def _number(self, place):
+        """Return which of the numbers the column at a place is."""
+        blocks = self.schema.blocks
+        return place if blocks is None else int(np.flatnonzero(blocks.numbers == place)[0])
 
     def deviation(self, place):
         """Return the standard deviation of the noise of a column of numbers, in units of X."""
-        blocks, number = self.schema.blocks, place
-        if blocks is not None:
-            number = np.flatnonzero(blocks.numbers == place)[0]
-        deviation = np.sqrt(np.broadcast_to(self.noise_variance, self.schema.n_numbers)[number])
-        if blocks is not None:
-            deviation = deviation / blocks.metric[number]
+        number = self._number(place)
+        deviation = self.deviations[number] * self.baseline.scale[number]
+        if self.schema.blocks is not None:
+            deviation = deviation / self.schema.blocks.metric[number]
         return self.schema.in_units(place, deviation) - self.schema.in_units(place, 0.0)
 
     def bounds(self, place, cell):
@@ -193,9 +280,9 @@ class VariationalModel(Model):
         low, high = np.interp(shares, self.marginals.shares, drawn)
         return -np.inf if shares[0] == 0 else low, np.inf if shares[1] == 1 else high
 
-    def prior_codes(self, n, rng):
-        """Return codes as the decoder takes them, drawn from the prior."""
-        return rng.standard_normal((n, self.task.size))
+    def prior_codes(self, n, rng, joint=None):
+        """Return codes as the decoder takes them, or units of a `Joint`, drawn from the prior."""
+        return rng.standard_normal((n, self.task.size if joint is None else joint.n_units))
 
     def _to_units_of_x(self, rows):
         if not self.task.is_bernoulli:
@@ -221,6 +308,7 @@ class VariationalModel(Model):
             moments = factor**2 * square, factor**2 * spread, np.exp(log_factor) * variance
             moments = np.column_stack([*moments, logarithm + log_factor])
             now.attributes |= now.unit_statistics(moments)
+        now.attributes.pop("_joint_covariance", None)  # no rows say what is left now
         return now
 
     def outside(self, space, rows, task):
@@ -252,13 +340,7 @@ class VariationalModel(Model):
             "active_units_": spread > ACTIVE,
         }
         if not self.task.is_bernoulli:
-            log_noise = float(self.module.noise_of_whole())
-            log_noise = max(log_noise, self.module.LEAST_LOG_NOISE)
-            noise = self.task.noise_unit(self.baseline) * np.exp(log_noise)
-            ratios = self.module.noise_ratios()
-            if ratios is not None:
-                noise = noise * self.baseline.noise_ratios * np.exp(ratios.numpy(force=True))
-            known["noise_variance_"] = noise
+            known["noise_variance_"] = self.noise_variance
         return known
 
 
@@ -284,10 +366,10 @@ class ConditionalVAEModel(VariationalModel):
         """Return a code of every row, drawn from its distribution, with its labels."""
         return np.hstack([super().draw_codes(X, rng), self._split(X)[1]])
 
-    def prior_codes(self, n, rng):
+    def prior_codes(self, n, rng, joint=None):
         """Return codes with labels that are drawn as in the training rows."""
         labels = self.task.labels.draw(n, rng)
-        return np.hstack([super().prior_codes(n, rng), labels])
+        return np.hstack([super().prior_codes(n, rng, joint), labels])
 
     def _with_labels(self, X):
         return np.hstack([self.encode(X), self._split(X)[1]])

@@ -25,6 +25,7 @@ class LayerRows(Dataset):
     def __init__(self, rows, layers, n_features):
         self.rows, self.layers, self.n_features = rows, layers, n_features
         self.weight, self.device, self.reduce = rows.weight, rows.device, rows.reduce
+        self.reachable = rows.reachable
 
     def __len__(self):
         return len(self.rows)

@@ -33,6 +33,7 @@ from skae.corruption import Draws, Sparing
 from skae.losses import BernoulliLikelihood, DrawnDivergence, GaussianLikelihood, Objective
 from skae.nn.autoencoders import (
     ConditionalAutoencoder,
+    OrderedConditionalAutoencoder,
     OrderedVariationalAutoencoder,
     VariationalAutoencoder,
 )
@@ -281,13 +282,14 @@ class Variational(Task):
         return (torch.addcmul(level, rows, scale).sigmoid() - mean) / scale
 
     def describe(self, model, rows):
+        rng = np.random.RandomState(0)  # each fit draws the same
 
         def squares(x, weight):
             mean, std = model.posterior(x)
             parts = [weight @ part for part in (mean**2, std**2, np.log(std))]
-            return weight @ mean, np.stack(parts)
+            return weight @ mean, np.stack(parts), model.squares_of_draws(x, weight, rng)
 
-        total, squares = rows.raw_sum(squares)
+        total, squares, of_draws = rows.raw_sum(squares)
         square, variance, logarithm = squares / len(rows)
         spread = square - (total / len(rows)) ** 2
         moments = np.column_stack([square, spread, variance, 2 * logarithm])
@@ -298,7 +300,7 @@ class Variational(Task):
             "explained_variance_": spread * n / max(n - 1, 1),
         }
         if not self.is_bernoulli and self.n_counted is None:
-            known |= model.marginals_of(rows)
+            known |= model.joint_of(of_draws, rows) | model.marginals_of(rows)
         labels_say_all = self.n_labels and model.baseline.unexplained < LEAST_UNEXPLAINED
         silent = not (known["active_units_"].any() or labels_say_all)
         if len(rows) >= FEWEST_ROWS and silent:
@@ -322,10 +324,8 @@ class Conditional(Variational):
 
     labels: Labels | None = None
 
-    ARCHITECTURE: ClassVar = tuple(
-        name for name in Variational.ARCHITECTURE if name not in ("ordered", "noise")
-    )
-    EARLIER: ClassVar = {}
+    ARCHITECTURE: ClassVar = tuple(name for name in Variational.ARCHITECTURE if name != "noise")
+    EARLIER: ClassVar = {"ordered": False}
     model: ClassVar = ConditionalVAEModel
     linear_model: ClassVar = ConditionalModel
     linear_model_of_table: ClassVar = ConditionalTableModel
@@ -337,6 +337,10 @@ class Conditional(Variational):
     @property
     def n_labels(self):
         return self.labels.width
+
+    def chooses_size(self, early_stopping):
+        """A share is that of what the labels leave, and PCA's."""
+        return False
 
     @property
     def can_turn(self):
@@ -359,8 +363,10 @@ class Conditional(Variational):
         return conditional_pca(rows, n_components, rng, self.beta)
 
     def build(self, generator, linear=False):
-        module = super().build(generator, linear)
-        return ConditionalAutoencoder(module.encoder, module.decoder, self.n_labels)
+        halves = super().build(generator, linear).halves
+        if not self.prefixes:
+            return ConditionalAutoencoder(*halves, self.n_labels)
+        return OrderedConditionalAutoencoder(*halves, self.size, self.n_labels)
 
     def fill_by(self, module, baseline):
         if module.missing is not None:

@@ -7,6 +7,7 @@ import torch
 
 BETAS = (0.8, 0.95)
 EPS = 1e-8
+SMALLEST_PIECE, MOST_PIECES = 2**11, 24  # of the vector on a GPU
 WIDE = 128  # inputs of a layer from which on its learning rate falls
 
 
@@ -85,7 +86,7 @@ class FlatAdam:
 
     def _of_vectors(self, place):
         """Return a list of the parts at a place, all contiguous, of each of the `vectors`."""
-        return [[vector[place]] for vector in self.vectors]
+        return [_pieces(vector[place]) for vector in self.vectors]
 
     def zero_grad(self):
         """Set the gradient to zero, in place."""
@@ -148,6 +149,13 @@ class StackedAdam(FlatAdam):
         norm = torch.linalg.vector_norm(self.gradient, dim=1, keepdim=True)
         self.gradient /= norm.div_(self.largest_gradient).clamp_(min=1.0)
         return self.no_scale
+
+
+def _pieces(vector):
+    """Return a vector in pieces: on a GPU several, for one of a small vector is one block of threads."""
+    if not vector.is_cuda or vector.dim() > 1:
+        return [vector]
+    return list(vector.split(max(SMALLEST_PIECE, -(-len(vector) // MOST_PIECES))))
 
 
 def _spans(parameters):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 
 from skae._linear.incremental import updated
 from skae._linear.row_space import leading_space, row_space
@@ -89,6 +90,7 @@ def fit_model(
     """
     checkpoint = checkpoint or NoCheckpoint()
     about = Circumstances(checkpoint.seed(random_state), progress, checkpoint, pairs)
+    rows.near(settings.device if torch.device(settings.device).type == "cuda" else None)
     if before is not None and before.is_pca:
         before = None  # the best is found at once, wherever it starts
     try:

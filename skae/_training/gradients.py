@@ -17,6 +17,7 @@ from skae.nn.layers import QuickGELU
 aten = torch.ops.aten
 # inputs of a layer, and outputs of a batch, from where its products are quicker the other way round
 NARROW, LARGE = 15, 2**12
+SMALL_SLOPE, PARTS = 64, 8  # rows or columns of a slope that would leave a GPU idle, and its parts
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,9 @@ class Alone:
     @staticmethod
     def leave_slope(x, grad, out):
         """Leave the gradient of a weight matrix, given that of the layer's output."""
-        if is_narrow(x, grad):
+        if out.is_cuda and min(out.shape) < SMALL_SLOPE and len(x) > PARTS:
+            _leave_in_parts(x, grad, out)
+        elif is_narrow(x, grad):
             out.copy_(torch.mm(x.mT, grad).mT)
         else:
             torch.mm(grad.mT, x, out=out)
@@ -127,6 +130,23 @@ class Alone:
         if is_narrow(out, grad):
             weight = weight.mT.contiguous().mT
         torch.mm(grad, weight, out=out)
+
+
+def _leave_sum(grad, out):
+    """Leave the gradient of a bias: on a GPU a product with ones takes a third of the time."""
+    if out.is_cuda and grad.dim() == 2:
+        torch.mv(grad.mT, grad.new_ones(len(grad)), out=out)
+    else:
+        torch.sum(grad, -2, out=out)
+
+
+def _leave_in_parts(x, grad, out):
+    """Leave a product over many rows as a sum over parts of them, which a GPU works on side by side."""
+    whole = len(x) - len(x) % PARTS
+    parts = [rows[:whole].unflatten(0, (PARTS, -1)) for rows in (grad, x)]
+    torch.sum(torch.bmm(parts[0].mT, parts[1]), 0, out=out)
+    if whole < len(x):
+        torch.addmm(out, grad[whole:].mT, x[whole:], out=out)
 
 
 def is_narrow(x, grad):
@@ -172,7 +192,7 @@ class Layer:
         if self.weight_grad is not None:
             self.leave_slope(x, grad, self.weight_grad)
         if self.bias_grad is not None:
-            torch.sum(grad, -2, out=self.bias_grad)
+            _leave_sum(grad, self.bias_grad)
         if into is not None and add:
             self.sum_with_product(into, grad, self.weight, out=into)
         elif into is not None:

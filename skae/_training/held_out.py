@@ -22,8 +22,14 @@ def split(rows, fraction, rng, cross_fit=True):
         parts = np.array_split(order, FOLDS)
     else:
         parts = [order[: n_held_out(fraction, len(rows))]]
-    everything = np.arange(len(rows))
-    return [(rows.subset(np.setdiff1d(everything, p)), rows.subset(np.sort(p))) for p in parts]
+    return [(rows.subset(_others(p, len(rows))), rows.subset(np.sort(p))) for p in parts]
+
+
+def _others(places, n_rows):
+    """Return the places of the other rows."""
+    others = np.ones(n_rows, dtype=bool)
+    others[places] = False
+    return np.flatnonzero(others)
 
 
 def n_held_out(fraction, n_rows):
@@ -153,6 +159,9 @@ class HeldOutCurves:
 def gains_over(module, part, baseline, least, n_numbers):
     """Return by how much each row's present numbers are predicted better than by a linear model.
 
+    A row counts as often as it has numbers beyond the first: one alone is copied, which says
+    nothing of rows that have more.
+
     Parameters
     ----------
     module : nn.Module
@@ -175,7 +184,8 @@ def gains_over(module, part, baseline, least, n_numbers):
             ((rows - x) * scale)[:, :n_numbers].nan_to_num(nan=0.0).square().sum(1)
             for rows in (by_axes, made)
         )
-        gains.append((theirs - ours).double().cpu().numpy())
+        beyond = (x[:, :n_numbers].isfinite().sum(1) - 1).clamp(min=0)
+        gains.append(((theirs - ours) * beyond).double().cpu().numpy())
     gains = part.rows.reduce.gathered(np.concatenate(gains), part.rows)
     return gains * part.row_weights
 

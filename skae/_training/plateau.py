@@ -6,9 +6,10 @@ import numpy as np
 
 WINDOW = 0.3  # of the epochs so far
 FEWEST_STEPS, EPOCHS, MOST_OF_LONG = 300, 8, 1000  # before the end; so many epochs, of long tables
-FEWEST_OF_FOLDS, EPOCHS_OF_FOLDS = 100, 30  # or so many epochs, of tiny tables
+FEWEST_OF_FOLDS, EPOCHS_OF_FOLDS = 200, 30  # or so many epochs, of tiny tables
 GROWTH, MOST_STEPS = 0.25, 1500  # of the fewest steps, with what training has gained
 SHORT_CODE, FINEST = 6, 0.4  # shorter ones rest on plateaus before they learn
+MIXED = 0.5  # with categories, too, the loss falls more slowly, and longer
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Plateau:
         folds, steps = len(nets) > 1, nets[0].steps_an_epoch
         few, most = EPOCHS_OF_FOLDS * steps, EPOCHS * steps
         fewest = min(FEWEST_OF_FOLDS, few) if folds else np.clip(most, FEWEST_STEPS, MOST_OF_LONG)
-        fineness = min(task.fineness, max(FINEST, task.size / SHORT_CODE))
+        fineness = _fineness(task)
         fewest /= fineness**GROWTH
         tol = settings.tol * fineness
         return cls(task.error, tol, settings.n_iter_no_change, settings.warm_up, steps, fewest)
@@ -70,3 +71,12 @@ class Plateau:
         best = max(self.error(min(curve)), np.finfo(float).tiny)
         gain = max(1.0, self.error(curve[0]) / best)
         return min(self.fewest * gain**GROWTH, MOST_STEPS) / self.steps
+
+
+def _fineness(task):
+    """Return which part of ``tol`` counts as a gain: less where errors fall slowly, but for long."""
+    fineness = np.clip(task.size / SHORT_CODE, FINEST, 1.0)
+    blocks = task.schema.blocks
+    if blocks is not None and len(blocks.categories):
+        fineness *= MIXED
+    return min(task.fineness, fineness)

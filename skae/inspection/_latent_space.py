@@ -87,6 +87,9 @@ class LatentSpaceDisplay:
         ValueError
             If there are too few components, or no such column.
         """
+        if not hasattr(estimator, "transform"):
+            inside = "its autoencoder_" if hasattr(estimator, "autoencoder_") else "a transformer"
+            raise ValueError(f"{type(estimator).__name__} makes no codes: pass {inside}.")
         name, colors = colours_of(color_by, estimator, X)
         codes = np.asarray(estimator.transform(X))
         shares = getattr(estimator, "explained_variance_ratio_", None)

@@ -68,6 +68,11 @@ class OutlierDisplay:
         -------
         display : OutlierDisplay
         """
+        if not hasattr(estimator, "explain"):
+            raise ValueError(
+                f"{type(estimator).__name__} does not explain scores: pass a fitted "
+                "AutoencoderOutlierDetector."
+            )
         worst = np.argsort(estimator.score_samples(X), kind="stable")[:n_rows]
         display = cls(
             parts=estimator.explain(X).iloc[worst],

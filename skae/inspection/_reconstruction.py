@@ -5,7 +5,7 @@ import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
 from skae import _model as fitted_models
-from skae._data.frames import frame_of, names_of
+from skae._data.frames import frame_of, names_of, refuse_another_order
 from skae._parameters import count
 from skae.inspection._code import column_names, refuse_without_decoder
 from skae.inspection._drawing import (
@@ -128,6 +128,7 @@ class ReconstructionDisplay:
         display : ReconstructionDisplay
         """
         frame = frame_of(X)
+        refuse_another_order(X, reconstruction, "the reconstruction")
         rows, made = (np.asarray(part, dtype=float) for part in (X, reconstruction))
         if rows.ndim != 2 or rows.shape != made.shape:
             raise ValueError(

@@ -1,12 +1,15 @@
 """How well generated rows match real ones."""
 
+from numbers import Integral
+
 import numpy as np
 from scipy.special import expit
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.utils import check_array
 
-from skae._data.frames import NUMBER, fields, frame_of, table
+from skae._data.frames import NUMBER, fields, frame_of, refuse_another_order, table
 from skae._parameters import counted
+from skae.metrics._rows import SQUARABLE
 
 ACTIVATIONS = {
     "identity": lambda x: x,
@@ -198,6 +201,7 @@ def frechet_distance(X, X_generated, classifier=None):
 
 def _pair(X, X_generated, **checks):
     """Return rows of both kinds, with as many columns."""
+    refuse_another_order(X, X_generated, "the generated rows")
     X, X_generated = (
         check_array(_numbers(rows), dtype=np.float64, **checks) for rows in (X, X_generated)
     )
@@ -206,15 +210,21 @@ def _pair(X, X_generated, **checks):
             f"The generated rows have {counted(X_generated.shape[1], 'column')}, X has {X.shape[1]}: they must "
             "agree."
         )
+    largest = max(np.abs(rows).max() for rows in (X, X_generated))
+    if largest > SQUARABLE[1]:
+        raise ValueError(
+            f"The rows have values as large as {largest:.3g}, whose squares are beyond float64: scale "
+            "the columns of both, for example with StandardScaler."
+        )
     return X, X_generated
 
 
 def _neighbours(X, X_generated, n_neighbors):
     """Return rows whose neighbours are asked for."""
     X, X_generated = _pair(X, X_generated)
-    if not 1 <= n_neighbors < len(X):
+    if not isinstance(n_neighbors, Integral) or not 1 <= n_neighbors < len(X):
         raise ValueError(
-            f"n_neighbors={n_neighbors!r}: expected from 1 to {len(X) - 1}, fewer than the rows of X."
+            f"n_neighbors={n_neighbors!r}: expected an int from 1 to {len(X) - 1}, fewer than the rows of X."
         )
     centre = X.mean(axis=0)  # products of large numbers would drown their differences
     return X - centre, X_generated - centre

@@ -13,6 +13,8 @@ SEED = 0
 
 def efficacy(rows, holdout, place):
     """Return how well a model that was trained on rows predicts a column of held-out ones."""
+    if len(rows.columns) < 2:
+        return np.nan  # there is nothing to predict it from
     (X, few), (X_test, _) = rows.matrix(place), holdout.matrix(place)
     y, y_test = rows.columns[place].cells, holdout.columns[place].cells
     X, y, X_test, y_test = (
@@ -24,6 +26,8 @@ def efficacy(rows, holdout, place):
     X, X_test = _with_cells(X, few, X, X_test)
     settings = {"categorical_features": few, "random_state": SEED}
     if rows.columns[place].n_levels is None:
+        unit = 2.0 ** np.frexp(np.abs(y).max(initial=0))[1]  # the trees' gradients are float32
+        y, y_test = y / unit, y_test / unit
         return r2_score(y_test, HistGradientBoostingRegressor(**settings).fit(X, y).predict(X_test))
     if len(np.unique(y)) < 2:
         return 0.5  # it predicts the same everywhere

@@ -3,9 +3,11 @@
 import numpy as np
 from sklearn.utils.validation import check_array
 
+from skae._data.frames import refuse_another_order
+from skae._data.rows import exact_mean
 from skae._parameters import unmasked
 
-LARGEST_SQUARABLE = 1e100
+SQUARABLE = 1e-100, 1e100  # whose squares, and sums of these, are far from the ends of float64
 
 
 def explained_share(X, reconstruction):
@@ -23,7 +25,12 @@ def explained_share(X, reconstruction):
     -------
     share : float
         At most 1; 0 for the column means of ``X``. For constant columns
-        1 if they are reconstructed exactly, else 0.
+        1 if they are reconstructed exactly, else 0; NaN if no cell is present.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ, or the columns of two frames are the same in another order.
 
     Examples
     --------
@@ -33,6 +40,7 @@ def explained_share(X, reconstruction):
     >>> explained_share([[0.0], [2.0]], [[1.0], [1.0]])
     0.0
     """
+    refuse_another_order(X, reconstruction, "the reconstruction")
     X = _numbers(X)
     reconstruction = check_array(reconstruction, dtype=np.float64)
     if X.shape != reconstruction.shape:
@@ -40,16 +48,17 @@ def explained_share(X, reconstruction):
             f"The reconstruction has shape {reconstruction.shape}, X has {X.shape}: they must agree."
         )
     largest = np.fmax.reduce(np.abs(X), axis=None, initial=0)  # of cells that are not NaN
-    if largest > LARGEST_SQUARABLE:
+    if largest and not SQUARABLE[0] < largest < SQUARABLE[1]:
         X, reconstruction = X / largest, reconstruction / largest
     present = ~np.isnan(X)
-    if not present.all():
-        return _share_of_present(X, reconstruction, present)
-    error = np.sum((X - reconstruction) ** 2)
-    total = np.sum((X - X.mean(axis=0)) ** 2)
-    if total == 0:
-        return float(error == 0)
-    return float(1 - error / total)
+    counted = True if present.all() else present
+    mean = X.mean(axis=0) if counted is True else _mean_of_present(X, present)
+    mean = exact_mean(mean, np.fmin.reduce(X), np.fmax.reduce(X))
+    error = np.sum((X - reconstruction) ** 2, where=counted)
+    total = np.sum((X - mean) ** 2, where=counted)
+    if total > 0:
+        return float(1 - error / total)
+    return float(error == 0) if present.any() else np.nan
 
 
 def _numbers(X):
@@ -65,13 +74,9 @@ def _numbers(X):
         ) from error
 
 
-def _share_of_present(X, reconstruction, present):
-    """Return the share of the cells that are there."""
-    count = np.maximum(present.sum(axis=0), 1)
-    mean = np.sum(X, axis=0, where=present) / count
-    error = np.sum((X - reconstruction) ** 2, where=present)
-    total = np.sum((X - mean) ** 2, where=present)
-    return float(1 - error / total) if total > 0 else float(error == 0)
+def _mean_of_present(X, present):
+    """Return the means of the cells that are there, of a column without any 0."""
+    return np.sum(X, axis=0, where=present) / np.maximum(present.sum(axis=0), 1)
 
 
 def reconstruction_score(estimator, X, y=None):

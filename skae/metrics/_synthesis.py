@@ -37,7 +37,7 @@ def synthesis_report(real, drawn, holdout, target=None):
     - ``efficacy``: how well gradient boosting trained on the rows
       predicts ``target`` in the held-out ones: area under the ROC curve (with
       several classes the mean of one against the rest), or :math:`R^2` of a number.
-      NaN without a target.
+      NaN without a target, or without another column.
     - ``detection``: :math:`2 (1 - \max(\mathrm{AUC}, 1/2))` of gradient boosting that separates
       the rows from as many held-out ones, cross-validated in 5 folds:
       1 if it cannot, 0 if it always can.

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
+from torch.nn.functional import pad
 
 from skae.nn.layers import ACTIVATIONS, MLP, Residual
 
@@ -160,6 +161,7 @@ class VariationalAutoencoder(Autoencoder):
     """
 
     WIDTH = 2
+    n_labels = 0  # columns beside the code that the decoder gets
     LEAST_LOG_NOISE = math.log(1e-8)  # so that no likelihood becomes infinite
     LOG_VARIANCES = -30.0, 10.0
 
@@ -295,10 +297,28 @@ class OrderedVariationalAutoencoder(VariationalAutoencoder):
         draws = mask * draws
         code = torch.addcmul(mean, (0.5 * log_variance).exp(), draws)
         masks = mask.expand_as(code).flatten(0, -2)
-        rows = self.decoder((factor * code).flatten(0, -2), masks)
+        inputs = self.decoder_inputs(factor * code, x).flatten(0, -2)
+        rows = self.decoder(inputs, pad(masks, (0, self.n_labels), value=1.0))
         noise = self.log_noise[lengths - 1].clamp(min=self.LEAST_LOG_NOISE), self.noise_ratios()
         rows = rows.unflatten(0, code.shape[:-1])
         return VariationalOutputs(rows, code, mean, log_variance, draws, *noise)
+
+
+class OrderedConditionalAutoencoder(OrderedVariationalAutoencoder):
+    """A `ConditionalAutoencoder` with ordered components: labels stand beside every prefix.
+
+    Parameters
+    ----------
+    encoder, decoder : nn.Module
+        As in `ConditionalAutoencoder`.
+    n_components, n_labels : int
+    """
+
+    def __init__(self, encoder, decoder, n_components, n_labels):
+        super().__init__(encoder, decoder, n_components)
+        self.n_labels = n_labels
+
+    decoder_inputs = ConditionalAutoencoder.decoder_inputs
 
 
 class AdversarialOutputs(NamedTuple):

@@ -8,6 +8,7 @@ from copy import deepcopy
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.functional import pad
 
 from skae.nn.autoencoders import Autoencoder, OrderedVariationalAutoencoder
 from skae.nn.layers import ACTIVATIONS, MLP, Confined, Gate, Linear, PrefixDecoder, Residual
@@ -254,7 +255,7 @@ def take_prefix(module, wide, n_inputs, k):
     try:
         module.load_state_dict(
             {
-                name: _beginning(weights[name], part.shape, _blocks(name, module))
+                name: _beginning(weights[name], part.shape, *_blocks(name, module))
                 for name, part in module.state_dict().items()
             }
         )
@@ -274,11 +275,20 @@ def take_prefix(module, wide, n_inputs, k):
 
 
 def _blocks(name, module):
-    return module.WIDTH if name.startswith("encoder.") else 1
+    """Return how many blocks of rows a weight has, and how many last columns are of labels."""
+    if name.startswith("encoder."):
+        return module.WIDTH, 0
+    return 1, _n_labels(module) if name.startswith("decoder.") else 0
 
 
-def _beginning(weight, shape, n_blocks):
-    """Return the first rows and columns of a tensor; of cut rows those of each block."""
+def _n_labels(module):
+    return getattr(module, "n_labels", 0)
+
+
+def _beginning(weight, shape, n_blocks, n_last):
+    """Return the first rows and columns of a tensor, and the last; of cut rows those of each block."""
+    if n_last and weight.shape[-1] != shape[-1]:
+        weight = torch.cat([weight[..., : shape[-1] - n_last], weight[..., -n_last:]], dim=-1)
     if weight.shape[:1] != shape[:1]:
         weight = weight.unflatten(0, (n_blocks, -1))[:, : shape[0] // n_blocks].flatten(0, 1)
     return weight[tuple(map(slice, shape))]
@@ -303,8 +313,9 @@ def _is_prefix(module, wide, n_inputs, k):
         return False
     code, wide_code = code[:, 0], wide_code[:, 0]
     mask = (torch.arange(wide_code.shape[1], device=like.device) < k).to(like.dtype).expand(2, -1)
-    rows, wide_rows = _inside(module.decoder)(code), _inside(wide.decoder)(wide_code * mask, mask)
-    return torch.allclose(rows, wide_rows)
+    cut, mask = (pad(part, (0, _n_labels(wide)), value=1.0) for part in (wide_code * mask, mask))
+    rows = _inside(module.decoder)(pad(code, (0, _n_labels(wide)), value=1.0))
+    return torch.allclose(rows, _inside(wide.decoder)(cut, mask))
 
 
 def _inside(half):

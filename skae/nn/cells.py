@@ -229,16 +229,13 @@ class Cells(nn.Module):
         both = self.squares(reconstruction, target), self.nats(reconstruction, target)
         return torch.cat(both, dim=-1)
 
-    def values(self, reconstruction, choose):
-        """Return standardised numbers and codes, of shape (n_samples, n_cells).
-
-        ``choose`` maps probabilities (n_samples, n_categories, n_levels) to codes.
-        """
+    def values(self, reconstruction):
+        """Return standardised numbers and the most probable codes, of shape (n_samples, n_cells)."""
         logits = reconstruction[:, self.n_numbers :] + self.level
         found = []
         for bucket in self.buckets:
             own = logits[:, bucket.index].masked_fill(~bucket.real, -torch.inf)
-            found.append(choose(own.softmax(-1)).to(logits.dtype))
+            found.append(own.softmax(-1).argmax(-1).to(logits.dtype))
         numbers = reconstruction[:, : self.n_numbers]
         return torch.cat([numbers, torch.cat(found, dim=1)[:, self.order]], 1) if found else numbers
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import torch
 from torch import nn
-from torch.nn.functional import adaptive_avg_pool2d, conv2d
+from torch.nn.functional import adaptive_avg_pool1d, adaptive_avg_pool2d, conv2d
 
 from skae.nn.images import Convolution, Images, Rows
 from skae.nn.layers import MLP, Linear, draw_normal
@@ -170,7 +170,7 @@ class GrowingEncoder(Growing):
 
     def _read(self, images, place):
         if place < len(self.sizes) - 1:
-            images = adaptive_avg_pool2d(images, self.sizes[place])
+            images = pooled(images, self.sizes[place])
         return self.activation(self.from_image[place](images))
 
 
@@ -180,6 +180,24 @@ def resolutions(image_shape):
     while max(sizes[0]) > COARSEST:
         sizes.insert(0, tuple(-(-length // 2) for length in sizes[0]))
     return sizes
+
+
+def pooled(images, size):
+    """Return means of the pixels, as many as a height and width ask for.
+
+    On a GPU by products with matrices: the slope of torch's own is summed there in any order.
+    """
+    if not images.is_cuda:
+        return adaptive_avg_pool2d(images, size)
+    rows, columns = (
+        averages(*sizes).to(images) for sizes in zip(images.shape[2:], size, strict=True)
+    )
+    return rows.T @ images @ columns
+
+
+def averages(before, after):
+    """Return the matrix that means are a product with."""
+    return adaptive_avg_pool1d(torch.eye(before)[None], after)[0]
 
 
 def enlarged(images, size):

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import time
+import warnings
 from decimal import Decimal
 
 import narwhals
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pytest
 from polars.testing import assert_frame_equal
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_auc_score
@@ -54,6 +56,29 @@ def cancer():
 @pytest.fixture(scope="module", params=FAMILY, ids=lambda kind: kind.__name__)
 def model(request, cancer):
     return quick(request.param).fit(cancer.iloc[:400], np.arange(400) % 3)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        np.full((40, 3), 2.5),
+        pd.DataFrame({"number": 2.5, "level": ["x"] * 40}),
+        pd.DataFrame({"level": ["x"] * 40, "flag": True}),
+    ],
+    ids=["numbers", "table", "levels"],
+)
+def test_a_table_that_does_not_vary_has_the_score_of_r2(X):
+    """1 where it is reconstructed exactly, as r2_score(X, X); 0 where it has changed."""
+    model = quick(n_components=1).fit(X)
+    assert model.score(X) == 1.0
+    other = (
+        X + 1
+        if isinstance(X, np.ndarray)
+        else X[["level"]].map(lambda _: "y").join(X.drop(columns="level"))[X.columns]
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the level is new
+        assert model.score(other) < 1.0
 
 
 # what fit did not see -------------------------------------------------------------------------
@@ -622,3 +647,100 @@ def test_what_is_given_is_a_dict():
     model = quick(VAETransformer, n_components=1).fit(pd.DataFrame({"a": np.arange(60.0) % 7}))
     with pytest.raises(TypeError, match="given='a': expected a dict"):
         model.sample(2, given="a")
+
+
+# at the ends of what a type holds -----------------------------------------------------------------
+
+ENDS = [dt.date(1, 1, 1), dt.date(9999, 12, 31), dt.date(2020, 2, 29)] * 20
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pd.Series(ENDS, dtype=object),
+        pd.Series([dt.datetime(day.year, day.month, day.day) for day in ENDS], dtype=object),
+        pd.Series(np.array(ENDS, dtype="M8[s]")),
+        pd.Series([pd.Period(day, "D") for day in ENDS]),
+        pd.Series(ENDS, dtype="date32[pyarrow]"),
+        pd.Series(ENDS, dtype="timestamp[s][pyarrow]"),
+        pl.Series(ENDS),
+    ],
+    ids=lambda cells: str(cells.dtype),
+)
+def test_the_first_and_the_last_year_come_back(cells):
+    table = {"x": np.arange(60.0), "c": cells}
+    table = pl.DataFrame(table) if isinstance(cells, pl.Series) else pd.DataFrame(table)
+    encoder = TableEncoder().fit(table)
+    back = encoder.inverse_transform(encoder.transform(table))
+    assert back["c"].to_list() == cells.to_list()
+    encoder.inverse_transform(np.array([[0, 1e9], [0, -1e9]]))  # far outside: the ends
+
+
+def test_integers_beyond_float64_are_read_in_every_library():
+    whole = 2**60 + 1024 * np.arange(60)
+    expected = TableEncoder().fit_transform(pd.DataFrame({"a": whole}))
+    found = TableEncoder().fit_transform(pd.DataFrame({"a": arrow(whole, pa.int64())}))
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e300])
+def test_a_column_of_any_size_has_unit_variance(unit):
+    coded = TableEncoder().fit_transform(pd.DataFrame({"a": unit * np.arange(60.0)}))
+    np.testing.assert_allclose([coded.mean(), coded.std()], [0, 1], atol=1e-9)
+
+
+def test_weights_below_zero_are_refused():
+    with pytest.raises(ValueError, match="Negative values"):
+        TableEncoder().fit(NUMBERS, sample_weight=np.r_[-1.0, np.ones(19)])
+
+
+@pytest.mark.parametrize("library", [list, pd.Series, pl.Series])
+def test_prices_of_a_database_are_numbers(library):
+    """Decimals are numbers as labels, as they are in a table; some may be unknown."""
+    X = load_digits().data[:60, 20:30]
+    prices = [Decimal(int(100 * price)) / 100 for price in X.mean(axis=1)]
+    model = skae.SupervisedAutoencoder(2, max_iter=2, random_state=0, unlabeled=np.nan)
+    expected = clone(model).fit(X, np.array(prices, dtype=float)).predict(X)
+    np.testing.assert_array_equal(model.fit(X, library(prices)).predict(X), expected)
+    some = model.fit(X, [None, *prices[1:]]).predict(X)
+    assert some.dtype == np.float64
+
+
+def test_masked_cells_of_a_stream_are_missing():
+    X = load_digits().data[:600, 20:24]
+    masked = np.ma.array(np.where(X > 12, 1e6, X), mask=X > 12)
+    expected = quick().fit(skae.stream(masked.filled(np.nan), block=512)).transform(X)
+    for source in (masked, lambda: iter([masked[:500], masked[500:]])):
+        model = quick().fit(skae.stream(source, block=512))
+        np.testing.assert_allclose(model.transform(X), expected)
+
+
+# words --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("later", "kind", "message"),
+    [
+        (lambda X: X.assign(kind="new"), ValueError, "unseen at fit time:\n- kind"),
+        (lambda X: X.mask(X > 20, np.inf), ValueError, r"infinity in 1 column, such as \['size'\]"),
+        (lambda X: X.to_numpy() * [1, np.inf], ValueError, r"infinity in 1 column, such as \['age"),
+        (lambda X: X.to_dict("records"), TypeError, r"of dicts: pass pandas.DataFrame\(X\)"),
+        (lambda X: X.iloc[0].to_dict(), TypeError, r"of one row pandas.DataFrame\(\[X\]\)"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_later_rows_that_are_others_are_told_apart(later, kind, message):
+    X = pd.DataFrame({"size": np.arange(30.0), "age": np.arange(30.0) % 7 + 1})
+    model = quick(hidden_layer_sizes=(), n_components=1).fit(X)
+    with pytest.raises(kind, match=message):
+        model.transform(later(X))
+
+
+def test_the_ends_of_a_path_are_rows():
+    X = load_digits().data[:50, 20:24]
+    model = quick(hidden_layer_sizes=()).fit(X)
+    with pytest.raises(ValueError, match="A row has 2 features, but .* is expecting 4"):
+        model.interpolate(X[0, :2], X[1])
+    for wrong in (2.5, "3", None):
+        with pytest.raises(ValueError, match=f"n_steps={wrong!r} must be an int"):
+            model.interpolate(X[0], X[1], wrong)

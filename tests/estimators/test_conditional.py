@@ -521,13 +521,70 @@ def test_labels_of_a_frame_are_known_by_name(kind, tmp_path):
             again.partial_fit(X, swapped)
 
 
+# ordered codes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("labels", ["classes", "numbers"])
+def test_prefixes_of_a_linear_ordered_code_are_fits_of_their_size(labels):
+    X, y = load_wine(return_X_y=True, as_frame=True)
+    X = (X - X.mean()) / X.std()
+    if labels == "numbers":
+        X, y = X.iloc[:, 1:], X.iloc[:, 0]
+    ordered = linear(4, ordered=True).fit(X, y)
+    for k in (1, 3, 4):
+        short, alone = ordered.truncate(k), linear(k).fit(X, y)
+        np.testing.assert_allclose(short.noise_variance_, alone.noise_variance_)
+        np.testing.assert_allclose(short.transform(X, y), alone.transform(X, y), atol=1e-9)
+        np.testing.assert_allclose(short.score_samples(X, y), alone.score_samples(X, y), atol=1e-9)
+    shares = np.cumsum(ordered.explained_variance_ratio_)
+    known = [ordered.truncate(k).score(X, y) for k in (1, 4)]
+    np.testing.assert_allclose(shares[[0, 3]], known, atol=0.01)
+
+
+def test_prefixes_of_tables_with_missing_cells_say_more_and_more():
+    X, y = load_wine(return_X_y=True, as_frame=True)
+    X["hue"] = np.where(X["hue"] > 1, "red", "pale")
+    X.loc[::5, "ash"] = np.nan
+    model = small(3, ordered=True).fit(X, y)
+    scores = [model.truncate(k).score(X, y) for k in (1, 2, 3)]
+    assert scores == sorted(scores)
+    assert scores[-1] == model.score(X, y)
+    short = model.truncate(2)
+    assert short.impute(X, y)["ash"].notna().all()
+    assert set(short.sample(20, y=0, random_state=0)["hue"]) <= {"red", "pale"}
+
+
+@quiet
+def test_every_prefix_of_a_trained_ordered_code_beats_the_linear_model(images, tmp_path):
+    X, X_test, y, y_test = images
+    model = ConditionalVAE(4, ordered=True, max_iter=40, random_state=0).fit(X, y)
+    assert model.best_iter_ > 0
+    code = model.transform(X_test, y_test)
+    made = model.inverse_transform(code, y_test)
+    np.testing.assert_allclose(made, model.reconstruct(X_test, y_test), atol=1e-12)
+    for k in (1, 2, 4):
+        short = model.truncate(k)
+        assert short.score(X_test, y_test) > linear(k).fit(X, y).score(X_test, y_test)
+        assert short.sample(5, y=3, random_state=0).shape == (5, 64)
+    skae.save(short, tmp_path / "model.skae")
+    for engine in ("torch", "numpy"):
+        loaded = skae.load(tmp_path / "model.skae", engine=engine)
+        np.testing.assert_allclose(
+            loaded.transform(X_test, y_test), short.transform(X_test, y_test), atol=1e-9
+        )
+    with pytest.raises(ValueError, match="requires y"):
+        model.truncate(2, fine_tune_on=X)
+    tuned = model.truncate(2, fine_tune_on=X, y=y)
+    assert tuned.score(X_test, y_test) > linear(2).fit(X, y).score(X_test, y_test)
+
+
 def test_what_only_the_vae_can_do_is_refused_with_its_reason():
     """Whatever parameter of `VAETransformer` it has not: what it does not take, and what to take."""
     of_vae, own = (set(kind().get_params()) for kind in (VAETransformer, ConditionalVAE))
     for name in of_vae - own:
         with pytest.raises(TypeError, match=rf"ConditionalVAE has no parameter '{name}': .* take"):
             ConditionalVAE(**{name: VAETransformer().get_params()[name]})
-    assert {"ordered", "likelihood", "encoder", "decoder", "noise"} == of_vae - own
+    assert {"likelihood", "encoder", "decoder", "noise"} == of_vae - own
     with pytest.raises(TypeError, match="unexpected keyword argument 'depth'"):
         ConditionalVAE(depth=3)
     shown = inspect.signature(ConditionalVAE).parameters

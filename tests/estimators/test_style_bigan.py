@@ -12,7 +12,7 @@ from sklearn.svm import SVC
 
 import skae
 from skae import StyleBiGAN
-from skae.nn.styles import StyleBlock, resolutions
+from skae.nn.styles import StyleBlock, averages, resolutions
 
 SHAPE = (8, 8)
 
@@ -196,3 +196,11 @@ def test_bad_values_are_refused(labelled, short):
         small(channels=()).fit(X[:100])
     with pytest.warns(UserWarning, match="taken for a signal"):
         small(image_shape=None, max_iter=1).fit(X[:100, :60])
+
+
+@pytest.mark.parametrize(("before", "after"), [((8, 8), (4, 4)), ((10, 7), (3, 4))])
+def test_pooling_is_a_product_with_matrices(before, after):
+    images = torch.randn(2, 3, *before, generator=torch.Generator().manual_seed(0))
+    rows, columns = (averages(*sizes) for sizes in zip(before, after, strict=True))
+    pooled = torch.nn.functional.adaptive_avg_pool2d(images, after)
+    torch.testing.assert_close(rows.T @ images @ columns, pooled)

@@ -11,6 +11,7 @@ from skae.inspection import (
     BiplotDisplay,
     LatentSpaceDisplay,
     LossCurveDisplay,
+    OutlierDisplay,
     ReconstructionDisplay,
     TraversalDisplay,
 )
@@ -273,3 +274,15 @@ def test_a_code_of_one_component_is_no_map(pyplot, display):
     ae = skae.AutoencoderTransformer(1, **SHORT).fit(IRIS)
     with pytest.raises(ValueError, match="has 1 component, and this picture needs two"):
         display.from_estimator(ae, IRIS)
+
+
+def test_estimators_that_a_picture_is_not_of_are_named():
+    model = skae.AutoencoderTransformer(2, hidden_layer_sizes=()).fit(IRIS)
+    with pytest.raises(ValueError, match="AutoencoderTransformer does not explain scores"):
+        OutlierDisplay.from_estimator(model, IRIS)
+    detector = skae.AutoencoderOutlierDetector(model).fit(IRIS)
+    with pytest.raises(ValueError, match="makes no codes: pass its autoencoder_"):
+        LatentSpaceDisplay.from_estimator(detector, IRIS)
+    other = pd.DataFrame(IRIS).iloc[:, ::-1]
+    with pytest.raises(ValueError, match="in another order"):
+        ReconstructionDisplay.from_predictions(pd.DataFrame(IRIS), other)

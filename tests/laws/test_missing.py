@@ -116,6 +116,21 @@ def test_labels_tell_missing_cells_beside_what_is_present(table, pattern):
 
 
 @quiet
+@pytest.mark.parametrize(
+    ("name", "pattern", "n_components", "seed"),
+    [
+        ("denoising", 0.95, 8, 3),
+        ("plain", 0.95, 8, 3),
+        ("sparse", 0.3, 8, 2),
+        ("plain", 0.99, 2, 0),
+    ],
+)
+def test_rows_with_few_cells_do_not_judge_those_with_more(name, pattern, n_components, seed):
+    """A single present cell is copied by any code: that is no gain."""
+    assert ratios(ESTIMATORS[name], n_components, "wine", pattern, seed)[0] <= MEAN
+
+
+@quiet
 def test_few_present_cells_are_no_reason_not_to_train():
     train, seen, whole = rows_of("breast_cancer", 0.9, 0)
     model = skae.AutoencoderTransformer(8, max_iter=5, random_state=0).fit(train)

@@ -6,6 +6,8 @@ from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 
 from skae import AutoencoderTransformer
+from skae._data.rows import Rows
+from skae._linear.pca import pca
 
 
 def same_up_to_sign(a, b, rtol=1e-5):
@@ -152,3 +154,19 @@ def test_a_table_whose_variance_is_below_float64_is_refused():
     np.testing.assert_allclose(constant.reconstruct(np.full((2, 4), 1e-300)), 1e-300)
     beside = np.column_stack([X, 1e-300 * X])
     assert AutoencoderTransformer(2, max_iter=2, random_state=0).fit(beside).score(beside) > 0.3
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_sums_that_torch_takes_are_the_same(dtype, weighted):
+    """On a GPU statistics are torch's: here on the processor, for which there is a law."""
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=(7200, 300)) * np.linspace(1, 2, 300) + 50).astype(dtype)
+    weight = rng.uniform(0.5, 2, len(X)) if weighted else None
+    plain, there = Rows(X, weight=weight), Rows(X, weight=weight).near("cpu")
+    assert plain.moments is None
+    for some in (slice(None), np.arange(7000)):
+        models = [pca(rows.subset(some), 5, None) for rows in (plain, there)]
+        for name in ("mean", "scale", "components", "deviations", "low", "high", "unexplained"):
+            a, b = (getattr(model, name) for model in models)
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)

@@ -77,5 +77,5 @@ def test_bad_rows_are_refused():
         frechet_distance(X, X, MLPClassifier())
     with pytest.raises(ValueError, match="fewer than the 3 generated rows"):
         precision_recall(X, X[:3])
-    with pytest.raises(ValueError, match="n_neighbors=6: expected from 1 to 5"):
+    with pytest.raises(ValueError, match="n_neighbors=6: expected an int from 1 to 5"):
         precision_recall(X, X, n_neighbors=6)

@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 
 from skae import AutoencoderTransformer
-from skae.metrics import explained_share, mode_coverage, reconstruction_score
+from skae.metrics import (
+    explained_share,
+    frechet_distance,
+    mode_coverage,
+    precision_recall,
+    reconstruction_score,
+)
 
 
 @pytest.mark.parametrize("k", [1, 3, 5])
@@ -48,7 +54,7 @@ def test_bad_rows_are_refused():
     with pytest.raises(ValueError, match="have 3 columns, X has 2"):
         mode_coverage(X, np.zeros((5, 3)))
     for k in (0, 5):
-        with pytest.raises(ValueError, match=f"n_neighbors={k}: expected from 1 to 4"):
+        with pytest.raises(ValueError, match=f"n_neighbors={k}: expected an int from 1 to 4"):
             mode_coverage(X, X, n_neighbors=k)
 
 
@@ -72,3 +78,36 @@ def test_of_tables_with_categories_the_estimators_score_is_pointed_to():
     model = AutoencoderTransformer(1, hidden_layer_sizes=()).fit(table)
     with pytest.raises(ValueError, match=r"no number .*'a'.*: .* the score\(X\) of an autoencoder"):
         reconstruction_score(model, table)
+
+
+def test_tiny_rows_have_the_share_of_rows_in_other_units():
+    X = np.array([[1.0, 2.0], [3.0, np.nan], [4.0, 4.5]])
+    for rows in (X, X[:, :1]):
+        made = np.nan_to_num(rows, nan=2.0) + 0.1
+        expected = explained_share(rows, made)
+        assert explained_share(1e-200 * rows, 1e-200 * made) == pytest.approx(expected)
+
+
+def test_of_nothing_the_share_is_unknown():
+    nothing = np.full((3, 2), np.nan)
+    assert np.isnan(explained_share(nothing, np.zeros((3, 2))))
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    for rows in (X, np.where(X > 1, np.nan, X)):
+        assert np.isnan(AutoencoderTransformer(1, hidden_layer_sizes=()).fit(rows).score(nothing))
+
+
+@pytest.mark.parametrize(
+    "score", [explained_share, mode_coverage, precision_recall, frechet_distance]
+)
+def test_frames_whose_columns_are_in_another_order_are_refused(score):
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 2)), columns=["a", "b"])
+    with pytest.raises(ValueError, match=r"in another order: \['b', 'a'\] .* \['a', 'b'\] should"):
+        score(X, X[["b", "a"]])
+    assert score(X, X) == score(X.to_numpy(), X.set_axis(["c", "d"], axis=1))
+
+
+@pytest.mark.parametrize("score", [mode_coverage, precision_recall, frechet_distance])
+def test_distances_beyond_float64_are_refused(score):
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    with pytest.raises(ValueError, match="as large as .*e.160.*scale the columns"):
+        score(X, 1e160 * X)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.datasets import load_iris
 
 from skae.metrics import synthesis_report
 
@@ -167,3 +168,16 @@ def test_infinite_numbers_are_named(table):
     real, holdout, other = parts(table)
     with pytest.raises(ValueError, match="Column 'size' has infinite numbers"):
         synthesis_report(real, other.assign(size=np.inf), holdout)
+
+
+def test_efficacy_does_not_depend_on_units_and_needs_another_column():
+    X = np.random.default_rng(0).permutation(load_iris().data)
+    expected = synthesis_report(X[:70], X[:70], X[70:], target=0).loc["efficacy", "real"]
+    for unit in (2.0**-200, 2.0**200):
+        rows = X * [unit, 1, 1, 1]
+        found = synthesis_report(rows[:70], rows[:70], rows[70:], target=0).loc["efficacy", "real"]
+        assert found == expected
+    one = X[:, :1]
+    assert np.isnan(
+        synthesis_report(one[:70], one[:70], one[70:], target=0).loc["efficacy", "real"]
+    )

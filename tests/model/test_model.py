@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
+from scipy import sparse
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, DenoisingAutoencoder, VAETransformer
 from skae.metrics import reconstruction_score
 
 
@@ -78,3 +80,32 @@ def test_huge_values_of_float32():
 def test_score_of_huge_rows(digits):
     estimator = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(digits[0])
     assert estimator.score(digits[1] * 1e180) == pytest.approx(estimator.score(digits[1]), abs=0.2)
+
+
+@pytest.mark.parametrize(
+    "estimator", [AutoencoderTransformer, VAETransformer, DenoisingAutoencoder]
+)
+@pytest.mark.parametrize(("far", "dtype"), [(1.0, float), (1e8, float), (1.0, "f4"), (1e4, "f4")])
+def test_linear_codes_are_those_of_centred_rows(estimator, far, dtype):
+    """One product makes them, unless means far from zero would cost digits."""
+    X = np.random.default_rng(0).normal(size=(300, 8)) @ np.diag(2.0 ** -np.arange(8)) + far
+    X = X.astype(dtype)
+    model = estimator(3, hidden_layer_sizes=(), early_stopping=False, max_iter=1).fit(X)
+    module, exact = model.module_, X.astype(float)
+    x = torch.from_numpy((exact - model.mean_) / model.scale_)
+    with torch.no_grad():
+        code = module.encode(x).numpy() * model._model.code_scale
+    rounding = np.finfo(dtype).eps
+    np.testing.assert_allclose(model.transform(X), code, atol=100 * rounding * np.abs(code).max())
+
+
+def test_linear_codes_of_sparse_rows_and_of_rows_that_lack_cells():
+    X = np.random.default_rng(0).normal(size=(100, 6)).round(0) + 0.0
+    model = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(X)
+    code = model.transform(X)
+    np.testing.assert_allclose(model.transform(sparse.csr_matrix(X)), code, atol=1e-12)
+    lacking = X.copy()
+    lacking[::3, 1] = np.nan
+    filled = np.where(np.isnan(lacking), model.mean_, lacking)
+    np.testing.assert_allclose(model.transform(lacking), model.transform(filled), atol=1e-12)
+    np.testing.assert_allclose(model.transform(lacking)[1::3], code[1::3], atol=1e-12)

@@ -23,7 +23,7 @@ def test_cell_errors_are_those_of_torch():
     torch.testing.assert_close(found[1, 1], cross(logits[1, 1:4], torch.tensor(0)))
     torch.testing.assert_close(found[1, 2], cross(logits[1, 4:], torch.tensor(1)))
     assert cells.present(wide).tolist() == [[True, True, False], [False, True, True]]
-    values = cells.values(made, lambda p: p.argmax(-1))
+    values = cells.values(made)
     assert values[:, 1].tolist() == logits[:, 1:4].argmax(1).tolist()
 
 

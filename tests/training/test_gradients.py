@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from skae._data.blocks import Blocks
+from skae._training import gradients
 from skae._training.gradients import DERIVATIVES, PredictionGradient, ReconstructionGradient
 from skae._training.variational_gradients import VariationalGradient
 from skae.losses import (
@@ -56,6 +57,15 @@ def test_gradient_by_hand_is_autograds(activation, hidden, linear_path, weighted
     torch.testing.assert_close(by_hand, loss.detach())
     for parameter, gradient in zip(module.parameters(), expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient)
+
+
+@pytest.mark.parametrize("n_rows", [9, 16, 257])
+def test_a_slope_in_parts_is_the_whole(n_rows):
+    """As a GPU takes it."""
+    x, grad = (torch.randn(n_rows, n, generator=generator()) for n in (20, 3))
+    out = torch.empty(3, 20)
+    gradients._leave_in_parts(x, grad, out)
+    torch.testing.assert_close(out, grad.T @ x)
 
 
 def test_unknown_networks_are_left_to_autograd():
