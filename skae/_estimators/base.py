@@ -138,8 +138,8 @@ class BaseEncoder(
             held_out = self._later_rows(task, X_val, y_val, mean=mean)
             if len(held_out) < _training.FEWEST_ROWS:
                 raise ValueError(
-                    f"X_val has {counted(len(held_out), 'row')}: at least {_training.FEWEST_ROWS} are needed to "
-                    "judge."
+                    f"X_val has {counted(len(held_out), 'row')}: expected at least {_training.FEWEST_ROWS}, to "
+                    "compare models."
                 )
         settings = self._settings(task, len(rows), before)
         fit = _training.fit_model(
@@ -247,8 +247,7 @@ class BaseEncoder(
             if asked is not built and not np.array_equal(asked, built):
                 raise ValueError(
                     f"Training goes on with the fitted network, but {name} was {built!r} then "
-                    f"and is {asked!r} now: set it back, or start anew with fit (and "
-                    "warm_start=False)."
+                    f"and is {asked!r} now: set it back, or call fit with warm_start=False."
                 )
 
     def _settings(self, task, n_rows, before=None, going_on=False):

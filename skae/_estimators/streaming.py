@@ -84,8 +84,8 @@ def refuse_stream(estimator, sample_weight):
         )
     if estimator.checkpoint is not None and estimator.random_state is None:
         raise ValueError(
-            f"checkpoint={estimator.checkpoint!r}: a fit of a stream goes on only where it holds the "
-            "same rows out. Set random_state to an int."
+            f"checkpoint={estimator.checkpoint!r}: a fit of a stream can resume only if it holds out "
+            "the same rows. Set random_state to an int."
         )
     if getattr(estimator, "pretraining", None) is not None:
         raise ValueError(

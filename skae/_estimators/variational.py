@@ -32,8 +32,8 @@ class DrawsNumbers:
         schema, marginals = self._model.schema, self._model.marginals
         if marginals is None:
             raise AttributeError(
-                f"This {type(self).__name__} has no number_summary_: fit anew. It is not known of the "
-                "Bernoulli likelihood, of models of earlier releases, and of too many columns."
+                f"This {type(self).__name__} has no number_summary_: it has none for Bernoulli columns, or very many "
+                "columns, and models of earlier releases lack it (fit again)."
             )
         names = schema.names if schema.encoder is None else schema.encoder.names
         return marginals.summary(range(schema.n_features) if names is None else names)

@@ -187,8 +187,8 @@ class Network:
                 )
             if f"{place.removesuffix('nonlinear.')}told.weight" in weights:
                 raise CannotDescribe(
-                    "with ordered=True the decoder is told where a code is cut, which is written for "
-                    "skae's activations alone: take one of these"
+                    "with ordered=True the decoder also gets the length of a code, which is written only for "
+                    "skae's own activations: use one of these"
                 )
             return self.own(place, x)
         if f"{place}steps.unit" in weights:

@@ -78,8 +78,8 @@ class Checkpoint(NoCheckpoint):
         self.spares = saved is not None and saved["key"] != key  # until its first own writing
         if self.spares:
             warnings.warn(
-                f"checkpoint={self.path!r} is of a fit with other data, parameters or "
-                "versions: this fit starts anew, and will replace it.",
+                f"checkpoint={self.path!r} belongs to a fit with other data, parameters or "
+                "versions: this fit starts from the beginning and will replace it.",
                 stacklevel=2,
             )
             saved = None

@@ -190,7 +190,7 @@ def test_nothing_else_changes(table, vae):
     pd.testing.assert_frame_equal(
         old.sample(9, random_state=0), vae.sample(9, random_state=0, match_marginals=False)
     )
-    with pytest.raises(AttributeError, match="fit anew"):
+    with pytest.raises(AttributeError, match="fit again"):
         _ = old.number_summary_
 
 

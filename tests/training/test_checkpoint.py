@@ -534,7 +534,7 @@ def test_ctrl_c_spares_the_file_of_another_fit(tmp_path, monkeypatch):
     interrupted_after(3, monkeypatch, ae.fit, X)
     before = (tmp_path / "f").read_bytes()
     other = clone(ae).set_params(alpha=0.5)
-    with pytest.warns(UserWarning, match="starts anew, and will replace it"):
+    with pytest.warns(UserWarning, match="from the beginning and will replace it"):
         interrupted_after(0, monkeypatch, other.fit, X, (FlatAdam, "step"))
     assert (tmp_path / "f").read_bytes() == before
     assert_same(ae.fit(X), clone(ae).set_params(checkpoint=None).fit(X))

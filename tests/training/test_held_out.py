@@ -237,7 +237,7 @@ def test_rows_beyond_float32_are_not_judged_with_missing_cells_either(wine):
 
 
 def test_few_rows_do_not_judge(gaussian):
-    with pytest.raises(ValueError, match="X_val has 5 rows: at least 30"):
+    with pytest.raises(ValueError, match="X_val has 5 rows: expected at least 30"):
         AutoencoderTransformer(2).fit(gaussian, X_val=gaussian[:5])
     with pytest.raises(ValueError, match="No held-out row can be compared"):
         AutoencoderTransformer(2).fit(gaussian, X_val=1e30 * gaussian[:50])
