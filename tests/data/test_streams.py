@@ -590,6 +590,18 @@ def test_an_iterator_that_was_read_is_refused(numbers):
     unharmed(skae.stream(lambda: pieces, block=BLOCK), numbers, "same iterator twice", TypeError)
 
 
+def test_names_that_come_or_go_half_way_are_refused(diamonds, numbers):
+    frame = diamonds[NUMBERS]
+    for first, then, words in ((frame, numbers, "an array"), (numbers, frame, "a frame")):
+        pieces = [first[:1000], then[1000:2000]]
+        rows = skae.stream(lambda pieces=pieces: iter(pieces), block=BLOCK)
+        unharmed(rows, numbers, f"from row 1000: {words} follows")
+
+
+def test_a_function_that_makes_no_iterator_is_refused(numbers):
+    unharmed(skae.stream(lambda: 5, block=BLOCK), numbers, "returned int: expected", TypeError)
+
+
 def test_a_source_that_changes_is_refused(numbers):
     times = iter(range(100))
     rows = skae.stream(lambda: iter([numbers[next(times) :]]), block=BLOCK, cache=False)
