@@ -236,10 +236,7 @@ def _eigh(matrix, gpu):
     """Return eigenvalues, smallest first, and eigenvectors; large ones are found on the GPU, if any."""
     if gpu is None or len(matrix) < WORTH_GPU:
         return linalg.eigh(matrix, check_finite=False)
-    import torch  # the linear models of a fitted file need none
-
-    found = torch.linalg.eigh(torch.from_numpy(matrix).to(gpu))
-    return tuple(part.cpu().numpy() for part in found)
+    return gpu.eigh(matrix)
 
 
 def _within_rank(axes, values, most):
