@@ -15,6 +15,26 @@ BLOCK_CELLS, BLOCK_CELLS_OF_GPU = 2**16, 2**24
 MARGIN = 1.0  # how far outside the training range a trained module is used, in widths of the range
 
 
+class Float64:
+    """Double precision on a device of torch, where sums over rows are taken.
+
+    Parameters
+    ----------
+    device : str
+    """
+
+    def __init__(self, device):
+        self.device = device
+
+    def tensor(self, array):
+        """Return a copy of an array there."""
+        return torch.from_numpy(array).to(self.device).double()
+
+    def eigh(self, matrix):
+        """Return eigenvalues of a symmetric matrix, smallest first, and eigenvectors, as arrays."""
+        return tuple(part.cpu().numpy() for part in torch.linalg.eigh(self.tensor(matrix)))
+
+
 class StandardisedRows(Dataset):
     """`Rows` as float32 tensors, centred and scaled in float64 before.
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import sparse
 
 from skae._data.counts import TableCounts
-from skae._data.frames import fields_of, table
+from skae._data.frames import fields_of, frame_of, table
 from skae._data.rows import WIDEST_COVARIANCE, Moments, Rows
 from skae._data.stream_rows import Meter, Piece, StreamRows, joined, part_of
 from skae._data.streams import located, that_count
@@ -169,7 +169,7 @@ class Reading:
         self.check, self.held_out, self.cache = check, held_out, cache
         self.known, self.meter, self.dtypes = schema is not None, Meter(stream.block), set()
         self.whole, self.sums, self.counts = [], None, []
-        self.weight, self.n_missing = 0.0, 0
+        self.weight, self.n_missing, self.named = 0.0, 0, None
 
     def run(self):
         """Read everything once."""
@@ -215,6 +215,15 @@ class Reading:
 
     def coded(self, X, weight):
         """Return the rows of positive weight as a matrix of numbers, and their weights."""
+        named = frame_of(X) is not None
+        if self.named is None:
+            self.named = named
+        if named != self.named:
+            kinds = ("an array", "frames") if self.named else ("a frame", "arrays")
+            raise ValueError(
+                "{} follows {}: pass either alone, for only names tell that columns "
+                "are the same.".format(*kinds)
+            )
         if self.schema is None:
             X = table(X)
             self.schema, X = self.columns.of_numbers(X, fields_of(X))

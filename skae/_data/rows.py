@@ -55,8 +55,8 @@ class Moments:
     ----------
     whole : bool
         Whether products of columns are summed, too.
-    device : str or None
-        Of torch, in float64, where sums are taken until they are `settled`; None for NumPy.
+    device : Float64 or None
+        Where sums are taken until they are `settled`; None for NumPy.
     """
 
     def __init__(self, whole=False, device=None):
@@ -105,9 +105,7 @@ class Moments:
         """Return a copy of an array, where sums are taken."""
         if self.device is None:
             return np.array(values, np.float64)
-        import torch  # most tables are on no GPU
-
-        return torch.from_numpy(values).to(self.device).double()
+        return self.device.tensor(values)
 
     def settled(self):
         """Return these moments as arrays, which a device computed."""
@@ -173,7 +171,7 @@ class Rows:
         return Rows(self.X, self.index[places], self.all_weight, self.blocks).near(self.gpu)
 
     def near(self, gpu):
-        """Let sums over the rows be taken on a GPU, of that name; return the rows."""
+        """Let sums over the rows be taken on a GPU, a `Float64` of it; return the rows."""
         self.gpu = gpu
         return self
 

@@ -373,7 +373,13 @@ class _Fresh:
         self.source, self.last = source, None
 
     def __call__(self):
-        made = iter(self.source())
+        made = self.source()
+        if not hasattr(made, "__iter__"):
+            raise TypeError(
+                f"{self.source!r} returned {type(made).__name__}: expected an iterator of frames or "
+                "arrays."
+            )
+        made = iter(made)
         if made is self.last:
             raise TypeError(
                 f"{self.source!r} returned the same iterator twice, which can be read only once: return a "

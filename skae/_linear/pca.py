@@ -1,5 +1,6 @@
 """Linear models, and PCA of weighted rows that are read in chunks."""
 
+import warnings
 from dataclasses import dataclass, replace
 from numbers import Integral
 
@@ -17,6 +18,7 @@ MOST_AXES = 256  # that are found by passes over the rows, where no number is gi
 AUTO_SHARE = 0.95  # of the variance, where n_components is "auto"
 ROUNDING = 1e-12  # of a share of the variance: PCA wants more than what is asked for
 OVERSAMPLING, PASSES = 10, 7  # axes more than needed, and power iterations
+PASSES_OF_STREAM = 2  # power iterations after an incremental SVD
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,8 @@ def rounding(n_samples, mean, variance):
 def principal_axes(rows, mean, n_components, random_state):
     """Return principal axes, one a row, and singular values, largest first."""
     n_samples, n_features = len(rows), rows.width
-    if rows.reduce.shared and n_features <= WIDEST_COVARIANCE:
+    few = rows.is_stream and n_samples * n_features > SMALL_SVD and n_samples < n_features
+    if (rows.reduce.shared or few) and n_features <= WIDEST_COVARIANCE:
         return _within_rank(*_axes_of_covariance(rows, mean), min(n_samples, n_features))
     if n_samples * n_features > SMALL_SVD and n_features <= min(n_samples, WIDEST_COVARIANCE):
         return _axes_of_covariance(rows, mean)
@@ -233,10 +236,7 @@ def _eigh(matrix, gpu):
     """Return eigenvalues, smallest first, and eigenvectors; large ones are found on the GPU, if any."""
     if gpu is None or len(matrix) < WORTH_GPU:
         return linalg.eigh(matrix, check_finite=False)
-    import torch  # the linear models of a fitted file need none
-
-    found = torch.linalg.eigh(torch.from_numpy(matrix).to(gpu))
-    return tuple(part.cpu().numpy() for part in found)
+    return gpu.eigh(matrix)
 
 
 def _within_rank(axes, values, most):
@@ -250,18 +250,36 @@ def _axes_by_passes(rows, mean, n_components, random_state):
 
     A randomised range finder with a pass over the rows for each of its power
     iterations (Halko, Martinsson & Tropp, Finding structure with randomness,
-    2011, DOI 10.1137/090771806).
+    2011, DOI 10.1137/090771806). Of a stream the first pass is an incremental
+    SVD, which leaves less to the iterations.
     """
     smallest = min(len(rows), rows.width)
     whole = isinstance(n_components, Integral)
     k = min(smallest, (n_components if whole else MOST_AXES) + OVERSAMPLING)
-    basis = random_state.normal(size=(rows.width, k))
-    for _ in range(PASSES):
+    if rows.is_stream:
+        basis, n_passes = _incremental_axes(rows, mean, k).T, PASSES_OF_STREAM
+    else:
+        basis, n_passes = random_state.normal(size=(rows.width, k)), PASSES
+    for _ in range(n_passes):
         basis = linalg.qr(_through(rows, mean, basis), mode="economic", check_finite=False)[0]
     small = basis.T @ _through(rows, mean, basis)
     values, vectors = linalg.eigh((small + small.T) / 2, check_finite=False)
     axes = svd_flip(None, (basis @ vectors).T[::-1], u_based_decision=False)[1]
     return axes, np.sqrt(np.clip(values[::-1], 0, None))
+
+
+def _incremental_axes(rows, mean, k):
+    """Return about the leading axes of rows in one pass, by a singular value decomposition a chunk.
+
+    As ``IncrementalPCA`` does, but that the mean is known (Ross, Lim, Lin & Yang, Incremental
+    learning for robust visual tracking, 2008, DOI 10.1007/s11263-007-0075-7).
+    """
+    found = np.zeros((0, rows.width))  # axes times singular values
+    for x, weight in rows.chunks():
+        stacked = np.vstack([found, (x - mean) * np.sqrt(weight)[:, None]])
+        _, left = linalg.eigh(stacked @ stacked.T, check_finite=False)
+        found = left[:, -k:].T @ stacked
+    return found
 
 
 def _through(rows, mean, basis):
@@ -272,6 +290,7 @@ def _through(rows, mean, basis):
 def resolved(n_components, singular_values, n_features, total, rows):
     """Return the number of components that PCA would use."""
     if n_components is None:
+        _warn_of_fewer(n_components, singular_values, n_features, total, rows)
         return min(len(singular_values), n_features)
     if n_components == "mle":
         unit = max(rows.n_repeated - 1, 1) * len(rows) / rows.n_repeated
@@ -282,7 +301,23 @@ def resolved(n_components, singular_values, n_features, total, rows):
         return int(n_components)
     shares = np.cumsum(singular_values**2) / (total or 1.0)
     enough = np.searchsorted(shares, n_components + ROUNDING, side="right")
+    if enough >= len(shares):
+        _warn_of_fewer(n_components, singular_values, n_features, total, rows)
     return min(int(enough) + 1, len(shares))
+
+
+def _warn_of_fewer(asked, singular_values, n_features, total, rows):
+    """Say that there may be more components than the axes that are computed of very wide rows."""
+    n_axes = len(singular_values)
+    if n_axes < min(len(rows), n_features):
+        share = np.sum(singular_values**2) / (total or 1.0)
+        warnings.warn(
+            f"n_components={asked!r}: of {n_features} columns no more than {n_axes} principal axes are "
+            f"computed, which explain {share:.3g} of the variance. Pass the number of components "
+            "as an int to have others.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _pad(axes, singular_values, k, n_rows, unbiased):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from skae._data.batches import Float64
 from skae._linear.incremental import updated
 from skae._linear.row_space import leading_space, row_space
 from skae._model.moments import moments_of, moments_of_pca
@@ -90,7 +91,8 @@ def fit_model(
     """
     checkpoint = checkpoint or NoCheckpoint()
     about = Circumstances(checkpoint.seed(random_state), progress, checkpoint, pairs)
-    rows.near(settings.device if torch.device(settings.device).type == "cuda" else None)
+    on_gpu = torch.device(settings.device).type == "cuda"
+    rows.near(Float64(settings.device) if on_gpu else None)
     if before is not None and before.is_pca:
         before = None  # the best is found at once, wherever it starts
     try:

@@ -430,6 +430,32 @@ def test_wide_tables_are_streamed_along_their_leading_axes():
     assert ae.score(X) == pytest.approx(reconstruction_score(PCA(3).fit(X), X), abs=1e-6)
 
 
+def test_wide_tables_whose_axes_differ_little_and_drift():
+    """One pass leaves out what was small at first: the passes after it find it."""
+    rng = np.random.default_rng(0)
+    falls = 1 / np.sqrt(np.arange(1, 301))
+    Z = rng.normal(size=(1500, 300)) * falls * np.linspace(0.2, 2, 1500)[:, None]
+    X = Z @ rng.normal(size=(300, 4200))
+    ae = linear(n_components=5).fit(skae.stream(X, block=512, cache=False))
+    best = reconstruction_score(PCA(5, svd_solver="full").fit(X), X)
+    assert ae.score(X) == pytest.approx(best, rel=1e-5)
+
+
+def test_a_share_that_the_axes_do_not_reach_is_told():
+    X = np.random.default_rng(0).normal(size=(600, 4200))
+    with pytest.warns(UserWarning, match=r"n_components=0.99: of 4200 columns no more than 266"):
+        ae = linear(n_components=0.99).fit(skae.stream(X, block=512))
+    assert ae.n_components_ == 266
+
+
+def test_a_share_of_fewer_rows_than_columns_is_that_of_pca():
+    X = np.random.default_rng(0).normal(size=(1200, 2000))
+    ae = linear(n_components=0.8).fit(skae.stream(X, block=512))
+    pca = PCA(0.8, svd_solver="full").fit(X)
+    assert ae.n_components_ == pca.n_components_ > 400
+    assert ae.score(X) == pytest.approx(reconstruction_score(pca, X), abs=1e-9)
+
+
 def test_an_unfitted_estimator_says_so_at_once(numbers):
     with pytest.raises(NotFittedError):
         plain().transform(skae.stream(numbers, block=BLOCK))
@@ -562,6 +588,18 @@ def test_an_iterator_that_was_read_is_refused(numbers):
     with pytest.raises(TypeError, match="pass a function that returns a new iterator"):
         skae.stream(pieces)
     unharmed(skae.stream(lambda: pieces, block=BLOCK), numbers, "same iterator twice", TypeError)
+
+
+def test_names_that_come_or_go_half_way_are_refused(diamonds, numbers):
+    frame = diamonds[NUMBERS]
+    for first, then, words in ((frame, numbers, "an array"), (numbers, frame, "a frame")):
+        pieces = [first[:1000], then[1000:2000]]
+        rows = skae.stream(lambda pieces=pieces: iter(pieces), block=BLOCK)
+        unharmed(rows, numbers, f"from row 1000: {words} follows")
+
+
+def test_a_function_that_makes_no_iterator_is_refused(numbers):
+    unharmed(skae.stream(lambda: 5, block=BLOCK), numbers, "returned int: expected", TypeError)
 
 
 def test_a_source_that_changes_is_refused(numbers):

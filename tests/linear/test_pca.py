@@ -6,6 +6,7 @@ from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 
 from skae import AutoencoderTransformer
+from skae._data.batches import Float64
 from skae._data.rows import Rows
 from skae._linear.pca import pca
 
@@ -163,7 +164,7 @@ def test_sums_that_torch_takes_are_the_same(dtype, weighted):
     rng = np.random.default_rng(0)
     X = (rng.normal(size=(7200, 300)) * np.linspace(1, 2, 300) + 50).astype(dtype)
     weight = rng.uniform(0.5, 2, len(X)) if weighted else None
-    plain, there = Rows(X, weight=weight), Rows(X, weight=weight).near("cpu")
+    plain, there = Rows(X, weight=weight), Rows(X, weight=weight).near(Float64("cpu"))
     assert plain.moments is None
     for some in (slice(None), np.arange(7000)):
         models = [pca(rows.subset(some), 5, None) for rows in (plain, there)]
