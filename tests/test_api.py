@@ -44,7 +44,7 @@ ESTIMATORS = {
         "reconstruction_weight", "loss", "replay", "minibatch_features", "batch_size", "learning_rate_init", "optimizer", "max_iter",
         "warm_start", "callbacks", "skorch_params", "checkpoint", "device", "verbose", "random_state",
     ],
-    "ConditionalVAE": ["beta", "kl_warmup", *NETWORK, *TABLES, *TRAINING],
+    "ConditionalVAE": ["beta", "kl_warmup", *NETWORK, "ordered", *TABLES, *TRAINING],
     "ContrastiveEncoder": [
         "noise_level", "temperature", *NETWORK, "whiten", *TABLES[:2], *TRAINING
     ],
@@ -96,7 +96,7 @@ SUBMODULES = {
     "skae.losses": """ActivationRate BernoulliLikelihood Contraction ContrastiveError Deception DrawnDivergence GaussianLikelihood
         LabelError Objective RelativeSize SquaredError""",
     "skae.metrics": "explained_share frechet_distance mode_coverage precision_recall reconstruction_score synthesis_report",
-    "skae.nn": """AdversarialAutoencoder AdversarialOutputs Autoencoder ConditionalAutoencoder Confined ContrastiveNetwork Gate Linear MLP OrderedVariationalAutoencoder Outputs PredictingAutoencoder PredictingOutputs PrefixDecoder Projections Residual ShrunkResidual
+    "skae.nn": """AdversarialAutoencoder AdversarialOutputs Autoencoder ConditionalAutoencoder Confined ContrastiveNetwork Gate Linear MLP OrderedConditionalAutoencoder OrderedVariationalAutoencoder Outputs PredictingAutoencoder PredictingOutputs PrefixDecoder Projections Residual ShrunkResidual
         SlopedAutoencoder SlopedOutputs VariationalAutoencoder VariationalOutputs code_and_slopes""",
 }
 
