@@ -117,7 +117,8 @@ def _checked(marginals, name, cell, place, match_marginals):
     low, high = marginals.quantiles[[0, -1], number]
     nearest = float(marginals.on_grid(number, np.array(cell)))
     rounding = 1e-9 * max(abs(low), abs(high))
-    if not low - rounding <= cell <= high + rounding:
+    of_float32 = 1e-7 * max(abs(low), abs(high))  # a fit may have rounded its own rows
+    if not low - of_float32 <= cell <= high + of_float32:
         raise ValueError(
             f"given asks for {name}={cell:.9g}, outside the training range from {low:.9g} to {high:.9g}: "
             "the model knows no such rows."

@@ -135,6 +135,14 @@ def test_cells_that_no_row_has_are_named(modes):
         bernoulli.sample(given={0: 1.0})
 
 
+def test_a_cell_of_the_rows_can_be_given_where_the_fit_was_to_float32():
+    X = factors(200, 3, 1)
+    model = VAETransformer(1, hidden_layer_sizes=()).fit(X.astype(np.float32))
+    for cell in (X[:, 0].min(), X[:, 0].max()):
+        drawn = model.sample(5, 0, given={0: cell})
+        np.testing.assert_allclose(drawn[:, 0], cell, rtol=1e-6)
+
+
 def test_polars_dates_and_missing_cells(modes):
     polars = pytest.importorskip("polars")
     X = modes[0].head(400).assign(day=pd.Timestamp("2024-01-01"))
