@@ -857,7 +857,7 @@ def test_the_list_of_what_is_not_served_is_complete(tmp_path):
                 **FAST, activation=torch.nn.LeakyReLU, ordered=True
             ),
             "reconstruct",
-            "told where a code is cut",
+            "gets the length of a code",
         ),
         (
             lambda: make_pipeline(PowerTransformer(), skae.AutoencoderTransformer(**FAST)),

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from skae._data import objects
 from skae._data.objects import CATEGORY, DURATION, MICROSECONDS, NUMBER, TIME
@@ -68,7 +69,8 @@ def table(X):
             "X is a table of pyarrow: pass polars.from_arrow(X), or "
             "X.to_pandas(types_mapper=pandas.ArrowDtype)."
         )
-    if isinstance(X, dict) or (isinstance(X, list) and X and isinstance(X[0], dict)):
+    dicts = isinstance(X, dict) and not sparse.issparse(X)  # as some sparse rows are
+    if dicts or (isinstance(X, list) and X and isinstance(X[0], dict)):
         raise TypeError(
             "X is made of dicts: pass pandas.DataFrame(X) of a list of them or of columns, and of one "
             "row pandas.DataFrame([X])."

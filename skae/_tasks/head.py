@@ -23,7 +23,7 @@ from skae.nn.layers import Linear
 
 INTERCEPT_PENALTY = 1e-3  # that of the coefficients is 1
 NOISE = 0.5  # on standardised rows: with a tenth of it the network soon became too sure of itself
-SOLVER = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10}
+SOLVER = {"maxiter": 2000, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-10}
 KERNEL_C = 10.0  # inverse strength of the penalty of a kernel head; that of a linear one is 1
 LEAST_EIGENVALUE = 1e-10  # of a kernel, relative to its largest
 TOLERANCE = 1e-3  # of the held-out loss of the head alone: less is no improvement

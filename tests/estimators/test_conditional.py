@@ -431,7 +431,7 @@ def test_rows_of_a_frame_have_ways_between_them(wine):
     model, plain = linear(2).fit(frame, y), linear(2).fit(X, y)
     for a, b in [(frame.iloc[0], frame.iloc[9]), (frame[:1], frame[9:10]), (X[0], X[9])]:
         np.testing.assert_array_equal(model.interpolate(a, b), plain.interpolate(X[0], X[9]))
-    with pytest.raises(ValueError, match=r"has 5 features.*expecting 13"):
+    with pytest.raises(ValueError, match=r"have 5 features.*expecting 13"):
         model.interpolate(X[0, :5], X[9, :5])
     with pytest.raises(NotFittedError):
         small().interpolate(X[0], X[9])

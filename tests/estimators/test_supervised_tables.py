@@ -317,6 +317,7 @@ ODD = {
 LEARNED = {
     ("datetimes", AutoencoderClassifier),
     ("durations", AutoencoderClassifier),
+    ("Decimal", AutoencoderClassifier),
     ("Decimal", AutoencoderRegressor),
 }
 

@@ -171,7 +171,7 @@ def test_fits_of_streams_go_on(cache, tmp_path, monkeypatch):
     assert killed_after(2, monkeypatch, ae, rows)
     assert_same(ae.fit(rows), whole)
     assert killed_after(2, monkeypatch, ae, rows)
-    with pytest.warns(UserWarning, match="of a fit with other data"):
+    with pytest.warns(UserWarning, match="to a fit with other data"):
         ae.fit(skae.stream(X + 1.0, block=512, cache=cache))
 
 

@@ -47,8 +47,9 @@ def test_the_more_it_gained_the_longer_it_goes_on():
 
 
 def test_a_short_code_trains_on_for_smaller_gains():
-    def of(size, fineness=1.0, n_nets=1):
-        task = SimpleNamespace(size=size, fineness=fineness, error=None)
+    def of(size, fineness=1.0, n_nets=1, blocks=None):
+        schema = SimpleNamespace(blocks=blocks)
+        task = SimpleNamespace(size=size, fineness=fineness, error=None, schema=schema)
         nets = [SimpleNamespace(steps_an_epoch=10)] * n_nets
         return Plateau.of(Settings(32, 0.01, 10), task, nets)
 
@@ -58,6 +59,8 @@ def test_a_short_code_trains_on_for_smaller_gains():
     assert of(2).fewest > of(4).fewest > of(6).fewest == of(30).fewest
     assert of(6, fineness=0.3).fewest > of(2).fewest
     assert of(6, n_nets=5).fewest < of(6).fewest
+    assert of(6, blocks=SimpleNamespace(categories=[0])).tol == 0.5 * of(6).tol
+    assert of(6, blocks=SimpleNamespace(categories=[])).tol == of(6).tol
 
 
 def test_losses_may_be_logarithms():
