@@ -20,10 +20,6 @@ PLAIN = {type(None), bool, int, float, str}
 DTYPE = re.compile(r"[<>|]([biufmMU])(\d+)(\[\d*\w+\])?")
 LAST_CHARACTER = 0x10FFFF
 LONGEST_DECIMAL = 1000  # characters
-
-# own classes of plain attributes: their names in a file, and where they are found
-STATES = {}
-
 ACTIVATIONS = """CELU ELU GELU Hardshrink Hardsigmoid Hardswish Hardtanh Identity LeakyReLU LogSigmoid
     Mish PReLU RReLU ReLU ReLU6 SELU SiLU Sigmoid Softplus Softshrink Softsign Tanh Tanhshrink"""
 OPTIMIZERS = """ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax LBFGS NAdam RAdam RMSprop Rprop
@@ -58,9 +54,6 @@ def encode(value, path, arrays):
     for tag, writer in WRITERS.items():
         if isinstance(value, tag):
             return writer(value, path, arrays)
-    name = next((name for name, place in STATES.items() if _named(kind) == place), None)
-    if name is not None:
-        return {"$state": [name, encode(dict(value.__getstate__()), path, arrays)]}
     raise CannotKeep(path, value)
 
 
@@ -81,10 +74,6 @@ def decode(value, arrays):
         return {key: decode(item, arrays) for key, item in value.items()}
     (content,) = value.values()
     return READERS[tags[0]](content, arrays)
-
-
-def _named(kind):
-    return f"{kind.__module__}:{kind.__qualname__}"
 
 
 # writers ------------------------------------------------------------------------------------------
@@ -263,20 +252,6 @@ def _read_class(content, arrays):
     return getattr(import_module(f"torch.{module}"), name)
 
 
-def _read_state(content, arrays):
-    name, state = content
-    module, kind = STATES[name].split(":")
-    value = object.__new__(getattr(import_module(module), kind))
-    state = decode(state, arrays)
-    if hasattr(value, "__setstate__"):
-        value.__setstate__(state)
-    elif any(type(key) is not str or key.startswith("__") for key in state):
-        raise ValueError(f"{name} has attributes that are no names")
-    else:
-        value.__dict__.update(state)
-    return value
-
-
 TIMES = {
     "datetime": datetime,
     "date": date,
@@ -295,7 +270,6 @@ READERS = {
     "$objects": _read_objects,
     "$period": _read_period,
     "$scalar": lambda content, arrays: _read_array(content, arrays)[()],
-    "$state": _read_state,
     "$time": _read_time,
     "$torch": _read_class,
     "$tuple": lambda content, arrays: tuple(_read_list(content, arrays)),

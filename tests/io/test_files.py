@@ -22,7 +22,6 @@ from torch import nn, optim
 
 import skae
 from skae._io import files as io_files
-from skae._io import json as codec
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -227,24 +226,6 @@ def test_values_are_equal_to_the_bit(value, tmp_path):
     assert_same(there_and_back(estimator, tmp_path).skorch_params["value"], value)
 
 
-class Encoder:
-    """What an estimator may hold of skae's own: plain attributes."""
-
-    def __init__(self, blocks):
-        self.blocks_ = blocks
-
-
-def test_registered_classes_are_kept(monkeypatch, tmp_path):
-    value = Encoder({"colour": ["red", None, 3.5], "inner": Encoder((np.arange(3), "x"))})
-    with pytest.raises(TypeError, match=r"skorch_params\.value=.*Encoder is none"):
-        skae.save(plain(skorch_params={"value": value}), tmp_path / "model.skae")
-    monkeypatch.setitem(codec.STATES, "Encoder", f"{__name__}:Encoder")
-    same = there_and_back(plain(skorch_params={"value": value}), tmp_path).skorch_params["value"]
-    assert type(same) is type(same.blocks_["inner"]) is Encoder
-    assert_same(same.blocks_["colour"], value.blocks_["colour"])
-    assert_same(same.blocks_["inner"].blocks_, value.blocks_["inner"].blocks_)
-
-
 # refusals -----------------------------------------------------------------------------------------
 
 
@@ -399,11 +380,6 @@ def test_a_file_has_the_usual_permissions_and_replaces_what_a_link_means(rows, t
     assert path.stat().st_mode == usual.stat().st_mode
     assert isinstance(skae.load(link), skae.AutoencoderTransformer)
     assert len(list(tmp_path.iterdir())) == 3
-
-
-def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        skae.save(plain(), tmp_path / "nowhere" / "model.skae")
 
 
 # formats ------------------------------------------------------------------------------------------
