@@ -25,7 +25,7 @@ def can_train(nets):
     return (
         len(nets) > 1
         and first.lean
-        and getattr(first.gradient, "stacks", False)  # none where autograd computes it
+        and getattr(getattr(first.gradient, "slope", None), "stacks", False)  # none of autograd
         and all(parameter.requires_grad for parameter in first.module_.parameters())
         and not first.settings.callbacks
         and sum(4 * len(net.rows) * net.rows.n_features for net in nets) <= MOST_BYTES

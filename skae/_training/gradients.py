@@ -214,10 +214,12 @@ class ReconstructionGradient:
         Such as `Alone`.
     """
 
+    width = None  # of the rows, where labels stand beside them
+
     def __init__(self, module, *objectives, place=Alone):
         self.encoder = ResidualGradient(module.encoder, place)
         self.decoder = ResidualGradient(module.decoder, place)
-        terms = [term for objective in objectives for term in objective.terms.values()]
+        terms = [next(iter(objective.terms.values())) for objective in objectives]
         kinds = SLOPES if len(terms) == 1 else STACKED
         self.slope, self.filled = kinds[type(terms[0])](*terms), place.inputs(module)
 
@@ -231,11 +233,6 @@ class ReconstructionGradient:
             and [type(term) in SLOPES for term in objective.terms.values()] == [True]
             and list(objective.weights.values()) == [1.0]
         )
-
-    @property
-    def stacks(self):
-        """Whether there is one of several nets."""
-        return self.slope.stacks
 
     def __call__(self, inputs, target, weight=None):
         """Return the loss and leave its gradient in the parameters' ``grad``.
@@ -255,17 +252,19 @@ class ReconstructionGradient:
     @torch.no_grad()
     def judge(self, inputs, target, cuts=None):
         """Return the objective of every row of several nets: its mean over the cuts of the code."""
-        code = self.encoder.forward(self.filled(inputs))
+        code = self.encoder.forward(self.filled(inputs[..., : self.width]))
         if cuts is None:
-            return self.slope.judge(self.decoder.forward(code), target)
+            return self._judged(code, target)
         losses = 0.0
         for mask, weight in cuts.judged_masks(code.device):
-            rows = self.decoder.forward(code * mask, mask.expand_as(code))
-            losses = losses + weight * self.slope.judge(rows, target)
+            losses = losses + weight * self._judged(code * mask, target, mask.expand_as(code))
         return losses
 
+    def _judged(self, code, target, mask=None):
+        return self.slope.judge(self.decoder.forward(code, mask), target)
 
-class PredictionGradient:
+
+class PredictionGradient(ReconstructionGradient):
     r"""The same of a `PredictingAutoencoder`, whose code has a head beside the decoder.
 
     The objective has one of ``SLOPES``, "reconstruction", and a `LabelError`,
@@ -281,12 +280,8 @@ class PredictionGradient:
     """
 
     def __init__(self, module, *objectives, place=Alone):
-        self.encoder = ResidualGradient(module.encoder, place)
-        self.decoder = ResidualGradient(module.decoder, place)
+        super().__init__(module, *objectives, place=place)
         self.head, self.width = Layer(module.head, place), module.width
-        terms = [objective.terms["reconstruction"] for objective in objectives]
-        kinds = SLOPES if len(terms) == 1 else STACKED
-        self.slope, self.filled = kinds[type(terms[0])](*terms), place.inputs(module)
         self.labels = objectives[0].terms["prediction"]
         weights = objectives[0].weights
         self.weights = weights["reconstruction"], weights["prediction"]
@@ -303,11 +298,6 @@ class PredictionGradient:
             and kinds["reconstruction"] in SLOPES
             and kinds["prediction"] is LabelError
         )
-
-    @property
-    def stacks(self):
-        """Whether there is one of several nets."""
-        return self.slope.stacks
 
     def __call__(self, inputs, target, weight=None):
         """Return the loss and leave its gradient in the parameters' ``grad``."""
@@ -329,21 +319,10 @@ class PredictionGradient:
     def _predict(self, code):
         return self.head.forward(code, code.new_empty(*code.shape[:-1], self.head.n_outputs))
 
-    @torch.no_grad()
-    def judge(self, inputs, target, cuts=None):
-        """Return the objective of every row of several nets: its mean over the cuts of the code."""
-        code = self.encoder.forward(self.filled(inputs[..., : self.width]))
-        if cuts is None:
-            return self._judged(code, target)
-        losses = 0.0
-        for mask, weight in cuts.judged_masks(code.device):
-            losses = losses + weight * self._judged(code * mask, target, mask.expand_as(code))
-        return losses
-
     def _judged(self, code, target, mask=None):
         rows, labels = target[..., : self.width], target[..., self.width :]
         of_rows, of_labels = self.weights
-        errors = of_rows * self.slope.judge(self.decoder.forward(code, mask), rows)
+        errors = of_rows * super()._judged(code, rows, mask)
         return errors + of_labels * self.labels.errors(self._predict(code), labels)
 
 

@@ -55,11 +55,6 @@ class VariationalGradient:
             and kinds["divergence"] is DrawnDivergence
         )
 
-    @property
-    def stacks(self):
-        """Whether there is one of several nets."""
-        return self.slope.stacks
-
     @torch.no_grad()
     def __call__(self, inputs, target, weight=None):
         """Return the loss and leave its gradient in the parameters' ``grad``.
