@@ -4,7 +4,7 @@ from numbers import Integral
 
 import numpy as np
 
-COLOUR, START_COLOUR = "#d1495b", "#6b7280"
+from skae.inspection._drawing import BASELINE, MODEL, new_axes
 
 
 class ComponentCurveDisplay:
@@ -106,13 +106,10 @@ class ComponentCurveDisplay:
         display : ComponentCurveDisplay
             This one.
         """
-        if ax is None:
-            import matplotlib.pyplot as plt
-
-            _, ax = plt.subplots(layout="constrained")
-        self.ax_, self.figure_ = ax, ax.figure
-        self.line_ = self._curve(self.scores, COLOUR, self.name, kwargs)
-        self.start_line_ = self._curve(self.start_scores, START_COLOUR, self.start_name, {})
+        self.ax_ = ax = new_axes(ax)
+        self.figure_ = ax.figure
+        self.line_ = self._curve(self.scores, MODEL, self.name, kwargs)
+        self.start_line_ = self._curve(self.start_scores, BASELINE, self.start_name, {})
         self.chosen_ = self._mark(self.line_)
         if len(self.start_scores) > len(self.scores):
             self._mark(self.start_line_)

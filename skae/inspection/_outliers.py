@@ -5,7 +5,7 @@ from numbers import Real
 import numpy as np
 from scipy import sparse
 
-COLOUR = "#d1495b"
+from skae.inspection._drawing import MODEL, new_axes
 
 
 class OutlierDisplay:
@@ -98,12 +98,8 @@ class OutlierDisplay:
             This one.
         """
         n_rows = len(self.parts)
-        if axes is None:
-            import matplotlib.pyplot as plt
-
-            size = 6.4, 0.9 + 0.32 * n_rows * (self.n_bars + 2)
-            _, axes = plt.subplots(n_rows, squeeze=False, figsize=size, layout="constrained")
-        self.axes_ = np.ravel(axes)
+        size = 6.4, 0.9 + 0.32 * n_rows * (self.n_bars + 2)
+        self.axes_ = np.ravel(new_axes(axes, nrows=n_rows, figsize=size))
         self.figure_ = self.axes_[0].figure
         self.bars_ = [self._draw(ax, row, kwargs) for row, ax in enumerate(self.axes_[:n_rows])]
         self.axes_[n_rows - 1].set_xlabel("part of the squared distance")
@@ -114,7 +110,7 @@ class OutlierDisplay:
         places = np.argsort(-parts.to_numpy(), kind="stable")[: self.n_bars][::-1]
         labels = [self._label(row, place) for place in places]
         ax.set_title(f"row {self.parts.index[row]}", loc="left")
-        return ax.barh(labels, parts.iloc[places], **{"color": COLOUR} | settings)
+        return ax.barh(labels, parts.iloc[places], **{"color": MODEL} | settings)
 
     def _label(self, row, place):
         name = str(self.parts.columns[place])
