@@ -521,9 +521,11 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, 
 
     def _beside(self, X, y):
         """Return checked rows with their labels, or inferred ones, beside them."""
-        labels = self._model.task.labels
+        model, mean = self._model, self._model.baseline.mean
+        schema, labels = model.schema, model.task.labels
         if y is None:
-            scores = self._model.head_inputs(X) @ self.label_coef_.T.astype(X.dtype)
+            rows = schema.filled(X if schema.blocks is None else schema.wide(X, mean), mean)
+            scores = rows @ self.label_coef_.T.astype(X.dtype)
             return beside(X, labels.nearest(scores + self.label_intercept_))
         return beside(X, labels.code(y, X.shape[0]))
 

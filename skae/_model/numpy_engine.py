@@ -261,12 +261,6 @@ class NumpyModel(Served):
         """Return what the head of a supervised code says of rows."""
         return predicted(self, X)
 
-    def head_inputs(self, X):
-        """Return rows without labels as what infers these reads them."""
-        mean = self.baseline.mean
-        wide = X if self.schema.blocks is None else self.schema.wide(X, mean)
-        return self.schema.filled(wide, mean)
-
     def wide(self, X):
         """Return rows as the network's columns, labels beside them, dense, not yet standardised."""
         n, mean = self.schema.n_features, self.baseline.mean

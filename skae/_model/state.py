@@ -74,22 +74,7 @@ KINDS_OF_FIT = {
     "_optimizer_state": dict | None,
     "_skae_version": str,
 }
-OPTIONAL = {
-    "components_",
-    "explained_variance_",
-    "explained_variance_ratio_",
-    "noise_variance_",
-    "n_samples_",
-    "activation_rate_",
-    "kl_per_component_",
-    "active_units_",
-    "label_coef_",
-    "label_intercept_",
-    "coef_",
-    "intercept_",
-    "_joint_covariance",
-    "_optimizer_state",
-}
+OPTIONAL = ARRAYS.keys() - {"mean_", "scale_", "_code_scale"} | {"_optimizer_state"}
 CONTAINERS = {"transform": ("default", "pandas", "polars", None)}  # of set_output
 
 

@@ -378,12 +378,6 @@ class ConditionalVAEModel(VariationalModel):
         """Return rows and their labels, dense."""
         return np.hsplit(dense(X), [self.schema.n_features])
 
-    def head_inputs(self, X):
-        """Return rows without labels as what infers these reads them."""
-        mean = self.baseline.mean
-        wide = X if self.schema.blocks is None else self.schema.wide(X, mean)
-        return self.schema.filled(wide, mean)
-
     def state(self):
         """Return arrays and builtins."""
         return super().state() | {"_labels": vars(self.task.labels).copy()}

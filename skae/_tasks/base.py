@@ -193,6 +193,11 @@ class Task:
         return self.schema.n_inputs
 
     @property
+    def n_outputs(self):
+        """Number of outputs of the decoder."""
+        return self.schema.width
+
+    @property
     def n_labels(self):
         """Number of columns that encoder and decoder get beside row and code."""
         return 0
@@ -312,7 +317,7 @@ class Task:
     def build(self, generator, linear=False):
         """Return the same, without the part for missing cells."""
         return new_autoencoder(
-            (self.n_inputs, self.schema.width),
+            (self.n_inputs, self.n_outputs),
             self.size,
             self.hidden,
             self.activation,

@@ -10,7 +10,7 @@ from skae._tasks.base import LARGEST_BATCH, SMALLEST_BATCH, Task
 from skae.corruption import SwapNoise, Views
 from skae.losses import ContrastiveError, Objective
 from skae.nn.autoencoders import ContrastiveNetwork
-from skae.nn.build import new_autoencoder, start_encoder_at
+from skae.nn.build import start_encoder_at
 
 SHARE = 5  # a batch is a fifth of the rows
 
@@ -33,16 +33,9 @@ class Contrastive(Task):
         size = 2 ** np.round(np.log2(n_rows / SHARE))
         return int(np.clip(size, SMALLEST_BATCH, LARGEST_BATCH))
 
-    def build(self, generator, linear=False):
-        return new_autoencoder(
-            (self.n_inputs, self.size),
-            self.size,
-            self.hidden,
-            self.activation,
-            None if linear else generator,
-            self.has_baseline,
-            kind=self.module,
-        )
+    @property
+    def n_outputs(self):
+        return self.size
 
     def start_at(self, module, baseline):
         self.fill_by(module, baseline)

@@ -146,14 +146,9 @@ class PrefixShares:
     @property
     def shares(self):
         """Explained shares, about the mean of the rows: ndarray of shape (n_components,)."""
-        total = error_of_baseline(self.totals)
+        weight, sums, squares = (sum(part) for part in zip(*self.totals, strict=True))
+        total = squares - np.sum(sums**2) / weight
         return 1 - self.errors / total if total > 0 else np.zeros(len(self.errors))
-
-
-def error_of_baseline(totals):
-    """Return the error of the rows' own mean, from the sums of all parts."""
-    weight, sums, squares = (sum(part) for part in zip(*totals, strict=True))
-    return squares - np.sum(sums**2) / weight
 
 
 @dataclass(frozen=True)
