@@ -7,14 +7,12 @@ import pandas as pd
 import pytest
 import torch
 from inside import net_of
-from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits
 from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback, LRScheduler
 
-import skae
 from benchmarks.quality.adversarial import discrepancy, squared_mmd
 from skae import AdversarialAutoencoder, AutoencoderTransformer
 
@@ -169,19 +167,6 @@ def test_tables(digits):
 
 
 # a good citizen -----------------------------------------------------------------------------------
-
-
-@quiet
-def test_copies_and_files_are_equal_to_the_bit(digits, tmp_path):
-    for model in (small(), small(max_iter=20, early_stopping=True), small(linear_path=None)):
-        code = clone(model).fit(digits[0]).transform(digits[1])
-        model.fit(digits[0])
-        skae.save(model, tmp_path / "model.skae")
-        for same in (pickle.loads(pickle.dumps(model)), skae.load(tmp_path / "model.skae"), model):
-            np.testing.assert_array_equal(same.transform(digits[1]), code)
-            np.testing.assert_array_equal(
-                same.sample(4, random_state=0), model.sample(4, random_state=0)
-            )
 
 
 @quiet

@@ -57,18 +57,6 @@ def test_never_below_the_baseline_of_gaussian_rows():
 
 
 @quiet
-def test_rows_are_independent_and_copies_equal_to_the_bit(digits):
-    model = small(whiten=True).fit(digits[0])
-    assert model.best_iter_ > 0
-    code = model.transform(digits[1])
-    one_by_one = np.vstack([model.transform(row[None]) for row in digits[1][:50]])
-    np.testing.assert_allclose(one_by_one, code[:50], rtol=1e-12, atol=1e-12 * np.abs(code).max())
-    other = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(other.transform(digits[1]), code)
-    assert b"torch." not in pickle.dumps(model.__getstate__())
-
-
-@quiet
 def test_ordered_codes_are_cut_and_shares_of_variance_met(digits):
     ordered = small(6, ordered=True, max_iter=10).fit(digits[0])
     two = ordered.truncate(2)

@@ -1,7 +1,5 @@
 """Laws of the noises, of the best linear denoiser, and of DenoisingAutoencoder."""
 
-import pickle
-
 import numpy as np
 import pytest
 import torch
@@ -109,16 +107,6 @@ def test_held_out_score_is_of_noisy_rows(digits):
     score = 1 - error / digits[0].var(axis=0).sum()
     assert abs(max(model.validation_scores_) - score) < 0.05
     assert model.score(digits[1]) > max(model.validation_scores_) + 0.05
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_files_are_equal_to_the_bit(digits, name):
-    model = DenoisingAutoencoder(3, noise=name, max_iter=3, random_state=0).fit(digits[0])
-    code = model.transform(digits[1])
-    again = pickle.loads(pickle.dumps(model))
-    np.testing.assert_array_equal(again.transform(digits[1]), code)
-    np.testing.assert_array_equal(again.inverse_transform(code), model.inverse_transform(code))
 
 
 @pytest.mark.parametrize(

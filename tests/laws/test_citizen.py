@@ -112,13 +112,6 @@ def test_parameters_set_after_fit_do_not_change_copies(digits):
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(estimator)).transform(digits[1]), code)
 
 
-def test_state_is_arrays_and_builtins(digits):
-    state = small().fit(digits[0]).__getstate__()
-    dump = pickle.dumps(state)
-    assert b"torch." not in dump
-    assert b"skorch." not in dump
-
-
 def test_files_are_small(digits):
     estimator = small().fit(digits[0])
     n_cells = sum(p.numel() for p in estimator.module_.state_dict().values())

@@ -166,7 +166,9 @@ def test_steps_that_no_sequence_reaches_stay_unused(tmp_path):
         model.fit(train)
     said = [str(w.message) for w in said if not issubclass(w.category, ConvergenceWarning)]
     assert len(said) == 1
-    assert "No row has a cell in 22 of 80 columns, the first of which is step 29" in said[0]
+    assert (
+        "No row has a cell in 22 of 80 columns, the first of which is step 29, channel 0" in said[0]
+    )
     made = model.reconstruct(seen)
     np.testing.assert_array_equal(np.isnan(made), np.broadcast_to(np.arange(80) >= 58, made.shape))
     error, of_means = errors_of(made, seen, whole)[0], of_filled_pca(4, train, seen, whole)[0]

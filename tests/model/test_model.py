@@ -14,17 +14,6 @@ def fitted(digits):
     return AutoencoderTransformer(4, random_state=0).fit(digits[0])
 
 
-def test_batches_equal_the_whole(fitted, digits):
-    X = digits[1]
-    whole = fitted.transform(X)
-    one_by_one = np.vstack([fitted.transform(row[None]) for row in X])
-    np.testing.assert_allclose(one_by_one, whole, rtol=1e-12, atol=1e-12 * np.abs(whole).max())
-    order = np.random.default_rng(0).permutation(len(X))
-    np.testing.assert_allclose(
-        fitted.reconstruct(X[order]), fitted.reconstruct(X)[order], rtol=1e-12, atol=1e-12
-    )
-
-
 def test_chunks_equal_the_whole(fitted, digits, monkeypatch):
     whole = fitted.reconstruct(digits[1])
     monkeypatch.setattr("skae._model.inference.CHUNK_CELLS", 500)
