@@ -359,3 +359,8 @@ class TableInput(TableEncoding):
     column_weights: ArrayLike | dict | None = None
 
     _parameter_constraints = {"column_weights": ["array-like", dict, None]}
+
+
+@parameters
+class DenseFromPCA(DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA):
+    """What most autoencoders of tables take."""

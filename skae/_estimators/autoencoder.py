@@ -2,22 +2,11 @@
 
 from skae import _tasks
 from skae._estimators.base import BaseAutoencoder, task_of
-from skae._parameters import (
-    DenseNetwork,
-    FromPCA,
-    Ordering,
-    OwnModules,
-    StrOptions,
-    TableInput,
-    Whitening,
-    parameters,
-)
+from skae._parameters import DenseFromPCA, StrOptions, parameters
 
 
 @parameters
-class AutoencoderTransformer(
-    DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
-):
+class AutoencoderTransformer(DenseFromPCA, BaseAutoencoder):
     r"""Nonlinear dimensionality reduction that starts at PCA, and leaves it only for a proven gain.
 
     An encoder maps a row x to a code z, a decoder maps it back. Each is the

@@ -2,22 +2,11 @@
 
 from skae import _tasks
 from skae._estimators.base import BaseAutoencoder, task_of
-from skae._parameters import (
-    DenseNetwork,
-    FromPCA,
-    Ordering,
-    OwnModules,
-    TableInput,
-    Whitening,
-    parameters,
-    real,
-)
+from skae._parameters import DenseFromPCA, parameters, real
 
 
 @parameters
-class ContractiveAutoencoder(
-    DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
-):
+class ContractiveAutoencoder(DenseFromPCA, BaseAutoencoder):
     r"""An autoencoder whose code moves less when its input is moved a little.
 
     The network of `AutoencoderTransformer` with a penalty on the slopes of

@@ -4,23 +4,11 @@ from collections.abc import Callable
 
 from skae import _tasks
 from skae._estimators.base import BaseAutoencoder, task_of
-from skae._parameters import (
-    DenseNetwork,
-    FromPCA,
-    Ordering,
-    OwnModules,
-    StrOptions,
-    TableInput,
-    Whitening,
-    parameters,
-    real,
-)
+from skae._parameters import DenseFromPCA, StrOptions, parameters, real
 
 
 @parameters
-class DenoisingAutoencoder(
-    DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
-):
+class DenoisingAutoencoder(DenseFromPCA, BaseAutoencoder):
     r"""An autoencoder that returns clean rows for noisy ones.
 
     The network of `AutoencoderTransformer`, trained to reconstruct rows from

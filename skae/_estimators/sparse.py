@@ -2,23 +2,11 @@
 
 from skae import _tasks
 from skae._estimators.base import BaseAutoencoder, task_of
-from skae._parameters import (
-    DenseNetwork,
-    FromPCA,
-    Ordering,
-    OwnModules,
-    StrOptions,
-    TableInput,
-    Whitening,
-    parameters,
-    real,
-)
+from skae._parameters import DenseFromPCA, StrOptions, parameters, real
 
 
 @parameters
-class SparseAutoencoder(
-    DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
-):
+class SparseAutoencoder(DenseFromPCA, BaseAutoencoder):
     r"""An autoencoder with sparse codes: few nonzero units a row, the others exactly zero.
 
     The network of `AutoencoderTransformer`, whose encoder ends in a soft
