@@ -120,7 +120,9 @@ class StandardisedRows(Dataset):
         self._fill(out, lambda block: self.rows.take(index[block]))
         if self.targets is not None:
             out[:, self.rows.width :] = self.targets[torch.from_numpy(index)]
-        return out if self.reach is None else _brought_within(out, self.reach)
+        if self.reach is None:
+            return out
+        return torch.where(out.square().isfinite(), torch.clamp(out, *self.reach), out)
 
     def _fill(self, out, take):
         cells = BLOCK_CELLS_OF_GPU if out.is_cuda else BLOCK_CELLS
@@ -157,10 +159,6 @@ def _ready_bytes(device):
         return READY_BYTES
     free, _ = torch.cuda.mem_get_info(device)
     return max(READY_BYTES, int(READY_SHARE * free))
-
-
-def _brought_within(x, reach):
-    return torch.where(x.square().isfinite(), torch.clamp(x, *reach), x)
 
 
 class StandardisedStream(StandardisedRows):

@@ -91,10 +91,6 @@ def _write_dict(value, path, arrays):
     return {"$dict": encode([list(pair) for pair in value.items()], path, arrays)}
 
 
-def _write_scalar(value, path, arrays):
-    return {"$scalar": _write_array(np.asarray(value), path, arrays)["$array"]}
-
-
 def _write_array(value, path, arrays):
     if type(value) not in (np.ndarray, np.memmap):
         raise CannotKeep(path, value)
@@ -139,21 +135,9 @@ def _zone(value, path):
     return [str(value.tzinfo)]
 
 
-def _write_decimal(value, path, arrays):
-    return {"$decimal": str(value)}
-
-
 def _write_interval(value, path, arrays):
     ends = [encode(end, path, arrays) for end in (value.left, value.right)]
     return {"$interval": [*ends, value.closed]}
-
-
-def _write_period(value, path, arrays):
-    return {"$period": [value.ordinal, value.freqstr]}
-
-
-def _write_missing(value, path, arrays):
-    return {"$missing": "NaT" if value is pd.NaT else "NA"}
 
 
 def _write_dtype(value, path, arrays):
@@ -172,15 +156,17 @@ def _write_class(value, path, arrays):
 
 # the more special kinds first: pandas' NaT is a datetime, its Timestamp too
 WRITERS = {
-    type(pd.NaT) | type(pd.NA): _write_missing,
+    type(pd.NaT) | type(pd.NA): lambda value, *_: {"$missing": "NaT" if value is pd.NaT else "NA"},
     tuple: _write_tuple,
     dict: _write_dict,
-    np.generic: _write_scalar,
+    np.generic: lambda value, *where: {
+        "$scalar": _write_array(np.asarray(value), *where)["$array"]
+    },
     np.ndarray: _write_array,
     date | timedelta | time: _write_time,
-    Decimal: _write_decimal,
+    Decimal: lambda value, *_: {"$decimal": str(value)},
     pd.Interval: _write_interval,
-    pd.Period: _write_period,
+    pd.Period: lambda value, *_: {"$period": [value.ordinal, value.freqstr]},
     np.dtype: _write_dtype,
     type: _write_class,
 }

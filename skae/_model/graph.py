@@ -248,7 +248,8 @@ class Network:
         for name, before, after in zip(enlargements, sizes, sizes[1:], strict=False):
             weight, bias = self.weights[f"{name}weight"], self.weights[f"{name}bias"]
             x = x.graph.add("enlarge", self._activate(x), weight, bias, before=before, size=after)
-        (unit,) = (self.weights[n] for n in self.weights if _is_unit(n, place))
+        names = (n for n in self.weights if n.startswith(place) and n.endswith(".unit"))
+        (unit,) = (self.weights[name] for name in names)
         return x.do("reshape", shape=(-1, unit.size)) * _inverse(unit)
 
     # sequences --------------------------------------------------------------------------------
@@ -309,10 +310,6 @@ class Network:
 def steps_at_once(n_steps):
     """Return how many steps are read, and written, at a time: as `skae.nn.sequences` has it."""
     return -(-n_steps // 16)
-
-
-def _is_unit(name, place):
-    return name.startswith(place) and name.endswith(".unit")
 
 
 def _inverse(unit):

@@ -108,17 +108,14 @@ def _sure(estimator, X, method, tolerance):
     if not hasattr(estimator, "predict_proba"):
         return slice(None)
     shares = estimator.predict_proba(X)
-    return np.all([_lead(part) > tolerance for part in _listed(shares)], axis=0)
+    shares = shares if isinstance(shares, list) else [shares]
+    return np.all([_lead(part) > tolerance for part in shares], axis=0)
 
 
 def _lead(shares):
     """Return by how much the first class of each row is more probable than the second."""
     most = np.sort(shares, axis=1)[:, -2:]
     return most[:, -1] - most[:, 0] if shares.shape[1] > 1 else np.ones(len(shares))
-
-
-def _listed(answer):
-    return answer if isinstance(answer, list) else [answer]
 
 
 def _answers(expected, n_outputs):

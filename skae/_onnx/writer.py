@@ -200,10 +200,6 @@ def _logit():
     return np.array([unit]), -unit * roots.real, (unit * roots.imag) ** 2
 
 
-def _silu(writer, x):
-    return writer.node("Mul", x, writer.node("Sigmoid", x))
-
-
 def _elu(writer, x):
     """Write the ELU; onnxruntime has none in float64."""
     if writer.dtype == np.float32:
@@ -213,17 +209,9 @@ def _elu(writer, x):
     return writer.node("Add", writer.node("Relu", x), below)
 
 
-def _where_missing(writer, condition, value, x):
-    return writer.node("Where", condition, value, x)
-
-
 def _slice(writer, x, start, stop):
     stop = np.iinfo(np.int64).max if stop is None else stop
     return writer.node("Slice", x, writer.whole(start), writer.whole(stop), writer.whole(-1))
-
-
-def _reshape(writer, x, shape):
-    return writer.node("Reshape", x, writer.whole(*shape))
 
 
 def _repeat(writer, x, times, width):
@@ -382,25 +370,13 @@ def _exported(writer, module, n_inputs):
     return file.getvalue()
 
 
-def _as_number(writer, x):
-    return writer.cast(x)
-
-
-def _take(writer, x, places):
-    return writer.node("Gather", x, places, axis=-1)
-
-
-def _concat(writer, *parts):
-    return writer.node("Concat", *parts, axis=-1)
-
-
 WRITERS = {
     "add": _scaled("Add", 0),
     "affine": _affine,
-    "as_number": _as_number,
+    "as_number": Writer.cast,
     "best": _best,
     "complete": _complete,
-    "concat": _concat,
+    "concat": _plain("Concat", axis=-1),
     "convolve": _convolve,
     "divide": _scaled("Div", 1),
     "elu": _elu,
@@ -421,15 +397,15 @@ WRITERS = {
     "quick_gelu": _quick_gelu,
     "relu": _plain("Relu"),
     "repeat": _repeat,
-    "reshape": _reshape,
-    "silu": _silu,
+    "reshape": lambda writer, x, shape: writer.node("Reshape", x, writer.whole(*shape)),
+    "silu": lambda writer, x: writer.node("Mul", x, writer.node("Sigmoid", x)),
     "slice": _slice,
     "smallest": partial(_reduced, "ReduceMin"),
     "softplus": _softplus,
     "subtract": _scaled("Sub", 0),
     "sum": _sum,
-    "take": _take,
+    "take": _plain("Gather", axis=-1),
     "tanh": _plain("Tanh"),
     "total": _total,
-    "where": _where_missing,
+    "where": _plain("Where"),
 }

@@ -36,10 +36,6 @@ class Derivative:
     scale: float = 1.0
 
 
-def _relu_backward(g, x, y):
-    aten.threshold_backward.grad_input(g, y, 0, grad_input=g)
-
-
 def _quick_gelu(scaled, out):
     aten.silu.out(scaled, out=out)
     out.mul_(1 / QuickGELU.SCALE)
@@ -62,7 +58,10 @@ DERIVATIVES = {
         lambda g, scaled, y: aten.silu_backward.grad_input(g, scaled, grad_input=g),
         scale=QuickGELU.SCALE,
     ),
-    nn.ReLU: Derivative(lambda x, out: torch.clamp_min(x, 0, out=out), _relu_backward),
+    nn.ReLU: Derivative(
+        lambda x, out: torch.clamp_min(x, 0, out=out),
+        lambda g, x, y: aten.threshold_backward.grad_input(g, y, 0, grad_input=g),
+    ),
     nn.Sigmoid: Derivative(
         lambda x, out: torch.sigmoid(x, out=out),
         lambda g, x, y: aten.sigmoid_backward.grad_input(g, y, grad_input=g),

@@ -70,7 +70,7 @@ def mode_coverage(X, X_generated, n_neighbors=5):
     True
     """
     X, X_generated = _neighbours(X, X_generated, n_neighbors)
-    return float(np.mean(_distances(X_generated, X, 1) <= _radii(X, n_neighbors)))
+    return float(np.mean(_distances(X_generated, X, 1) <= _distances(X, None, n_neighbors)))
 
 
 def precision_recall(X, X_generated, n_neighbors=3):
@@ -237,13 +237,9 @@ def _distances(X, queries, k):
     return NearestNeighbors(n_neighbors=k).fit(X).kneighbors(queries)[0][:, -1]
 
 
-def _radii(X, n_neighbors):
-    return _distances(X, None, n_neighbors)
-
-
 def _share_within(queries, X, n_neighbors):
     """Return the share of queries that lie in the neighbourhood of some row."""
-    radii = _radii(X, n_neighbors)
+    radii = _distances(X, None, n_neighbors)
     parts = pairwise_distances_chunked(
         queries, X, reduce_func=lambda d, _: (d <= radii).any(axis=1)
     )

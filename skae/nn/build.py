@@ -165,7 +165,9 @@ def start_at(module, baseline):
 @torch.no_grad()
 def start_encoder_at(module, baseline):
     """Set the encoder's linear map to a `LinearModel`."""
-    _set_encoder(module.encoder.linear.weight, linear_maps(baseline)[0])
+    encoder, weight = linear_maps(baseline)[0], module.encoder.linear.weight
+    weight.zero_()  # also where inputs say which cells are missing
+    weight[:, : encoder.shape[1]].copy_(encoder)
     if module.encoder.linear.bias is not None:
         module.encoder.linear.bias.copy_(torch.from_numpy(baseline.offset / baseline.deviations))
 
@@ -219,12 +221,6 @@ def _rescale(module, divisor, log_factor, factor):
     if isinstance(module.encoder, Confined):
         module.encoder.beyond[:k] /= divisor[:, None]
         module.decoder.beyond[:, : len(factor)] *= factor
-
-
-def _set_encoder(weight, encoder):
-    """Set a linear map of rows; inputs that say which cells are missing have weights of zero."""
-    weight.zero_()
-    weight[:, : encoder.shape[1]].copy_(encoder)
 
 
 def linear_maps(baseline):

@@ -8,25 +8,22 @@ import torch
 from torch import nn
 
 from skae._parameters import lengths_of
-from skae.nn.layers import Linear, draw_normal
+from skae.nn.layers import Linear, Unset, draw_normal
 
 KERNEL, STRIDE = 3, 2
 LEAST_UNIT = 1e-6  # of a pixel that the convolutions reconstruct, in units of the mean one
 MOST_COLOURS = 4
 
 
-class Convolution(nn.Conv2d):
+class Convolution(Unset, nn.Conv2d):
     """A float32 convolution that halves height and width, rounded up; made without values."""
 
     def __init__(self, n_inputs, n_outputs):
         super().__init__(n_inputs, n_outputs, KERNEL, STRIDE, KERNEL // 2, dtype=torch.float32)
         self.fan_in = n_inputs * KERNEL**2
 
-    def reset_parameters(self):
-        """Leave the values as they are."""
 
-
-class Enlargement(nn.ConvTranspose2d):
+class Enlargement(Unset, nn.ConvTranspose2d):
     """A float32 transposed convolution that doubles height and width; made without values.
 
     Parameters
@@ -42,9 +39,6 @@ class Enlargement(nn.ConvTranspose2d):
         super().__init__(n_inputs, n_outputs, KERNEL, STRIDE, *doubled, dtype=torch.float32)
         self.size = size
         self.fan_in = n_inputs * (KERNEL / STRIDE) ** 2
-
-    def reset_parameters(self):
-        """Leave the values as they are."""
 
     def forward(self, x):
         """Return the enlarged images."""

@@ -35,14 +35,18 @@ ACTIVATIONS = {
 }
 
 
-class Linear(nn.Linear):
+class Unset:
+    """A layer that is made without values, so without random numbers."""
+
+    def reset_parameters(self):
+        """Leave the values as they are."""
+
+
+class Linear(Unset, nn.Linear):
     """A float32 ``nn.Linear`` without values: making it draws no random numbers."""
 
     def __init__(self, n_inputs, n_outputs, bias=True):
         super().__init__(n_inputs, n_outputs, bias, dtype=torch.float32)
-
-    def reset_parameters(self):
-        """Leave the values as they are."""
 
 
 def draw_normal(weight, std, generator):

@@ -6,19 +6,16 @@ import torch
 from torch import nn
 
 from skae.nn.images import Images, Rows
-from skae.nn.layers import Linear, draw_normal
+from skae.nn.layers import Linear, Unset, draw_normal
 
 MOST_READS = 16  # longer recurrences take longer and learn more slowly
 
 
-class Recurrence(nn.GRU):
+class Recurrence(Unset, nn.GRU):
     """One layer of gated recurrent units, in float32; made without values."""
 
     def __init__(self, n_inputs, n_units):
         super().__init__(n_inputs, n_units, batch_first=True, dtype=torch.float32)
-
-    def reset_parameters(self):
-        """Leave the values as they are."""
 
     def forward(self, x, first=None):
         """Return all states, (n_samples, n_reads, n_units); the one before them is ``first``."""

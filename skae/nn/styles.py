@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool1d, adaptive_avg_pool2d, conv2d
 
 from skae.nn.images import Convolution, Images, Rows
-from skae.nn.layers import MLP, Linear, draw_normal
+from skae.nn.layers import MLP, Linear, Unset, draw_normal
 
 COARSEST = 4  # pixels of the first images, in height or width
 STYLE = 64  # numbers in a style, and hidden units of the mapping network
@@ -74,15 +74,12 @@ class StyleBlock(nn.Module):
         return self.activation(x if noise is None else x + self.strength * noise)
 
 
-class Pixelwise(nn.Conv2d):
+class Pixelwise(Unset, nn.Conv2d):
     """A float32 linear map of the channels of each pixel; made without values."""
 
     def __init__(self, n_inputs, n_outputs):
         super().__init__(n_inputs, n_outputs, 1, dtype=torch.float32)
         self.fan_in = n_inputs
-
-    def reset_parameters(self):
-        """Leave the values as they are."""
 
 
 class StyleDecoder(Growing):
