@@ -104,9 +104,9 @@ def real(low, high=None, closed="left"):
     return Interval(Real, low, high, closed=closed)
 
 
-def integer(low, high=None):
+def integer(low):
     """An int of at least ``low``."""
-    return Interval(Integral, low, high, closed="left")
+    return Interval(Integral, low, None, closed="left")
 
 
 def counted(n, noun):

@@ -144,8 +144,6 @@ def _scaled(kind, neutral):
     """Return what writes an operation, unless its constant changes nothing."""
 
     def write(writer, x, y):
-        if isinstance(y, np.ndarray) and y.size == 1 and y.ndim == 0 and y == neutral:
-            return x
         if isinstance(y, np.ndarray) and y.ndim == 1 and (y == neutral).all():
             return x
         return writer.node(kind, x, y)

@@ -245,9 +245,6 @@ def released(module):
 def take_prefix(module, wide, n_inputs, k):
     """Fill a module with that part of a wider one that makes the first ``k`` units of its code."""
     weights = wide.state_dict()
-    by_length = isinstance(wide, OrderedVariationalAutoencoder)
-    if by_length and not isinstance(module, OrderedVariationalAutoencoder):
-        weights["log_noise"] = wide.log_noise[k - 1]
     try:
         module.load_state_dict(
             {
@@ -255,7 +252,6 @@ def take_prefix(module, wide, n_inputs, k):
                 for name, part in module.state_dict().items()
             }
         )
-        _untold(module, wide, k)
         same = _is_prefix(module, wide, n_inputs, k)
     except (KeyError, RuntimeError):
         same = False
@@ -265,7 +261,7 @@ def take_prefix(module, wide, n_inputs, k):
             "of a decoder and the last layer of an encoder may depend on their number. Make them "
             f"so, or fit with n_components={k}."
         )
-    if by_length:
+    if isinstance(wide, OrderedVariationalAutoencoder):
         factor, log_factor = (values[:k] for values in wide.factors(k))
         _rescale(module, 1 / factor, log_factor, factor)
 
@@ -288,14 +284,6 @@ def _beginning(weight, shape, n_blocks, n_last):
     if weight.shape[:1] != shape[:1]:
         weight = weight.unflatten(0, (n_blocks, -1))[:, : shape[0] // n_blocks].flatten(0, 1)
     return weight[tuple(map(slice, shape))]
-
-
-@torch.no_grad()
-def _untold(module, wide, k):
-    """Give a decoder that does not see where the code is cut the bias of that length."""
-    told, plain = _inside(wide.decoder), _inside(module.decoder)
-    if isinstance(told, PrefixDecoder) and not isinstance(plain, PrefixDecoder):
-        plain.nonlinear[0].bias += told.told.weight[:, :k].sum(1)
 
 
 @torch.no_grad()
