@@ -3,7 +3,9 @@
 import pytest
 import torch
 from skorch import NeuralNet
+from skorch.callbacks import Callback
 
+from skae import AutoencoderTransformer
 from skae._data.batches import StandardisedRows
 from skae._data.rows import Rows
 
@@ -54,3 +56,20 @@ def nets_of(fit, *args, **kwargs):
         patch.setattr(NeuralNet, "initialize", keep)
         fit(*args, **kwargs)
     return nets
+
+
+class Widths(Callback):
+    """Keeps the number of columns that trainings see."""
+
+    seen = set()  # of all its clones
+
+    def on_train_begin(self, net, **_):
+        self.seen.add(net.rows.n_features)
+
+
+def widths(X, n_components=2, **params):
+    """Return the numbers of columns that the trainings of a fit saw."""
+    Widths.seen.clear()
+    params = {"max_iter": 2, "random_state": 0, "callbacks": [Widths()]} | params
+    AutoencoderTransformer(n_components, **params).fit(X)
+    return set(Widths.seen)

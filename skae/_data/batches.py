@@ -16,12 +16,7 @@ MARGIN = 1.0  # how far outside the training range a trained module is used, in 
 
 
 class Float64:
-    """Double precision on a device of torch, where sums over rows are taken.
-
-    Parameters
-    ----------
-    device : str
-    """
+    """Double precision on a device of torch, where sums over rows are taken."""
 
     def __init__(self, device):
         self.device = device

@@ -123,18 +123,7 @@ OPERATIONS = {
 
 
 class Program:
-    """A graph that numpy runs.
-
-    Parameters
-    ----------
-    graph : Graph
-    outputs : tuple of Value
-
-    Raises
-    ------
-    CannotDescribe
-        For operations that numpy has not.
-    """
+    """A graph that numpy runs."""
 
     def __init__(self, graph, outputs):
         self.outputs = [value.place for value in outputs]

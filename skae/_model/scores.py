@@ -14,12 +14,7 @@ def level_entropies(schema, baseline):
 
 
 class RowScores:
-    """What of rows of numbers a model explains, in their own units.
-
-    Parameters
-    ----------
-    model : Model
-    """
+    """What of rows of numbers a model explains, in their own units."""
 
     def __init__(self, model):
         self.model = model
@@ -69,12 +64,7 @@ class RowScores:
 
 
 class CellScores:
-    """What of the cells of a table a model explains, each in units of its column's baseline.
-
-    Parameters
-    ----------
-    model : Model
-    """
+    """What of the cells of a table a model explains, each in units of its column's baseline."""
 
     def __init__(self, model):
         self.model, self.schema = model, model.schema

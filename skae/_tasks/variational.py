@@ -315,12 +315,7 @@ class Variational(Task):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Conditional(Variational):
-    """The bound of the rows' log-likelihood given their labels.
-
-    Attributes
-    ----------
-    labels : Labels
-    """
+    """The bound of the rows' log-likelihood given their labels."""
 
     labels: Labels | None = None
 

@@ -127,12 +127,7 @@ class Folds:
 
 
 class HeldOut:
-    """The held-out rows of every net, in one batch.
-
-    Parameters
-    ----------
-    nets : list of AutoencoderNet
-    """
+    """The held-out rows of every net, in one batch."""
 
     def __init__(self, nets):
         self.sizes, self.cuts = [len(net.held_out) for net in nets], nets[0].settings.cuts

@@ -16,12 +16,7 @@ JUDGED = 8  # lengths at which held-out rows are judged; all of them, where ther
 
 @dataclass(frozen=True)
 class Cuts:
-    """How much of its code a row keeps: all of it, or a prefix, of any length alike.
-
-    Parameters
-    ----------
-    n_components : int
-    """
+    """How much of its code a row keeps: all of it, or a prefix, of any length alike."""
 
     n_components: int
 
@@ -73,13 +68,7 @@ class Cuts:
 
 @dataclass(frozen=True)
 class Cutting:
-    """A corruption, and with it the masks of the code.
-
-    Parameters
-    ----------
-    cuts : Cuts
-    corruption : object or None
-    """
+    """A corruption, and with it the masks of the code."""
 
     cuts: Cuts
     corruption: object

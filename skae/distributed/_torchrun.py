@@ -70,7 +70,8 @@ def _fit(ae, part, ranks, checkpoint, timeout):
                 "The estimator must have the same parameters in all ranks. "
                 f"Rank 0 has {others[0][1]}, and rank {rank} {said}."
             )
-    task, settings, looks = learn(ae, partial(_first, ranks, part), partial(_each, ranks, part))
+    each = partial(_each, ranks, part)
+    task, settings, looks = learn(ae, lambda *given: each(*given)[0], each)
     path = ae.checkpoint if checkpoint is None else checkpoint
     identity = key(type(ae).__name__, ae.get_params(deep=False), [look.checksum for look in looks])
     kept = None
@@ -86,11 +87,6 @@ def _fit(ae, part, ranks, checkpoint, timeout):
     if kept is not None:
         kept.finish()
     return fit, settings
-
-
-def _first(ranks, part, function, *given):
-    """Return a function of the first rank's rows."""
-    return _each(ranks, part, function, *given)[0]
 
 
 def _each(ranks, part, function, *given):

@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 from family import CODING, decoded, fitted, name_of
-from inside import standardised
+from inside import standardised, widths
 from scipy import sparse
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
-from skorch.callbacks import Callback
 from torch import nn
 
 from skae import AutoencoderTransformer, VAETransformer
@@ -32,21 +31,6 @@ def rows():
 @pytest.fixture(scope="module")
 def model(rows):
     return AutoencoderTransformer(2, random_state=0).fit(rows[0])
-
-
-class Widths(Callback):
-    """Keeps the number of columns that trainings see."""
-
-    seen = set()  # of all its clones
-
-    def on_train_begin(self, net, **_):
-        self.seen.add(net.rows.n_features)
-
-
-def widths(X, **params):
-    Widths.seen.clear()
-    AutoencoderTransformer(2, max_iter=2, random_state=0, callbacks=[Widths()], **params).fit(X)
-    return set(Widths.seen)
 
 
 def test_coordinates_keep_lengths_and_products():
