@@ -502,12 +502,12 @@ warnings.simplefilter("ignore")
 try:
     skae.distributed.fit(ae, rows.astype("f4") if rank else rows, timeout=30)
 except ValueError as error:
-    assert "make them alike" in str(error), error
+    assert "give them the same columns and types" in str(error), error
 assert not hasattr(ae, "mean_")
 try:
     skae.distributed.fit(AutoencoderTransformer(2 + rank), rows, timeout=30)
 except ValueError as error:
-    assert "The ranks disagree" in str(error), error
+    assert "the same parameters in all ranks" in str(error), error
 skae.distributed.fit(ae, rows, timeout=30)
 save(ae, f"{path}/{rank}.skae")
 frame = pd.DataFrame(rows[:, :5]).add_prefix("x").assign(y=load_breast_cancer().target[:len(rows)])
