@@ -24,7 +24,7 @@ from skae._model.graph import Described, Graph, described
 from skae._model.head import predicted
 from skae._model.likelihood import lower_bound, refuse_infinite
 from skae._model.scores import dense
-from skae._model.state import check_schema, check_state, with_factors
+from skae._model.state import ARRAYS, OPTIONAL, check_schema, check_state, with_factors
 from skae._parameters import check_parameters
 
 CHUNK_CELLS = 2**18
@@ -33,22 +33,7 @@ LAYER = re.compile(r"encoder\.(inside\.)?(nonlinear\.)?(module\.)?\d+\.weight")
 STRAIGHT = re.compile(r"encoder\.(inside\.)?linear\.(weight|axes)")
 NORMAL = "AutoencoderTransformer", "RecurrentAutoencoder", "VAETransformer"  # where linear
 OF_MODEL = "_built", "_prefixes", "n_components_", "hidden_layer_sizes_"
-ATTRIBUTES = (
-    "components_",
-    "explained_variance_",
-    "explained_variance_ratio_",
-    "n_samples_",
-    "activation_rate_",
-    "_code_moments",
-    "kl_per_component_",
-    "active_units_",
-    "noise_variance_",
-    "label_coef_",
-    "label_intercept_",
-    "coef_",
-    "intercept_",
-    "_marginals",
-)
+ATTRIBUTES = *(name for name in ARRAYS if name in OPTIONAL), "_code_moments", "_marginals"
 KEPT = (
     *ATTRIBUTES,
     *OF_MODEL,
