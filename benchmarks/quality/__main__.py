@@ -16,6 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
+from benchmarks.contest.statistics import geometric_mean
 from benchmarks.data import CLASSES, DATA_SETS
 from skae import AutoencoderTransformer
 from skae.metrics import reconstruction_score
@@ -55,11 +56,6 @@ def cell(data_set, k, seed, X_train, X_test, y_train, y_test):
             model = judge().fit(reducer.transform(X_train), y_train)
             row.append(model.score(reducer.transform(X_test), y_test))
     yield dict(zip(FIELDS.split(), row, strict=True))
-
-
-def geometric_mean(values):
-    """Return the geometric mean."""
-    return float(np.exp(np.mean(np.log(values))))
 
 
 def summary(rows):

@@ -11,8 +11,8 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.contest.statistics import geometric_mean
 from benchmarks.data import DATA_SETS
-from benchmarks.quality.__main__ import geometric_mean
 from skae import AutoencoderTransformer, DenoisingAutoencoder
 
 NOISES = {"gaussian": 0.5, "masking": 0.3, "salt_and_pepper": 0.1, "swap": 0.3}

@@ -15,8 +15,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
+from benchmarks.contest.statistics import geometric_mean
 from benchmarks.data import CLASSES, DATA_SETS
-from benchmarks.quality.__main__ import geometric_mean
 from benchmarks.quality.denoising import spoil
 from skae import (
     AdversarialAutoencoder,

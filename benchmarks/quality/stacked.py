@@ -10,8 +10,8 @@ from sklearn.decomposition import PCA
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.contest.statistics import geometric_mean
 from benchmarks.data import DATA_SETS
-from benchmarks.quality.__main__ import geometric_mean
 from skae import AutoencoderTransformer
 from skae.metrics import reconstruction_score
 
