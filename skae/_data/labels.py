@@ -282,11 +282,7 @@ def mean_and_spread(values, weight=None, about="y"):
         mean = np.average(values, axis=0, weights=weight)
         rest = values - mean
         spread = np.sqrt(np.average(rest**2, axis=0, weights=weight))
-    if not np.isfinite(rest).all():
-        raise ValueError(
-            f"{about} has numbers as large as {np.abs(values).max():.3g}, whose mean is beyond float64: scale "
-            "it, for example with StandardScaler."
-        )
+    refuse_too_large(values, mean, about)
     largest = np.abs(rest).max(axis=0)
     lost = (largest > 0) & ((spread == 0) | np.isinf(spread))  # squares are beyond float64
     unit = np.where(lost, largest, 1.0)
@@ -294,6 +290,17 @@ def mean_and_spread(values, weight=None, about="y"):
         unit * np.sqrt(np.average((rest / unit) ** 2, axis=0, weights=weight)) if lost.any() else 0
     )
     return mean, np.where(lost, again, spread)
+
+
+def refuse_too_large(values, mean, about):
+    """Refuse numbers whose distance from their mean float64 does not hold."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = np.isfinite(values - mean).all()
+    if not finite:
+        raise ValueError(
+            f"{about} has numbers as large as {np.abs(values).max():.3g}, whose mean is beyond float64: scale "
+            "it, for example with StandardScaler."
+        )
 
 
 def beside(X, labels):

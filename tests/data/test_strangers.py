@@ -692,6 +692,29 @@ def test_a_column_of_any_size_has_unit_variance(unit):
     np.testing.assert_allclose([coded.mean(), coded.std()], [0, 1], atol=1e-9)
 
 
+@pytest.mark.parametrize("unit", [1e-200, 1e200, np.r_[np.full(300, 1e-200), np.full(300, 1e100)]])
+def test_a_stream_knows_columns_of_any_size(unit):
+    rows = load_digits().data[:600, 20:22]
+    X = pd.DataFrame(
+        {"a": unit * rows[:, 0], "b": rows[:, 1], "c": np.where(rows[:, 1] > 8, "x", "y")}
+    )
+    blocks = skae.stream(lambda: iter([X[:300], X[300:]]))
+    in_memory, streamed = (quick(max_iter=1).fit(rows).table_encoder_ for rows in (X, blocks))
+    for name in ("mean_", "scale_"):
+        found, expected = (getattr(encoder, name) for encoder in (streamed, in_memory))
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+@pytest.mark.parametrize("lacks_cells", [False, True])
+@pytest.mark.parametrize("source", [np.asarray, skae.stream])
+def test_rows_whose_squares_float64_does_not_hold_are_refused(unit, lacks_cells, source):
+    X = unit * load_digits().data[:600, 20:24]
+    X[:5, 0] = np.nan if lacks_cells else X[:5, 0]
+    with pytest.raises(ValueError, match="the variance of its columns is (beyond|below) float64"):
+        quick().fit(source(X))
+
+
 def test_weights_below_zero_are_refused():
     with pytest.raises(ValueError, match="Negative values"):
         TableEncoder().fit(NUMBERS, sample_weight=np.r_[-1.0, np.ones(19)])
