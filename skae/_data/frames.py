@@ -18,6 +18,15 @@ from skae._parameters import unmasked
 
 TIMES = TIME, DURATION
 EXAMPLES = 3  # of names, in a message
+ZONES = [  # in names of types: of polars, pyarrow, pandas, and of objects
+    re.compile(pattern)
+    for pattern in (
+        r"time_zone='(.+?)'",
+        r", tz=(.+?)\]",
+        r"^datetime64\[\w+, (.+)\]",
+        r"^[oO]bject\[(?:datetime|Timestamp), (.+)\]",
+    )
+]
 
 
 class Field(NamedTuple):
@@ -232,15 +241,9 @@ def form_of(dtype):
     return found and (found[1] or "")
 
 
-def zoned(dtype):
-    """Return whether the name of a type says a time zone."""
-    if form_of(dtype):
-        return dtype[7:].startswith(("datetime, ", "Timestamp, "))
-    return (
-        "time_zone='" in dtype
-        or ", tz=" in dtype
-        or (dtype.startswith("datetime64") and ", " in dtype)
-    )
+def zone_in(dtype):
+    """Return the name of the time zone in the name of a type, None without one."""
+    return next((found[1] for found in (pattern.search(dtype) for pattern in ZONES) if found), None)
 
 
 def _in_utc(series):

@@ -4,6 +4,7 @@ import datetime as dt
 import time
 import warnings
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import narwhals
 import numpy as np
@@ -654,6 +655,7 @@ def test_what_is_given_is_a_dict():
 
 # at the ends of what a type holds -----------------------------------------------------------------
 
+MICROSECOND = dt.timedelta(microseconds=1)
 ENDS = [dt.date(1, 1, 1), dt.date(9999, 12, 31), dt.date(2020, 2, 29)] * 20
 
 
@@ -676,6 +678,47 @@ def test_the_first_and_the_last_year_come_back(cells):
     encoder = TableEncoder().fit(table)
     back = encoder.inverse_transform(encoder.transform(table))
     assert back["c"].to_list() == cells.to_list()
+    encoder.inverse_transform(np.array([[0, 1e9], [0, -1e9]]))  # far outside: the ends
+
+
+def of_arrow(times):
+    """Return times as a column of pyarrow, which pandas cannot make of Python's."""
+    ticks = [
+        (t.replace(tzinfo=None) - dt.datetime(1970, 1, 1) - t.utcoffset()) // MICROSECOND
+        for t in times
+    ]
+    kind = pa.timestamp("us", tz=str(times[0].tzinfo).removeprefix("UTC"))
+    return pd.Series(pd.arrays.ArrowExtensionArray(pa.array(ticks, type=kind)))
+
+
+@pytest.mark.parametrize(
+    "zone",
+    [ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_York"), dt.timezone(dt.timedelta(hours=5))],
+    ids=str,
+)
+@pytest.mark.parametrize(
+    "column",
+    [
+        lambda times: pd.Series(times, dtype=object),
+        lambda times: pd.Series(list(map(pd.Timestamp, times)), dtype=object),
+        lambda times: pd.Series(list(map(pd.Timestamp, times))),
+        of_arrow,
+    ],
+    ids=["datetime", "Timestamp", "pandas", "pyarrow"],
+)
+def test_the_first_and_the_last_hour_of_a_zone_come_back(zone, column):
+    """In UTC they are in the years 0 and 10000, which Python does not know."""
+    times = [dt.datetime(1, 1, 1, tzinfo=zone), dt.datetime(9999, 12, 31, 23, tzinfo=zone)] * 20
+    table = pd.DataFrame({"x": np.arange(40.0), "c": column(times)})
+    encoder = TableEncoder().fit(table)
+    coded = encoder.transform(table)
+    back = encoder.inverse_transform(coded)
+    np.testing.assert_array_equal(coded[:, 1], np.tile([-1.0, 1.0], 20))
+    np.testing.assert_allclose(encoder.transform(back), coded, atol=1e-13)
+    assert back["c"].dtype == table["c"].dtype
+    if back["c"].dtype == object:
+        assert back["c"][0] == table["c"][0]
+        assert type(back["c"][0]) is type(table["c"][0])
     encoder.inverse_transform(np.array([[0, 1e9], [0, -1e9]]))  # far outside: the ends
 
 
