@@ -117,8 +117,9 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, 
     Warns
     -----
     UserWarning
-        If y has so many different integers that they look like numbers, or so
-        few whole floats that they look like classes, and as
+        If y has so many different integers that they look like numbers, so
+        few whole floats that they look like classes, or texts or times that are
+        different in most rows, and as
         `VAETransformer` does.
 
     See Also

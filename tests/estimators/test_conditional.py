@@ -2,6 +2,8 @@
 
 import inspect
 import pickle
+import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import skae
-from skae import ConditionalVAE, VAETransformer
+from skae import AutoencoderClassifier, ConditionalVAE, SupervisedAutoencoder, VAETransformer
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -220,6 +222,24 @@ def test_integers_that_look_like_numbers_are_told_of(diabetes):
     X, labels = diabetes
     with pytest.warns(UserWarning, match=r"214 integers in 442 rows.*y\.astype\(float\)"):
         linear(2).fit(X, labels["y"].astype(int))
+
+
+@pytest.mark.parametrize("kind", [ConditionalVAE, SupervisedAutoencoder, AutoencoderClassifier])
+@pytest.mark.parametrize("of_rows", [lambda n: f"id {n}", lambda n: np.datetime64("2020-01-01") + n])
+def test_names_of_rows_as_labels_are_told_of(kind, of_rows):
+    X = load_wine().data[:60]
+    y = np.array([of_rows(n) for n in range(60)])
+    own = {} if kind is AutoencoderClassifier else {"n_components": 2, "hidden_layer_sizes": ()}
+    model = kind(random_state=0, **(own or {"fine_tune": "head", "head": "linear"}))
+    with pytest.warns(UserWarning) as told:
+        model.fit(X, y)
+    told = [str(one.message) for one in told if "different labels" in str(one.message)]
+    if kind is not AutoencoderClassifier:  # scikit-learn tells of these
+        assert len(told) == 1
+        assert re.search(r"60 different labels in 60 rows, such as .*: pass labels", told[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X, y[np.arange(60) // 4])
 
 
 def test_inferred_labels_are_mostly_right(vae, images, diabetes):
