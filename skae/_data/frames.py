@@ -324,6 +324,11 @@ def _floats(series):
     return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
 
 
+def has_names(row):
+    """Return whether the cells of a row have names: those of a frame, or of a Series of pandas."""
+    return isinstance(row, pd.Series) or frame_of(row) is not None
+
+
 def one_row(row):
     """Return one row of a frame or an array as a table of one row."""
     if hasattr(row, "to_frame") and hasattr(row, "index"):

@@ -5,7 +5,8 @@ from numbers import Real
 import numpy as np
 from scipy import sparse
 
-COLOUR = "#d1495b"
+from skae._parameters import count
+from skae.inspection._drawing import MODEL, grid
 
 
 class OutlierDisplay:
@@ -73,7 +74,8 @@ class OutlierDisplay:
                 f"{type(estimator).__name__} does not explain scores: pass a fitted "
                 "AutoencoderOutlierDetector."
             )
-        worst = np.argsort(estimator.score_samples(X), kind="stable")[:n_rows]
+        count(n_bars, "n_bars")
+        worst = np.argsort(estimator.score_samples(X), kind="stable")[: count(n_rows, "n_rows")]
         display = cls(
             parts=estimator.explain(X).iloc[worst],
             seen=_cells(X)[worst],
@@ -97,16 +99,12 @@ class OutlierDisplay:
         display : OutlierDisplay
             This one.
         """
-        n_rows = len(self.parts)
-        if axes is None:
-            import matplotlib.pyplot as plt
-
-            size = 6.4, 0.9 + 0.32 * n_rows * (self.n_bars + 2)
-            _, axes = plt.subplots(n_rows, squeeze=False, figsize=size, layout="constrained")
-        self.axes_ = np.ravel(axes)
+        n_rows, n_bars = len(self.parts), count(self.n_bars, "n_bars")
+        high = 0.32 * (min(n_bars, self.parts.shape[1]) + 2) + 0.9 / n_rows
+        self.axes_ = grid(n_rows, 1, axes, panel=(6.4, high))
         self.figure_ = self.axes_[0].figure
-        self.bars_ = [self._draw(ax, row, kwargs) for row, ax in enumerate(self.axes_[:n_rows])]
-        self.axes_[n_rows - 1].set_xlabel("part of the squared distance")
+        self.bars_ = [self._draw(ax, row, kwargs) for row, ax in enumerate(self.axes_)]
+        self.axes_[-1].set_xlabel("part of the squared distance")
         return self
 
     def _draw(self, ax, row, settings):
@@ -114,7 +112,7 @@ class OutlierDisplay:
         places = np.argsort(-parts.to_numpy(), kind="stable")[: self.n_bars][::-1]
         labels = [self._label(row, place) for place in places]
         ax.set_title(f"row {self.parts.index[row]}", loc="left")
-        return ax.barh(labels, parts.iloc[places], **{"color": COLOUR} | settings)
+        return ax.barh(labels, parts.iloc[places], **{"color": MODEL} | settings)
 
     def _label(self, row, place):
         name = str(self.parts.columns[place])
