@@ -119,8 +119,8 @@ def _refuse_same_names(X):
     if not names.is_unique:
         again = list(dict.fromkeys(names[names.duplicated()]))
         raise ValueError(
-            f"The names of the columns of X must be unique, but {len(again)} occur more than once, such "
-            f"as {again[:EXAMPLES]}. Rename these columns."
+            f"The names of the columns of X must be unique, but some occur more than once "
+            f"({len(again)} in all): {again[:EXAMPLES]}. Rename these columns."
         )
 
 

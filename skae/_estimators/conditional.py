@@ -133,8 +133,8 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, 
     distinguishes the classes. A classifier behind it does worse than behind
     `VAETransformer`.
 
-    ``Pipeline.inverse_transform`` and `skae.metrics.reconstruction_score` cannot
-    pass labels: call ``inverse_transform`` itself, and search by ``score``.
+    ``Pipeline.inverse_transform`` cannot pass labels: call ``inverse_transform``
+    itself, and search over pipelines by ``score``.
 
     References
     ----------

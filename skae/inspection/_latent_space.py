@@ -168,7 +168,9 @@ class LatentSpaceDisplay:
         else:
             made = np.ravel(ax)
         if len(made) != len(pairs):
-            raise ValueError(f"{len(made)} axes were given for {len(pairs)} pairs of components.")
+            raise ValueError(
+                f"ax has {len(made)} for {counted(len(pairs), 'pair')} of components: pass one for each."
+            )
         for place, one in zip(pairs, made, strict=True):
             self.axes_[place] = one
 

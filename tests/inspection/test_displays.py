@@ -122,10 +122,10 @@ def test_what_cannot_be_drawn_says_why(pyplot, linear, table):
     with pytest.raises(ValueError, match="component=3: expected an int from 0 to 2"):
         TraversalDisplay.from_estimator(linear, IRIS, 3)
     for kind in (TraversalDisplay, ReconstructionDisplay):
-        with pytest.raises(ValueError, match="does not say how 4 columns are an image"):
+        with pytest.raises(ValueError, match="does not make an image of 4 columns"):
             kind.from_estimator(linear, IRIS, image_shape=(3, 3))
         for wrong in (4, (-2, -2), (0.5, 8), True):
-            with pytest.raises(ValueError, match="does not say how 4 columns are an image"):
+            with pytest.raises(ValueError, match="does not make an image of 4 columns"):
                 kind.from_estimator(linear, IRIS, image_shape=wrong)
     for kind in (TraversalDisplay, BiplotDisplay, ReconstructionDisplay):
         with pytest.raises(ValueError, match="cannot be looked into"):
@@ -180,7 +180,7 @@ def test_axes_that_are_too_few_are_counted(pyplot, linear):
         lambda: TraversalDisplay.from_estimator(linear, IRIS, n_columns=3, axes=[one]),
         lambda: SynthesisDisplay.from_predictions(IRIS, IRIS, n_columns=2, axes=[one]),
     ):
-        with pytest.raises(ValueError, match="1 axes were given, but 3 are drawn"):
+        with pytest.raises(ValueError, match="3 axes are needed, but axes has 1"):
             draw()
 
 
