@@ -722,6 +722,19 @@ def test_the_first_and_the_last_hour_of_a_zone_come_back(zone, column):
     encoder.inverse_transform(np.array([[0, 1e9], [0, -1e9]]))  # far outside: the ends
 
 
+@pytest.mark.parametrize(
+    "names", [[0, 1, 2, 3], pd.MultiIndex.from_product([["a", "b"], [0, 1]])], ids=["int", "levels"]
+)
+@pytest.mark.parametrize("coded", [False, True])
+def test_columns_whose_names_are_no_text_have_an_order_too(names, coded):
+    X = pd.DataFrame(load_digits().data[:60, 20:24])
+    X = (X > 8 if coded else X).set_axis(names, axis=1)
+    model = quick(hidden_layer_sizes=()).fit(X)
+    with pytest.raises(ValueError, match="those of the fit in another order"):
+        model.transform(X[X.columns[::-1]])
+    np.testing.assert_array_equal(model.transform(X), model.transform(X[X.columns]))
+
+
 def test_integers_beyond_float64_are_read_in_every_library():
     whole = 2**60 + 1024 * np.arange(60)
     expected = TableEncoder().fit_transform(pd.DataFrame({"a": whole}))
