@@ -458,7 +458,8 @@ def _extrapolating(task, module, baseline, inputs, codes, device):
     """Let linear maps extrapolate from a module far from all rows, whose ranges are known."""
     beyond = linear_network(task, baseline)
     module = confined(module).to(device).double().eval()
-    margin = 0.0 if task.schema.hidden else MARGIN  # other cells are filled by what is far out, too
+    # what is far out fills missing cells, too: no trained map is to multiply it
+    margin = 0.0 if task.schema.hidden and task.encoder_extrapolates else MARGIN
     inputs.give_to(module.encoder, beyond.encoder.linear.weight, margin)
     codes.widen(task.least_range).give_to(module.decoder, beyond.decoder.linear.weight, margin)
     if not task.encoder_extrapolates:
