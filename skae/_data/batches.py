@@ -336,14 +336,14 @@ class Range:
         self.low, self.high = self.low.clamp(max=-width), self.high.clamp(min=width)
         return self
 
-    def reach(self):
+    def reach(self, margin=MARGIN):
         """Return the limits within which a trained module is used: the range and a margin."""
-        margin = MARGIN * (self.high - self.low)
-        return self.low - margin, self.high + margin
+        further = margin * (self.high - self.low)
+        return self.low - further, self.high + further
 
-    def give_to(self, half, beyond):
+    def give_to(self, half, beyond, margin=MARGIN):
         """Set the limits of a `Confined` module, and the linear map that extrapolates."""
-        low, high = self.reach()
+        low, high = self.reach(margin)
         half.low.copy_(low)
         half.high.copy_(high)
         half.beyond.copy_(beyond)

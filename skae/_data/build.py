@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from skae._data import objects
-from skae._data.frames import TIMES, form_of, plain_numbers, zoned
-from skae._data.objects import CATEGORY, MICROSECONDS, is_missing, limits
+from skae._data.frames import TIMES, form_of, plain_numbers, zone_in
+from skae._data.objects import CATEGORY, MICROSECONDS, is_missing, limits, zone_of
 
 FARTHEST_NANOSECONDS = 9.2233720368e15  # from 1970, in microseconds
 WIDE = Context(prec=objects.MOST_DIGITS)
@@ -98,14 +98,16 @@ def _pandas_times(dtype, cells):
     ticks = pd.Series(_ticks(cells, dtype)).astype("Int64")
     if dtype.startswith(("timedelta", "duration")):
         return pd.to_timedelta(ticks, unit="us").astype(dtype)
-    return pd.to_datetime(ticks, unit="us", utc=zoned(dtype)).astype(dtype)
+    return pd.to_datetime(ticks, unit="us", utc=zone_in(dtype) is not None).astype(dtype)
 
 
 def _ticks(cells, dtype):
     """Return seconds in microseconds, in whole units of a type and within what it holds."""
     found = re.search(r"[\['](s|ms|us|ns)\b", dtype)
     unit = UNITS.get(found and found[1], 1)
-    low, high = limits(dtype.lower().startswith(("timedelta", "duration")), zoned(dtype))
+    zone = zone_in(dtype)
+    zone = zone and zone_of(zone)
+    low, high = limits(dtype.lower().startswith(("timedelta", "duration")), zone)
     if found and found[1] == "ns":
         low, high = max(low, -FARTHEST_NANOSECONDS), min(high, FARTHEST_NANOSECONDS)
     return np.clip(unit * np.round(cells / MICROSECONDS / unit), low, high)
@@ -199,11 +201,10 @@ def _polars_times(dtype, ticks):
     unit = re.search(r"time_unit='(\w+)'", dtype)[1]
     if dtype.startswith("Duration"):
         return ticks.cast(pl.Duration("us")).cast(pl.Duration(unit))
-    zone = re.search(r"time_zone='(.+)'", dtype)
-    made = ticks.cast(pl.Datetime("us"))
+    zone, made = zone_in(dtype), ticks.cast(pl.Datetime("us"))
     if zone is not None:
-        made = made.dt.replace_time_zone("UTC").dt.convert_time_zone(zone[1])
-        return made.cast(pl.Datetime(unit, zone[1]))
+        made = made.dt.replace_time_zone("UTC").dt.convert_time_zone(zone)
+        return made.cast(pl.Datetime(unit, zone))
     return made.cast(pl.Datetime(unit))
 
 

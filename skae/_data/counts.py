@@ -2,9 +2,12 @@
 
 import numpy as np
 
+from skae._data.labels import refuse_too_large
 from skae._data.objects import CATEGORY
 from skae._data.rows import Moments
 from skae._data.table_encoder import factorized, kind_of, warn_of_text
+
+LARGEST = 1023  # exponent of a power of two in float64
 
 
 class TableCounts:
@@ -54,28 +57,50 @@ class TableCounts:
 
 
 class NumberSums:
-    """Mean and deviation of a column of numbers or times."""
+    """Mean and deviation of a column of numbers or times.
+
+    Its cells are summed in a unit of their own size, a power of two, so that squares
+    neither overflow nor vanish.
+    """
 
     def __init__(self):
-        self.moments, self.n_present = Moments(), 0
+        self.moments, self.n_present, self.unit = Moments(), 0, 0.0
 
     def add(self, cells, weight):
         """Take in cells."""
         present = ~np.isnan(cells)
-        self.n_present += int(present.sum())
-        if present.any():
-            self.moments.add(cells[present, None], weight[present])
+        cells, weight = cells[present], weight[present]
+        self.n_present += len(cells)
+        size = np.abs(cells).max(initial=0.0)
+        if size > 0:
+            self._grow(np.ldexp(1.0, min(np.frexp(size)[1], LARGEST)))
+        if len(cells):
+            self.moments.add(cells[:, None] / (self.unit or 1.0), weight)
 
     def take_in(self, other):
         """Take in what was learned of other cells."""
         self.n_present += other.n_present
+        self._grow(other.unit)
+        other._grow(self.unit)
         self.moments.take_in(other.moments)
+
+    def _grow(self, unit):
+        """Go on in a unit, if it is larger."""
+        if unit <= self.unit:
+            return
+        known, ratio, self.unit = self.moments, self.unit / unit, unit
+        if known.weight:
+            known.mean, known.scatter = known.mean * ratio, known.scatter * ratio**2
+            known.low, known.high = known.low * ratio, known.high * ratio
 
     def learned(self, encoder, place, n_rows):
         """Return mean and scale, and nothing of levels."""
         if not self.n_present:
             return np.nan, 1.0, None, None, None
-        mean, deviation = float(self.moments.mean[0]), float(np.sqrt(self.moments.variance[0]))
+        known, unit = self.moments, self.unit or 1.0
+        mean, deviation = unit * float(known.mean[0]), unit * float(np.sqrt(known.variance[0]))
+        ends = unit * np.array([known.low[0], known.high[0]])
+        refuse_too_large(ends, mean, f"Column {encoder.names[place]!r}")
         rounding = self.n_present * np.finfo(np.float64).eps * max(deviation, abs(mean))
         return mean, deviation if deviation > rounding else 1.0, None, None, None
 

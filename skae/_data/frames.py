@@ -18,6 +18,15 @@ from skae._parameters import unmasked
 
 TIMES = TIME, DURATION
 EXAMPLES = 3  # of names, in a message
+ZONES = [  # in names of types: of polars, pyarrow, pandas, and of objects
+    re.compile(pattern)
+    for pattern in (
+        r"time_zone='(.+?)'",
+        r", tz=(.+?)\]",
+        r"^datetime64\[\w+, (.+)\]",
+        r"^[oO]bject\[(?:datetime|Timestamp), (.+)\]",
+    )
+]
 
 
 class Field(NamedTuple):
@@ -110,8 +119,8 @@ def _refuse_same_names(X):
     if not names.is_unique:
         again = list(dict.fromkeys(names[names.duplicated()]))
         raise ValueError(
-            f"The names of the columns of X must be unique, but {len(again)} occur more than once, such "
-            f"as {again[:EXAMPLES]}. Rename these columns."
+            f"The names of the columns of X must be unique, but some occur more than once "
+            f"({len(again)} in all): {again[:EXAMPLES]}. Rename these columns."
         )
 
 
@@ -232,15 +241,9 @@ def form_of(dtype):
     return found and (found[1] or "")
 
 
-def zoned(dtype):
-    """Return whether the name of a type says a time zone."""
-    if form_of(dtype):
-        return dtype[7:].startswith(("datetime, ", "Timestamp, "))
-    return (
-        "time_zone='" in dtype
-        or ", tz=" in dtype
-        or (dtype.startswith("datetime64") and ", " in dtype)
-    )
+def zone_in(dtype):
+    """Return the name of the time zone in the name of a type, None without one."""
+    return next((found[1] for found in (pattern.search(dtype) for pattern in ZONES) if found), None)
 
 
 def _in_utc(series):
@@ -319,6 +322,11 @@ def _floats(series):
         native = native.astype("UInt64" if series.dtype.is_unsigned_integer() else "Int64")
         return native.to_numpy(np.float64, na_value=np.nan)
     return np.array(series.cast(nw.Float64).to_numpy(), dtype=np.float64)
+
+
+def has_names(row):
+    """Return whether the cells of a row have names: those of a frame, or of a Series of pandas."""
+    return isinstance(row, pd.Series) or frame_of(row) is not None
 
 
 def one_row(row):

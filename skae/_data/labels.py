@@ -19,6 +19,7 @@ from skae._parameters import counted
 
 SHOWN = 10  # classes in a message
 MANY, FEW = 20, 5  # more classes than this, with fewer rows each, look like numbers
+SINGLE = 2  # fewer rows of each than this look like names of the rows, as to scikit-learn
 FRACTIONS = Decimal, Fraction  # numbers, and never classes
 ROUNDING = 1e-6  # of shares that sum to one
 
@@ -282,11 +283,7 @@ def mean_and_spread(values, weight=None, about="y"):
         mean = np.average(values, axis=0, weights=weight)
         rest = values - mean
         spread = np.sqrt(np.average(rest**2, axis=0, weights=weight))
-    if not np.isfinite(rest).all():
-        raise ValueError(
-            f"{about} has numbers as large as {np.abs(values).max():.3g}, whose mean is beyond float64: scale "
-            "it, for example with StandardScaler."
-        )
+    refuse_too_large(values, mean, about)
     largest = np.abs(rest).max(axis=0)
     lost = (largest > 0) & ((spread == 0) | np.isinf(spread))  # squares are beyond float64
     unit = np.where(lost, largest, 1.0)
@@ -294,6 +291,17 @@ def mean_and_spread(values, weight=None, about="y"):
         unit * np.sqrt(np.average((rest / unit) ** 2, axis=0, weights=weight)) if lost.any() else 0
     )
     return mean, np.where(lost, again, spread)
+
+
+def refuse_too_large(values, mean, about):
+    """Refuse numbers whose distance from their mean float64 does not hold."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        finite = np.isfinite(values - mean).all()
+    if not finite:
+        raise ValueError(
+            f"{about} has numbers as large as {np.abs(values).max():.3g}, whose mean is beyond float64: scale "
+            "it, for example with StandardScaler."
+        )
 
 
 def beside(X, labels):
@@ -413,12 +421,20 @@ def classes_of(column):
 
 
 def _sorted(column):
-    """Return the classes of a column; warn where they look like numbers."""
+    """Return the classes of a column, sorted; warn where they look like numbers or names of rows."""
     known = classes_of(column)
     if column.dtype.kind in "iu" and _are_many(known, column):
         warnings.warn(
             f"y has {counted(len(known), 'integer')} in {counted(len(column), 'row')}, and each is taken for a class of "
             "its own: where they are numbers, pass y.astype(float).",
+            UserWarning,
+            stacklevel=2,
+        )
+    elif column.dtype.kind not in "biu" and _are_many(known, column, SINGLE):
+        warnings.warn(
+            f"y has {len(known)} different labels in {len(column)} rows, such as {str(known[0])!r}, and each is "
+            "taken for a class of its own: pass labels that rows share, not a name of each; of times make "
+            "numbers, such as (y - y.min()) / pandas.Timedelta(days=1).",
             UserWarning,
             stacklevel=2,
         )
@@ -437,9 +453,9 @@ def _numbers_like_classes(column):
         )
 
 
-def _are_many(found, column):
-    """Return whether the values of a column are more than it would have classes."""
-    return len(found) > max(MANY, len(column) / FEW)
+def _are_many(found, column, few=FEW):
+    """Return whether the values of a column are more than it would have classes, each of few rows."""
+    return len(found) > max(MANY, len(column) / few)
 
 
 def numbers_of(column):

@@ -15,6 +15,7 @@ ZONED = "datetime", "Timestamp"  # objects that have a time zone
 EARLIEST, LATEST = -62_135_596_800_000_000, 253_402_300_799_000_000  # of the years 1 and 9999
 MICROSECONDS = 1e-6  # in seconds, the unit of times and durations as numbers
 START = datetime(1970, 1, 1)
+NOTHING = timedelta()
 DAY = 24 * 60 * 60
 MOST_DIGITS, MOST_PLACES = 500, 100  # of a decimal number, and those of its fraction
 
@@ -111,8 +112,8 @@ def _zone(cells):
 
 
 def zone_of(name):
-    """Return the time zone of a name such as "Europe/Berlin" or "UTC+02:00"; "..." is no path."""
-    offset = re.fullmatch(r"UTC(?:([+-])(\d\d):(\d\d))?", name)
+    """Return the time zone of a name such as "Europe/Berlin", "UTC+02:00" or "+02:00"; "..." is no path."""
+    offset = re.fullmatch(r"(?:UTC)?([+-])(\d\d):(\d\d)|UTC", name)
     if offset is None:
         return ZoneInfo(name)
     if offset[1] is None:
@@ -132,11 +133,12 @@ def _since_start(cell):
         cell = cell.start_time
     if isinstance(cell, np.datetime64):
         return cell.astype("datetime64[us]").astype(np.int64) * MICROSECONDS
+    if isinstance(cell, pd.Timestamp):  # knows UTC also where its year is 0 or 10000
+        return float((cell.asm8 - np.datetime64(0, "s")) / np.timedelta64(1, "s"))
     if not isinstance(cell, datetime):
         return (cell - START.date()).days * DAY
-    if cell.tzinfo is not None:
-        cell = cell.astimezone(UTC).replace(tzinfo=None)
-    return (cell - START).total_seconds()
+    ahead = cell.utcoffset() or NOTHING  # UTC itself may be in the year 0
+    return (cell.replace(tzinfo=None) - START - ahead).total_seconds()
 
 
 def _length(cell):
@@ -161,7 +163,9 @@ def _maker(name, more):
     if name in ("", "int"):
         return round if name else float
     of_ticks = MAKERS[name] if "[" not in name else _numpy_maker(name)
-    low, high = limits(name.startswith(("time", "Timedelta")), name in ZONED and bool(more))
+    zone = zone_of(more) if more and name in ZONED else None
+    low, high = limits(name.startswith(("time", "Timedelta")), zone)
+    more = zone or more
 
     def make(seconds):
         return of_ticks(min(max(round(seconds / MICROSECONDS), low), high), more)
@@ -169,12 +173,17 @@ def _maker(name, more):
     return make
 
 
-def limits(are_durations, zoned):
-    """Return how far microseconds may reach: durations, or times; in other zones 14 hours less."""
+def limits(are_durations, zone=None):
+    """Return how far microseconds may reach: durations, or times in UTC whose year in a zone Python knows."""
     if are_durations:
         return -FARTHEST, FARTHEST
-    inside = 14 * 60 * 60 * 10**6 if zoned else 0
-    return EARLIEST + inside, LATEST - inside
+    ahead = (_ahead(zone, end) / timedelta(microseconds=1) for end in (datetime.min, datetime.max))
+    return tuple(round(end - hours) for end, hours in zip((EARLIEST, LATEST), ahead, strict=True))
+
+
+def _ahead(zone, wall):
+    """Return how far a zone is ahead of UTC at a time of its own."""
+    return zone.utcoffset(wall) if zone else NOTHING
 
 
 def _decimal_maker(places):
@@ -190,8 +199,12 @@ def _numpy_maker(name):
 
 
 def _timestamp(ticks, zone):
-    stamp = pd.Timestamp(START + timedelta(microseconds=ticks))
-    return stamp.tz_localize("UTC").tz_convert(zone_of(zone)) if zone else stamp
+    since = timedelta(microseconds=ticks)
+    if not EARLIEST <= ticks <= LATEST:  # UTC is in the year 0 or 10000
+        ahead = _ahead(zone, datetime.min if ticks < 0 else datetime.max)
+        return pd.Timestamp((START + (since + ahead)).replace(tzinfo=zone))
+    stamp = pd.Timestamp(START + since)
+    return stamp.tz_localize("UTC").tz_convert(zone) if zone else stamp
 
 
 def _time(ticks, _):

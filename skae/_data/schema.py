@@ -207,6 +207,9 @@ class Schema:
         that very fit must be so, too.
         """
         X = table(X)
+        known = self._frame_of_fit
+        if self.names is None and known is not None and frame_of(X) is not None:
+            _refuse_reordered(names_of(X), known[1])
         if self.encoder is not None:
             return self.encoder.read(X, self.owner)
         plain = is_plain(X)
@@ -586,6 +589,15 @@ def _of_filled(before, now):
     """Return the field of what fills a column of numbers: floats, or objects like those of the fit."""
     objects = next((field for field in (before, now) if form_of(field.dtype)), None)
     return objects if objects and form_of(now.dtype) is not None else now._replace(dtype="float64")
+
+
+def _refuse_reordered(names, known):
+    """Refuse the columns of the fit in another order: scikit-learn looks at names that are strings alone."""
+    if names != known and len(names) == len(known) and set(names) == set(known):
+        raise ValueError(
+            f"The columns of X are those of the fit in another order: {names[:3]} come first, and "
+            f"{known[:3]} should. Pass them in the order of the fit, such as X[first.columns]."
+        )
 
 
 def _without(X, frame, places):

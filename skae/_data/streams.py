@@ -12,7 +12,7 @@ from os import PathLike, fspath, path
 import numpy as np
 
 from skae._data.frames import frame_of, library, names_of
-from skae._parameters import unmasked
+from skae._parameters import counted, unmasked
 
 FEWEST_IN_BLOCK = 512  # rows: the largest batch of a training
 SUFFIXES = ".npy", ".parquet", ".pq"
@@ -214,7 +214,7 @@ def _checked(weight, n_rows):
     weight = np.asarray(weight, dtype=np.float64)
     if weight.shape != (n_rows,):
         raise ValueError(
-            f"weights of the shape {weight.shape}: expected one for each of {n_rows} rows."
+            f"weights of the shape {weight.shape}: expected one for each of {counted(n_rows, 'row')}."
         )
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
         wrong = weight[~(np.isfinite(weight) & (weight >= 0))][0]

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Hashable
 from numbers import Integral, Real
 
+import narwhals.stable.v2 as nw
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
@@ -24,7 +25,7 @@ from skae._data.frames import (
     numbers,
     plain_numbers,
     table,
-    zoned,
+    zone_in,
 )
 from skae._data.labels import mean_and_spread
 from skae._data.objects import CATEGORY, NUMBER, is_missing
@@ -552,7 +553,7 @@ def refuse_other_kinds(fields, found, frame, chosen=False, unused=()):
         f"{before.name!r}: {before.kind} ({before.dtype}) in fit, {now.kind} ({now.dtype}) now"
         for place, (before, now) in enumerate(zip(fields, found, strict=True))
         if before.dtype != now.dtype
-        and (before.kind != now.kind or zoned(before.dtype) != zoned(now.dtype))
+        and (before.kind != now.kind or bool(zone_in(before.dtype)) != bool(zone_in(now.dtype)))
         and not (before.kind == CATEGORY and (chosen or now.kind == NUMBER or form_of(now.dtype)))
         and place not in unused
         and not (frame is not None and _is_empty(column(frame, place)))
@@ -578,7 +579,9 @@ def warn_of_unused(frame, places):
 
 
 def _is_empty(series):
-    return all(map(is_missing, series.to_list()))
+    if series.dtype == nw.Object or series.dtype.is_float():  # NaN and NaT are no nulls there
+        return all(map(is_missing, series.to_list()))
+    return series.null_count() == len(series)
 
 
 def _plain_columns(frame):

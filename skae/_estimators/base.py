@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 
 from skae import _model as fitted_models
 from skae import _training
-from skae._data.frames import one_row
+from skae._data.frames import has_names, one_row
 from skae._data.schema import DTYPES, Columns, Schema
 from skae._data.streams import Stream
 from skae._data.tensors import as_arrays, like
@@ -633,11 +633,16 @@ class BaseAutoencoder(BaseEncoder):
         return self._give(model.decode_cells(between))
 
     def _ends(self, a, b):
-        """Return two rows as the model reads them; of complete numbers whatever names they have."""
+        """Return two rows as the model reads them; arrays of complete numbers have no names."""
         check_is_fitted(self)
-        if self._model.schema.blocks is not None:
+        schema = self._model.schema
+        if schema.blocks is not None:
             return np.vstack([self._known(one_row(end))[1] for end in (a, b)])
-        ends = [np.ravel(unmasked(end)) for end in (a, b)]
+        ends = [
+            self._known(one_row(end))[1] if schema.names is not None and has_names(end) else end
+            for end in (a, b)
+        ]
+        ends = [np.ravel(unmasked(end)) for end in ends]
         for end in ends:
             if len(end) != self.n_features_in_:
                 raise ValueError(

@@ -117,8 +117,9 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, 
     Warns
     -----
     UserWarning
-        If y has so many different integers that they look like numbers, or so
-        few whole floats that they look like classes, and as
+        If y has so many different integers that they look like numbers, so
+        few whole floats that they look like classes, or texts or times that are
+        different in most rows, and as
         `VAETransformer` does.
 
     See Also
@@ -132,8 +133,8 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, 
     distinguishes the classes. A classifier behind it does worse than behind
     `VAETransformer`.
 
-    ``Pipeline.inverse_transform`` and `skae.metrics.reconstruction_score` cannot
-    pass labels: call ``inverse_transform`` itself, and search by ``score``.
+    ``Pipeline.inverse_transform`` cannot pass labels: call ``inverse_transform``
+    itself, and search over pipelines by ``score``.
 
     References
     ----------

@@ -134,8 +134,9 @@ class SupervisedAutoencoder(
     Warns
     -----
     UserWarning
-        If y has so many different integers that they look like numbers, or so
-        few whole floats that they look like classes.
+        If y has so many different integers that they look like numbers, so
+        few whole floats that they look like classes, or texts or times that are
+        different in most rows.
 
     See Also
     --------

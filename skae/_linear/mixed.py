@@ -199,7 +199,8 @@ def present_moments(rows):
     )
     count = np.maximum(count, np.finfo(np.float64).tiny)
     mean = exact_mean(total / count, *rows.range())
-    square = rows.sum(lambda x, weight: weight @ np.nan_to_num(x - mean, nan=0.0) ** 2)
+    with np.errstate(over="ignore"):  # `scaled` refuses such columns
+        square = rows.sum(lambda x, weight: weight @ np.nan_to_num(x - mean, nan=0.0) ** 2)
     return mean, square / count
 
 

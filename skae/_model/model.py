@@ -11,6 +11,7 @@ import torch
 from scipy import sparse
 from torch import nn
 
+from skae._data.batches import MARGIN
 from skae._linear.pca import LinearModel
 from skae._model import normal
 from skae._model.cells import (
@@ -457,8 +458,10 @@ def _extrapolating(task, module, baseline, inputs, codes, device):
     """Let linear maps extrapolate from a module far from all rows, whose ranges are known."""
     beyond = linear_network(task, baseline)
     module = confined(module).to(device).double().eval()
-    inputs.give_to(module.encoder, beyond.encoder.linear.weight)
-    codes.widen(task.least_range).give_to(module.decoder, beyond.decoder.linear.weight)
+    # what is far out fills missing cells, too: no trained map is to multiply it
+    margin = 0.0 if task.schema.hidden and task.encoder_extrapolates else MARGIN
+    inputs.give_to(module.encoder, beyond.encoder.linear.weight, margin)
+    codes.widen(task.least_range).give_to(module.decoder, beyond.decoder.linear.weight, margin)
     if not task.encoder_extrapolates:
         module.encoder.beyond.zero_()
     return module

@@ -114,8 +114,8 @@ class Recurrent(Task):
         if len(shape) == 2 and min(shape) > 0 and math.prod(shape) == n_features:
             return shape
         raise ValueError(
-            f"sequence_shape={self.sequence_shape!r} does not say how {n_features} columns are one "
-            "sequence: pass (n_steps, n_channels), whose product is the number of columns; None "
+            f"sequence_shape={self.sequence_shape!r} does not make a sequence of "
+            f"{counted(n_features, 'column')}: pass (n_steps, n_channels), whose product is the number of columns; None "
             "stands for one channel."
         )
 

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skae.inspection._drawing import BASELINE, CLASSES, MODEL, new_axes, without_frame
+from skae.inspection._drawing import BASELINE, CLASSES, MODEL, grid, without_frame
 
 EVEN = 0.5  # the accuracy of guesses
 SIDES = ("discriminator", "generator"), ("real", "generated")
@@ -113,8 +113,7 @@ class AdversarialCurveDisplay:
         display : AdversarialCurveDisplay
             This one.
         """
-        axes = new_axes(nrows=2, sharex=True) if axes is None else axes
-        self.axes_ = axes = np.ravel(axes)
+        self.axes_ = axes = grid(2, 1, axes, panel=(6.4, 2.4), sharex=axes is None)
         self.figure_, self.lines_ = axes[0].figure, []
         for ax, sides, name, even in zip(
             axes, SIDES, ("loss", "accuracy"), (self.equilibrium, EVEN), strict=True

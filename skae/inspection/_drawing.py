@@ -6,6 +6,8 @@ people tell apart, and can be seen on light and on dark ground.
 
 import numpy as np
 
+from skae._parameters import counted, lengths_of
+
 MODEL, BASELINE = "#d1495b", "#6b7280"  # the autoencoder, and what it is compared with
 CLASSES = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"),
@@ -36,7 +38,9 @@ def grid(n, n_wide, axes=None, panel=(2.4, 2.0), **settings):
     if axes is not None:
         axes = np.ravel(axes)
         if len(axes) < n:
-            raise ValueError(f"{len(axes)} axes were given, but {n} are drawn: pass more.")
+            raise ValueError(
+                f"{n} axes are needed, but axes has {len(axes)}: pass one for each picture."
+            )
         return axes[:n]
     n_wide = min(n, n_wide)
     n_high = -(-n // n_wide)
@@ -67,10 +71,11 @@ def image_shape_of(asked, known, n_columns):
     """Return the shape of rows: the one that is asked for, as (channels, height, width), or known."""
     if asked is None:
         return known
-    shape = (1, *asked) if len(asked) == 2 else tuple(asked)
-    if len(shape) != 3 or np.prod(shape) != n_columns:
+    shape = lengths_of(asked)
+    shape = (1, *shape) if len(shape) == 2 else shape
+    if len(shape) != 3 or min(shape) < 1 or np.prod(shape) != n_columns:
         raise ValueError(
-            f"image_shape={asked!r} does not say how {n_columns} columns are an image: pass "
+            f"image_shape={asked!r} does not make an image of {counted(n_columns, 'column')}: pass "
             "(height, width) or (channels, height, width)."
         )
     return shape

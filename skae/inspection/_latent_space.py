@@ -168,7 +168,9 @@ class LatentSpaceDisplay:
         else:
             made = np.ravel(ax)
         if len(made) != len(pairs):
-            raise ValueError(f"{len(made)} axes were given for {len(pairs)} pairs of components.")
+            raise ValueError(
+                f"ax has {len(made)} for {counted(len(pairs), 'pair')} of components: pass one for each."
+            )
         for place, one in zip(pairs, made, strict=True):
             self.axes_[place] = one
 
@@ -200,7 +202,7 @@ class LatentSpaceDisplay:
 
 def checked_components(components, n):
     """Return places of two or more different components."""
-    components = list(components)
+    components = list(components) if np.iterable(components) else [components]
     if n < 2:
         raise ValueError(
             "The code has 1 component, and this picture needs two: fit with n_components=2 or more, or "
@@ -257,7 +259,12 @@ def _given(values):
     """Return the name of values, and floats for numbers or objects for classes."""
     if values is None:
         return None, None
-    name = getattr(values, "name", None)
+    shape, name = np.shape(values), getattr(values, "name", None)
+    if len(shape) != 1:
+        raise ValueError(
+            f"color_by has the shape {shape}: expected one value a row. Pass a single column, such as "
+            "X['name'] or y[:, 0]."
+        )
     values = pd.Series(list(values))
     is_float = pd.api.types.is_float_dtype(values.dtype)
     is_whole = pd.api.types.is_integer_dtype(values.dtype)

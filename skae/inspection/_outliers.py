@@ -5,7 +5,8 @@ from numbers import Real
 import numpy as np
 from scipy import sparse
 
-from skae.inspection._drawing import MODEL, new_axes
+from skae._parameters import count
+from skae.inspection._drawing import MODEL, grid
 
 
 class OutlierDisplay:
@@ -73,7 +74,8 @@ class OutlierDisplay:
                 f"{type(estimator).__name__} does not explain scores: pass a fitted "
                 "AutoencoderOutlierDetector."
             )
-        worst = np.argsort(estimator.score_samples(X), kind="stable")[:n_rows]
+        count(n_bars, "n_bars")
+        worst = np.argsort(estimator.score_samples(X), kind="stable")[: count(n_rows, "n_rows")]
         display = cls(
             parts=estimator.explain(X).iloc[worst],
             seen=_cells(X)[worst],
@@ -97,12 +99,12 @@ class OutlierDisplay:
         display : OutlierDisplay
             This one.
         """
-        n_rows = len(self.parts)
-        size = 6.4, 0.9 + 0.32 * n_rows * (self.n_bars + 2)
-        self.axes_ = np.ravel(new_axes(axes, nrows=n_rows, figsize=size))
+        n_rows, n_bars = len(self.parts), count(self.n_bars, "n_bars")
+        high = 0.32 * (min(n_bars, self.parts.shape[1]) + 2) + 0.9 / n_rows
+        self.axes_ = grid(n_rows, 1, axes, panel=(6.4, high))
         self.figure_ = self.axes_[0].figure
-        self.bars_ = [self._draw(ax, row, kwargs) for row, ax in enumerate(self.axes_[:n_rows])]
-        self.axes_[n_rows - 1].set_xlabel("part of the squared distance")
+        self.bars_ = [self._draw(ax, row, kwargs) for row, ax in enumerate(self.axes_)]
+        self.axes_[-1].set_xlabel("part of the squared distance")
         return self
 
     def _draw(self, ax, row, settings):

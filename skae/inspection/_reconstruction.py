@@ -171,7 +171,7 @@ class ReconstructionDisplay:
 
     def _plot_shares(self, axes, settings):
         known = self.shares.dropna().sort_values(kind="stable")
-        drawn = known.iloc[: self.n_columns][::-1]
+        drawn = known.iloc[: count(self.n_columns, "n_columns")][::-1]
         size = 6.4, 0.9 + 0.28 * len(drawn)
         ax = new_axes(None if axes is None else np.ravel(axes)[0], figsize=size)
         self.axes_ = np.array([ax])

@@ -4,6 +4,7 @@ from itertools import combinations
 
 import numpy as np
 
+from skae._parameters import count
 from skae.inspection._drawing import BASELINE, MODEL, grid, without_frame
 from skae.metrics._synthesis import association, coded, shape
 
@@ -75,6 +76,7 @@ class SynthesisDisplay:
         ValueError
             As `skae.metrics.synthesis_report`.
         """
+        n_columns = count(n_columns, "n_columns")
         real, drawn = coded(real, drawn, names=("drawn",))
         similarity = np.array([shape(*pair) for pair in zip(real, drawn, strict=True)])
         shown = np.sort(np.argsort(similarity, kind="stable")[:n_columns])  # NaN comes last

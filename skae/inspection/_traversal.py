@@ -1,5 +1,7 @@
 """What rows become along one component."""
 
+from numbers import Integral
+
 import numpy as np
 
 from skae._data.objects import TIME
@@ -115,10 +117,12 @@ class TraversalDisplay:
         """
         code = Code.of(estimator, X)
         n = code.values.shape[1]
-        if not (isinstance(component, int | np.integer) and 0 <= component < n):
+        if not (isinstance(component, Integral) and 0 <= component < n):
             raise ValueError(f"component={component!r}: expected an int from 0 to {n - 1}.")
+        component, steps = int(component), count(n_steps, "n_steps")
+        if steps < 2:
+            raise ValueError(f"n_steps={n_steps}: expected at least 2, the ends of the way.")
         shape = image_shape_of(image_shape, code.shape, code.model.schema.n_features)
-        steps = max(2, count(n_steps, "n_steps"))
         positions = np.linspace(*np.quantile(code.values[:, component], ENDS), steps)
         codes = np.tile(code.mean, (steps, 1))
         codes[:, component] = positions
@@ -134,7 +138,7 @@ class TraversalDisplay:
             columns=columns,
             levels=code.levels,
             times=times,
-            component=int(component),
+            component=component,
             shape=shape,
         )
         return display.plot(axes, **kwargs)

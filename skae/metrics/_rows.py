@@ -1,5 +1,7 @@
 """Scores of rows: PCA and autoencoders on one scale, and how far generated rows reach."""
 
+from inspect import signature
+
 import numpy as np
 from sklearn.utils.validation import check_array
 
@@ -93,8 +95,8 @@ def reconstruction_score(estimator, X, y=None):
         ``Pipeline`` of such steps.
     X : array-like of shape (n_samples, n_features)
         Rows to score, preferably unseen ones.
-    y : None
-        Ignored.
+    y : array-like of shape (n_samples,) or None
+        Labels, for `ConditionalVAE` alone, which infers those that it is not given.
 
     Returns
     -------
@@ -104,8 +106,8 @@ def reconstruction_score(estimator, X, y=None):
     Raises
     ------
     TypeError
-        If ``estimator`` has no ``transform`` or no ``inverse_transform``, or
-        if ``X`` is a `skae.stream`.
+        If ``estimator`` has no ``transform`` or no ``inverse_transform``, if it is a ``Pipeline``
+        whose last step is a `ConditionalVAE`, or if ``X`` is a `skae.stream`.
 
     Examples
     --------
@@ -137,4 +139,20 @@ def reconstruction_score(estimator, X, y=None):
             "reconstruction_score takes rows in memory, but X is a stream: call the score(stream) of "
             "an autoencoder, which is the same number."
         )
-    return explained_share(X, estimator.inverse_transform(estimator.transform(X)))
+    model = getattr(estimator, "best_estimator_", estimator)
+    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    if not _needs_labels(last):
+        return explained_share(X, estimator.inverse_transform(estimator.transform(X)))
+    if last is not model:
+        raise TypeError(
+            f"reconstruction_score cannot pass labels to the {type(last).__name__} in a {type(model).__name__}: "
+            "take its own score, such as scoring=None in a search, the same in the units of its last step."
+        )
+    return explained_share(X, model.reconstruct(X, y))
+
+
+def _needs_labels(step):
+    """Return whether a step decodes rows by their labels alone."""
+    decode = getattr(step, "inverse_transform", None)  # "passthrough" has none
+    labels = None if decode is None else signature(decode).parameters.get("y")
+    return labels is not None and labels.default is labels.empty

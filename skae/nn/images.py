@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from skae._parameters import lengths_of
+from skae._parameters import counted, lengths_of
 from skae.nn.layers import Linear, Unset, draw_normal
 
 KERNEL, STRIDE = 3, 2
@@ -113,7 +113,7 @@ def image_shape_of(image_shape, n_features):
     if fits and shape[0] <= MOST_COLOURS:
         return shape
     raise ValueError(
-        f"image_shape={image_shape!r} does not say how {n_features} columns are one image: "
+        f"image_shape={image_shape!r} does not make an image of {counted(n_features, 'column')}: "
         f"pass (height, width), or (channels, height, width) with 1 to {MOST_COLOURS} channels, "
         "whose product is the number of columns."
     )

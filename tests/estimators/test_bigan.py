@@ -317,7 +317,7 @@ def test_missing_cells_are_refused(wine):
 
 def test_shapes_that_do_not_fit_are_refused():
     X = np.random.default_rng(0).normal(size=(50, 65))
-    with pytest.raises(ValueError, match=r"65 columns are one image.*the number of columns\.$"):
+    with pytest.raises(ValueError, match=r"make an image of 65 columns.*the number of columns\.$"):
         small(image_shape=(8, 8)).fit(X)
     with pytest.raises(ValueError, match="channels must be > 0"):
         small(image_shape=(5, 13), channels=(4, 0)).fit(X)

@@ -2,6 +2,8 @@
 
 import inspect
 import pickle
+import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -19,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import skae
-from skae import ConditionalVAE, VAETransformer
+from skae import AutoencoderClassifier, ConditionalVAE, SupervisedAutoencoder, VAETransformer
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -220,6 +222,27 @@ def test_integers_that_look_like_numbers_are_told_of(diabetes):
     X, labels = diabetes
     with pytest.warns(UserWarning, match=r"214 integers in 442 rows.*y\.astype\(float\)"):
         linear(2).fit(X, labels["y"].astype(int))
+
+
+@pytest.mark.parametrize("kind", [ConditionalVAE, SupervisedAutoencoder, AutoencoderClassifier])
+@pytest.mark.parametrize(
+    "of_rows", [lambda n: f"id {n}", lambda n: np.datetime64("2020-01-01") + n]
+)
+def test_names_of_rows_as_labels_are_told_of(kind, of_rows):
+    X = load_wine().data[:60]
+    y = np.array([of_rows(n) for n in range(60)])
+    own = {} if kind is AutoencoderClassifier else {"n_components": 2, "hidden_layer_sizes": ()}
+    model = kind(random_state=0, **(own or {"fine_tune": "head", "head": "linear"}))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        model.fit(X, y)
+    told = [str(one.message) for one in told if "different labels" in str(one.message)]
+    if kind is not AutoencoderClassifier:  # scikit-learn tells of these
+        assert len(told) == 1
+        assert re.search(r"60 different labels in 60 rows, such as .*: pass labels", told[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X, y[np.arange(60) // 4])
 
 
 def test_inferred_labels_are_mostly_right(vae, images, diabetes):
@@ -431,6 +454,10 @@ def test_rows_of_a_frame_have_ways_between_them(wine):
     model, plain = linear(2).fit(frame, y), linear(2).fit(X, y)
     for a, b in [(frame.iloc[0], frame.iloc[9]), (frame[:1], frame[9:10]), (X[0], X[9])]:
         np.testing.assert_array_equal(model.interpolate(a, b), plain.interpolate(X[0], X[9]))
+    with pytest.raises(ValueError, match="names must be in the same order"):
+        model.interpolate(frame.iloc[0, ::-1], frame.iloc[9])
+    with pytest.raises(ValueError, match="names unseen at fit time:\n- column 99"):
+        model.interpolate(frame[:1], frame[9:10].rename(columns={"column 0": "column 99"}))
     with pytest.raises(ValueError, match=r"have 5 features.*expecting 13"):
         model.interpolate(X[0, :5], X[9, :5])
     with pytest.raises(NotFittedError):

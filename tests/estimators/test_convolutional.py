@@ -82,7 +82,9 @@ def test_a_stream_and_a_warm_start(digits):
     (8, 8), (2, 4, 9), (65,), (5, 1, 13), (-5, -13), (5.5, 13), (np.nan, 13), ("5", 13),
 ])  # fmt: skip
 def test_shapes_that_do_not_fit_are_refused(shape):
-    with pytest.raises(ValueError, match=r"65 columns are one image: pass \(height, width\)"):
+    with pytest.raises(
+        ValueError, match=r"not make an image of 65 columns: pass \(height, width\)"
+    ):
         small(image_shape=shape).fit(np.random.default_rng(0).normal(size=(50, 65)))
 
 

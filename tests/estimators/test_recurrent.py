@@ -178,7 +178,9 @@ def test_rows_may_be_weighted(watch):
     (100,), (6, 11), (0, 65), (-5, -13), (5, 13, 1), (5.5, 13), (np.nan, 13), ("5", 13),
 ])  # fmt: skip
 def test_shapes_that_do_not_fit_are_refused(shape):
-    with pytest.raises(ValueError, match=r"65 columns are one sequence: pass \(n_steps, n_chan"):
+    with pytest.raises(
+        ValueError, match=r"not make a sequence of 65 columns: pass \(n_steps, n_chan"
+    ):
         small(sequence_shape=shape).fit(np.random.default_rng(0).normal(size=(50, 65)))
 
 

@@ -13,6 +13,7 @@ from skae.inspection import (
     LossCurveDisplay,
     OutlierDisplay,
     ReconstructionDisplay,
+    SynthesisDisplay,
     TraversalDisplay,
 )
 
@@ -105,11 +106,15 @@ def test_any_transformer_has_a_latent_space(pyplot):
 
 def test_what_cannot_be_drawn_says_why(pyplot, linear, table):
     draw = LatentSpaceDisplay.from_estimator
-    for components in [(0,), (0, 3), (1, 1), (0.0, 1)]:
+    for components in [(0,), (0, 3), (1, 1), (0.0, 1), 0, None]:
         with pytest.raises(ValueError, match="two or more different ints from 0 to 2"):
             draw(linear, IRIS, components=components)
     with pytest.raises(ValueError, match="not a column of X"):
         draw(linear, IRIS, color_by="colour")
+    for wrong in (IRIS, IRIS.to_numpy(), IRIS.to_numpy()[:, :1], [[1, 2]] * 150, {"a": 1}, 3):
+        for kind in (LatentSpaceDisplay, BiplotDisplay):
+            with pytest.raises(ValueError, match=r"color_by has the shape \(.*one value a row"):
+                kind.from_estimator(linear, IRIS, color_by=wrong)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         draw(linear, IRIS, color_by=SPECIES[:9])
     with pytest.raises(ValueError, match="a biplot has two"):
@@ -117,8 +122,11 @@ def test_what_cannot_be_drawn_says_why(pyplot, linear, table):
     with pytest.raises(ValueError, match="component=3: expected an int from 0 to 2"):
         TraversalDisplay.from_estimator(linear, IRIS, 3)
     for kind in (TraversalDisplay, ReconstructionDisplay):
-        with pytest.raises(ValueError, match="does not say how 4 columns are an image"):
+        with pytest.raises(ValueError, match="does not make an image of 4 columns"):
             kind.from_estimator(linear, IRIS, image_shape=(3, 3))
+        for wrong in (4, (-2, -2), (0.5, 8), True):
+            with pytest.raises(ValueError, match="does not make an image of 4 columns"):
+                kind.from_estimator(linear, IRIS, image_shape=wrong)
     for kind in (TraversalDisplay, BiplotDisplay, ReconstructionDisplay):
         with pytest.raises(ValueError, match="cannot be looked into"):
             kind.from_estimator(PCA(2).fit(IRIS), IRIS)
@@ -127,6 +135,53 @@ def test_what_cannot_be_drawn_says_why(pyplot, linear, table):
     detector = skae.AutoencoderOutlierDetector(linear, random_state=0).fit(IRIS)
     with pytest.raises(ValueError, match="pass its autoencoder_"):
         LossCurveDisplay.from_estimator(detector)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 2.5, "three", None])
+@pytest.mark.parametrize(
+    ("draw", "name"),
+    [
+        (lambda ae, n: ReconstructionDisplay.from_estimator(ae, IRIS, n_columns=n), "n_columns"),
+        (
+            lambda ae, n: ReconstructionDisplay(shares=pd.Series([1.0]), n_columns=n).plot(),
+            "n_columns",
+        ),
+        (
+            lambda ae, n: ReconstructionDisplay.from_estimator(
+                ae, IRIS, n_rows=n, image_shape=(2, 2)
+            ),
+            "n_rows",
+        ),
+        (lambda ae, n: TraversalDisplay.from_estimator(ae, IRIS, n_steps=n), "n_steps"),
+        (lambda ae, n: TraversalDisplay.from_estimator(ae, IRIS, n_columns=n), "n_columns"),
+        (lambda ae, n: BiplotDisplay.from_estimator(ae, IRIS, n_arrows=n), "n_arrows"),
+        (lambda ae, n: SynthesisDisplay.from_predictions(IRIS, IRIS, n_columns=n), "n_columns"),
+        (lambda ae, n: OutlierDisplay.from_estimator(odd(ae), IRIS, n_rows=n), "n_rows"),
+        (lambda ae, n: OutlierDisplay.from_estimator(odd(ae), IRIS, n_bars=n), "n_bars"),
+        (
+            lambda ae, n: OutlierDisplay(parts=IRIS[:1], seen=IRIS, expected=IRIS, n_bars=n).plot(),
+            "n_bars",
+        ),
+    ],
+)
+def test_numbers_of_what_is_drawn_are_checked(pyplot, linear, draw, name, wrong):
+    with pytest.raises(ValueError, match=f"{name}={wrong!r} must be an int of at least 1"):
+        draw(linear, wrong)
+
+
+def odd(ae):
+    return skae.AutoencoderOutlierDetector(ae, random_state=0).fit(IRIS)
+
+
+def test_axes_that_are_too_few_are_counted(pyplot, linear):
+    one = pyplot.subplots()[1]
+    for draw in (
+        lambda: OutlierDisplay.from_estimator(odd(linear), IRIS, n_rows=3, axes=[one]),
+        lambda: TraversalDisplay.from_estimator(linear, IRIS, n_columns=3, axes=[one]),
+        lambda: SynthesisDisplay.from_predictions(IRIS, IRIS, n_columns=2, axes=[one]),
+    ):
+        with pytest.raises(ValueError, match="3 axes are needed, but axes has 1"):
+            draw()
 
 
 # the decoder ----------------------------------------------------------------------------------

@@ -131,6 +131,18 @@ def test_rows_with_few_cells_do_not_judge_those_with_more(name, pattern, n_compo
 
 
 @quiet
+@pytest.mark.parametrize(
+    ("name", "pattern", "seed"),
+    [("denoising", 0.8, 1), ("plain", 0.5, 2)],
+)
+def test_a_cell_far_outside_the_training_range_does_not_spoil_its_row(name, pattern, seed):
+    """In these test rows it is 90 standard deviations out, in those of training at most 35."""
+    seen = rows_of("digits", pattern, seed)[1]
+    assert np.nanmax(seen) > 80
+    assert ratios(ESTIMATORS[name], 2, "digits", pattern, seed)[0] < 1
+
+
+@quiet
 def test_few_present_cells_are_no_reason_not_to_train():
     train, seen, whole = rows_of("breast_cancer", 0.9, 0)
     model = skae.AutoencoderTransformer(8, max_iter=5, random_state=0).fit(train)

@@ -3,8 +3,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.datasets import load_wine
+from sklearn.model_selection import GridSearchCV, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, ConditionalVAE
 from skae.metrics import (
     explained_share,
     frechet_distance,
@@ -47,6 +53,24 @@ def test_where_zero_lies_does_not_matter():
     for k in (1, 5):
         expected = mode_coverage(X, others, n_neighbors=k)
         assert mode_coverage(X + 1e8, others + 1e8, n_neighbors=k) == expected
+
+
+def test_a_score_takes_labels_where_rows_are_decoded_by_them():
+    X, y = load_wine(return_X_y=True)
+    vae = ConditionalVAE(2, hidden_layer_sizes=())
+    model = clone(vae).fit(X, y)
+    assert reconstruction_score(model, X, y) == pytest.approx(model.score(X, y))
+    assert reconstruction_score(model, X) == pytest.approx(model.score(X))
+    grid = {"n_components": [1, 4]}
+    search = GridSearchCV(vae, grid, scoring=reconstruction_score, cv=StratifiedKFold(2))
+    search.fit(X, y)
+    assert search.best_params_ == {"n_components": 4}
+    assert reconstruction_score(search, X, y) == pytest.approx(search.best_estimator_.score(X, y))
+    pipeline = make_pipeline(StandardScaler(), clone(vae)).fit(X, y)
+    with pytest.raises(TypeError, match="cannot pass labels to the ConditionalVAE in a Pipeline"):
+        reconstruction_score(pipeline, X, y)
+    pls = PLSRegression(2).fit(X, y)  # takes them, and needs none
+    assert 0 < reconstruction_score(pls, X, y) < 1
 
 
 def test_bad_rows_are_refused():
