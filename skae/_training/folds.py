@@ -115,15 +115,16 @@ class Folds:
         if self.row_weights is not None:
             weights = weights * self.row_weights[self.index]
         for target, weight, n_rows in zip(self.rows[self.index], weights, self.counts, strict=True):
-            yield self._cut(corrupt(target) if corrupt else target, n_rows), target, weight
+            inputs, masks = corrupt(target) if corrupt else target, self._masks(target, n_rows)
+            yield inputs if masks is None else (inputs, masks), target, weight
 
-    def _cut(self, inputs, n_rows):
-        """Return the inputs, and where the code is ordered what each row keeps of it."""
+    def _masks(self, target, n_rows):
+        """Return what each row keeps of its code, where that is ordered."""
         cuts = self.nets[0].settings.cuts
         if cuts is None:
-            return inputs
+            return None
         start = torch.rand(n_rows.shape, generator=self.generator)
-        return inputs, cuts.drawn(inputs.shape[1], n_rows, start).to(inputs.device)
+        return cuts.drawn(target.shape[1], n_rows, start).to(target.device)
 
 
 class HeldOut:

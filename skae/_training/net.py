@@ -12,7 +12,7 @@ from skae._training.adam import BETAS, FlatAdam, rate_factor
 from skae._training.gradients import PredictionGradient, ReconstructionGradient
 from skae._training.recorded import step_of
 from skae._training.step import AVERAGING, AverageWeights
-from skae._training.variational_gradients import VariationalGradient
+from skae._training.variational_gradients import OrderedGradient, VariationalGradient
 from skae.nn import Residual
 
 BATCH_EVENTS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -126,7 +126,7 @@ class AutoencoderNet(NeuralNet):
 
     def new_gradient(self):
         """Return what computes a batch's loss and gradient: by hand where possible, else autograd."""
-        for kind in (*ALIKE, VariationalGradient):
+        for kind in (*ALIKE, VariationalGradient, OrderedGradient):
             if kind.fits(self.module_, self.criterion_):
                 return kind(self.module_, self.criterion_)
         return self._by_autograd

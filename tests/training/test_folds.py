@@ -75,6 +75,9 @@ def table(n_rows):
         (AutoencoderTransformer, curved(163, 6), {"ordered": True, "linear_path": None}),
         (VAETransformer, curved(163, 6), {"beta": 0.5}),
         (VAETransformer, curved(163, 6), {"noise": "columns"}),
+        (VAETransformer, curved(163, 6), {"ordered": True}),
+        (VAETransformer, table(163), {"ordered": True}),
+        (ConditionalVAE, curved(163, 6), {"ordered": True, "batch_size": 7}),
         (VAETransformer, curved(101, 150), {"hidden_layer_sizes": (20, 10)}),
         (VAETransformer, curved(120, 5), {"linear_path": None, "batch_size": 40}),
         (ConditionalVAE, curved(163, 6), {"batch_size": 7}),
@@ -96,7 +99,6 @@ def test_a_common_step_is_a_step_of_each(monkeypatch, estimator, X, settings, we
     labels = np.arange(len(X)) % 3 if told else None
     folds = Folds(nets_of(monkeypatch, estimator, X, labels, weights))
     alone = nets_of(monkeypatch, estimator, X, labels, weights)
-    paired = isinstance(estimator, VAETransformer | ConditionalVAE) or estimator.ordered
     step = Step(folds.gradient, folds.adam, folds.average)
     for _ in range(2):
         felt = [True] * len(alone)
@@ -106,10 +108,7 @@ def test_a_common_step_is_a_step_of_each(monkeypatch, estimator, X, settings, we
             for row, net in enumerate(alone):
                 real = weight[row, :, 0] > 0
                 own_weight = weight[row, real, 0] * real.sum()
-                parts = inputs if paired else (inputs,)
-                its = tuple(part[row][real] for part in parts)
-                its = its if paired else its[0]
-                loss = net.gradient(its, target[row][real], own_weight)
+                loss = net.gradient(of_row(inputs, row, real), target[row][real], own_weight)
                 torch.testing.assert_close(losses[row], loss)
                 own = net.optimizer_.gradient.clone()
                 net.optimizer_.step(net.next_rate())
@@ -124,6 +123,13 @@ def test_a_common_step_is_a_step_of_each(monkeypatch, estimator, X, settings, we
         for row, net in enumerate(alone):
             for together, single in zip(tensors(folds.nets[row]), tensors(net), strict=True):
                 single.copy_(together)
+
+
+def of_row(inputs, row, real):
+    """Return the inputs of one net: rows, and where there are any its draws and masks."""
+    if isinstance(inputs, tuple):
+        return tuple(of_row(part, row, real) for part in inputs)
+    return inputs[row][real]
 
 
 def tensors(net):
@@ -202,14 +208,17 @@ def test_noise_knows_a_nets_own_rows_only(monkeypatch):
         (AutoencoderTransformer, table(163), {"ordered": True}),
         (VAETransformer, curved(163, 6), {"kl_warmup": 5, "beta": 2.0}),
         (VAETransformer, table(163), {}),
+        (VAETransformer, curved(163, 6), {"ordered": True}),
+        (ConditionalVAE, curved(163, 6), {"ordered": True}),
     ],
 )
 def test_training_goes_on_where_it_was(monkeypatch, estimator, X, settings):
     """Between epochs each net holds its whole state: new folds of the same nets go on."""
     estimator = estimator(2, random_state=0, **settings)
     weights, weight = [], np.linspace(0.5, 2.0, len(X))
+    labels = np.arange(len(X)) % 3 if isinstance(estimator, ConditionalVAE) else None
     for renew in (False, True):
-        nets = nets_of(monkeypatch, estimator, X, weights=weight)
+        nets = nets_of(monkeypatch, estimator, X, labels, weights=weight)
         folds = Folds(nets)
         for epoch in range(3):
             folds = Folds(nets) if renew else folds

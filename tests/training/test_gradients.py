@@ -1,5 +1,7 @@
 """Gradients by hand are those of autograd."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from torch import nn
 from skae._data.blocks import Blocks
 from skae._training import gradients
 from skae._training.gradients import DERIVATIVES, PredictionGradient, ReconstructionGradient
-from skae._training.variational_gradients import VariationalGradient
+from skae._training.variational_gradients import OrderedGradient, VariationalGradient
 from skae.losses import (
     BernoulliLikelihood,
     DrawnDivergence,
@@ -21,12 +23,13 @@ from skae.nn import (
     ACTIVATIONS,
     ConditionalAutoencoder,
     Linear,
+    OrderedConditionalAutoencoder,
     OrderedVariationalAutoencoder,
     PredictingAutoencoder,
     VariationalAutoencoder,
 )
 from skae.nn.build import new_autoencoder
-from skae.nn.cells import CellError, Cells, Missing
+from skae.nn.cells import CellError, Cells, Missing, TableLikelihood
 
 BLOCKS = Blocks((None, None, None, 3), np.ones(6))
 
@@ -204,6 +207,47 @@ def test_the_gradient_by_hand_is_that_of_autograd(hidden, kind, log_noise, risen
     loss = VariationalGradient(module, objective)(inputs, target, weight)
     found = loss, [p.grad for p in module.parameters() if p.requires_grad]
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    "log_noise", [-1.0, -30.0]
+)  # below the least the likelihood has no gradient
+@pytest.mark.parametrize("kind", ["gaussian", "labelled", "bernoulli", "cells"])
+def test_the_gradient_of_an_ordered_code_is_that_of_autograd(kind, log_noise, weighted):
+    draw, n_labels = torch.Generator().manual_seed(0), 2 * (kind == "labelled")
+    about = {"offset": True, "kind": VariationalAutoencoder, "n_labels": n_labels, "ordered": True}
+    module = new_autoencoder((6 + n_labels, 6), 3, (7, 5), "gelu", draw, True, **about)
+    halves = module.encoder, module.decoder
+    module = OrderedVariationalAutoencoder(*halves, 3)
+    if n_labels:
+        module = OrderedConditionalAutoencoder(*halves, 3, n_labels)
+    for p in module.double().parameters():
+        torch.nn.init.normal_(p, generator=draw)
+        p.grad = torch.full_like(p, torch.nan)
+    module.log_noise.data.add_(log_noise)
+    torch.nn.init.normal_(module.log_spread, log_noise, generator=draw)  # some shares are cut off
+    likelihood = GaussianLikelihood(torch.rand(6, generator=draw).double(), 0.3)
+    if kind == "bernoulli":
+        likelihood = BernoulliLikelihood(*torch.rand(3, 6, generator=draw).double())
+    x, target = torch.rand(2, 20, 6 + n_labels, generator=draw, dtype=torch.float64)
+    if kind == "cells":
+        cells = Cells(BLOCKS, np.arange(6.0), torch.float64)
+        likelihood = TableLikelihood(cells, torch.rand(3).double(), 0.7, torch.rand(3).double())
+        target[:, 3:] = torch.eye(3)[torch.randint(3, (20,), generator=draw)]
+        target[::4, 1] = torch.nan
+    terms = {"likelihood": (likelihood, 0.2), "divergence": (DrawnDivergence(), 0.3)}
+    objective = Objective("divergence", **terms)
+    objective.risen = 0.25
+    inputs = 5 * x, torch.randn(20, 3, generator=draw, dtype=torch.float64)
+    mask = (torch.arange(3) < torch.arange(20)[:, None] % 3 + 1).double()
+    weight = torch.rand(20, generator=draw).double() if weighted else None
+    cut = partial(module, mask=mask)
+    cut.parameters = module.parameters
+    expected = by_autograd(cut, objective, inputs, target, weight)
+    assert OrderedGradient.fits(module, objective)
+    loss = OrderedGradient(module, objective)((inputs, mask), target, weight)
+    torch.testing.assert_close((loss, [p.grad for p in module.parameters()]), expected)
 
 
 class OwnObjective(Objective):
