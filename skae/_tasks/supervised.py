@@ -19,7 +19,9 @@ from skae.nn.autoencoders import PredictingAutoencoder
 from skae.nn.layers import Linear
 
 HEAD_CELLS = 2**22  # at most, that a logistic head is solved on
-QUIETER = 0.5  # factor of the noise on inputs: predictions rest on small differences of columns, too
+QUIETER = (
+    0.5  # factor of the noise on inputs: predictions rest on small differences of columns, too
+)
 HEAD_SOLVER = {"maxiter": 200, "ftol": 1e-14, "gtol": 1e-9}
 
 

