@@ -83,9 +83,9 @@ class SupervisedAutoencoder(
         Size of the code. A float is the share of the variance that PCA
         explains, "auto" is 0.95, "mle" is PCA's number, None as many as PCA has. To predict
         labels, more components than classes gain little.
-    mixing : float, default=0.5
+    mixing : float, default=0.2
         :math:`\alpha`, in (0, 1]: the weight of reconstruction; the rest is that of
-        prediction. Take less if only prediction matters.
+        prediction. Take more where rows are to be given back well.
         1 is `AutoencoderTransformer` to the bit, with a head
         that is fitted to its code afterwards (logistic regression or ridge).
     unlabeled : object, default=None
@@ -192,7 +192,7 @@ class SupervisedAutoencoder(
     True
     """
 
-    mixing: float = 0.5
+    mixing: float = 0.2
     unlabeled: object = None
 
     _parameter_constraints = {

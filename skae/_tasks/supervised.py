@@ -19,6 +19,9 @@ from skae.nn.autoencoders import PredictingAutoencoder
 from skae.nn.layers import Linear
 
 HEAD_CELLS = 2**22  # at most, that a logistic head is solved on
+QUIETER = (
+    0.5  # factor of the noise on inputs: predictions rest on small differences of columns, too
+)
 HEAD_SOLVER = {"maxiter": 200, "ftol": 1e-14, "gtol": 1e-9}
 
 
@@ -35,7 +38,7 @@ class Supervised(Reconstruction):
         Share of the rows that have one.
     """
 
-    mixing: float = 0.5
+    mixing: float = 0.2
     labels: Labels | None = None
     labelled: float = 1.0
 
@@ -47,6 +50,10 @@ class Supervised(Reconstruction):
     def predicts(self):
         """Whether training looks at labels."""
         return self.mixing < 1
+
+    @property
+    def input_noise(self):
+        return super().input_noise * (QUIETER if self.predicts else 1.0)
 
     @property
     def n_targets(self):
