@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import softmax
 from sklearn.utils import ClassifierTags, check_consistent_length
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -83,9 +84,9 @@ class SupervisedAutoencoder(
         Size of the code. A float is the share of the variance that PCA
         explains, "auto" is 0.95, "mle" is PCA's number, None as many as PCA has. To predict
         labels, more components than classes gain little.
-    mixing : float, default=0.2
+    mixing : "auto" or float, default="auto"
         :math:`\alpha`, in (0, 1]: the weight of reconstruction; the rest is that of
-        prediction. Take more where rows are to be given back well.
+        prediction. "auto" is 0.5 where all labels are classes, else 0.2.
         1 is `AutoencoderTransformer` to the bit, with a head
         that is fitted to its code afterwards (logistic regression or ridge).
     unlabeled : object, default=None
@@ -192,11 +193,11 @@ class SupervisedAutoencoder(
     True
     """
 
-    mixing: float = 0.2
+    mixing: object = "auto"
     unlabeled: object = None
 
     _parameter_constraints = {
-        "mixing": [real(0, 1, closed="right")],
+        "mixing": [StrOptions({"auto"}), real(0, 1, closed="right")],
         "unlabeled": "no_validation",
     }
 

@@ -19,6 +19,7 @@ from skae.nn.autoencoders import PredictingAutoencoder
 from skae.nn.layers import Linear
 
 HEAD_CELLS = 2**22  # at most, that a logistic head is solved on
+OF_CLASSES, OF_NUMBERS = 0.5, 0.2  # what reconstruction counts, where mixing is "auto"
 QUIETER = (
     0.5  # factor of the noise on inputs: predictions rest on small differences of columns, too
 )
@@ -31,14 +32,14 @@ class Supervised(Reconstruction):
 
     Attributes
     ----------
-    mixing : float
-        What reconstruction counts; prediction counts the rest.
+    mixing : "auto" or float
+        As it was given; `share` is what reconstruction counts.
     labels : Labels
     labelled : float
         Share of the rows that have one.
     """
 
-    mixing: float = 0.2
+    mixing: object = "auto"
     labels: Labels | None = None
     labelled: float = 1.0
 
@@ -49,11 +50,23 @@ class Supervised(Reconstruction):
     @property
     def predicts(self):
         """Whether training looks at labels."""
-        return self.mixing < 1
+        return self.mixing == "auto" or self.mixing < 1
+
+    @property
+    def all_classes(self):
+        """Whether no label is a number."""
+        return all(known is not None for known in self.labels.classes)
+
+    @property
+    def share(self):
+        """What reconstruction counts; prediction counts the rest."""
+        if self.mixing != "auto":
+            return self.mixing
+        return OF_CLASSES if self.all_classes else OF_NUMBERS
 
     @property
     def input_noise(self):
-        return super().input_noise * (QUIETER if self.predicts else 1.0)
+        return super().input_noise * (QUIETER if self.predicts and not self.all_classes else 1.0)
 
     @property
     def n_targets(self):
@@ -103,7 +116,7 @@ class Supervised(Reconstruction):
         """Return principal covariates regression, with logistic regressions of classes on its code."""
         if not self.predicts:
             return super().baseline(rows, n_components, rng)
-        targets = Targets(rows.targets, self._weights_of_squares(), self.mixing)
+        targets = Targets(rows.targets, self._weights_of_squares(), self.share)
         if rows.blocks is None:
             model = pcovr(rows, targets, n_components, rng)
         else:
@@ -179,9 +192,9 @@ class Supervised(Reconstruction):
         objective = super().objective(baseline)
         if not self.predicts:
             return objective
-        objective.weights["reconstruction"] = self.mixing
+        objective.weights["reconstruction"] = self.share
         objective.terms["prediction"] = self.label_error()
-        objective.weights["prediction"] = 1 - self.mixing
+        objective.weights["prediction"] = 1 - self.share
         return objective
 
     def label_error(self):

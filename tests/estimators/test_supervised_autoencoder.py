@@ -291,7 +291,7 @@ def test_streams_and_warm_starts_go_on(wine):
         streamed.partial_fit(X, y)
     assert streamed.n_iter_ == 5
     assert np.mean(streamed.predict(X_test) == y_test) > 0.9
-    with pytest.raises(ValueError, match="mixing was 0.2 then and is 0.9 now"):
+    with pytest.raises(ValueError, match="mixing was 'auto' then and is 0.9 now"):
         streamed.set_params(mixing=0.9).partial_fit(X, y)
     warm = small(warm_start=True).fit(X, y)
     first = warm.pca_score_
