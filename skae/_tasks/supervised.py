@@ -20,9 +20,7 @@ from skae.nn.layers import Linear
 
 HEAD_CELLS = 2**22  # at most, that a logistic head is solved on
 OF_CLASSES, OF_NUMBERS = 0.5, 0.2  # what reconstruction counts, where mixing is "auto"
-QUIETER = (
-    0.5  # factor of the noise on inputs: predictions rest on small differences of columns, too
-)
+QUIETER = 0.5  # factor of the noise on inputs, for numbers: small differences count there
 HEAD_SOLVER = {"maxiter": 200, "ftol": 1e-14, "gtol": 1e-9}
 
 
