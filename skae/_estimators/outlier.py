@@ -18,6 +18,7 @@ from skae._estimators.base import BaseEncoder, model_of
 from skae._estimators.supervised import pretrained
 from skae._linear.distance import (
     Distance,
+    Neighbours,
     means_of_present,
     robust_distance,
     weighted_quantile,
@@ -34,7 +35,8 @@ from skae._parameters import (
 )
 
 NEAREST, STEPS = 0.6, 2  # share of the rows that the distance is learned from, and refits
-MOST_COLUMNS = 150  # up to which columns enter themselves: the cost grows with their square
+MOST_COLUMNS = 150  # up to which rows are kept: their columns are
+KEPT, KEPT_SHARE = 512, 0.9  # rows that others are compared with, of the nearest
 RIDGE = 0.2  # variance that is added in each direction to that of the nearest rows; all rows have 1
 FALSE_ALARMS = 0.05  # share of usual rows that are called outliers, where contamination is "auto"
 FEWEST_TO_CALIBRATE = 100  # rows of fit
@@ -70,6 +72,15 @@ class Features:
     def n_residuals(self):
         """Number of the features that are residuals, or columns: they come first."""
         return int(self.known.sum())
+
+    @property
+    def columns(self):
+        """Where among the features the columns themselves are: a slice."""
+        return slice(int(self.known[: len(self.known) // 2].sum()), self.n_residuals)
+
+    def without_columns(self, values):
+        """Return features less the columns themselves."""
+        return np.delete(values, self.columns, axis=1)
 
     @classmethod
     def learn(cls, model, X, weight):
@@ -272,10 +283,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         of_rows = None if sample_weight is None else weight[learned]
         autoencoder = pretrained(given, rows, of_rows, self.random_state, rng)
         features, values = Features.learn(model_of(autoencoder), rows, weight[learned])
-        distance = robust_distance(values, weight[learned], NEAREST, STEPS, RIDGE)
-        values = features.of(model_of(autoencoder), X)
-        scores = -_squares(distance, values, features)
-        self._set_fitted(autoencoder, features, distance, scores, weight, held)
+        parts = features, *_compared(features, values, weight[learned])
+        scores = -_squares(*parts, features.of(model_of(autoencoder), X))
+        self._set_fitted(autoencoder, parts, scores, weight, held)
         return self
 
     def _dealt(self, weight, rng):
@@ -308,9 +318,10 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             )
         return given
 
-    def _set_fitted(self, autoencoder, features, distance, scores, weight, held):
+    def _set_fitted(self, autoencoder, parts, scores, weight, held):
         """Set what a fit found."""
-        self.autoencoder_, self._features, self._distance = autoencoder, features, distance
+        self.autoencoder_ = autoencoder
+        self._features, self._distance, self._neighbours = parts
         self.training_scores_ = _without_nothing(scores, scores[weight > 0])
         self.calibration_scores_ = np.sort(self.training_scores_[held])
         self.offset_ = self._offset(weight)
@@ -346,7 +357,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             lowest score of the training rows, with a warning.
         """
         values = self._features_of(X)
-        scores = -_squares(self._distance, values, self._features)
+        scores = -_squares(self._features, self._distance, self._neighbours, values)
         return _without_nothing(scores, self.training_scores_)
 
     def decision_function(self, X):
@@ -433,11 +444,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             those of ``autoencoder_.get_feature_names_out``; the index is that of X.
         """
         values = self._features_of(X)
-        parts = self._distance.whitened(self._distance.completed(values)) ** 2
-        squares = _squares(self._distance, values, self._features)
-        parts[np.isnan(values)] = np.nan
-        sums = np.nansum(parts, axis=1)
-        parts *= np.divide(squares, sums, out=np.ones(len(sums)), where=sums > 0)[:, None]
+        squares = _squares(self._features, self._distance, self._neighbours, values)
+        parts = _shares(self._features, self._distance, self._neighbours, values)
+        parts *= squares[:, None]
         known, n = self._features.known, self._features.n_residuals
         cells = np.full((len(parts), len(known)), np.nan)
         cells[:, known] = parts[:, :n]
@@ -459,7 +468,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         """Return the state; what was learned of residuals as arrays and builtins."""
         state = super().__getstate__().copy()
         for name, kind in PARTS.items():
-            if name in state:
+            if state.get(name) is not None:
                 state[name] = {part.name: getattr(state[name], part.name) for part in fields(kind)}
         return state
 
@@ -467,8 +476,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         """Check that the parts belong together, and put them together."""
         state = dict(state)
         if state.keys() & {"autoencoder_", *PARTS}:
+            state.setdefault("_neighbours", None)  # files of old
             for name, kind in PARTS.items():
-                state[name] = kind(**state[name])
+                state[name] = None if state[name] is None else kind(**state[name])
             state["_features"] = _with_columns(state["_features"], state["autoencoder_"])
             _check_state(state)
         super().__setstate__(state)
@@ -494,7 +504,7 @@ def _are_constant(rows):
     return least == most
 
 
-PARTS = {"_features": Features, "_distance": Distance}
+PARTS = {"_features": Features, "_distance": Distance, "_neighbours": Neighbours}
 
 
 def _with_columns(features, autoencoder):
@@ -507,17 +517,16 @@ def _with_columns(features, autoencoder):
 
 def _check_state(state):
     """Refuse, with a ValueError, parts that no fit makes together."""
-    model, features, distance = (
-        model_of(state["autoencoder_"]),
-        state["_features"],
-        state["_distance"],
-    )
+    model, neighbours = model_of(state["autoencoder_"]), state["_neighbours"]
+    features, distance = state["_features"], state["_distance"]
     n_features, size = model.schema.n_features, model.task.size
-    width, n_axes = features.n_residuals + size, len(distance.axes)
+    all_units, n_axes = features.n_residuals + size, len(distance.axes)
+    n_columns = 0 if neighbours is None else len(range(all_units)[features.columns])
+    width = all_units - n_columns
     arrays = {
         "known": (features.known, (2 * n_features,)),
-        "units": (features.units, (width,)),
-        **({} if features.constant is None else {"constant": (features.constant, (width - size,))}),
+        "units": (features.units, (all_units,)),
+        "constant": (features.constant, (features.n_residuals,)),
         "centre": (distance.centre, (width,)),
         "axes": (distance.axes, (n_axes, width)),
         "gains": (distance.gains, (n_axes,)),
@@ -526,8 +535,11 @@ def _check_state(state):
             state["calibration_scores_"],
             state["calibration_scores_"].shape[:1],
         ),
+        "kept rows": (neighbours and neighbours.rows, (neighbours and len(neighbours.rows), n_columns)),
     }
     for name, (array, shape) in arrays.items():
+        if array is None and name in ("constant", "kept rows"):  # files of old have none
+            continue
         kind = bool if name in ("known", "constant") else np.float64
         if array.dtype != kind or array.shape != shape or not np.isfinite(array).all():
             raise ValueError(f"{name} of shape {array.shape} and type {array.dtype} does not fit")
@@ -536,6 +548,8 @@ def _check_state(state):
         np.isfinite(numbers).all() and (features.units > 0).all() and (distance.gains > 0).all()
     ):
         raise ValueError("units, gains and numbers of a detector must be finite, and positive")
+    if neighbours is not None and not neighbours.rows.size:
+        raise ValueError("kept rows of a detector: at least one is expected")
     if state["n_features_in_"] != n_features or not len(state["training_scores_"]):
         raise ValueError(f"the autoencoder has {n_features} columns, and scores of its rows")
     if distance.rest < 0 or not hasattr(state["autoencoder_"], "reconstruct"):
@@ -548,11 +562,45 @@ def _n_columns(rows):
     return (np.asarray(rows).shape if shape is None else shape)[-1]
 
 
-def _squares(distance, values, features):
-    """Return squared distances as if all coordinates were present; NaN where no cell is."""
-    squares = distance.squares(distance.completed(values))
-    squares *= values.shape[1] / np.sum(~np.isnan(values), axis=1)
+def _compared(features, values, weight):
+    """Return the distance, and the neighbours if there are some, that values of features teach."""
+    rest, columns = features.without_columns(values), values[:, features.columns]
+    distance = robust_distance(rest, weight, NEAREST, STEPS, RIDGE)
+    if not columns.shape[1]:
+        return distance, None
+    squares = distance.squares(distance.completed(rest))
+    return distance, Neighbours.among(columns, squares, weight, KEPT_SHARE, KEPT)
+
+
+def _squares(features, distance, neighbours, values):
+    """Return D, or the root of D N where there are neighbours; NaN where no cell is.
+
+    Without them D is of all features: of columns as well, in files of old.
+    """
+    rest = values if neighbours is None else features.without_columns(values)
+    squares = distance.squares(distance.completed(rest))
+    squares *= rest.shape[1] / np.sum(~np.isnan(rest), axis=1)
+    if neighbours is not None:
+        squares = np.sqrt(squares * neighbours.squares(values[:, features.columns]))
     return np.where(np.isnan(values[:, : features.n_residuals]).all(axis=1), np.nan, squares)
+
+
+def _shares(features, distance, neighbours, values):
+    """Return each feature's share of the score, NaN where it is missing: half of that of D and of N."""
+    rest = values if neighbours is None else features.without_columns(values)
+    shares = _over_sum(distance.whitened(distance.completed(rest)) ** 2, np.isnan(rest))
+    if neighbours is None:
+        return shares
+    columns = values[:, features.columns]
+    near = _over_sum(neighbours.parts(columns), np.isnan(columns))
+    return np.insert(shares, [features.columns.start], near, axis=1) / 2
+
+
+def _over_sum(parts, missing):
+    """Return parts over their sum, NaN where missing."""
+    parts = np.where(missing, np.nan, parts)
+    sums = np.nansum(parts, axis=1, keepdims=True)
+    return np.divide(parts, sums, out=parts, where=sums > 0)
 
 
 def _without_nothing(scores, known):

@@ -338,9 +338,39 @@ def _write_limited(writer, features, values):
 
 
 def _write_squares(writer, detector, values):
+    """Return the squares that scores are the negative of; NaN where no cell is, (n, 1)."""
+    features, neighbours = detector._features, detector._neighbours
+    values = _write_limited(writer, features, values)
+    if neighbours is None:
+        return _write_distance(writer, detector._distance, features.n_residuals, values)
+    places = np.arange(len(features.units))
+    columns, rest = places[features.columns], np.delete(places, features.columns)
+    columns, rest = (writer.node("Gather", values, which, axis=-1) for which in (columns, rest))
+    squares = _write_distance(writer, detector._distance, features.columns.start, rest)
+    near = _write_near(writer, neighbours, columns)
+    return writer.node("Sqrt", writer.node("Mul", squares, near))
+
+
+def _write_near(writer, neighbours, columns):
+    """Return the mean squared distance to the nearest kept rows, as `Neighbours.squares`."""
+    missing = writer.node("IsNaN", columns)
+    present = writer.cast(writer.node("Not", missing))
+    filled = writer.node("Where", missing, np.zeros(1), columns)
+    products = writer.node("MatMul", filled, -2 * neighbours.rows.T)
+    lengths = writer.node("MatMul", present, (neighbours.rows**2).T)
+    nearest = writer.smallest(writer.node("Add", products, lengths), neighbours.n_nearest)
+
+    def mean(nearest, filled, present):
+        sums = nearest.do("total") / float(neighbours.n_nearest) + (filled * filled).do("total")
+        whole = sums * float(neighbours.rows.shape[1]) / present.do("total")
+        whole = whole.graph.add("where", whole.do("isnan"), np.full(1, np.inf), whole)
+        return whole.graph.add("maximum", whole, np.zeros(1))
+
+    return run(writer, mean, nearest, filled, present)[0]
+
+
+def _write_distance(writer, distance, n_residuals, values):
     """Return squared distances as if all features were present; NaN where no cell is, (n, 1)."""
-    distance, n_residuals = detector._distance, detector._features.n_residuals
-    values = _write_limited(writer, detector._features, values)
     n_axes, width = distance.axes.shape
     if n_axes < width:
         raise CannotDescribe(
