@@ -35,8 +35,8 @@ from skae._parameters import (
 )
 
 NEAREST, STEPS = 0.6, 2  # share of the rows that the distance is learned from, and refits
-MOST_COLUMNS = 150  # up to which rows are kept: their columns are
-KEPT, KEPT_SHARE = 512, 0.9  # rows that others are compared with, of the nearest
+MOST_COLUMNS = 150  # up to which columns enter themselves: the cost grows with their square
+KEPT = 256  # training rows that others are compared with
 RIDGE = 0.2  # variance that is added in each direction to that of the nearest rows; all rows have 1
 FALSE_ALARMS = 0.05  # share of usual rows that are called outliers, where contamination is "auto"
 FEWEST_TO_CALIBRATE = 100  # rows of fit
@@ -77,10 +77,6 @@ class Features:
     def columns(self):
         """Where among the features the columns themselves are: a slice."""
         return slice(int(self.known[: len(self.known) // 2].sum()), self.n_residuals)
-
-    def without_columns(self, values):
-        """Return features less the columns themselves."""
-        return np.delete(values, self.columns, axis=1)
 
     @classmethod
     def learn(cls, model, X, weight):
@@ -283,7 +279,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         of_rows = None if sample_weight is None else weight[learned]
         autoencoder = pretrained(given, rows, of_rows, self.random_state, rng)
         features, values = Features.learn(model_of(autoencoder), rows, weight[learned])
-        parts = features, *_compared(features, values, weight[learned])
+        distance = robust_distance(values, weight[learned], NEAREST, STEPS, RIDGE)
+        parts = features, distance, _kept(features, distance, values, weight[learned])
         scores = -_squares(*parts, features.of(model_of(autoencoder), X))
         self._set_fitted(autoencoder, parts, scores, weight, held)
         return self
@@ -520,13 +517,11 @@ def _check_state(state):
     model, neighbours = model_of(state["autoencoder_"]), state["_neighbours"]
     features, distance = state["_features"], state["_distance"]
     n_features, size = model.schema.n_features, model.task.size
-    all_units, n_axes = features.n_residuals + size, len(distance.axes)
-    n_columns = 0 if neighbours is None else len(range(all_units)[features.columns])
-    width = all_units - n_columns
+    width, n_axes = features.n_residuals + size, len(distance.axes)
+    n_columns = len(range(width)[features.columns])
     arrays = {
         "known": (features.known, (2 * n_features,)),
-        "units": (features.units, (all_units,)),
-        "constant": (features.constant, (features.n_residuals,)),
+        "units": (features.units, (width,)),
         "centre": (distance.centre, (width,)),
         "axes": (distance.axes, (n_axes, width)),
         "gains": (distance.gains, (n_axes,)),
@@ -535,11 +530,12 @@ def _check_state(state):
             state["calibration_scores_"],
             state["calibration_scores_"].shape[:1],
         ),
-        "kept rows": (neighbours and neighbours.rows, (neighbours and len(neighbours.rows), n_columns)),
     }
+    if features.constant is not None:
+        arrays["constant"] = features.constant, (width - size,)
+    if neighbours is not None:
+        arrays["kept rows"] = neighbours.rows, (max(len(neighbours.rows), 1), max(n_columns, 1))
     for name, (array, shape) in arrays.items():
-        if array is None and name in ("constant", "kept rows"):  # files of old have none
-            continue
         kind = bool if name in ("known", "constant") else np.float64
         if array.dtype != kind or array.shape != shape or not np.isfinite(array).all():
             raise ValueError(f"{name} of shape {array.shape} and type {array.dtype} does not fit")
@@ -548,8 +544,6 @@ def _check_state(state):
         np.isfinite(numbers).all() and (features.units > 0).all() and (distance.gains > 0).all()
     ):
         raise ValueError("units, gains and numbers of a detector must be finite, and positive")
-    if neighbours is not None and not neighbours.rows.size:
-        raise ValueError("kept rows of a detector: at least one is expected")
     if state["n_features_in_"] != n_features or not len(state["training_scores_"]):
         raise ValueError(f"the autoencoder has {n_features} columns, and scores of its rows")
     if distance.rest < 0 or not hasattr(state["autoencoder_"], "reconstruct"):
@@ -562,38 +556,31 @@ def _n_columns(rows):
     return (np.asarray(rows).shape if shape is None else shape)[-1]
 
 
-def _compared(features, values, weight):
-    """Return the distance, and the neighbours if there are some, that values of features teach."""
-    rest, columns = features.without_columns(values), values[:, features.columns]
-    distance = robust_distance(rest, weight, NEAREST, STEPS, RIDGE)
+def _kept(features, distance, values, weight):
+    """Return the training rows that others are compared with; None if the columns do not enter."""
+    columns = values[:, features.columns]
     if not columns.shape[1]:
-        return distance, None
-    squares = distance.squares(distance.completed(rest))
-    return distance, Neighbours.among(columns, squares, weight, KEPT_SHARE, KEPT)
+        return None
+    return Neighbours.among(columns, distance.squares(distance.completed(values)), weight, KEPT)
 
 
 def _squares(features, distance, neighbours, values):
-    """Return D, or the root of D N where there are neighbours; NaN where no cell is.
-
-    Without them D is of all features: of columns as well, in files of old.
-    """
-    rest = values if neighbours is None else features.without_columns(values)
-    squares = distance.squares(distance.completed(rest))
-    squares *= rest.shape[1] / np.sum(~np.isnan(rest), axis=1)
+    """Return D, or the root of D N if there are neighbours (not in files of old); NaN where no cell is."""
+    squares = distance.squares(distance.completed(values))
+    squares *= values.shape[1] / np.sum(~np.isnan(values), axis=1)
     if neighbours is not None:
         squares = np.sqrt(squares * neighbours.squares(values[:, features.columns]))
     return np.where(np.isnan(values[:, : features.n_residuals]).all(axis=1), np.nan, squares)
 
 
 def _shares(features, distance, neighbours, values):
-    """Return each feature's share of the score, NaN where it is missing: half of that of D and of N."""
-    rest = values if neighbours is None else features.without_columns(values)
-    shares = _over_sum(distance.whitened(distance.completed(rest)) ** 2, np.isnan(rest))
-    if neighbours is None:
-        return shares
-    columns = values[:, features.columns]
-    near = _over_sum(neighbours.parts(columns), np.isnan(columns))
-    return np.insert(shares, [features.columns.start], near, axis=1) / 2
+    """Return the share of each feature in D, or its mean share in D and N; NaN where it is missing."""
+    shares = _over_sum(distance.whitened(distance.completed(values)) ** 2, np.isnan(values))
+    if neighbours is not None:
+        columns = values[:, features.columns]
+        shares[:, features.columns] += _over_sum(neighbours.parts(columns), np.isnan(columns))
+        shares /= 2
+    return shares
 
 
 def _over_sum(parts, missing):

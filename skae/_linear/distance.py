@@ -105,14 +105,14 @@ class Neighbours:
     rows: np.ndarray
 
     @classmethod
-    def among(cls, rows, distances, weight, share, most):
-        """Return those of at most ``most`` rows, evenly spread over the nearest ``share`` of the weight.
+    def among(cls, rows, distances, weight, most):
+        """Return those of at most ``most`` rows, evenly spread over the order of some distances.
 
         The mean of a column stands for what is missing.
         """
         order = np.argsort(distances, kind="stable")
         below = np.cumsum(weight[order])
-        asked = share * below[-1] * (np.arange(most) + 0.5) / most
+        asked = below[-1] * (np.arange(most) + 0.5) / most
         places = order[np.searchsorted(below, asked * (1 - 1e-12))]
         filled = np.where(np.isnan(rows), means_of_present(rows, weight), rows)
         return cls(np.unique(filled[places], axis=0))

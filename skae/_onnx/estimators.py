@@ -341,14 +341,13 @@ def _write_squares(writer, detector, values):
     """Return the squares that scores are the negative of; NaN where no cell is, (n, 1)."""
     features, neighbours = detector._features, detector._neighbours
     values = _write_limited(writer, features, values)
+    squares = _write_distance(writer, detector._distance, features.n_residuals, values)
     if neighbours is None:
-        return _write_distance(writer, detector._distance, features.n_residuals, values)
-    places = np.arange(len(features.units))
-    columns, rest = places[features.columns], np.delete(places, features.columns)
-    columns, rest = (writer.node("Gather", values, which, axis=-1) for which in (columns, rest))
-    squares = _write_distance(writer, detector._distance, features.columns.start, rest)
-    near = _write_near(writer, neighbours, columns)
-    return writer.node("Sqrt", writer.node("Mul", squares, near))
+        return squares
+    columns = _columns(writer, values, features.columns.start, features.columns.stop)
+    return writer.node(
+        "Sqrt", writer.node("Mul", squares, _write_near(writer, neighbours, columns))
+    )
 
 
 def _write_near(writer, neighbours, columns):
