@@ -10,8 +10,8 @@ WIDEST = 2000  # columns up to which the covariance is a matrix
 MOST_AXES = 200  # of wider ones
 LEAST_VARIANCE = 1e-12
 PASSES = 4  # power iterations
-N_NEAREST = 5
-BATCH = 1024  # rows whose distances from kept ones lie side by side
+N_NEAREST = 8
+BATCH = 512  # rows whose distances from kept ones lie side by side: they fit a cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,16 +90,16 @@ class Distance:
 
 @dataclass(frozen=True, eq=False)
 class Neighbours:
-    r"""Some rows, and how far others are from the five that are nearest among them.
+    r"""Some rows, and how far others are from the eight that are nearest among them.
 
-    .. math:: N(x) = \frac{1}{5} \sum_{i=1}^{5} \lVert x - x_{(i)} \rVert^2
+    .. math:: N(x) = \frac{1}{8} \sum_{i=1}^{8} \lVert x - x_{(i)} \rVert^2
 
     over the columns that are present, scaled up to the number of all.
 
     Attributes
     ----------
     rows : ndarray of shape (n_kept, n_columns)
-        Complete and distinct; of fewer than five, all are neighbours.
+        Complete and distinct; of fewer than eight, all are neighbours.
     """
 
     rows: np.ndarray
@@ -117,6 +117,11 @@ class Neighbours:
         filled = np.where(np.isnan(rows), means_of_present(rows, weight), rows)
         return cls(np.unique(filled[places], axis=0))
 
+    @property
+    def n_nearest(self):
+        """Number of rows that N is the mean of."""
+        return min(N_NEAREST, len(self.rows))
+
     def squares(self, rows):
         """Return N of rows, shape (n_rows,); infinite where it is too large for a number."""
         found = np.empty(len(rows))
@@ -124,6 +129,8 @@ class Neighbours:
             between = self._between(rows[span])
             between.partition(self.n_nearest - 1, axis=1)
             found[span] = between[:, : self.n_nearest].mean(axis=1)
+        found += np.nansum(rows**2, axis=1)
+        found /= np.maximum(np.mean(~np.isnan(rows), axis=1), LEAST_VARIANCE)
         return np.where(np.isnan(found), np.inf, np.maximum(found, 0.0))
 
     def parts(self, rows):
@@ -135,24 +142,13 @@ class Neighbours:
             parts[span] = np.mean(apart**2, axis=1)
         return parts
 
-    @property
-    def n_nearest(self):
-        """Number of rows that N is the mean of."""
-        return min(N_NEAREST, len(self.rows))
-
     def _between(self, rows):
-        """Return squared distances from all kept rows, (n_rows, n_kept)."""
-        present = ~np.isnan(rows)
+        """Return squared distances from all kept rows less the rows' own squares, (n_rows, n_kept)."""
+        present, lengths = ~np.isnan(rows), self.rows**2
         filled = np.where(present, rows, 0.0)
-        between = filled @ (-2 * self.rows.T)
         if present.all():
-            between += np.sum(self.rows**2, axis=1)
-        else:
-            between += present @ (self.rows**2).T
-        between += np.sum(filled**2, axis=1)[:, None]
-        if not present.all():
-            between /= np.maximum(present.mean(axis=1), LEAST_VARIANCE)[:, None]
-        return between
+            present, lengths = present[:, :1], lengths.sum(axis=1, keepdims=True)
+        return np.hstack([filled, present]) @ np.hstack([-2 * self.rows, lengths]).T
 
 
 def robust_distance(rows, weight, share, n_steps, ridge=0.0, random_state=0):
