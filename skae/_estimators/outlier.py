@@ -214,8 +214,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     F. Angiulli, C. Pizzuti. Fast outlier detection in high dimensional spaces. PKDD 2002.
     DOI 10.1007/3-540-45681-3_2 (the sum over the nearest rows)
 
-    M. Sugiyama, K. Borgwardt. Rapid distance-based outlier detection via sampling. NeurIPS 2013.
-    https://papers.nips.cc/paper/5127 (few of the rows suffice)
+    M. Sugiyama, K. Borgwardt. Rapid distance-based outlier detection via sampling. Advances in Neural
+    Information Processing Systems 26, 2013, pages 467-475 (few of the rows suffice)
 
     P. H. Garthwaite, I. Koch. Evaluating the contributions of individual variables to a
     quadratic form. Australian & New Zealand Journal of Statistics 58, 2016.
