@@ -11,6 +11,7 @@ MOST_AXES = 200  # of wider ones
 LEAST_VARIANCE = 1e-12
 PASSES = 4  # power iterations
 N_NEAREST = 8
+ROUNDING = 1e-12  # of a row's own square: what lies below it in a difference of such squares
 BATCH = 512  # rows whose distances from kept ones lie side by side: they fit a cache
 
 
@@ -129,9 +130,10 @@ class Neighbours:
             between = self._between(rows[span])
             between.partition(self.n_nearest - 1, axis=1)
             found[span] = between[:, : self.n_nearest].mean(axis=1)
-        found += np.nansum(rows**2, axis=1)
+        own = np.nansum(rows**2, axis=1)
+        found = np.where(found + own > ROUNDING * own, found + own, 0.0)
         found /= np.maximum(np.mean(~np.isnan(rows), axis=1), LEAST_VARIANCE)
-        return np.where(np.isnan(found), np.inf, np.maximum(found, 0.0))
+        return np.where(np.isinf(own), np.inf, found)
 
     def parts(self, rows):
         """Return how much each column adds to N, but for its scale; NaN where a cell is missing."""

@@ -8,7 +8,7 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, Stan
 from skae._data.table_encoder import TableEncoder
 from skae._estimators.base import BaseEncoder, model_of
 from skae._estimators.outlier import AutoencoderOutlierDetector
-from skae._linear.distance import WIDEST
+from skae._linear.distance import ROUNDING, WIDEST
 from skae._model import CannotDescribe
 from skae._model.graph import described
 from skae._model.head import HeadModel
@@ -360,10 +360,12 @@ def _write_near(writer, neighbours, columns):
     nearest = writer.smallest(writer.node("Add", products, lengths), neighbours.n_nearest)
 
     def mean(nearest, filled, present):
-        sums = nearest.do("total") / float(neighbours.n_nearest) + (filled * filled).do("total")
-        whole = sums * float(neighbours.rows.shape[1]) / present.do("total")
-        whole = whole.graph.add("where", whole.do("isnan"), np.full(1, np.inf), whole)
-        return whole.graph.add("maximum", whole, np.zeros(1))
+        graph, own = nearest.graph, (filled * filled).do("total")
+        sums = nearest.do("total") / float(neighbours.n_nearest) + own
+        more = graph.add("greater", sums, own * ROUNDING)
+        whole = graph.add("where", more, sums, np.zeros(1)) / present.do("total")
+        infinite = (own * 0.0).do("isnan")
+        return graph.add("where", infinite, own, whole * float(neighbours.rows.shape[1]))
 
     return run(writer, mean, nearest, filled, present)[0]
 

@@ -89,6 +89,15 @@ def test_kept_rows_do_not_depend_on_how_repetitions_are_written(most):
     assert len(np.unique(one.rows, axis=0)) == len(one.rows) == min(most, kept.sum())
 
 
+def test_copies_of_kept_rows_are_at_no_distance_where_little_is_present():
+    """Rounding would be seen: its root is a hundred millionth."""
+    X = np.random.default_rng(0).normal(size=(60, 4)) * [1, 1, 1, 0] + [0, 0, 0, 1 / 3]
+    neighbours = Neighbours.among(X, np.arange(60.0), np.ones(60), 60)
+    rows = np.full((5, 4), np.nan)
+    rows[:, 3] = 1 / 3
+    np.testing.assert_array_equal(neighbours.squares(rows), 0)
+
+
 @pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered")
 def test_few_rows_and_far_ones_have_distances_too():
     X = np.array([[1.0, 2.0], [1.0, 2.0], [4.0, 6.0]])
