@@ -61,5 +61,5 @@ ax.spines[["top", "right"]].set_visible(False)
 
 # %%
 # **Where it loses.** As a ranking `IsolationForest` is as good here, and faster. For rows that are odd only beside their nearest
-# neighbours take `LocalOutlierFactor` or k nearest neighbours. Where all training rows are usual, neighbours have the same mean area
+# neighbours take `LocalOutlierFactor` or k nearest neighbours. Where all training rows are usual, neighbours have hardly less mean area
 # under the curve over 27 benchmark tables, and better ranks (:doc:`figures </lab/outliers>`). And with labels of both kinds at hand, take a classifier.

@@ -105,7 +105,7 @@ ax.spines[["top", "right"]].set_visible(False)
 ax.legend(frameon=False, loc="lower right")
 
 # %%
-# **Where it loses.** Nearest neighbours rank a little better here, and are faster; they do not say why. The routine alarms at the top of
+# **Where it loses.** Nearest neighbours rank a little better here, and are faster; they do not say why. Most routine alarms at the top of
 # the list are scans of services that no past connection used: a level that is new counts as very unusual. Such scans are among the
-# past alarms, too, so most rare attacks have a p-value of 0.02, and a control of the false discovery rate at 10 % keeps no alarm at all:
+# past alarms, too, so most rare attacks have a p-value of 0.03, and a control of the false discovery rate at 10 % keeps no alarm at all:
 # decide by how many alarms can be read. And the data are old and known to be easy (`Tavallaee et al., 2009 <https://doi.org/10.1109/CISDA.2009.5356528>`_).

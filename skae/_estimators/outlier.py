@@ -1,4 +1,4 @@
-"""Odd rows: a distance in what an autoencoder leaves of rows, and in their code."""
+"""Odd rows: a distance in what an autoencoder leaves of rows and in their code, times one from other rows."""
 
 import warnings
 from dataclasses import dataclass, field, fields, replace
@@ -18,6 +18,7 @@ from skae._estimators.base import BaseEncoder, model_of
 from skae._estimators.supervised import pretrained
 from skae._linear.distance import (
     Distance,
+    Neighbours,
     means_of_present,
     robust_distance,
     weighted_quantile,
@@ -35,6 +36,7 @@ from skae._parameters import (
 
 NEAREST, STEPS = 0.6, 2  # share of the rows that the distance is learned from, and refits
 MOST_COLUMNS = 150  # up to which columns enter themselves: the cost grows with their square
+KEPT = 512  # training rows that others are compared with
 RIDGE = 0.2  # variance that is added in each direction to that of the nearest rows; all rows have 1
 FALSE_ALARMS = 0.05  # share of usual rows that are called outliers, where contamination is "auto"
 FEWEST_TO_CALIBRATE = 100  # rows of fit
@@ -71,12 +73,17 @@ class Features:
         """Number of the features that are residuals, or columns: they come first."""
         return int(self.known.sum())
 
+    @property
+    def columns(self):
+        """Where among the features the columns themselves are: a slice."""
+        return slice(int(self.known[: len(self.known) // 2].sum()), self.n_residuals)
+
     @classmethod
     def learn(cls, model, X, weight):
         """Return the features of a model, and their values in training rows."""
         n, size, unseen = model.schema.n_features, model.task.size, np.log1p(weight.sum())
         taken = np.arange(2 * n) < (2 * n if n <= MOST_COLUMNS else n)
-        raw = cls(taken, 1.0, unseen).of(model, X)
+        raw = cls(taken, np.ones(taken.sum() + size), unseen).of(model, X)
         kept = (~np.isnan(raw)).any(axis=0)
         taken[taken], raw = kept[:-size], raw[:, kept]
         variances = means_of_present((raw - means_of_present(raw, weight)) ** 2, weight)
@@ -92,14 +99,17 @@ class Features:
         has_levels = schema.encoder is not None and len(schema.blocks.categories)
         unseen = schema.encoder.unseen(X) if has_levels else None
         rows, scores = schema.read(X), fitted_models.scores_of(model)
-        found = np.empty((rows.shape[0], self.n_residuals + model.task.size))
+        n = self.n_residuals
+        found = np.empty((rows.shape[0], n + model.task.size))
         step = max(1, CHUNK_CELLS // found.shape[1])
         for span in gen_batches(len(found), step):
             precise = rows[span].astype(np.float64, copy=False)  # small residuals have few digits
             code, residuals = scores.code_and_residuals(precise)
             if unseen is not None:
                 residuals[np.tile(unseen[span], 2)] = self.unseen
-            found[span] = np.hstack([residuals[:, self.known], code]) / self.units
+            kept = residuals if self.known.all() else residuals[:, self.known]
+            np.divide(kept, self.units[:n], out=found[span, :n])
+            np.divide(code, self.units[n:], out=found[span, n:])
         limits = self.limits(found.shape[1])
         return found if limits is None else np.clip(found, -limits, limits, out=found)
 
@@ -114,25 +124,31 @@ class Features:
 
 @parameters
 class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
-    r"""Outlier detection by an autoencoder: rows with unusual residuals or an unusual code.
+    r"""Outlier detection by an autoencoder: rows that fit it badly, and have no others near them.
 
-    With the residuals of the columns, the columns themselves (up to 150 of them) and the units of the
-    code, each over its standard deviation in the training rows, in one vector f of a row:
+    The score is minus the geometric mean of two squared distances:
 
-    .. math:: d^2(x) = (f - \mu)^\top \Sigma^{-1} (f - \mu), \quad f = [r, x, z], \quad
-        r_j = x_j - \hat x_j
+    .. math:: s(x) = -\sqrt{D(x)\,N(x)}, \quad D(x) = (f - \mu)^\top \Sigma^{-1} (f - \mu), \quad
+        N(x) = \frac{1}{8} \sum_{i=1}^{8} \lVert x - x_{(i)} \rVert^2
 
+    D is taken of the residuals of the columns, the columns themselves, and the
+    units of the code, :math:`f = [r, x, z]`, :math:`r_j = x_j - \hat x_j`, each over its standard deviation in the training rows.
     :math:`\mu` and :math:`\Sigma` are learned from the three fifths of the training
     rows that are nearest (two concentration steps, as in `MinCovDet`), so that
     outliers among them do little harm. :math:`\Sigma` is shrunk (Ledoit and Wolf), so
     that fewer rows than columns suffice, and a fifth of the variance of all rows is added to it, so
-    that a column that hardly varies among the nearest rows weighs less. Unlike the plain `reconstruction_error`, the distance
+    that a column that hardly varies among the nearest rows weighs less. Unlike the plain `reconstruction_error`, D
     takes correlations between residuals into account, and detects a row that is reconstructed
     well but has an unusual code.
 
+    N is taken of the columns alone, from the nearest eight of 512 distinct training rows (all if there are fewer),
+    spread evenly over the order of D: a row in a gap is far from them, where D takes a gap
+    near the centre for usual. (A row at the very centre scores zero, whatever its neighbours.)
+    Above 150 columns neither has the columns themselves: then f = [r, z], and s = -D.
+
     A category enters with its loss in nats, of the autoencoder (r) and of the shares of its levels (x), a
-    level that fit did not see with :math:`\log(1 + n)` nats. A missing cell leaves out its coordinates, and the
-    distance is scaled up to the number of all. A constant column is measured in thousandths of its
+    level that fit did not see with :math:`\log(1 + n)` nats. A missing cell leaves out its coordinates, and both
+    distances are scaled up to the number of all. A constant column is measured in thousandths of its
     unit, up to :math:`\log(1 + n)` of them: any change in it is far off, and none is farther.
 
     Parameters
@@ -182,6 +198,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     number, and ``fit`` the third power once. Above, it has 200 axes and one
     variance elsewhere. Each pattern of missing cells costs the solution of a linear system.
 
+    The detector, and so a file of it, holds the columns of up to 512 training rows, in standard deviations. Files from
+    before it did so are read as they were: with D alone.
+
     What was tried and measured is in docs/lab/outliers.md.
 
     References
@@ -191,6 +210,12 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     P. J. Rousseeuw, K. Van Driessen. A fast algorithm for the minimum covariance
     determinant estimator. Technometrics 41, 1999. DOI 10.1080/00401706.1999.10485670
+
+    F. Angiulli, C. Pizzuti. Fast outlier detection in high dimensional spaces. PKDD 2002.
+    DOI 10.1007/3-540-45681-3_2 (the sum over the nearest rows)
+
+    M. Sugiyama, K. Borgwardt. Rapid distance-based outlier detection via sampling. Advances in Neural
+    Information Processing Systems 26, 2013, pages 467-475 (few of the rows suffice)
 
     P. H. Garthwaite, I. Koch. Evaluating the contributions of individual variables to a
     quadratic form. Australian & New Zealand Journal of Statistics 58, 2016.
@@ -273,9 +298,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         autoencoder = pretrained(given, rows, of_rows, self.random_state, rng)
         features, values = Features.learn(model_of(autoencoder), rows, weight[learned])
         distance = robust_distance(values, weight[learned], NEAREST, STEPS, RIDGE)
-        values = features.of(model_of(autoencoder), X)
-        scores = -_squares(distance, values, features)
-        self._set_fitted(autoencoder, features, distance, scores, weight, held)
+        parts = features, distance, _kept(features, distance, values, weight[learned])
+        scores = -_squares(*parts, features.of(model_of(autoencoder), X))
+        self._set_fitted(autoencoder, parts, scores, weight, held)
         return self
 
     def _dealt(self, weight, rng):
@@ -308,9 +333,10 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             )
         return given
 
-    def _set_fitted(self, autoencoder, features, distance, scores, weight, held):
+    def _set_fitted(self, autoencoder, parts, scores, weight, held):
         """Set what a fit found."""
-        self.autoencoder_, self._features, self._distance = autoencoder, features, distance
+        self.autoencoder_ = autoencoder
+        self._features, self._distance, self._neighbours = parts
         self.training_scores_ = _without_nothing(scores, scores[weight > 0])
         self.calibration_scores_ = np.sort(self.training_scores_[held])
         self.offset_ = self._offset(weight)
@@ -333,7 +359,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     # use --------------------------------------------------------------------------------------
 
     def score_samples(self, X):
-        """Return minus the squared distance of rows.
+        """Return minus the geometric mean of the two squared distances of rows.
 
         Parameters
         ----------
@@ -346,7 +372,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             lowest score of the training rows, with a warning.
         """
         values = self._features_of(X)
-        scores = -_squares(self._distance, values, self._features)
+        scores = -_squares(self._features, self._distance, self._neighbours, values)
         return _without_nothing(scores, self.training_scores_)
 
     def decision_function(self, X):
@@ -415,11 +441,15 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         return (1 + below) / (n + 1)
 
     def explain(self, X):
-        """Return how much each column, and each unit of the code, adds to the squared distance.
+        r"""Return how much each column, and each unit of the code, adds to minus the score.
 
-        A column's part is that of its residual and of the column itself. The parts are squares of the
+        .. math:: \sqrt{D N} = \sum_j \sqrt{D N} \left( \frac{D_j}{2 D} + \frac{N_j}{2 N} \right)
+
+        (Euler's theorem on homogeneous functions). :math:`D_j` are squares of the
         features whitened by the symmetric root of the inverse covariance, which stay most
-        correlated with the features (Garthwaite and Koch, 2016).
+        correlated with the features (Garthwaite and Koch, 2016); that of a column is the sum for its residual and
+        for the column itself. :math:`N_j` is the mean square of what a column differs from the eight rows. Above
+        150 columns parts are :math:`D_j`.
 
         Parameters
         ----------
@@ -433,11 +463,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             those of ``autoencoder_.get_feature_names_out``; the index is that of X.
         """
         values = self._features_of(X)
-        parts = self._distance.whitened(self._distance.completed(values)) ** 2
-        squares = _squares(self._distance, values, self._features)
-        parts[np.isnan(values)] = np.nan
-        sums = np.nansum(parts, axis=1)
-        parts *= np.divide(squares, sums, out=np.ones(len(sums)), where=sums > 0)[:, None]
+        squares = _squares(self._features, self._distance, self._neighbours, values)
+        parts = _shares(self._features, self._distance, self._neighbours, values)
+        parts *= squares[:, None]
         known, n = self._features.known, self._features.n_residuals
         cells = np.full((len(parts), len(known)), np.nan)
         cells[:, known] = parts[:, :n]
@@ -459,7 +487,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         """Return the state; what was learned of residuals as arrays and builtins."""
         state = super().__getstate__().copy()
         for name, kind in PARTS.items():
-            if name in state:
+            if state.get(name) is not None:
                 state[name] = {part.name: getattr(state[name], part.name) for part in fields(kind)}
         return state
 
@@ -467,8 +495,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         """Check that the parts belong together, and put them together."""
         state = dict(state)
         if state.keys() & {"autoencoder_", *PARTS}:
+            state.setdefault("_neighbours", None)  # files of old
             for name, kind in PARTS.items():
-                state[name] = kind(**state[name])
+                state[name] = None if state[name] is None else kind(**state[name])
             state["_features"] = _with_columns(state["_features"], state["autoencoder_"])
             _check_state(state)
         super().__setstate__(state)
@@ -494,7 +523,7 @@ def _are_constant(rows):
     return least == most
 
 
-PARTS = {"_features": Features, "_distance": Distance}
+PARTS = {"_features": Features, "_distance": Distance, "_neighbours": Neighbours}
 
 
 def _with_columns(features, autoencoder):
@@ -507,17 +536,14 @@ def _with_columns(features, autoencoder):
 
 def _check_state(state):
     """Refuse, with a ValueError, parts that no fit makes together."""
-    model, features, distance = (
-        model_of(state["autoencoder_"]),
-        state["_features"],
-        state["_distance"],
-    )
+    model, neighbours = model_of(state["autoencoder_"]), state["_neighbours"]
+    features, distance = state["_features"], state["_distance"]
     n_features, size = model.schema.n_features, model.task.size
     width, n_axes = features.n_residuals + size, len(distance.axes)
+    n_columns = len(range(width)[features.columns])
     arrays = {
         "known": (features.known, (2 * n_features,)),
         "units": (features.units, (width,)),
-        **({} if features.constant is None else {"constant": (features.constant, (width - size,))}),
         "centre": (distance.centre, (width,)),
         "axes": (distance.axes, (n_axes, width)),
         "gains": (distance.gains, (n_axes,)),
@@ -527,6 +553,10 @@ def _check_state(state):
             state["calibration_scores_"].shape[:1],
         ),
     }
+    if features.constant is not None:
+        arrays["constant"] = features.constant, (width - size,)
+    if neighbours is not None:
+        arrays["kept rows"] = neighbours.rows, (max(len(neighbours.rows), 1), max(n_columns, 1))
     for name, (array, shape) in arrays.items():
         kind = bool if name in ("known", "constant") else np.float64
         if array.dtype != kind or array.shape != shape or not np.isfinite(array).all():
@@ -548,11 +578,38 @@ def _n_columns(rows):
     return (np.asarray(rows).shape if shape is None else shape)[-1]
 
 
-def _squares(distance, values, features):
-    """Return squared distances as if all coordinates were present; NaN where no cell is."""
+def _kept(features, distance, values, weight):
+    """Return the training rows that others are compared with; None if the columns do not enter."""
+    columns = values[:, features.columns]
+    if not columns.shape[1]:
+        return None
+    return Neighbours.among(columns, distance.squares(distance.completed(values)), weight, KEPT)
+
+
+def _squares(features, distance, neighbours, values):
+    """Return D, or the root of D N if there are neighbours (not in files of old); NaN where no cell is."""
     squares = distance.squares(distance.completed(values))
     squares *= values.shape[1] / np.sum(~np.isnan(values), axis=1)
+    if neighbours is not None:
+        squares = np.sqrt(squares * neighbours.squares(values[:, features.columns]))
     return np.where(np.isnan(values[:, : features.n_residuals]).all(axis=1), np.nan, squares)
+
+
+def _shares(features, distance, neighbours, values):
+    """Return the share of each feature in D, or its mean share in D and N; NaN where it is missing."""
+    shares = _over_sum(distance.whitened(distance.completed(values)) ** 2, np.isnan(values))
+    if neighbours is not None:
+        columns = values[:, features.columns]
+        shares[:, features.columns] += _over_sum(neighbours.parts(columns), np.isnan(columns))
+        shares /= 2
+    return shares
+
+
+def _over_sum(parts, missing):
+    """Return parts over their sum, NaN where missing."""
+    parts = np.where(missing, np.nan, parts)
+    sums = np.nansum(parts, axis=1, keepdims=True)
+    return np.divide(parts, sums, out=parts, where=sums > 0)
 
 
 def _without_nothing(scores, known):

@@ -1,14 +1,18 @@
-"""Mahalanobis distance from the centre of rows, with a shrunk covariance of the rows nearest to it."""
+"""Distances of rows: from a centre, with a shrunk covariance of the rows nearest to it, and from kept rows."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.utils import gen_batches
 from sklearn.utils.extmath import randomized_svd
 
 WIDEST = 2000  # columns up to which the covariance is a matrix
 MOST_AXES = 200  # of wider ones
 LEAST_VARIANCE = 1e-12
 PASSES = 4  # power iterations
+N_NEAREST = 8
+ROUNDING = 1e-12  # of a row's own square: what lies below it in a difference of such squares
+BATCH = 512  # rows whose distances from kept ones lie side by side: they fit a cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +87,70 @@ class Distance:
     def _product(self, rows, along, elsewhere):
         """Return rows times a matrix with these eigenvalues along the axes, and elsewhere."""
         return elsewhere * rows + ((rows @ self.axes.T) * (along - elsewhere)) @ self.axes
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbours:
+    r"""Some rows, and how far others are from the eight that are nearest among them.
+
+    .. math:: N(x) = \frac{1}{8} \sum_{i=1}^{8} \lVert x - x_{(i)} \rVert^2
+
+    over the columns that are present, scaled up to the number of all.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_kept, n_columns)
+        Complete and distinct; of fewer than eight, all are neighbours.
+    """
+
+    rows: np.ndarray
+
+    @classmethod
+    def among(cls, rows, distances, weight, most):
+        """Return those of at most ``most`` rows, evenly spread over the order of some distances.
+
+        The mean of a column stands for what is missing.
+        """
+        order = np.argsort(distances, kind="stable")
+        below = np.cumsum(weight[order])
+        asked = below[-1] * (np.arange(most) + 0.5) / most
+        places = order[np.searchsorted(below, asked * (1 - 1e-12))]
+        filled = np.where(np.isnan(rows), means_of_present(rows, weight), rows)
+        return cls(np.unique(filled[places], axis=0))
+
+    @property
+    def n_nearest(self):
+        """Number of rows that N is the mean of."""
+        return min(N_NEAREST, len(self.rows))
+
+    def squares(self, rows):
+        """Return N of rows, shape (n_rows,); infinite where it is too large for a number."""
+        found = np.empty(len(rows))
+        for span in gen_batches(len(rows), BATCH):
+            between = self._between(rows[span])
+            between.partition(self.n_nearest - 1, axis=1)
+            found[span] = between[:, : self.n_nearest].mean(axis=1)
+        own = np.nansum(rows**2, axis=1)
+        found = np.where(found + own > ROUNDING * own, found + own, 0.0)
+        found /= np.maximum(np.mean(~np.isnan(rows), axis=1), LEAST_VARIANCE)
+        return np.where(np.isinf(own), np.inf, found)
+
+    def parts(self, rows):
+        """Return how much each column adds to N, but for its scale; NaN where a cell is missing."""
+        parts = np.empty(rows.shape)
+        for span in gen_batches(len(rows), BATCH):
+            nearest = np.argpartition(self._between(rows[span]), self.n_nearest - 1, axis=1)
+            apart = rows[span, None] - self.rows[nearest[:, : self.n_nearest]]
+            parts[span] = np.mean(apart**2, axis=1)
+        return parts
+
+    def _between(self, rows):
+        """Return squared distances from all kept rows less the rows' own squares, (n_rows, n_kept)."""
+        present, lengths = ~np.isnan(rows), self.rows**2
+        filled = np.where(present, rows, 0.0)
+        if present.all():
+            present, lengths = present[:, :1], lengths.sum(axis=1, keepdims=True)
+        return np.hstack([filled, present]) @ np.hstack([-2 * self.rows, lengths]).T
 
 
 def robust_distance(rows, weight, share, n_steps, ridge=0.0, random_state=0):

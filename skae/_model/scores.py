@@ -32,7 +32,8 @@ class RowScores:
         """
         code, X, baseline = self.model.encode(X), dense(X), self.model.baseline
         residuals = np.hstack([X - self.model.decode(code), X - baseline.mean])
-        return code.astype(np.float64), residuals / np.tile(baseline.scale, 2)
+        residuals /= np.tile(baseline.scale, 2)
+        return code.astype(np.float64), residuals
 
     def score(self, X, reconstruct=None):
         """Return the explained share of the variance; ``reconstruct`` as in `CellScores`."""

@@ -8,7 +8,7 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, Stan
 from skae._data.table_encoder import TableEncoder
 from skae._estimators.base import BaseEncoder, model_of
 from skae._estimators.outlier import AutoencoderOutlierDetector
-from skae._linear.distance import WIDEST
+from skae._linear.distance import ROUNDING, WIDEST
 from skae._model import CannotDescribe
 from skae._model.graph import described
 from skae._model.head import HeadModel
@@ -338,9 +338,40 @@ def _write_limited(writer, features, values):
 
 
 def _write_squares(writer, detector, values):
+    """Return the squares that scores are the negative of; NaN where no cell is, (n, 1)."""
+    features, neighbours = detector._features, detector._neighbours
+    values = _write_limited(writer, features, values)
+    squares = _write_distance(writer, detector._distance, features.n_residuals, values)
+    if neighbours is None:
+        return squares
+    columns = _columns(writer, values, features.columns.start, features.columns.stop)
+    return writer.node(
+        "Sqrt", writer.node("Mul", squares, _write_near(writer, neighbours, columns))
+    )
+
+
+def _write_near(writer, neighbours, columns):
+    """Return the mean squared distance to the nearest kept rows, as `Neighbours.squares`."""
+    missing = writer.node("IsNaN", columns)
+    present = writer.cast(writer.node("Not", missing))
+    filled = writer.node("Where", missing, np.zeros(1), columns)
+    products = writer.node("MatMul", filled, -2 * neighbours.rows.T)
+    lengths = writer.node("MatMul", present, (neighbours.rows**2).T)
+    nearest = writer.smallest(writer.node("Add", products, lengths), neighbours.n_nearest)
+
+    def mean(nearest, filled, present):
+        graph, own = nearest.graph, (filled * filled).do("total")
+        sums = nearest.do("total") / float(neighbours.n_nearest) + own
+        more = graph.add("greater", sums, own * ROUNDING)
+        whole = graph.add("where", more, sums, np.zeros(1)) / present.do("total")
+        infinite = (own * 0.0).do("isnan")
+        return graph.add("where", infinite, own, whole * float(neighbours.rows.shape[1]))
+
+    return run(writer, mean, nearest, filled, present)[0]
+
+
+def _write_distance(writer, distance, n_residuals, values):
     """Return squared distances as if all features were present; NaN where no cell is, (n, 1)."""
-    distance, n_residuals = detector._distance, detector._features.n_residuals
-    values = _write_limited(writer, detector._features, values)
     n_axes, width = distance.axes.shape
     if n_axes < width:
         raise CannotDescribe(

@@ -92,6 +92,14 @@ class Writer:
         """Return a matrix with other rows at some places."""
         return self.node("ScatterND", x, self.node("Unsqueeze", rows, self.whole(-1)), new)
 
+    def smallest(self, x, n):
+        """Return the n smallest numbers of each row."""
+        made, places = (self.scope.get_unique_variable_name("smallest") for _ in range(2))
+        name = self.scope.get_unique_operator_name("TopK")
+        inputs = [x, self.whole(n)]
+        self.container.add_node("TopK", inputs, [made, places], name=name, largest=0)
+        return made
+
     def solve(self, matrix, right, n):
         """Return the solutions of systems of n equations: (n_rows, n, n) and (n_rows, n) in float64.
 

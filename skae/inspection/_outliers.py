@@ -17,7 +17,7 @@ class OutlierDisplay:
     Parameters
     ----------
     parts : DataFrame of shape (n_rows, n_columns)
-        How much each column, or unit of the code, adds to a row's squared distance.
+        How much each column, or unit of the code, adds to minus a row's score.
     seen, expected : ndarray of shape (n_rows, n_features)
         The rows and their reconstructions, with the columns of ``parts``.
     n_bars : int, default=5
@@ -104,7 +104,7 @@ class OutlierDisplay:
         self.axes_ = grid(n_rows, 1, axes, panel=(6.4, high))
         self.figure_ = self.axes_[0].figure
         self.bars_ = [self._draw(ax, row, kwargs) for row, ax in enumerate(self.axes_)]
-        self.axes_[-1].set_xlabel("part of the squared distance")
+        self.axes_[-1].set_xlabel("part of the score")
         return self
 
     def _draw(self, ax, row, settings):

@@ -63,6 +63,18 @@ def test_a_share_of_the_training_rows_is_odd(tumours, share):
     assert abs(np.sum(labels == -1) - share * len(rows)) <= 1
 
 
+def test_a_row_in_a_gap_among_the_others_is_odd():
+    """It is nearer to the centre than all of them: a distance from there alone would call it usual."""
+    rng = np.random.default_rng(0)
+    angle = rng.uniform(0, 2 * np.pi, 500)
+    X = np.column_stack([np.cos(angle), np.sin(angle)]) @ rng.normal(size=(2, 4))
+    X += 0.05 * rng.normal(size=(500, 4))
+    detector = quick().fit(X[:400])
+    inside = X[400:] / 2
+    usual = detector.score_samples(X[400:])
+    assert np.mean(detector.score_samples(inside) < usual) > 0.95
+
+
 def test_odd_training_rows_do_not_hide_each_other():
     rng = np.random.default_rng(0)
     usual = rng.normal(size=(450, 8)) @ rng.normal(size=(8, 8))
@@ -113,7 +125,21 @@ def test_files_from_before_columns_entered_themselves():
     np.testing.assert_array_equal(old.score_samples(X), detector.score_samples(X))
 
 
-@pytest.mark.parametrize("name", ["_features", "_distance", "autoencoder_", "training_scores_"])
+def test_files_from_before_rows_were_kept(detector, tumours):
+    state = detector.__getstate__()
+    del state["_neighbours"]
+    old = AutoencoderOutlierDetector()
+    old.__setstate__(state)
+    again = pickle.loads(pickle.dumps(old))
+    X = tumours[1]
+    expected = detector._distance.squares(detector._features_of(X))
+    np.testing.assert_array_equal(again.score_samples(X), -expected)
+    np.testing.assert_allclose(again.explain(X).sum(axis=1), expected)
+
+
+@pytest.mark.parametrize(
+    "name", ["_features", "_distance", "_neighbours", "autoencoder_", "training_scores_"]
+)
 def test_parts_of_two_detectors_are_refused(name, detector, tumours):
     other = quick().fit(tumours[0].iloc[:, :7])
     state = detector.__getstate__() | {name: other.__getstate__()[name]}

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 from sklearn.covariance import ledoit_wolf
+from sklearn.datasets import load_wine
+from sklearn.metrics import nan_euclidean_distances
 
-from skae._linear.distance import robust_distance, shrunk_distance, weighted_quantile
+from skae._linear.distance import (
+    Neighbours,
+    robust_distance,
+    shrunk_distance,
+    weighted_quantile,
+)
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.2])
@@ -52,3 +59,48 @@ def test_quantiles_of_weights_are_those_of_repetitions():
         expected = np.quantile(repeated, share, method="averaged_inverted_cdf")
         kept = weight > 0
         assert weighted_quantile(values[kept], share, weight[kept]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2])
+def test_neighbours_are_those_of_scikit_learn(share):
+    X = load_wine().data
+    X = (X - X.mean(axis=0)) / X.std(axis=0)
+    rows = np.where(np.random.default_rng(0).random(X.shape) < share, np.nan, X)
+    neighbours = Neighbours.among(X[:90], np.arange(90.0), np.ones(90), 30)
+    assert len(neighbours.rows) == 30
+    squares = np.sort(nan_euclidean_distances(rows, neighbours.rows) ** 2, axis=1)
+    found = neighbours.squares(rows)
+    np.testing.assert_allclose(found, squares[:, :8].mean(axis=1))
+    parts = neighbours.parts(rows)
+    np.testing.assert_array_equal(np.isnan(parts), np.isnan(rows))
+    np.testing.assert_allclose(np.nanmean(parts, axis=1) * X.shape[1], found)
+
+
+@pytest.mark.parametrize("most", [20, 500])
+def test_kept_rows_do_not_depend_on_how_repetitions_are_written(most):
+    rng = np.random.default_rng(0)
+    X, weight, distances = rng.normal(size=(80, 3)), rng.integers(0, 4, 80), rng.random(80)
+    kept = weight > 0
+    one = Neighbours.among(X[kept], distances[kept], weight[kept] / 7, most)
+    two = Neighbours.among(
+        X.repeat(weight, 0), distances.repeat(weight), np.ones(weight.sum()), most
+    )
+    np.testing.assert_array_equal(one.rows, two.rows)
+    assert len(np.unique(one.rows, axis=0)) == len(one.rows) == min(most, kept.sum())
+
+
+def test_copies_of_kept_rows_are_at_no_distance_where_little_is_present():
+    """Rounding would be seen: its root is a hundred millionth."""
+    X = np.random.default_rng(0).normal(size=(60, 4)) * [1, 1, 1, 0] + [0, 0, 0, 1 / 3]
+    neighbours = Neighbours.among(X, np.arange(60.0), np.ones(60), 60)
+    rows = np.full((5, 4), np.nan)
+    rows[:, 3] = 1 / 3
+    np.testing.assert_array_equal(neighbours.squares(rows), 0)
+
+
+@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered")
+def test_few_rows_and_far_ones_have_distances_too():
+    X = np.array([[1.0, 2.0], [1.0, 2.0], [4.0, 6.0]])
+    neighbours = Neighbours.among(X, np.arange(3.0), np.ones(3), 512)
+    found = neighbours.squares(np.vstack([X, [[1e200, 0.0]]]))
+    np.testing.assert_allclose(found, [12.5, 12.5, 12.5, np.inf])
