@@ -55,7 +55,9 @@ def _packaged(package, item, target, leave=()):
 def some_flights():
     """Flights without their planes, of which there are thousands, and without dates."""
     frame, target = flights()
-    return frame.drop(columns=["tailnum", "time_hour", "year"]).sample(30_000, random_state=0), target
+    return frame.drop(columns=["tailnum", "time_hour", "year"]).sample(
+        30_000, random_state=0
+    ), target
 
 
 MIXED = {  # numbers and categories, heaped, whole or with many zeros; for drawn rows

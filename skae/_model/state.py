@@ -166,7 +166,9 @@ def check_state(task, state):
         _check(isinstance(state["_marginals"], dict), "_marginals", state["_marginals"])
         Marginals(**state["_marginals"]).check(task.schema)
     if "_joint_covariance" in state:
-        _check(_is_covariance(state["_joint_covariance"]), "_joint_covariance", "not positive definite")
+        _check(
+            _is_covariance(state["_joint_covariance"]), "_joint_covariance", "not positive definite"
+        )
     if "_joint_mixture" in state:
         _check_mixture(state["_joint_mixture"], sizes["j"])
     _check_start(task, state["_start"], sizes)
