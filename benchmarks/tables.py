@@ -52,6 +52,14 @@ def _packaged(package, item, target, leave=()):
     return load
 
 
+def some_flights():
+    """Flights without their planes, of which there are thousands, and without dates."""
+    frame, target = flights()
+    return frame.drop(columns=["tailnum", "time_hour", "year"]).sample(
+        30_000, random_state=0
+    ), target
+
+
 MIXED = {  # numbers and categories, heaped, whole or with many zeros; for drawn rows
     "diamonds": diamonds,
     "lending_club": _packaged("modeldata", "lending_club", "Class"),

@@ -22,10 +22,12 @@ from skae import AutoencoderTransformer, VAETransformer
 
 SHARE = 0.1
 OURS = {
+    "skae, k=8, linear": lambda: AutoencoderTransformer(8, hidden_layer_sizes=(), random_state=0),
     "skae, k=8, 2 epochs": lambda: AutoencoderTransformer(
         8, max_iter=2, early_stopping=False, random_state=0
     ),
     "skae, k=8": lambda: AutoencoderTransformer(8, random_state=0),
+    "skae, default size": lambda: AutoencoderTransformer(random_state=0),
     "skae, k=16": lambda: AutoencoderTransformer(16, random_state=0),
     "skae, 95 %": lambda: AutoencoderTransformer(0.95, random_state=0),
     "skae VAE, k=8": lambda: VAETransformer(8, random_state=0),

@@ -549,8 +549,7 @@ def _codes_given(cells, n, labels, rng):
     if labels is None:
         return cells.codes(n, rng)
     distinct, which = np.unique(labels, axis=0, return_inverse=True)
-    which, codes = which.ravel(), np.empty((n, cells.n_units + labels.shape[1]))
-    for place, label in enumerate(distinct):
-        here = which == place
-        codes[here] = cells.codes(int(here.sum()), rng, label)
-    return codes
+    order = np.argsort(which.ravel(), kind="stable")
+    sizes = np.bincount(which.ravel())
+    runs = [cells.codes(size, rng, label) for size, label in zip(sizes, distinct, strict=True)]
+    return np.concatenate(runs)[np.argsort(order)]

@@ -350,7 +350,8 @@ class VAETransformer(
             None never touches numpy's global generator.
         match_marginals : bool, default=True
             Draw rows as the training rows are. Residuals go together, and with the
-            codes, as those of the training rows (up to 512 codes and columns; docs/model.md).
+            codes, as those of the training rows (up to 512 codes and columns; docs/model.md):
+            by their covariance, or a mixture where held-out rows show groups that lie apart.
             Then each column of numbers is mapped to
             its training quantiles by a monotone function: they lie within the
             training range and on its grid (whole

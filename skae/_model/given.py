@@ -59,7 +59,7 @@ class Given:
         size = max(n, FEWEST_PARTICLES)
         begin = self.model.prior_codes(size, rng, self.joint)
         if labels is not None:
-            begin[:, self.n_units :] = labels
+            begin[:, begin.shape[1] - len(labels) :] = labels
         drawn = tempered(self.log_likelihood, begin, self.n_units, rng)
         return drawn[rng.permutation(size)[:n]]
 

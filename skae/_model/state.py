@@ -166,12 +166,32 @@ def check_state(task, state):
         _check(isinstance(state["_marginals"], dict), "_marginals", state["_marginals"])
         Marginals(**state["_marginals"]).check(task.schema)
     if "_joint_covariance" in state:
-        found = state["_joint_covariance"]
-        good = np.array_equal(found, found.T) and np.linalg.eigvalsh(found)[0] > 0
-        _check(good, "_joint_covariance", "not positive definite")
+        _check(
+            _is_covariance(state["_joint_covariance"]), "_joint_covariance", "not positive definite"
+        )
+    if "_joint_mixture" in state:
+        _check_mixture(state["_joint_mixture"], sizes["j"])
     _check_start(task, state["_start"], sizes)
     _check_network(task, state)
     return task
+
+
+def _check_mixture(mixture, size):
+    """Refuse what is no mixture of codes and residuals."""
+    good = isinstance(mixture, dict) and mixture.keys() == {"shares", "means", "covariances"}
+    _check(good, "_joint_mixture", mixture)
+    sizes = {"c": np.size(mixture["shares"]), "j": size}
+    for name, letters in (("shares", "c"), ("means", "cj"), ("covariances", "cjj")):
+        _check_array(f"_joint_mixture: {name}", mixture[name], letters, sizes)
+    shares, covariances = mixture["shares"], mixture["covariances"]
+    good = (shares >= 0).all() and abs(shares.sum() - 1) < 1e-8
+    good = good and all(map(_is_covariance, covariances))
+    _check(good, "_joint_mixture", "shares that add up to 1, and positive definite covariances")
+
+
+def _is_covariance(found):
+    """Return whether a matrix is symmetric and positive definite."""
+    return np.array_equal(found, found.T) and np.linalg.eigvalsh(found)[0] > 0
 
 
 def check_fit(state):

@@ -6,10 +6,12 @@ from scipy.special import expit
 
 from skae._data.marginals import Marginals
 from skae._model.joint import (
+    LARGEST,
     Joint,
     bounds_of_level,
     covariance,
     level_at,
+    mixture_of,
     residual_of_level,
     squares,
 )
@@ -23,6 +25,10 @@ DRAW_SEED = 0  # of the model's marginals: the same draws at every call
 MARGINAL_DRAWS = 2**15  # rows that show what the model's own marginals are
 MARGINAL_CELLS = 2**23
 MOST_JOINT = 512  # units of a code and columns, of which the covariance is kept
+MOST_MIXED = 128  # of which a mixture is
+FEWEST_OF_MIXTURE = 100  # rows
+MOST_OF_MIXTURE = 4000
+DRAWS_OF_MIXTURE = 2  # codes of each row
 
 
 class VariationalModel(Model):
@@ -35,6 +41,7 @@ class VariationalModel(Model):
         "active_units_",
         "_marginals",
         "_joint_covariance",
+        "_joint_mixture",
     )
     own_noise = True
 
@@ -195,9 +202,13 @@ class VariationalModel(Model):
         """Return the sum over rows that `joint_of` needs; 0 where there are too many columns."""
         if self.task.is_bernoulli or self.task.size + self.n_cells > MOST_JOINT:
             return np.zeros((0, 0))
+        return squares(self._codes_and_residuals(X, rng), weight)
+
+    def _codes_and_residuals(self, X, rng):
+        """Return a draw of both for every row, (n_samples, n_units), float64: outliers count as `LARGEST`."""
         codes = self.draw_codes(X, rng)
         residuals = self._residuals(X, self.decode_levels(codes), rng)
-        return squares(codes[:, : self.task.size], residuals, weight)
+        return np.hstack([codes[:, : self.task.size], residuals]).clip(-LARGEST, LARGEST)
 
     def _residuals(self, X, decoded, rng):
         """Return the residuals of the cells of rows, (n_samples, n_cells), float64; draws where missing."""
@@ -213,14 +224,27 @@ class VariationalModel(Model):
         return found
 
     def joint_of(self, sums, rows):
-        """Return the covariance of codes and residuals, beside that of rows before, by name."""
+        """Return the covariance of codes and residuals, with that of rows before, or a mixture, by name."""
         if not sums.size:
             return {}
         now, before = covariance(sums, len(rows)), self.attributes.get("_joint_covariance")
         if before is not None:
             share = self.marginals.weight / (self.marginals.weight + rows.n_repeated)
             now = share * before + (1 - share) * now
-        return {"_joint_covariance": now}
+        self.attributes.pop("_joint_mixture", None)
+        mixture = self._mixture(rows, now) if before is None else {}
+        return {"_joint_covariance": now} | ({"_joint_mixture": mixture} if mixture else {})
+
+    def _mixture(self, rows, covariance):
+        """Return the mixture of the codes and residuals of rows, by name; {} of none."""
+        if len(rows) < FEWEST_OF_MIXTURE or len(covariance) > MOST_MIXED:
+            return {}
+        rng = np.random.RandomState(0)  # each fit draws the same
+        rows = rows.some(MOST_OF_MIXTURE, rng).in_memory(MOST_OF_MIXTURE)
+        X = rows.raw(slice(None))
+        draws = [self._codes_and_residuals(X, rng) for _ in range(DRAWS_OF_MIXTURE)]
+        weight = np.ones(len(rows)) if rows.weight is None else rows.weight
+        return mixture_of(np.array(draws), weight, covariance, rng)
 
     @property
     def joint(self):
@@ -228,11 +252,12 @@ class VariationalModel(Model):
         known = self.attributes.get("_joint_covariance")
         if known is None or self.marginals is None:
             return None
-        return Joint.of(known, self.task.size)
+        mixture = self.attributes.get("_joint_mixture", {"covariances": known[None]})
+        return Joint.of(self.task.size, **mixture)
 
     def parted(self, units, joint):
         """Return codes, means of the residuals, and what these have to themselves."""
-        return (units, 0.0, 1.0) if joint is None else (*joint.split(units), joint.own)
+        return (units, 0.0, 1.0) if joint is None else joint.split(units)
 
     # rows of which some cells are known -------------------------------------------------------
 
@@ -282,7 +307,7 @@ class VariationalModel(Model):
 
     def prior_codes(self, n, rng, joint=None):
         """Return codes as the decoder takes them, or units of a `Joint`, drawn from the prior."""
-        return rng.standard_normal((n, self.task.size if joint is None else joint.n_units))
+        return rng.standard_normal((n, self.task.size)) if joint is None else joint.draw(n, rng)
 
     def _to_units_of_x(self, rows):
         if not self.task.is_bernoulli:
@@ -308,7 +333,8 @@ class VariationalModel(Model):
             moments = factor**2 * square, factor**2 * spread, np.exp(log_factor) * variance
             moments = np.column_stack([*moments, logarithm + log_factor])
             now.attributes |= now.unit_statistics(moments)
-        now.attributes.pop("_joint_covariance", None)  # no rows say what is left now
+        for name in ("_joint_covariance", "_joint_mixture"):
+            now.attributes.pop(name, None)  # no rows say what is left now
         return now
 
     def outside(self, space, rows, task):

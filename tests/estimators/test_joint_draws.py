@@ -105,6 +105,76 @@ def test_rows_of_labels_go_together_too():
     assert abs(given[:, 5].mean() - X[1, 4]) < 0.3
 
 
+@pytest.fixture(scope="module")
+def groups():
+    """Rows of two groups, of which 3 of 10 are high: what leads from one to the other is no line."""
+    rng = np.random.default_rng(0)
+    n = 2000
+    high = rng.random(n) < 0.3
+    middle, zero = np.where(high, 2.0, -2.0), rng.random(n) < np.where(high, 0.8, 0.2)
+    return pd.DataFrame(
+        {
+            "a": middle + 0.3 * rng.normal(size=n),
+            "b": -middle + 0.3 * rng.normal(size=n),
+            "group": np.where(high, "high", "low"),
+            "gain": np.where(zero, 0.0, rng.exponential(size=n)),
+        }
+    )
+
+
+def test_few_rows_lie_between_two_groups(groups):
+    """Columns are matched one by one: where shares of groups are off by 1 %, as many rows have a cell of each."""
+    model = VAETransformer(1, hidden_layer_sizes=(), random_state=0).fit(groups)
+    drawn, high = model.sample(8000, 0), groups["group"] == "high"
+    assert np.mean((drawn["a"] > 0) == (drawn["b"] > 0)) < 0.02
+    assert np.mean((drawn["a"] > 0) != (drawn["group"] == "high")) < 0.02
+    assert abs(np.mean(drawn["group"] == "high") - high.mean()) < 0.03
+    for of_real, of_drawn in ((high, drawn["a"] > 0), (~high, drawn["a"] < 0)):
+        zeros = np.mean(drawn["gain"][of_drawn] == 0)
+        assert abs(zeros - np.mean(groups["gain"][of_real] == 0)) < 0.05
+    given = model.sample(4000, 0, given={"gain": 0.0})
+    expected = high[groups["gain"] == 0].mean()
+    assert abs(np.mean(given["group"] == "high") - expected) < 0.05
+    assert np.mean((given["a"] > 0) == (given["b"] > 0)) < 0.02
+    pd.testing.assert_frame_equal(given, model.sample(4000, 0, given={"gain": 0.0}))
+
+
+def test_groups_of_heavier_rows_are_drawn_more_often(groups):
+    weight = np.where(groups["group"] == "high", 5.0, 1.0)
+    model = VAETransformer(1, hidden_layer_sizes=(), random_state=0)
+    drawn = model.fit(groups, sample_weight=weight).sample(8000, 0)
+    expected = np.average(groups["group"] == "high", weights=weight)
+    assert abs(np.mean(drawn["group"] == "high") - expected) < 0.03
+    assert np.mean((drawn["a"] > 0) == (drawn["b"] > 0)) < 0.02
+
+
+def test_a_mixture_of_a_file_is_that_of_the_fit_or_is_refused(groups):
+    model = VAETransformer(1, hidden_layer_sizes=(), random_state=0).fit(groups)
+    state = dict(model.__getstate__())
+    same = VAETransformer(1)
+    same.__setstate__(dict(state))
+    pd.testing.assert_frame_equal(same.sample(9, 0), model.sample(9, 0))
+    known = state["_joint_mixture"]
+    for other in (
+        3,
+        {"shares": known["shares"]},
+        known | {"shares": known["shares"] * 2},
+        known | {"shares": known["shares"][1:]},
+        known | {"means": known["means"][:, 1:]},
+        known | {"covariances": -known["covariances"]},
+    ):
+        with pytest.raises(ValueError, match="_joint_mixture"):
+            VAETransformer(1).__setstate__(state | {"_joint_mixture": other})
+    old = VAETransformer(1)  # as from an earlier release: one normal distribution
+    old.__setstate__({name: part for name, part in state.items() if name != "_joint_mixture"})
+    assert np.mean((old.sample(8000, 0)["a"] > 0) == (old.sample(8000, 0)["b"] > 0)) > 0.05
+
+
+def test_of_normal_rows_there_is_no_mixture():
+    model = VAETransformer(2, hidden_layer_sizes=()).fit(normal_rows())
+    assert "_joint_mixture" not in model.__getstate__()
+
+
 def test_files_say_it_or_do_not_or_are_refused(loans):
     model = VAETransformer(2, hidden_layer_sizes=()).fit(loans)
     state = dict(model.__getstate__())
