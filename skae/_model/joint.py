@@ -1,9 +1,11 @@
 """Codes and residuals of drawn rows, which go together as those of the training rows do."""
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr, ndtri
+from sklearn.exceptions import ConvergenceWarning
 
 LEAST_SHARE = 1e-300  # of a level and those before it
 LARGEST = 4.0  # residual that counts in full
@@ -135,8 +137,9 @@ def _mixture(n_components, draws, weight, rng):
         draws = draws[:, rng.choice(len(weight), len(weight), p=weight / weight.sum())]
     rows = draws.reshape(-1, draws.shape[-1])
     n_rows, size = rows.shape
-    return BayesianGaussianMixture(
+    mixture = BayesianGaussianMixture(
         n_components=n_components,
+        init_params="k-means++",  # which any number of threads does alike
         weight_concentration_prior_type="dirichlet_distribution",
         weight_concentration_prior=1.0,
         mean_precision_prior=1.0,
@@ -146,7 +149,10 @@ def _mixture(n_components, draws, weight, rng):
         max_iter=MOST_STEPS,
         tol=LEAST_GAIN * n_rows,
         random_state=rng,
-    ).fit(rows)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # held-out rows judge it
+        return mixture.fit(rows)
 
 
 def _proven(gain, weight):
