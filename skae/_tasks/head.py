@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from scipy.optimize import minimize
 from scipy.special import log_softmax
-from scipy.stats import sem
 from sklearn.linear_model import Ridge
 from torch import nn
 
@@ -336,18 +335,19 @@ class OneHead:
         coef, intercept = solve(*of_rows)
         return HeadModel(self.task.encoder_model, coef * units, intercept, beside=self.beside)
 
-    def losses(self, pairs):
-        """Return the weighted loss of each held-out row; pairs are (training rows, held-out rows)."""
-        losses = []
+    def loss(self, pairs):
+        """Return the mean loss of held-out rows; pairs are (training rows, held-out rows)."""
+        total = weight = 0.0
         for train, held_out in pairs:
             outputs = self.fitted(train.index).of_seen(self.seen[held_out.index])
-            losses.append(LOSSES[self.task.kind](outputs, self.task.targets[held_out.index]))
-        weight = np.concatenate([self.task.weight[held_out.index] for _, held_out in pairs])
-        return np.concatenate(losses) * weight / weight.mean()
+            of_row = self.task.weight[held_out.index]
+            total += of_row @ LOSSES[self.task.kind](outputs, self.task.targets[held_out.index])
+            weight += of_row.sum()
+        return total / weight
 
 
 def compared(task, fit, X, pairs):
-    """Return a fit with the head that is best on held-out rows: its own, or another on its rows.
+    """Return a fit with the head that loses least on held-out rows: its own, or another on its rows.
 
     The linear head on the code alone is the measure: what fine-tuning gained
     is expressed as a share of that head's loss. With many rows fine-tuning needs no rival.
@@ -355,27 +355,14 @@ def compared(task, fit, X, pairs):
     if len(task.targets) > CROSS_FITTED_ROWS:
         return fit
     heads = task.heads(X)
-    losses = [head.losses(pairs) for head in heads]
-    best = least(heads, losses)
+    losses = [head.loss(pairs) for head in heads]
     curve = fit.held_out_curve
-    share = min(curve) / curve[0] if fit.best_iter else 1.0
-    if losses[best].mean() >= share * losses[0].mean():
+    tuned = losses[0] * min(curve) / curve[0] if fit.best_iter else losses[0]
+    best = int(np.argmin(losses))
+    if losses[best] >= tuned:
         return fit
     model = heads[best].fitted(np.arange(len(task.targets)))
     return replace(fit, model=model, best_iter=0)
-
-
-def least(heads, losses):
-    """Return the place of the head that loses least; of a linear one where no kernel surely gains.
-
-    A kernel's gain over the better linear head must exceed its standard error: kernels lose
-    most where they are chosen by chance.
-    """
-    means = np.mean(losses, axis=1)
-    best = int(np.argmin(means))
-    linear = min((i for i, head in enumerate(heads) if not head.by_kernel), key=means.item)
-    gains = losses[linear] - losses[best]
-    return best if gains.mean() > sem(gains) else linear
 
 
 def dealt(rows, targets, fraction, rng):

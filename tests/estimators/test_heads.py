@@ -6,15 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import Ridge
-from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skae import AutoencoderClassifier, AutoencoderRegressor, AutoencoderTransformer
-from skae._tasks.head import KERNEL_C, Head, compared, dealt, kernel, kernel_head, ridge_head
-from skae._training import Fit
-from inside import model_of
+from skae._tasks.head import KERNEL_C, kernel, kernel_head, ridge_head
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -87,32 +83,6 @@ def test_the_kernel_head_is_ridge_on_any_factor_of_the_kernel():
     ridge = Ridge(alpha=1 / KERNEL_C).fit(factor, targets, weight)
     outputs = kernel(new, seen) @ coef.T + intercept
     np.testing.assert_allclose(outputs, ridge.predict(of_new), rtol=1e-5, atol=1e-7)
-
-
-def test_a_kernel_must_gain_more_than_a_standard_error():
-    """Of what the folds' rows lose; else the better linear head is kept. Five draws of labels."""
-    X, y = load_breast_cancer(return_X_y=True)
-    X = StandardScaler().fit_transform(X)
-    encoder = model_of(AutoencoderTransformer(8, hidden_layer_sizes=()).fit(X))
-    kinds = set()
-    for draw in range(5):
-        rng = np.random.default_rng(draw)
-        some = rng.permutation(len(X))[:50]
-        targets = np.eye(2)[y[some]]
-        task = Head.of(encoder, X[some], targets, None, "classes", X)
-        rows = task.rows(X[some])
-        pairs = dealt(rows, targets, 0.1, rng)
-        kept = compared(task, Fit(task.solved(rows), 0, [], []), X[some], pairs).model
-        heads = {(h.by_kernel, h.beside): h.losses(pairs) for h in task.heads(X[some])}
-        linear, kernel = (
-            min((heads[by_kernel, beside] for beside in (False, True)), key=np.mean)
-            for by_kernel in (False, True)
-        )
-        gains = linear - kernel
-        sure = gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains))
-        assert (kept.anchors is not None) == sure
-        kinds.add((bool(gains.mean() > 0), bool(sure)))
-    assert (True, False) in kinds  # it is ahead, and not kept; for (True, True) see the test above
 
 
 def test_many_labels_leave_the_linear_head(linear_code):
