@@ -67,9 +67,9 @@ class Widths(Callback):
         self.seen.add(net.rows.n_features)
 
 
-def widths(X, n_components=2, **params):
+def widths(X, n_components=2, y=None, kind=AutoencoderTransformer, **params):
     """Return the numbers of columns that the trainings of a fit saw."""
     Widths.seen.clear()
     params = {"max_iter": 2, "random_state": 0, "callbacks": [Widths()]} | params
-    AutoencoderTransformer(n_components, **params).fit(X)
+    kind(n_components, **params).fit(X, y)
     return set(Widths.seen)

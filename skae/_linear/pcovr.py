@@ -168,6 +168,14 @@ def _covariates(model, rows, targets, axes, values):
     }
 
 
+def first_axes(rows, targets, mean, axes, values, left_out):
+    """Return how many principal axes hold all but a share of what their regression of targets leaves."""
+    coef, _ = regression(rows, targets, mean, axes, values)
+    explained = np.cumsum((values[:, None] * coef) ** 2 @ targets.weights) / len(rows)
+    left = max(1 - explained[-1], 0.0)
+    return int(np.argmax(explained[-1] - explained <= left_out * left)) + 1 if coef.any() else 0
+
+
 def _flipped(components):
     """Return components with PCA's signs, and the signs."""
     flipped = svd_flip(None, components.copy(), u_based_decision=False)[1]

@@ -11,10 +11,12 @@ import numpy as np
 from scipy import linalg
 
 from skae._linear.pca import LinearModel, assembled, columns, principal_axes, resolved
+from skae._linear.pcovr import first_axes
 
 AXES = 1.5  # a dimension: a step of Adam, as long in every weight, then keeps more of its direction
 MOST_AXES = 0.5  # a column: with more the change does not pay
 LEFT_OUT = 0.06  # of what PCA leaves unexplained: what lies outside leading axes
+UNTOLD = 0.02  # of what a regression of labels leaves unexplained: what these axes do not tell
 MOST_REST = 0.25  # of what a model leaves
 FEWEST_COLUMNS, MOST_COLUMNS = 128, 2048  # that are turned to leading axes
 MOST_CELLS = 2**26  # that are decomposed
@@ -42,6 +44,7 @@ class RowSpace:
     low: np.ndarray
     high: np.ndarray
     axes: np.ndarray
+    rest = 0.0
 
     def inside(self, rows):
         """Return the coordinates of rows as `Rows`."""
@@ -146,20 +149,29 @@ class LeadingSpace(RowSpace):
 
     def outside(self, model):
         """Return PCA of the columns, and the signs of its units against those of coordinates."""
+        if hasattr(model, "head"):
+            turned, signs = super().outside(model)
+            total = self.model.unexplained and self.model.noise_variance / self.model.unexplained
+            left = self.loss(model.unexplained)
+            return replace(turned, unexplained=left, noise_variance=left * total), signs
         along = np.sum((model.components @ self.axes.T) * self.model.components, axis=1)
         return self.model, np.where(along < 0, -1.0, 1.0)
 
-    def loss(self, inside):
-        """Return the loss of columns, given that of coordinates."""
-        return self.rest + (1 - self.rest) * inside
+    def loss(self, inside, share=1.0):
+        """Return the loss of columns, given that of coordinates; the rows count so much in it."""
+        rest = share * self.rest
+        return rest + (1 - rest) * inside
 
-    def lacks(self, loss):
+    def lacks(self, loss, share=1.0):
         """Return whether what lies outside is much of what a model leaves, by its loss inside."""
-        return self.rest > MOST_REST * self.loss(loss)
+        return share * self.rest > MOST_REST * self.loss(loss, share)
 
 
-def leading_space(rows, n_components, random_state):
-    """Return the `LeadingSpace` of rows, or None where it is not much narrower than the columns."""
+def leading_space(rows, n_components, random_state, targets=None):
+    """Return the `LeadingSpace` of rows, or None where it is not much narrower than the columns.
+
+    With targets it holds what of these a regression tells, too.
+    """
     dense = (
         rows.is_dense and len(rows) > rows.width
     )  # else the last axes are those of these very rows
@@ -172,6 +184,8 @@ def leading_space(rows, n_components, random_state):
     model = assembled(moments, axes, values, k, len(rows), rows.n_repeated)
     rests = 1 - np.cumsum(values**2) / (total * len(rows))
     n_axes = max(4 * k, int(np.argmax(rests <= LEFT_OUT * model.unexplained)) + 1)
+    if targets is not None:
+        n_axes = max(n_axes, first_axes(rows, targets, mean, axes, values, UNTOLD))
     if n_axes > MOST_AXES * rows.width or model.unexplained <= 0:
         return None
     drawn = np.random.RandomState(0).standard_normal((n_axes, n_axes))

@@ -101,6 +101,7 @@ class Task:
     input_noise: ClassVar = 0.25  # in units of the root of the share that PCA leaves unexplained
     unit_axes: ClassVar = True  # whether the components of its PCA have a length of 1
     offset: ClassVar = False  # whether the encoder's linear map adds a constant
+    share: ClassVar = 1.0  # what reconstruction counts in the objective
     fineness: ClassVar = 1.0  # of the gains that are worth training for, in ``tol``
     cool_down: ClassVar = 0.5  # steps at a falling rate, in those before
     warm_up: ClassVar = 0  # epochs in which a term of the objective rises
@@ -209,6 +210,9 @@ class Task:
 
     def targets_of(self, rows):
         """Return what training reads beside the rows, to predict it: (n_rows, n_targets), or None."""
+
+    def targets_to_keep(self, rows):
+        """Return the `Targets` that a space of fewer axes must still tell, or None."""
 
     @property
     def has_own_modules(self):

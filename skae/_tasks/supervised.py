@@ -89,10 +89,18 @@ class Supervised(Reconstruction):
     def is_normal(self):
         return super().is_normal and not self.predicts
 
-    @property
-    def can_lead(self):
-        """Not where labels count: they may follow directions that hold next to nothing."""
-        return not self.predicts and super().can_lead
+    def inside(self, space, n_rows):
+        task = super().inside(space, n_rows)
+        if not (self.predicts and space.rest):
+            return task
+        # rows count the variance of the space alone
+        return replace(task, mixing=self.share * (1 - space.rest) / (1 - self.share * space.rest))
+
+    def targets_to_keep(self, rows):
+        return self._targets(rows) if self.predicts else None
+
+    def _targets(self, rows):
+        return Targets(rows.targets, self._weights_of_squares(), self.share)
 
     def chooses_size(self, early_stopping):
         # a share of the rows' variance says nothing of what the labels need
@@ -114,7 +122,7 @@ class Supervised(Reconstruction):
         """Return principal covariates regression, with logistic regressions of classes on its code."""
         if not self.predicts:
             return super().baseline(rows, n_components, rng)
-        targets = Targets(rows.targets, self._weights_of_squares(), self.share)
+        targets = self._targets(rows)
         if rows.blocks is None:
             model = pcovr(rows, targets, n_components, rng)
         else:

@@ -158,15 +158,15 @@ def _fit_in_row_space(task, settings, rows, held_out, about, space):
 def _fit_in_leading_space(task, settings, rows, about):
     """Return a fit along the leading axes of rows; None where much would stay outside."""
     rng = private_random_state(about.random_state)
-    space = leading_space(rows, task.n_components, rng)
+    space = leading_space(rows, task.n_components, rng, task.targets_to_keep(rows))
     if space is None:
         return None
     inside = replace(task.inside(space, len(rows)), n_components=len(space.model.deviations))
     fit = _trained(inside, settings, space.inside(rows), None, about)
     losses = fit.held_out_curve or [row["train_loss"] for row in fit.history]
-    if not fit.interrupted and fit.best_iter and space.lacks(min(losses)):
+    if not fit.interrupted and fit.best_iter and space.lacks(min(losses), task.share):
         return None
-    curve = [space.loss(loss) for loss in fit.held_out_curve]
+    curve = [space.loss(loss, task.share) for loss in fit.held_out_curve]
     return replace(_outside(fit, space, rows, task), held_out_curve=curve)
 
 

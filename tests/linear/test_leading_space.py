@@ -6,7 +6,7 @@ from inside import standardised, widths
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, SupervisedAutoencoder
 from skae._linear import row_space
 from skae._linear.row_space import leading_space
 from skae.metrics import reconstruction_score
@@ -82,3 +82,61 @@ def test_where_much_lies_outside_the_columns_are_trained(model, wide, monkeypatc
     monkeypatch.setattr(row_space, "FEWEST_COLUMNS", 1000)
     in_columns = fitted(wide[0], max_iter=6)
     np.testing.assert_array_equal(again.transform(wide[1]), in_columns.transform(wide[1]))
+
+
+# with labels ----------------------------------------------------------------------------------------
+
+
+def supervised(X, y, **params):
+    return SupervisedAutoencoder(4, random_state=0, **params).fit(X, y)
+
+
+def test_labels_that_the_leading_axes_tell_are_learned_there(wide):
+    y = load_digits().target
+    (width,) = widths(wide[0], 4, y[:1300], SupervisedAutoencoder)
+    assert width < 100
+    model = supervised(wide[0], y[:1300])
+    assert np.mean(model.predict(wide[1]) == y[1300:]) > 0.93
+    assert model.score(wide[1]) > reconstruction_score(PCA(4).fit(wide[0]), wide[1])
+    code = model.transform(wide[1])
+    np.testing.assert_allclose(model.inverse_transform(code), model.reconstruct(wide[1]), atol=1e-9)
+
+
+@pytest.mark.parametrize("place", [20, 40])
+def test_labels_that_follow_a_direction_of_next_to_no_variance_are_predicted(place, monkeypatch):
+    """The space holds what a regression reads: it is wider than PCA's, and tells as much as all columns."""
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(2500, 150)) * 0.85 ** np.arange(150)
+    X = scores @ np.linalg.qr(rng.normal(size=(150, 150)))[0]
+    y = scores[:, place] / 0.85**place + 0.5 * rng.normal(size=len(X))
+    (width,) = widths(X[:2000], 4, y[:2000], SupervisedAutoencoder)
+    assert max(widths(X[:2000], 4)) < place < width < 75
+    model = supervised(X[:2000], y[:2000])
+    monkeypatch.setattr(row_space, "FEWEST_COLUMNS", 1000)
+    of_columns = supervised(X[:2000], y[:2000])
+    error, by_columns = (
+        np.mean((m.predict(X[2000:]) - y[2000:]) ** 2) / np.var(y[2000:])
+        for m in (model, of_columns)
+    )
+    assert error < min(0.3, by_columns + 0.01)
+
+
+def test_random_labels_leave_pca_of_the_columns():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(700, 150)) * 0.9 ** np.arange(150) @ rng.normal(size=(150, 150))
+    y = rng.normal(size=700)
+    assert max(widths(X, 4, y, SupervisedAutoencoder)) < 100
+    model, pca = supervised(X, y), PCA(4).fit(X)
+    assert model.best_iter_ == 0
+    np.testing.assert_allclose(model.components_, pca.components_, atol=1e-8)
+    assert model.noise_variance_ == pytest.approx(pca.noise_variance_)
+    np.testing.assert_allclose(model.transform(X), pca.transform(X), atol=1e-6)
+
+
+def test_scores_of_a_training_tell_of_columns(wide, monkeypatch):
+    """They are 1 less the objective, whose reconstruction counts what lies outside, too."""
+    y = load_digits().target[:1300]
+    inside = supervised(wide[0], y, max_iter=2)
+    monkeypatch.setattr(row_space, "FEWEST_COLUMNS", 1000)
+    in_columns = supervised(wide[0], y, max_iter=2)
+    assert inside.pca_score_ == pytest.approx(in_columns.pca_score_, abs=0.002)

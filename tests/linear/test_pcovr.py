@@ -1,6 +1,7 @@
 """Principal covariates regression is that of the paper, whose formulas are written out here.
 
-skmatter's PCovR, which wants an older scikit-learn than the one tested with, gives the same to 1e-8.
+skmatter's PCovR gives the same, too. It wants an older scikit-learn than the one tested with, so it is no part
+of the extra `test`: its test runs where it is installed (``pip install --no-deps skmatter``).
 """
 
 import numpy as np
@@ -64,6 +65,22 @@ def test_it_is_the_papers(table, n_rows, mixing):
         mean, spread = y.mean(), y.std()
         head = np.linalg.lstsq(expected, ridge(X, centred(y)), rcond=None)[0]
         np.testing.assert_allclose(model.predict(X), (expected @ head)[:, 0] * spread + mean)
+
+
+@pytest.mark.parametrize("mixing", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("table", ["diabetes", "wine"])
+def test_it_is_skmatters(table, mixing):
+    """With the same regression and the same units: both blocks have a variance of 1."""
+    reason = "skmatter wants an older scikit-learn"
+    skmatter = pytest.importorskip("skmatter.decomposition", reason=reason, exc_type=ImportError)
+    X, y = of_table(table)
+    total = np.sqrt(np.sum(X.var(axis=0)))
+    its = skmatter.PCovR(mixing, n_components=3, regressor="precomputed", space="feature")
+    code = its.fit(X / total, ridge(X, centred(y))).transform(X / total)
+    model = SupervisedAutoencoder(3, mixing=mixing, hidden_layer_sizes=()).fit(X, y)
+    ours = model.transform(X) * np.sqrt(mixing) / total
+    code *= np.sign(np.sum(code * ours, axis=0))
+    np.testing.assert_allclose(ours, code, atol=1e-6 * np.abs(code).max())
 
 
 @pytest.mark.parametrize("table", ["diabetes", "wine"])
