@@ -30,7 +30,8 @@ class AutoencoderTransformer(DenseFromPCA, BaseAutoencoder):
     PCA of all rows. Up to 500 rows there are five folds, and the model is
     then trained on all rows for the number of epochs that they chose. Above,
     ``validation_fraction`` of the rows is held out, and the last
-    steps, at a falling rate, are on all rows. There is no baseline without held-out rows
+    steps, at a falling rate, are on all rows. Where held-out rows gain by it, the decoder's last
+    layer is then solved for by ridge regression. There is no baseline without held-out rows
     (``early_stopping=False``, ``partial_fit``) and without PCA
     (``linear_path=None``), and no promise for rows unlike all training rows.
 

@@ -22,6 +22,7 @@ from skae._training.held_out import (
     gains_over,
     split,
 )
+from skae._training.last_layer import LastLayer, chosen_strength
 from skae._training.net import AutoencoderNet, Diverged, StopTraining, plain, takes_part
 from skae._training.ordered import PrefixShares
 from skae._training.plateau import Plateau
@@ -115,6 +116,8 @@ class Trainer:
         History of the first pretraining.
     interrupted : bool
         Whether Ctrl-C has ended the training.
+    strength : float or None
+        With which the last layer is solved for in the end, where it is.
     settings : Settings
         Of the present task.
     """
@@ -127,6 +130,7 @@ class Trainer:
     checkpoint: NoCheckpoint = field(default_factory=NoCheckpoint)
     pretraining: list = field(default_factory=list)
     interrupted: bool = False
+    strength: float | None = None
 
     def __post_init__(self):
         """Resolve the settings."""
@@ -242,6 +246,7 @@ class Trainer:
         if rejected:
             return trained
         trained.best_iter = curves.best
+        self.strength = None if self.interrupted else chosen_strength(nets)
         if len(nets) > 1 and not self.interrupted:
             n_epochs = max(1, curves.best)
             with self._interruptible():
@@ -421,6 +426,8 @@ class Trainer:
                 net.module_, baseline, rows, net.lr, n_epochs, optimizer_state=state
             )
             trained.module = self._no_worse(net, cooled, curves)
+        elif self.strength is not None:
+            LastLayer(net).solve(self.strength)
 
     def _no_worse(self, net, further, curves):
         """Return a module that was trained further, or the best one where held-out rows lose by it.
@@ -456,7 +463,7 @@ class Trainer:
         )
         try:
             module = self.started(module, baseline, rows)
-            return self._run(self._net(module, baseline, rows, settings))
+            return self._solved(self._net(module, baseline, rows, settings))
         except Diverged as failure:
             _warn_of_divergence(failure)
             return None
@@ -478,7 +485,14 @@ class Trainer:
             optimizer_state=optimizer_state,
         )
         with suppress(Diverged), self._interruptible():
-            return self._run(self._net(deepcopy(module), baseline, rows, settings))
+            return self._solved(self._net(deepcopy(module), baseline, rows, settings))
+        return module
+
+    def _solved(self, net):
+        """Run a net to the end; solve for its last layer, where held-out rows gained by that."""
+        module = self._run(net)
+        if self.strength is not None and not self.interrupted:
+            LastLayer(net).solve(self.strength)
         return module
 
     def _final_settings(self):
