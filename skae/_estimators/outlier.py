@@ -36,7 +36,7 @@ from skae._parameters import (
 
 NEAREST, STEPS = 0.6, 2  # share of the rows that the distance is learned from, and refits
 MOST_COLUMNS = 150  # up to which columns enter themselves: the cost grows with their square
-KEPT = 512  # training rows that others are compared with
+KEPT, KEPT_CELLS = 512, 2**14  # most training rows that others are compared with, and their cells
 RIDGE = 0.2  # variance that is added in each direction to that of the nearest rows; all rows have 1
 FALSE_ALARMS = 0.05  # share of usual rows that are called outliers, where contamination is "auto"
 FEWEST_TO_CALIBRATE = 100  # rows of fit
@@ -141,8 +141,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     takes correlations between residuals into account, and detects a row that is reconstructed
     well but has an unusual code.
 
-    N is taken of the columns alone, from the nearest eight of 512 distinct training rows (all if there are fewer),
-    spread evenly over the order of D: a row in a gap is far from them, where D takes a gap
+    N is taken of the columns alone, from the nearest eight of 512 distinct training rows (all if there are fewer; 2**14
+    over the columns where these are more than 32), spread evenly over the order of D: a row in a gap is far from them, where D takes a gap
     near the centre for usual. (A row at the very centre scores zero, whatever its neighbours.)
     Above 150 columns neither has the columns themselves: then f = [r, z], and s = -D.
 
@@ -583,7 +583,8 @@ def _kept(features, distance, values, weight):
     columns = values[:, features.columns]
     if not columns.shape[1]:
         return None
-    return Neighbours.among(columns, distance.squares(distance.completed(values)), weight, KEPT)
+    most = min(KEPT, KEPT_CELLS // columns.shape[1])
+    return Neighbours.among(columns, distance.squares(distance.completed(values)), weight, most)
 
 
 def _squares(features, distance, neighbours, values):
