@@ -5,7 +5,7 @@ import torch
 from skae._data.batches import standardised
 from skae._training.held_out import HeldOutCurves
 from skae.losses import Objective, SquaredError
-from skae.nn.autoencoders import Autoencoder
+from skae.nn.autoencoders import Autoencoder, SlopedAutoencoder
 from skae.nn.cells import CellError
 from skae.nn.layers import MLP, Linear, Residual
 
@@ -44,7 +44,7 @@ def can_solve(net):
     that is cut has another last layer for every length.
     """
     module, objective, settings = net.module_, net.criterion_, net.settings
-    if type(module) is not Autoencoder or type(objective) is not Objective:
+    if type(module) not in (Autoencoder, SlopedAutoencoder) or type(objective) is not Objective:
         return False
     decoder = module.decoder
     return (

@@ -113,7 +113,7 @@ def test_held_out_rows_decide(trained):
         (AutoencoderTransformer(4), True),
         (DenoisingAutoencoder(4), False),
         (SparseAutoencoder(4), True),
-        (ContractiveAutoencoder(4), False),
+        (ContractiveAutoencoder(4), True),
         (SupervisedAutoencoder(4), False),
         (AutoencoderTransformer(4, ordered=True), False),
         (AutoencoderTransformer(4, tied_weights=True), False),
