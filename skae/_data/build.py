@@ -243,13 +243,17 @@ def _like(cells, dtype):
     """Return cells as those of another type of the same kind."""
     if isinstance(dtype, pd.CategoricalDtype):
         return pd.Categorical(cells.astype(object), dtype=dtype)
-    if pd.api.types.is_integer_dtype(dtype) and pd.api.types.is_float_dtype(cells.dtype):
-        return pd.Series(whole_numbers(str(dtype), cells.to_numpy(np.float64)))
+    if all(map(_is_number, (dtype, cells.dtype))) and cells.notna().any():
+        return pd.Series(whole_numbers(str(dtype), cells.to_numpy(np.float64))).astype(dtype)
     if isinstance(cells.dtype, pd.DatetimeTZDtype) or cells.dtype.kind == "M":
         zone = getattr(dtype, "tz", None)
         cells = pd.Series(pd.to_datetime(cells, utc=True))
         return cells.dt.tz_convert(zone) if zone else cells.dt.tz_localize(None).astype(dtype)
     return cells
+
+
+def _is_number(dtype):
+    return pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_bool_dtype(dtype)
 
 
 def fill_numbers(X, coded):
@@ -293,8 +297,11 @@ def _fill_pandas(X, made):
             filled.isetitem(place, column)
             continue
         new = _like(cells[missing], column.dtype)
-        column = cells if missing.all() else column.copy()
-        if not missing.all():
-            column[missing] = getattr(new, "array", new)
+        if missing.all():
+            same = _is_number(column.dtype) and _is_number(cells.dtype)
+            filled.isetitem(place, new.array if same else cells)
+            continue
+        column = column.copy()
+        column[missing] = getattr(new, "array", new)
         filled.isetitem(place, column)
     return filled

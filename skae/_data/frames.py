@@ -161,7 +161,7 @@ def _is_plain_number(dtype):
     if isinstance(dtype, np.dtype):
         return dtype.kind in "iuf"
     if isinstance(dtype, pd.SparseDtype):
-        return dtype.subtype.kind in "iufb"
+        return dtype.subtype.kind in "iufb" and dtype.fill_value == 0  # others are not sparse rows
     if isinstance(dtype, pd.api.extensions.ExtensionDtype):
         of_arrow = isinstance(dtype, pd.ArrowDtype)
         return not of_arrow and bool(dtype._is_numeric) and not dtype._is_boolean

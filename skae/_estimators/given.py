@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 
 from skae import _model as fitted_models
 from skae._data.objects import is_missing
@@ -74,18 +75,22 @@ def _names(schema):
 
 def _coded(estimator, given, places):
     """Return a row as the schema codes it, NaN where nothing is given."""
-    row = estimator.sample(1, random_state=0)
+    row, schema = estimator.sample(1, random_state=0), estimator._model.schema
     if isinstance(row, np.ndarray):
         row = row.astype(object)
         for name, place in places.items():
             row[0, place] = given[name]
-        row = row.astype(float) if estimator._model.schema.encoder is None else row
+        row = row.astype(float) if schema.encoder is None else row
+    elif isinstance(row, pd.DataFrame):
+        for name, place in places.items():
+            is_level = schema.encoder is not None and schema.encoder.categories_[place] is not None
+            row.isetitem(place, pd.Categorical([given[name]]) if is_level else [given[name]])
     else:
         cells = {name: row[name].to_list() for name in row.columns}
         row = type(row)(cells | {name: [cell] for name, cell in given.items()})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of unseen levels, which are refused below
-        coded = estimator._model.schema.read(row)[0].astype(np.float64)
+        coded = schema.read(row)[0].astype(np.float64)
     others = np.setdiff1d(np.arange(len(coded)), list(places.values()))
     coded[others] = np.nan
     return coded

@@ -277,7 +277,10 @@ def association(one, other):
 
 def _edges(column):
     """Return the inner and outer edges of a number's bins."""
-    edges = np.histogram_bin_edges(column.present, N_BINS)
+    cells = column.present
+    low, high = (cells.min(), cells.max()) if len(cells) else (0.0, 1.0)
+    half = 0.5 if low == high else 0.0
+    edges = np.linspace(low - half, high + half, N_BINS + 1)
     edges[[0, -1]] = -np.inf, np.inf
     return edges
 

@@ -494,6 +494,15 @@ def test_sparse_frames_are_read_as_sparse_rows():
     assert time.process_time() - start < 1
 
 
+def test_columns_that_are_stored_sparse_for_other_cells_than_zeros_are_numbers():
+    X = sparse.random(60, 4, 0.5, "csr", random_state=0).toarray()
+    for fill in (np.nan, X[0, 0] + 1):
+        columns = [pd.arrays.SparseArray(x, fill_value=fill) for x in X.T]
+        frame = pd.DataFrame(dict(enumerate(columns))).add_prefix("x")
+        a, b = (quick(hidden_layer_sizes=()).fit(rows) for rows in (frame, X))
+        np.testing.assert_allclose(a.transform(frame), b.transform(X), atol=1e-12)
+
+
 def test_a_frame_of_narwhals_is_the_one_inside():
     table = objects(DAYS)
     wrapped = narwhals.from_native(table)

@@ -718,6 +718,27 @@ def test_imputation_into_other_types_than_those_of_the_fit(cancer):
     assert sum(in_polars.null_count().row(0)) == 0
 
 
+TYPES = [
+    *["float64", "float32", "float16", "Float64", "Float32", "Int64", "UInt8"],
+    *["double[pyarrow]", "float[pyarrow]", "int8[pyarrow]"],
+]
+
+
+@pytest.mark.parametrize("beside", [{}, {"kind": ["a", "b"] * 30}], ids=["numbers", "table"])
+def test_filled_numbers_keep_their_type_beside_others(beside):
+    """Some cells of a column are missing, or all: it comes back as what it is."""
+    X = pd.DataFrame(np.random.default_rng(0).normal(50, 9, (60, 1 + len(TYPES))).round())
+    X = X.add_prefix("x").assign(**beside)
+    model = quick(AutoencoderTransformer).fit(X)
+    X = X.astype({f"x{i}": dtype for i, dtype in enumerate(TYPES)})
+    X.iloc[5:9, : len(TYPES)] = None
+    for rows in (X, X.iloc[5:9]):
+        filled = model.impute(rows)
+        assert not filled.isna().any(axis=None)
+        pd.testing.assert_series_equal(filled.dtypes, rows.dtypes)
+        pd.testing.assert_index_equal(filled.index, rows.index)
+
+
 def test_far_codes_give_legal_tables(cancer):
     table = cancer.assign(day=cancer["day"].astype("datetime64[ns]"))
     ae = quick(AutoencoderTransformer).fit(table)

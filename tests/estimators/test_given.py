@@ -135,6 +135,30 @@ def test_cells_that_no_row_has_are_named(modes):
         bernoulli.sample(given={0: 1.0})
 
 
+def test_levels_of_any_type_can_be_given():
+    """Dates, periods, intervals and numbers that are categories."""
+    months = pd.Series(pd.date_range("2024-01-01", periods=3, freq="MS"))
+    X = pd.DataFrame(
+        {
+            "month": pd.Categorical(months.repeat(30)),
+            "week": pd.Categorical(months.dt.to_period("W").repeat(30)),
+            "age": pd.cut(pd.Series(np.arange(90) % 60), [-1, 18, 65]).array,
+            "size": pd.Categorical(np.arange(90) % 4),
+            "flag": np.arange(90) % 2 == 0,
+            "x": np.random.default_rng(0).normal(size=90),
+        }
+    )
+    model = VAETransformer(1, hidden_layer_sizes=()).fit(X)
+    for name in X.columns[:-1]:
+        level = X[name][40]
+        drawn = model.sample(5, 0, given={name: level})
+        assert (drawn[name] == level).all()
+        pd.testing.assert_series_equal(drawn.dtypes, X.dtypes)
+    for other in (4, 2.5):
+        with pytest.raises(ValueError, match="size=.*a level that fit did not see"):
+            model.sample(5, 0, given={"size": other})
+
+
 def test_a_cell_of_the_rows_can_be_given_where_the_fit_was_to_float32():
     X = factors(200, 3, 1)
     model = VAETransformer(1, hidden_layer_sizes=()).fit(X.astype(np.float32))

@@ -164,6 +164,14 @@ def test_columns_with_few_cells_are_compared(table, n_present):
     assert gone < 0.05
 
 
+def test_numbers_that_float64_hardly_tells_apart_are_compared(table):
+    """Their bins beside a category have no width."""
+    few = table[["kind"]].assign(far=1e15 + 0.2 * (table["size"] > 0), farther=1e30)
+    real, holdout, other = parts(few)
+    report = synthesis_report(real, other, holdout)
+    assert (report.loc[["shapes", "trends"]] > 0.8).all(axis=None)
+
+
 def test_infinite_numbers_are_named(table):
     real, holdout, other = parts(table)
     with pytest.raises(ValueError, match="Column 'size' has infinite numbers"):
