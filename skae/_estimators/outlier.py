@@ -40,7 +40,7 @@ KEPT, KEPT_CELLS = 512, 2**14  # most training rows that others are compared wit
 RIDGE = 0.2  # variance that is added in each direction to that of the nearest rows; all rows have 1
 FALSE_ALARMS = 0.05  # share of usual rows that are called outliers, where contamination is "auto"
 FEWEST_TO_CALIBRATE = 100  # rows of fit
-EDGE = 1e-9  # of the quantile: rounding must not decide about the row that has it
+EDGE = 1e-9  # of a score, at least 1: rounding must not tell rows apart that have the same
 LEAST_UNIT = 1e-3  # standard deviations of a column; residuals below are as good as none
 CHUNK_CELLS = 2**22
 SHARE = 0.95  # of the variance, by the code of the default autoencoder
@@ -179,7 +179,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
     autoencoder_ : estimator
         The fitted autoencoder.
     offset_ : float
-        Rows with a lower `score_samples` are outliers. Lies a billionth of itself below the quantile.
+        Rows with a lower `score_samples` are outliers. Lies a billionth of itself, or of 1, below the quantile.
     training_scores_ : ndarray of shape (n_samples,)
         `score_samples` of the training rows.
     calibration_scores_ : ndarray of shape (n_calibration,)
@@ -354,7 +354,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
             if len(self.calibration_scores_):
                 scores, weight = self.calibration_scores_, np.ones(len(self.calibration_scores_))
         quantile = weighted_quantile(scores, share, weight)
-        return float(quantile - EDGE * abs(quantile))
+        return float(quantile - EDGE * max(abs(quantile), 1.0))
 
     # use --------------------------------------------------------------------------------------
 
@@ -407,7 +407,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
         .. math:: p(x) = \frac{1 + \#\{i : s(x_i) \le s(x)\}}{1 + n}
 
-        over the n calibration rows, from which nothing was learned
+        over the n calibration rows (scores that differ by less than a billionth are equal), from which nothing was learned
         (split conformal). If those and a new row are exchangeable, that is
         drawn from one distribution without outliers, then P(p <= alpha) <= alpha for each alpha, in the mean over
         calibrations. With outliers among the training rows p-values are usually
@@ -437,7 +437,9 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
                 f"calibration_fraction={self.calibration_fraction!r} left no rows that were not "
                 f"learned from: fit at least {FEWEST_TO_CALIBRATE} rows, with a number there."
             )
-        below = np.searchsorted(self.calibration_scores_, self.score_samples(X), side="right")
+        scores = self.score_samples(X)
+        scores = scores + EDGE * np.maximum(np.abs(scores), 1.0)
+        below = np.searchsorted(self.calibration_scores_, scores, side="right")
         return (1 + below) / (n + 1)
 
     def explain(self, X):

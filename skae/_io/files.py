@@ -107,8 +107,7 @@ def load(path, engine="torch"):
         ``impute``, ``interpolate``, ``score``, ``score_by_column``,
         ``score_samples``, ``predict``, ``predict_proba``, and all methods of detectors,
         classifiers and regressors. Results agree with torch's within 1e-12 of each column's
-        largest value (1e-5 for float32); ``p_values`` of a detector's own calibration rows may differ
-        by one step. ``fit`` still needs torch.
+        largest value (1e-5 for float32, of which a p-value may differ by a step). ``fit`` still needs torch.
 
     Returns
     -------

@@ -189,7 +189,11 @@ def _check_method(last, method):
     if method not in METHODS:
         raise ValueError(f"method={method!r}: expected one of {', '.join(METHODS)}.")
     if not hasattr(last, method):
-        raise ValueError(f"method={method!r}: {type(last).__name__} has no such method.")
+        others = [name for name in METHODS if hasattr(last, name)]
+        raise ValueError(
+            f"method={method!r}: {type(last).__name__} has no such method. Pass one of "
+            f"{', '.join(others)}."
+        )
 
 
 def _check_labels(estimator, X, method, y):

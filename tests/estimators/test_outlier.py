@@ -306,6 +306,22 @@ def test_calibrating_rows_taught_nothing(tumours):
     )
 
 
+@pytest.mark.parametrize("share", [0.02, 0.3])
+@pytest.mark.parametrize("kind", [float, bool])
+def test_equal_rows_have_equal_p_values_alone_and_together(kind, share, tmp_path):
+    """Rounding differs from batch to batch, and without torch; of these rows most are the same."""
+    X = pd.DataFrame(np.random.default_rng(0).random((200, 3)) < share).astype(kind).add_prefix("x")
+    detector = quick().fit(X)
+    skae.save(detector, tmp_path / "model.skae")
+    for one in (detector, skae.load(tmp_path / "model.skae", engine="numpy")):
+        for method in ("p_values", "predict"):
+            together, judge = getattr(detector, method)(X), getattr(one, method)
+            np.testing.assert_array_equal(judge(X[::-1])[::-1], together)
+            alone = [judge(X[i : i + 1])[0] for i in range(0, 200, 10)]
+            np.testing.assert_array_equal(alone, together[::10])
+            assert X.assign(found=together).groupby(list(X))["found"].nunique().max() == 1
+
+
 @pytest.mark.parametrize("rows", [slice(60), slice(None)])
 def test_without_calibration_there_are_no_p_values(tumours, rows):
     fraction = 0.2 if rows.stop else None
