@@ -27,7 +27,7 @@ seen.iloc[hidden, 0] = np.nan
 
 vae = VAETransformer(2, random_state=0).fit(seen)
 draws = vae.impute(seen, n_draws=50, random_state=0)
-ozone = np.stack([draw["Ozone"].clip(lower=0) for draw in draws]) ** 2
+ozone = np.stack([draw["Ozone"] for draw in draws]) ** 2
 
 # %%
 # **The answer**, with its uncertainty: grey are the draws' middle 90 %, red dots what was really measured.

@@ -363,8 +363,7 @@ class Schema:
         """
         if self.encoder is not None:
             return self.encoder.decode(coded.astype(np.float64), like, numbers)
-        for place, cells in (numbers or {}).items():
-            coded[:, place] = cells
+        coded = _with_numbers(coded, numbers)
         if container not in ("pandas", "polars"):
             return coded
         known = self.fields
@@ -410,26 +409,29 @@ class Schema:
     def _made_up_names(self):
         return [f"x{i}" for i in range(self.n_features)]
 
-    def fill(self, X, coded):
-        """Return the table X with the cells of a coded one where it has none."""
+    def fill(self, X, coded, numbers=None):
+        """Return the table X with the cells of a coded one where it has none; ``numbers`` as in `give_back`."""
         X = table(X)
         frame = frame_of(X)
+        if self.encoder is None:
+            coded = _with_numbers(coded, numbers)
         if frame is None:
-            return self._fill_array(X, coded)
+            return self._fill_array(X, coded, numbers)
         if self.encoder is None and is_plain(X):
             return fill_numbers(X, coded)
         coded, index = coded.astype(np.float64), getattr(X, "index", None)
         if self.encoder is not None and library(frame) == self.encoder.library:
-            return fill(X, self.encoder.decode(coded, X))
-        columns = list(coded.T) if self.encoder is None else self.encoder.columns(coded)
+            return fill(X, self.encoder.decode(coded, X, numbers))
+        columns = list(coded.T) if self.encoder is None else self.encoder.columns(coded, numbers)
         like = fields(frame)
         if self.encoder is None and library(frame) == "pandas":
             like = [_of_filled(*pair) for pair in zip(self.fields or like, like, strict=True)]
         return fill(X, build(like, columns, library(frame), index))
 
-    def _fill_array(self, X, coded):
+    def _fill_array(self, X, coded, numbers):
         if self.encoder is not None:
-            X, made = np.asarray(X), self.encoder.decode(coded.astype(np.float64))
+            made = self.encoder.decode(coded.astype(np.float64), numbers=numbers)
+            X = np.asarray(X)
             return np.where(_missing(X), made, X)
         X = X.toarray() if sparse.issparse(X) else np.asarray(X)
         X = X if X.dtype in DTYPES else X.astype(np.float64)
@@ -572,6 +574,13 @@ def _plain_numbers(X):
     columns = [numbers(column(frame, place), NUMBER) for place in range(len(frame.columns))]
     made = [Field(name, "float64", NUMBER) for name in names_of(frame)]
     return build(made, columns, "pandas", getattr(X, "index", None), label_names(X))
+
+
+def _with_numbers(coded, numbers):
+    """Return a matrix with the cells of some columns, by their places, in it."""
+    for place, cells in (numbers or {}).items():
+        coded[:, place] = cells
+    return coded
 
 
 def _has_names(X, names):

@@ -288,9 +288,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         ``like`` is a frame or an array whose index, if it has one, is taken;
         ``numbers`` are cells in units of the table, by the places of their columns.
         """
-        columns = self.columns(X)
-        for place, cells in (numbers or {}).items():
-            columns[place] = cells
+        columns = self.columns(X, numbers)
         if self._library is not None:
             index = like.index if self._library == "pandas" and hasattr(like, "iloc") else None
             return build(self._fields, columns, self._library, index, self._label_names)
@@ -324,9 +322,13 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         """The names of the levels of a pandas frame's columns; None for plain ones."""
         return self._label_names
 
-    def columns(self, X):
+    def columns(self, X, numbers=None):
         """Return the cells of each column of a coded table: float64, or lists of levels."""
-        return [self._cells(place, X[:, place]) for place in range(X.shape[1])]
+        known = numbers or {}
+        return [
+            known[place] if place in known else self._cells(place, X[:, place])
+            for place in range(X.shape[1])
+        ]
 
     def __sklearn_tags__(self):
         """Return the tags: missing cells and categories are welcome."""

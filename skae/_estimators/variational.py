@@ -405,7 +405,10 @@ class VAETransformer(
             Like ``X``. With ``n_draws`` a list of them, for each of which codes are
             drawn given the present cells,
             and missing cells given the code (multiple imputation,
-            Rubin, 1987, DOI 10.1002/9780470316696).
+            Rubin, 1987, DOI 10.1002/9780470316696). Drawn numbers become the nearest ones within the
+            training range and on its grid, as told by ``number_summary_``. For columns of numbers
+            in different units scale them, or take ``noise="columns"``: one noise for all is too much
+            for some, and too little for others.
         """
         return imputed(*self._known(X), X, n_draws, random_state)
 
@@ -427,6 +430,5 @@ def imputed(model, rows, X, n_draws, random_state):
     if n_draws is None:
         return model.schema.fill(X, model.reconstruct_cells(rows))
     n_draws, rng = count(n_draws, "n_draws"), private_random_state(random_state)
-    return [
-        model.schema.fill(X, model.sample(model.draw_codes(rows, rng), rng)) for _ in range(n_draws)
-    ]
+    drawn = (model.sample(model.draw_codes(rows, rng), rng) for _ in range(n_draws))
+    return [model.schema.fill(X, coded, model.on_grid(coded)) for coded in drawn]

@@ -178,6 +178,16 @@ class VariationalModel(Model):
             for number, (place, x) in enumerate(self._numbers(coded, marginals.places))
         }
 
+    def on_grid(self, coded):
+        """Return the numbers of drawn rows, by their places: the nearest ones that training rows may hold."""
+        marginals = self.marginals
+        if marginals is None:
+            return {}
+        return {
+            place: marginals.on_grid(number, x)
+            for number, (place, x) in enumerate(self._numbers(coded, marginals.places))
+        }
+
     def _numbers(self, coded, places):
         """Yield the places of columns, and their cells in units of X."""
         for place in places:

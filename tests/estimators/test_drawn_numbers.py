@@ -158,6 +158,24 @@ def test_batches_add_up(table):
     assert drawn[:, 1].max() > np.quantile(X[:, 1], 0.98)
 
 
+@pytest.mark.parametrize("kind", ["array", "frame", "table"])
+def test_imputed_numbers_are_such_as_the_rows_hold(table, kind):
+    """In raw units, too, where one noise for all columns is far more than some of them vary."""
+    X = table[["size", "price", "gain", "rent", "one", *(["day"] if kind == "table" else [])]]
+    X = X.head(300).astype({"rent": float})
+    holes = X.mask(np.random.default_rng(0).random(X.shape) < 0.2)
+    rows = holes.to_numpy() if kind == "array" else holes
+    model = VAETransformer(2, max_iter=10, random_state=0).fit(rows)
+    tables = [pd.DataFrame(np.asarray(drawn), columns=X.columns) for drawn in model.impute(rows, 3)]
+    for drawn in tables:
+        for name in X:
+            assert holes[name].min() <= drawn[name].min() <= drawn[name].max() <= holes[name].max()
+        assert (drawn["price"].astype(float).round(2) == drawn["price"]).all()
+        assert (drawn["rent"] % 50 == 0).all()
+        assert (drawn == X).to_numpy()[holes.notna()].all()
+    assert (tables[0]["size"] != tables[1]["size"]).any()
+
+
 def test_labels_keep_their_own_numbers(table):
     X, y = table[["size", "age", "gain"]], table["kind"].astype(str)
     model = ConditionalVAE(2, max_iter=20, random_state=0).fit(X, y)
