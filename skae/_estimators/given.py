@@ -58,6 +58,9 @@ def _places(schema, given):
             f"given names {unknown[:EXAMPLES]}, but X had no such columns: its columns are "
             f"{names[:EXAMPLES]}{', ...' if len(names) > EXAMPLES else ''}."
         )
+    several = [name for name, cell in given.items() if np.ndim(cell)]
+    if several:
+        raise ValueError(f"given has a list or an array for {several[:EXAMPLES]}: pass one value.")
     missing = [name for name, cell in given.items() if is_missing(cell)]
     if missing:
         raise ValueError(f"given has no value for {missing[:EXAMPLES]}: leave these columns out.")

@@ -154,7 +154,7 @@ class Code:
     @cached_property
     def names(self):
         """Names of the columns of X."""
-        return np.array(column_names(self.model.schema), dtype=object)
+        return np.fromiter(column_names(self.model.schema), dtype=object)  # names may be tuples
 
     @cached_property
     def levels(self):

@@ -6,7 +6,7 @@ import numpy as np
 
 from skae._parameters import count
 from skae.inspection._drawing import BASELINE, MODEL, grid, without_frame
-from skae.metrics._synthesis import association, coded, shape
+from skae.metrics._synthesis import association, bin_edges, coded, shape
 
 N_BINS, OUTERMOST = 30, 0.005  # of numbers: the range leaves out so much at either end
 MOST_LEVELS, LONGEST = 6, 10  # levels of a category that are drawn, characters of their names
@@ -167,7 +167,7 @@ def _shares(real, drawn):
 def _shares_of_bins(real, drawn):
     both = np.concatenate([real, drawn])
     ends = np.quantile(both, [OUTERMOST, 1 - OUTERMOST]) if len(both) else (0.0, 1.0)
-    edges = np.histogram_bin_edges(np.clip(both, *ends), N_BINS)
+    edges = bin_edges(np.clip(both, *ends), N_BINS)
     counts = (np.histogram(np.clip(x, *ends), edges)[0] / max(len(x), 1) for x in (real, drawn))
     return edges, *counts
 

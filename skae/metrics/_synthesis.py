@@ -188,9 +188,11 @@ def _check_same(known, found, word, frame):
     """Refuse other columns than those of the real rows, and columns of another kind."""
     names, others = ([field.name for field in some] for some in (known, found))
     if names != others:
+        of_array = others == list(range(len(names)))
+        remedy = f" Pass {word} as a frame, such as pandas.DataFrame({word}, columns=real.columns)."
         raise ValueError(
             f"{word} has the columns {others[:3]}, ..., real has {names[:3]}, ...: they must be the "
-            "same, in the same order."
+            f"same, in the same order.{remedy if of_array else ''}"
         )
     for place, (one, other) in enumerate(zip(known, found, strict=True)):
         empty = one.kind != other.kind and all(map(is_missing, column(frame, place).to_list()))
@@ -277,12 +279,16 @@ def association(one, other):
 
 def _edges(column):
     """Return the inner and outer edges of a number's bins."""
-    cells = column.present
-    low, high = (cells.min(), cells.max()) if len(cells) else (0.0, 1.0)
-    half = 0.5 if low == high else 0.0
-    edges = np.linspace(low - half, high + half, N_BINS + 1)
+    edges = bin_edges(column.present, N_BINS)
     edges[[0, -1]] = -np.inf, np.inf
     return edges
+
+
+def bin_edges(cells, n_bins):
+    """Return the edges of bins as `numpy.histogram_bin_edges` does, which needs a width that float64 can tell."""
+    low, high = (cells.min(), cells.max()) if len(cells) else (0.0, 1.0)
+    half = 0.5 if low == high else 0.0
+    return np.linspace(low - half, high + half, n_bins + 1)
 
 
 def _correlation(a, b):

@@ -125,6 +125,7 @@ def test_cells_that_no_row_has_are_named(modes):
         ({"a": 1e6}, "a=1000000, outside the training range"),
         ({"same": 0.123}, "same=0.123, but the training values are 0.01 apart: take 0.12"),
         ({"same": None}, "no value for .'same'"),
+        ({"same": [0.12]}, "a list or an array for .'same'"),
         ({"a": "much"}, "'a': number"),
     ):
         with pytest.raises(ValueError, match=words):

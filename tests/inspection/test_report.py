@@ -139,6 +139,19 @@ def test_categories_by_level_and_missing_cells():
     assert 5 < day < 12
 
 
+def test_names_that_are_tuples_are_names_as_any_others():
+    X = mixed_table()
+    tuples = X.set_axis(pd.MultiIndex.from_tuples([(name, 1) for name in X]), axis=1)
+    for some in (list(X), ["size", "noise"]):
+        reports = [
+            component_report(skae.AutoencoderTransformer(1, **SHORT).fit(rows), rows)
+            for rows in (X[some], tuples[[(name, 1) for name in some]])
+        ]
+        np.testing.assert_allclose(reports[1]["loading"], reports[0]["loading"])
+        names = [report.index.get_level_values("column") for report in reports]
+        assert list(names[1]) == [(name, 1) for name in names[0]]
+
+
 def test_images_and_sequences_by_place():
     X = load_digits().data[:120]
     ae = skae.ConvolutionalAutoencoder(2, **SHORT).fit(X)

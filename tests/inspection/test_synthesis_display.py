@@ -57,6 +57,15 @@ def test_many_levels_and_other_axes(pyplot, tables):
     assert display.plot(axes).axes_[0] is axes[0, 0]
 
 
+def test_numbers_that_float64_hardly_tells_apart_are_drawn(pyplot):
+    far = pd.DataFrame({"id": 2.0**60 + np.arange(100.0) % 3 * 256, "same": 1e30})
+    shares = SynthesisDisplay.from_predictions(far, far).columns
+    for _, similarity, _, real, drawn in shares:
+        assert similarity == 1.0
+        np.testing.assert_allclose(real, drawn)
+        assert real.sum() == pytest.approx(1.0)
+
+
 def test_other_columns_are_refused(tables):
     with pytest.raises(ValueError, match="drawn has the columns"):
         SynthesisDisplay.from_predictions(tables[0], tables[1][["size", "kind"]])

@@ -144,6 +144,9 @@ def test_what_cannot_be_compared_is_named(table):
         synthesis_report(real, other, holdout, target="price")
     with pytest.raises(ValueError, match="drawn has the columns.*same order"):
         synthesis_report(real, other[["kind", "size"]], holdout)
+    numbers = real[["size"]], other[["size"]].to_numpy(), holdout[["size"]]
+    with pytest.raises(ValueError, match=r"Pass drawn as a frame, such as pandas.DataFrame\(drawn"):
+        synthesis_report(*numbers)
     with pytest.raises(ValueError, match="'size' is a number in real and a category in holdout"):
         synthesis_report(real, other, holdout.astype({"size": str}))
     with pytest.raises(ValueError, match="5 rows"):
