@@ -81,10 +81,16 @@ class Joint:
 def _parts(covariance, size):
     """Return R and d."""
     left = np.linalg.inv(np.linalg.inv(covariance)[size:, size:])  # of residuals given a code
-    deviation = np.sqrt(np.diag(left))
-    own = deviation**2 * np.linalg.eigvalsh(left / np.outer(deviation, deviation))[0]
-    variance, axes = np.linalg.eigh(covariance - np.diag(np.r_[np.zeros(size), own]))
-    return np.sqrt(np.maximum(variance, 0))[:, None] * axes.T, np.sqrt(own)
+    own = np.diag(left) * np.linalg.eigvalsh(correlations(left)[0])[0]
+    both, deviation = correlations(covariance)
+    variance, axes = np.linalg.eigh(both - np.diag(np.r_[np.zeros(size), own] / deviation**2))
+    return np.sqrt(np.maximum(variance, 0))[:, None] * axes.T * deviation, np.sqrt(own)
+
+
+def correlations(covariance):
+    """Return correlations, and standard deviations, whose sizes may be far apart: rounding knows one size."""
+    deviation = np.sqrt(np.diag(covariance))
+    return covariance / np.outer(deviation, deviation), deviation
 
 
 def squares(both, weight):
@@ -96,7 +102,9 @@ def covariance(sums, n_rows):
     """Return the covariance of such sums, and of some more rows in which all is independent."""
     n_more = np.sqrt(len(sums))
     sums = (sums + sums.T) / 2  # but for rounding they are symmetric
-    return (sums + n_more * np.eye(len(sums))) / (n_rows + n_more)
+    own = np.diag(sums) / n_rows
+    own = np.where(own > np.finfo(float).tiny, own, 1.0)  # what never differs has no size
+    return (sums + n_more * np.diag(own)) / (n_rows + n_more)
 
 
 def mixture_of(draws, weight, covariance, rng):
@@ -111,8 +119,9 @@ def mixture_of(draws, weight, covariance, rng):
         Of one normal distribution, which the mixture has to be likelier than by two standard errors.
     rng : RandomState
     """
-    variance, axes = np.linalg.eigh(covariance)
-    units = draws @ (axes / np.sqrt(variance))
+    both, deviation = correlations(covariance)
+    variance, axes = np.linalg.eigh(both)
+    units = (draws / deviation) @ (axes / np.sqrt(variance))
     held_out, rest = np.split(rng.permutation(len(weight)), [len(weight) // HELD_OUT])
     fits = [_mixture(k, units[:, rest], weight[rest], rng) for k in (1, N_COMPONENTS)]
     one, several = (
@@ -120,7 +129,10 @@ def mixture_of(draws, weight, covariance, rng):
     )
     if not _proven(several - one, weight[held_out]):
         return {}
-    found, root = _mixture(N_COMPONENTS, units, weight, rng), np.sqrt(variance) * axes
+    found, root = (
+        _mixture(N_COMPONENTS, units, weight, rng),
+        deviation[:, None] * np.sqrt(variance) * axes,
+    )
     covariances = root @ found.covariances_ @ root.T
     return {
         "shares": found.weights_ / found.weights_.sum(),

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 
 from skae._data.marginals import Marginals
+from skae._model.joint import correlations
 from skae._parameters import check_parameters
 
 MOST = 2**31  # of a size that no weights vouch for
@@ -191,7 +192,8 @@ def _check_mixture(mixture, size):
 
 def _is_covariance(found):
     """Return whether a matrix is symmetric and positive definite."""
-    return np.array_equal(found, found.T) and np.linalg.eigvalsh(found)[0] > 0
+    good = np.array_equal(found, found.T) and (np.diag(found) > 0).all()
+    return good and np.linalg.eigvalsh(correlations(found)[0])[0] > 0
 
 
 def check_fit(state):
