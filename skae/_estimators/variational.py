@@ -406,7 +406,7 @@ class VAETransformer(
             drawn given the present cells,
             and missing cells given the code (multiple imputation,
             Rubin, 1987, DOI 10.1002/9780470316696). Drawn numbers become the nearest ones within the
-            training range and on its grid, as told by ``number_summary_``. For columns of numbers
+            training range and on its grid (``number_summary_``). For columns of numbers
             in different units scale them, or take ``noise="columns"``: one noise for all is too much
             for some, and too little for others.
         """
