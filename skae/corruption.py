@@ -331,7 +331,8 @@ class OwnNoise:
 
         def corrupt(x):
             missing = x.isnan()
-            noisy = self.function(x.nan_to_num(nan=0.0).cpu(), generator)
+            with torch.inference_mode(False):  # it may take gradients
+                noisy = self.function(x.nan_to_num(nan=0.0).cpu().clone(), generator)
             if not isinstance(noisy, torch.Tensor) or noisy.shape != x.shape:
                 raise ValueError(
                     f"noise={self.function!r} must return a tensor of shape {tuple(x.shape)}, "

@@ -95,8 +95,9 @@ class Folds:
         first.rise()
         if self.average is not None:
             self.average.n_steps = first.average.n_steps
-        losses = [self.step(first.next_rate(), *batch) for batch in self._batches()]
-        losses = torch.stack(losses).mean(0).tolist()
+        with first.without_autograd():
+            losses = [self.step(first.next_rate(), *batch) for batch in self._batches()]
+            losses = torch.stack(losses).mean(0).tolist()
         row_losses = self.held_out.judge(self.judged)
         for net, judged in zip(self.nets, row_losses, strict=True):
             net.row_losses, net.steps_done = judged, first.steps_done

@@ -248,7 +248,7 @@ class ReconstructionGradient:
         self.encoder.backward(into_code, to_input=False)
         return loss
 
-    @torch.no_grad()
+    @torch.inference_mode()  # as in steps, whose places it takes
     def judge(self, inputs, target, cuts=None):
         """Return the objective of every row of several nets: its mean over the cuts of the code."""
         code = self.encoder.forward(self.filled(inputs[..., : self.width]))

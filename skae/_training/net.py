@@ -131,6 +131,10 @@ class AutoencoderNet(NeuralNet):
                 return kind(self.module_, self.criterion_)
         return self._by_autograd
 
+    def without_autograd(self):
+        """Return what steps run in: PyTorch keeps no book of them, unless autograd derives them."""
+        return torch.inference_mode(self.gradient != self._by_autograd)
+
     def _by_autograd(self, inputs, target, weight):
         self.optimizer_.zero_grad()
         loss = self.get_loss(self.infer(inputs), (target, weight))
@@ -251,14 +255,15 @@ class AutoencoderNet(NeuralNet):
         self._set_training(True)
         self.rows.reduce.check_alike(self.optimizer_.parameters)
         losses, latest = [], []
-        for inputs, (target, weight) in iterator:
-            # the rate comes first, as in skorch: a loss may ask for it, too
-            latest.append(self.step(self.next_rate(), inputs, target, weight))
-            if len(latest) == TOGETHER:  # of millions, single ones would take much memory
-                losses.append(torch.stack(latest))
-                latest = []
-        losses += [torch.stack(latest)] if latest else []
-        return self.rows.reduce.sum(torch.cat(losses)).mean().item()
+        with self.without_autograd():
+            for inputs, (target, weight) in iterator:
+                # the rate comes first, as in skorch: a loss may ask for it, too
+                latest.append(self.step(self.next_rate(), inputs, target, weight))
+                if len(latest) == TOGETHER:  # of millions, single ones would take much memory
+                    losses.append(torch.stack(latest))
+                    latest = []
+            losses += [torch.stack(latest)] if latest else []
+            return self.rows.reduce.sum(torch.cat(losses)).mean().item()
 
     def next_rate(self):
         """Return the rate of the next step: a short rise, constant, and where asked for a fall."""
