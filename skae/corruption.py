@@ -54,13 +54,13 @@ class Jitter:
 
         def add(x, places=None, n_rows=None):
             nonlocal pool, starts
-            shape = (len(x) if n_rows is None else n_rows, *x.shape[1:])
+            shape = x.shape if n_rows is None else (n_rows, *x.shape[1:])
             n_cells = math.prod(shape)
-            if pool is None or len(pool) < n_cells:
+            if pool is None or pool.shape[0] < n_cells:
                 pool = torch.randn(self.DRAWS * n_cells, generator=generator, dtype=x.dtype)
                 pool = pool.mul_(self.level).to(x.device)
             starts = starts or torch.rand(self.STARTS, generator=generator, dtype=x.dtype).tolist()
-            start = int(starts.pop() * (len(pool) - n_cells + 1))
+            start = int(starts.pop() * (pool.shape[0] - n_cells + 1))
             noise = pool[start : start + n_cells].view(shape)
             return x + (noise if places is None else noise[places])
 
@@ -331,7 +331,8 @@ class OwnNoise:
 
         def corrupt(x):
             missing = x.isnan()
-            noisy = self.function(x.nan_to_num(nan=0.0).cpu(), generator)
+            with torch.inference_mode(False):  # it may take gradients
+                noisy = self.function(x.nan_to_num(nan=0.0).cpu().clone(), generator)
             if not isinstance(noisy, torch.Tensor) or noisy.shape != x.shape:
                 raise ValueError(
                     f"noise={self.function!r} must return a tensor of shape {tuple(x.shape)}, "

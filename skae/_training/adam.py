@@ -104,8 +104,13 @@ class FlatAdam:
 
     def _shrink(self):
         """Return by how much the gradient is too long."""
-        norm = torch.linalg.vector_norm(self.gradient)
-        return norm.div_(self.largest_gradient).clamp_(min=1.0)
+        return self._excess(torch.linalg.vector_norm(self.gradient))
+
+    def _excess(self, norm):
+        """Return gradients' norms over the largest, at least 1."""
+        if self.largest_gradient != 1:
+            norm /= self.largest_gradient
+        return norm.clamp_min_(1.0)
 
     def state_dict(self):
         """Return what the next steps depend on, besides parameters and gradients."""
@@ -147,7 +152,7 @@ class StackedAdam(FlatAdam):
 
     def _shrink(self):
         norm = torch.linalg.vector_norm(self.gradient, dim=1, keepdim=True)
-        self.gradient /= norm.div_(self.largest_gradient).clamp_(min=1.0)
+        self.gradient /= self._excess(norm)
         return self.no_scale
 
 

@@ -84,10 +84,8 @@ class Folds:
         self.shares = (filled / counts)[..., None].to(self.rows)
         self.firsts = [sum(sizes[:net]) for net in range(len(sizes))]
         self.index = torch.tensor(self.firsts)[:, None].repeat(n_batches, 1, filled.shape[2])
-        self.places = []
-        for net in range(len(sizes)):
-            batch, place = filled[:, net].nonzero(as_tuple=True)
-            self.places.append((batch, net, place))
+        net, batch, place = filled.transpose(0, 1).nonzero(as_tuple=True)
+        self.places = batch, net, place  # in the order of the nets, and in each of its rows
 
     def epoch(self):
         """Train every net for an epoch and judge it; return their mean loss."""
@@ -95,8 +93,9 @@ class Folds:
         first.rise()
         if self.average is not None:
             self.average.n_steps = first.average.n_steps
-        losses = [self.step(first.next_rate(), *batch) for batch in self._batches()]
-        losses = torch.stack(losses).mean(0).tolist()
+        with first.without_autograd():
+            losses = [self.step(first.next_rate(), *batch) for batch in self._batches()]
+            losses = torch.stack(losses).mean(0).tolist()
         row_losses = self.held_out.judge(self.judged)
         for net, judged in zip(self.nets, row_losses, strict=True):
             net.row_losses, net.steps_done = judged, first.steps_done
@@ -108,8 +107,11 @@ class Folds:
         return loss
 
     def _batches(self):
-        for net, places, first in zip(self.nets, self.places, self.firsts, strict=True):
-            self.index[places] = first + torch.randperm(len(net.rows), generator=self.generator)
+        orders = [
+            torch.randperm(len(net.rows), generator=self.generator).add_(first)
+            for net, first in zip(self.nets, self.firsts, strict=True)
+        ]
+        self.index[self.places] = torch.cat(orders)
         corrupt = begin_together([net.settings.corruption for net in self.nets], self.generator)
         weights = self.shares
         if self.row_weights is not None:

@@ -177,7 +177,7 @@ class Layer:
         """Return the layer's output, times a scale."""
         if self.bias is None:
             return self.product(x, self.transposed, out=out).mul_(scale)
-        scales = {"beta": scale, "alpha": scale}
+        scales = {} if scale == 1 else {"beta": scale, "alpha": scale}
         return self.sum_with_product(self.bias, x, self.transposed, out=out, **scales)
 
     def add(self, x, out, scale=1.0):
@@ -248,9 +248,9 @@ class ReconstructionGradient:
         self.encoder.backward(into_code, to_input=False)
         return loss
 
-    @torch.no_grad()
+    @torch.inference_mode()  # as in steps, whose places it takes
     def judge(self, inputs, target, cuts=None):
-        """Return the objective of every row of several nets: its mean over the cuts of the code."""
+        """Return the objective of every row, of one net or several: its mean over the code's cuts."""
         code = self.encoder.forward(self.filled(inputs[..., : self.width]))
         if cuts is None:
             return self._judged(code, target)
@@ -335,7 +335,7 @@ class SquaredSlope:
 
     def __call__(self, reconstruction, target, weight):
         """Return both; the reconstruction is overwritten."""
-        n_samples = len(target)
+        n_samples = target.shape[0]
         if n_samples not in self.places:
             delta = torch.empty_like(target, memory_format=torch.contiguous_format)
             self.places[n_samples] = delta, self.column_weights * (2 / n_samples)
@@ -345,6 +345,10 @@ class SquaredSlope:
         if weight is not None:
             delta *= weight[:, None]
         return torch.dot(delta.view(-1), residual.view(-1)) / 2, delta
+
+    def judge(self, reconstruction, target):
+        """Return the error of every row; the reconstruction is overwritten."""
+        return reconstruction.sub_(target).square_() @ self.column_weights
 
 
 class StackedSlope:

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from scipy.stats import mstats, sem, trim_mean
 
 FEWEST_ROWS = 30  # of fewer, a gain cannot be distinguished from chance
 FEWEST_EFFECTIVE = 15  # rows, where their weights differ: (sum w)^2 / sum w^2
@@ -134,10 +133,12 @@ class HeldOutCurves:
         weight = np.concatenate(self.weights)
         if weight.sum() ** 2 / np.sum(weight**2) < FEWEST_EFFECTIVE:
             return False
-        gains = gains * weight
-        error = mstats.trimmed_stde(gains, (TRIMMED, TRIMMED))
-        common = trim_mean(gains, TRIMMED) > STANDARD_ERRORS * error
-        return bool(gains.mean() > (FEWER if common else STANDARD_ERRORS) * sem(gains))
+        gains = np.sort(gains * weight)
+        n_out, n = int(TRIMMED * len(gains)), len(gains)
+        inner = gains[n_out : n - n_out]
+        error = standard_error(gains.clip(inner[0], inner[-1])) / (1 - 2 * TRIMMED)
+        common = inner.mean() > STANDARD_ERRORS * error
+        return bool(gains.mean() > (FEWER if common else STANDARD_ERRORS) * standard_error(gains))
 
     def _judged(self):
         """Yield, for each training, its rows' objectives under the baseline and at the chosen epoch."""
@@ -153,6 +154,11 @@ class HeldOutCurves:
 
     def _mean(self, losses):
         return float(np.average(np.concatenate(losses), weights=np.concatenate(self.weights)))
+
+
+def standard_error(values):
+    """Return the standard error of a mean."""
+    return values.std(ddof=1) / np.sqrt(len(values))
 
 
 @torch.no_grad()

@@ -21,6 +21,7 @@ HELD_OUT_SEED = 0  # the noise on held-out rows is the same in every epoch
 WARM_UP_STEPS = 20
 TOGETHER = 1000  # losses in one tensor
 ALIKE = ReconstructionGradient, PredictionGradient  # in training and judgement
+BY_HAND = *ALIKE, VariationalGradient, OrderedGradient
 LARGEST_GRADIENT = 1.0  # losses are shares of variance or nats a column: of the size of 1
 
 
@@ -113,7 +114,7 @@ class AutoencoderNet(NeuralNet):
         self.average = None
         if settings.averaging:
             self.average = AverageWeights(self._trained(), self.averaging)
-        self.places = self._places() if self.lean and settings.averaging else None
+        self.whole = self.lean and settings.averaging and self._is_whole()
         if self.lean:
             self.step_by(self.new_gradient())
         return self
@@ -126,10 +127,14 @@ class AutoencoderNet(NeuralNet):
 
     def new_gradient(self):
         """Return what computes a batch's loss and gradient: by hand where possible, else autograd."""
-        for kind in (*ALIKE, VariationalGradient, OrderedGradient):
+        for kind in BY_HAND:
             if kind.fits(self.module_, self.criterion_):
                 return kind(self.module_, self.criterion_)
         return self._by_autograd
+
+    def without_autograd(self):
+        """Return what steps run in: PyTorch keeps no book of those that are derived by hand."""
+        return torch.inference_mode(isinstance(self.gradient, BY_HAND))
 
     def _by_autograd(self, inputs, target, weight):
         self.optimizer_.zero_grad()
@@ -137,13 +142,11 @@ class AutoencoderNet(NeuralNet):
         loss.backward()
         return loss.detach()
 
-    def _places(self):
-        """Return where in the one vector each weight is; None where some are not in it."""
-        weights = self.module_.state_dict()
+    def _is_whole(self):
+        """Return whether all weights are in the optimizer's one vector."""
         vector = self.optimizer_.parameters.untyped_storage().data_ptr()
-        if any(w.untyped_storage().data_ptr() != vector for w in weights.values()):
-            return None
-        return {n: (w.shape, w.stride(), w.storage_offset()) for n, w in weights.items()}
+        weights = self.module_.state_dict().values()
+        return all(w.untyped_storage().data_ptr() == vector for w in weights)
 
     def _trained(self):
         """Return what training moves."""
@@ -182,6 +185,12 @@ class AutoencoderNet(NeuralNet):
         """Return the module's outputs; the inputs of an ordered code are rows and a mask of it."""
         return self.module_(x) if self.settings.cuts is None else self.module_(*x)
 
+    def _judge_by_hand(self, batch):
+        """Do the same as `validation_step`, by the products of training."""
+        inputs, (target, _) = batch
+        losses = self.gradient.judge(inputs, target, self.settings.cuts)
+        self.row_losses.append(losses.double().cpu().numpy())
+
     def validation_step(self, batch, **fit_params):
         """Judge held-out rows; their objectives, one a row, go to ``row_losses``."""
         inputs, (target, _) = batch
@@ -207,8 +216,10 @@ class AutoencoderNet(NeuralNet):
         self._set_training(False)
         self._swap()
         if iterator is None or self.lean:
+            by_hand = self.lean and isinstance(self.gradient, ALIKE)
+            judge = self._judge_by_hand if by_hand else self.validation_step
             for batch in self.get_iterator(self.held_out):
-                self.validation_step(batch)
+                judge(batch)
         else:
             super().run_single_epoch(iterator, False, "valid", self.validation_step)
         self._swap()
@@ -251,14 +262,15 @@ class AutoencoderNet(NeuralNet):
         self._set_training(True)
         self.rows.reduce.check_alike(self.optimizer_.parameters)
         losses, latest = [], []
-        for inputs, (target, weight) in iterator:
-            # the rate comes first, as in skorch: a loss may ask for it, too
-            latest.append(self.step(self.next_rate(), inputs, target, weight))
-            if len(latest) == TOGETHER:  # of millions, single ones would take much memory
-                losses.append(torch.stack(latest))
-                latest = []
-        losses += [torch.stack(latest)] if latest else []
-        return self.rows.reduce.sum(torch.cat(losses)).mean().item()
+        with self.without_autograd():
+            for inputs, (target, weight) in iterator:
+                # the rate comes first, as in skorch: a loss may ask for it, too
+                latest.append(self.step(self.next_rate(), inputs, target, weight))
+                if len(latest) == TOGETHER:  # of millions, single ones would take much memory
+                    losses.append(torch.stack(latest))
+                    latest = []
+            losses += [torch.stack(latest)] if latest else []
+            return self.rows.reduce.sum(torch.cat(losses)).mean().item()
 
     def next_rate(self):
         """Return the rate of the next step: a short rise, constant, and where asked for a fall."""
@@ -311,14 +323,20 @@ class AutoencoderNet(NeuralNet):
         return loss
 
     def weights(self):
-        """Return a copy of the averaged weights."""
-        if self.places is not None:
-            copied = self.average.average[0].clone()
-            return {name: copied.as_strided(*place) for name, place in self.places.items()}
+        """Return a copy of the averaged weights: one vector where they are one, else by name."""
+        if self.whole:
+            return self.average.average[0].clone()
         self._swap()
         weights = {name: w.detach().clone() for name, w in self.module_.state_dict().items()}
         self._swap()
         return weights
+
+    def load(self, weights):
+        """Take over `weights`, or the state of a module."""
+        if isinstance(weights, dict):
+            self.module_.load_state_dict(weights)
+        else:
+            self.optimizer_.parameters.copy_(weights)
 
     def state_dict(self):
         """Return what the next epochs depend on, besides the generator."""
@@ -345,7 +363,7 @@ class AutoencoderNet(NeuralNet):
 
     def restart(self, weights, rate, n_epochs):
         """Go back to the weights after some epochs, at another rate, with a fresh optimizer."""
-        self.module_.load_state_dict(weights)
+        self.load(weights)
         del self.history[n_epochs:]
         self.lr = rate
         self.initialize_optimizer()

@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 import torch
-from scipy.stats import sem
 from sklearn.exceptions import ConvergenceWarning
 
 from skae._data.batches import standardised
@@ -21,6 +20,7 @@ from skae._training.held_out import (
     HeldOutCurves,
     gains_over,
     split,
+    standard_error,
 )
 from skae._training.last_layer import LastLayer, chosen_strength
 from skae._training.net import AutoencoderNet, Diverged, StopTraining, plain, takes_part
@@ -198,7 +198,7 @@ class Trainer:
         with self._interruptible():
             self._run(net, self.progress.epoch)
         if self.interrupted:
-            net.module_.load_state_dict(net.weights())
+            net.load(net.weights())
         state = net.optimizer_.state_dict() if net.lean else None
         epochs = [row for row in plain(net.history) if "train_loss" in row]  # Ctrl-C leaves a part
         history = [*self.pretraining, *epochs]
@@ -273,7 +273,7 @@ class Trainer:
             for net, own, (part, _) in zip(nets, baselines, pairs, strict=True)
         ]
         gains = np.concatenate(gains)
-        return bool(gains.mean() > ERRORS_OF_FEW_CELLS * sem(gains))
+        return bool(gains.mean() > ERRORS_OF_FEW_CELLS * standard_error(gains))
 
     def _lacks_much(self, rows):
         """Return whether the model must tell these rows better than PCA of mean-filled rows."""
@@ -301,7 +301,7 @@ class Trainer:
         net = self._net(deepcopy(module), baseline, pair[0], self.settings, pair[1])
         curves, (weights,) = self._train_together([net])
         accepted = curves.accept()
-        net.module_.load_state_dict(weights if accepted else module.state_dict())
+        net.load(weights if accepted else module.state_dict())
         kept = net.module_ if accepted or before.nonlinear else None
         best = curves.best if accepted else 0
         trained = Trained(kept, baseline, best, _judged(net.history, curves), curves.curve)
@@ -513,7 +513,8 @@ class Trainer:
                 self.checkpoint.epoch()
                 if after_epoch is not None:
                     after_epoch(number, loss)
-        net.module_.load_state_dict(net.weights())
+        if net.average is not None:
+            net.load(net.weights())
         return net.module_
 
     def _train_together(self, nets):
@@ -639,7 +640,7 @@ def _notified(nets):
 
 def _load(nets, weights):
     for net, chosen in zip(nets, weights, strict=True):
-        net.module_.load_state_dict(chosen)
+        net.load(chosen)
 
 
 def _of_whole(reconstruct, inputs, mask):

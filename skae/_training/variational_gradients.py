@@ -65,7 +65,6 @@ class VariationalGradient:
             and kinds["divergence"] is DrawnDivergence
         )
 
-    @torch.no_grad()
     def __call__(self, inputs, target, weight=None):
         """Return the loss and leave its gradient in the parameters' ``grad``.
 
@@ -89,7 +88,7 @@ class VariationalGradient:
         self.encoder.backward(torch.cat([into_code, into_log_variance], -1), to_input=False)
         return loss
 
-    @torch.no_grad()
+    @torch.inference_mode()  # as in steps, whose places it takes
     def judge(self, inputs, target, cuts=None):
         """Return the objective of every row of several nets, over several draws; none is cut."""
         x, draws = inputs[0], inputs[1].transpose(-2, -3).contiguous()  # nets, draws, rows, units
@@ -181,7 +180,6 @@ class OrderedGradient(VariationalGradient):
         """Return whether this is the gradient of an objective of a module."""
         return super().fits(module, objective) and module.log_noise_ratios is None
 
-    @torch.no_grad()
     def __call__(self, inputs, target, weight=None):
         """As in `VariationalGradient`; ``inputs`` are rows and draws, and the mask of each code."""
         ((x, draws), mask), weights, noise = inputs, self.objective.weights, self.noise
@@ -206,7 +204,7 @@ class OrderedGradient(VariationalGradient):
         )
         return loss
 
-    @torch.no_grad()
+    @torch.inference_mode()  # as in steps, whose places it takes
     def judge(self, inputs, target, cuts=None):
         """Return the objective of every row of several nets: its mean over draws and cuts."""
         x, draws = inputs[0], inputs[1].transpose(-2, -3).contiguous()  # nets, draws, rows, units

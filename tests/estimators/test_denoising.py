@@ -154,6 +154,22 @@ def test_own_noise_that_knows_no_generator_is_reproducible(cancer):
     assert torch.equal(torch.get_rng_state(), state)
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_own_noise_may_take_gradients(cancer):
+    def away_from_mean(x, generator):
+        rows = x.requires_grad_()
+        return x + 0.1 * torch.autograd.grad(rows.square().sum(), rows)[0]
+
+    makers = away_from_mean, lambda x, generator: x + 0.1 * (2 * x)
+    codes = [
+        DenoisingAutoencoder(3, noise=maker, max_iter=3, random_state=0)
+        .fit(cancer[0])
+        .transform(cancer[1])
+        for maker in makers
+    ]
+    np.testing.assert_array_equal(*codes)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_own_noise_of_another_dtype(cancer, dtype):
