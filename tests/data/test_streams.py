@@ -409,6 +409,14 @@ def test_scores_of_numbers_are_those_of_all_blocks(numbers):
     assert ae.score(rows) == pytest.approx(ae.score(X), abs=1e-12)
 
 
+def test_a_stream_without_cells_has_the_score_of_its_rows(numbers, holes):
+    frame = holes.assign(**dict.fromkeys(holes, None)).astype(holes.dtypes)
+    for X, missing in ((numbers, np.full_like(numbers, np.nan)), (holes, frame)):
+        ae = linear().fit(X)
+        scores = ae.score(missing), ae.score(skae.stream(in_pieces(missing), block=BLOCK))
+        assert np.isnan(scores).all()
+
+
 def test_codes_are_streamed_back(numbers):
     ae, rows = linear().fit(numbers), skae.stream(numbers, block=BLOCK)
     codes = skae.stream(lambda: ae.transform(rows), block=BLOCK)
