@@ -1,8 +1,9 @@
 """Streams beside rows in memory: seconds, rows a second and memory, each in a process of its own.
 
 ``python -m benchmarks.scale FOLDER`` writes 10 million rows of 32 float32 columns there (1.3 GB) as
-parquet, once, and fits them. ``--rows 40_000_000 --columns 128 --epochs 1 --ways made`` is the
-benchmark of 20 GB: a function makes the rows anew in every pass, and no disk holds them.
+parquet, once, and fits them. ``--rows 40_000_000 --columns 128 --epochs 1 --ways uncached`` is the
+benchmark of 20 GB, which take 32 GB of the disk as parquet; with ``--ways made`` a function makes the
+rows anew in every pass, and no disk holds them.
 """
 
 import argparse
@@ -30,19 +31,23 @@ def made(n_rows, n_columns, at_once=BLOCK):
         yield Z @ maps[0] + np.sin(Z) @ maps[1] + noise / 4
 
 
+def place(folder, n_rows, n_columns):
+    """Return the folder of rows that are written."""
+    return Path(folder) / f"rows_{n_rows}_{n_columns}"
+
+
 def write(folder, n_rows, n_columns):
-    """Write rows as parquet files of a million rows, unless they are there; return their folder."""
+    """Write rows as parquet files of a million rows, unless they are there."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    folder = Path(folder) / f"rows_{n_rows}_{n_columns}"
+    folder = place(folder, n_rows, n_columns)
     if folder.exists():
-        return folder
+        return
     folder.mkdir(parents=True)
     for number, X in enumerate(made(n_rows, n_columns, 2**20)):
         table = pa.table(dict(zip(map(str, range(n_columns)), X.T, strict=True)))
         pq.write_table(table, folder / f"{number:04d}.parquet", ROW_GROUP)
-    return folder
 
 
 def fitted(way, asked):
@@ -53,7 +58,7 @@ def fitted(way, asked):
 
     ae = skae.AutoencoderTransformer(8, max_iter=asked.epochs, tol=1e-4, random_state=0, verbose=1)
     size = asked.rows, asked.columns
-    folder = None if way == "made" else write(asked.folder, *size)
+    folder = None if way == "made" else place(asked.folder, *size)
     start, used = time.monotonic(), time.process_time()
     if way == "memory":
         X = pd.read_parquet(folder)
@@ -80,13 +85,16 @@ def main():
     parser.add_argument("--rows", type=int, default=10_000_000)
     parser.add_argument("--columns", type=int, default=32)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS[:3])
-    parser.add_argument("--one", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS[:3]))
+    parser.add_argument("--one", choices=("write", *WAYS), help=argparse.SUPPRESS)
     asked = parser.parse_args()
+    if asked.one == "write":
+        write(asked.folder, asked.rows, asked.columns)
+        return
     if asked.one:
         print(json.dumps(fitted(asked.one, asked)), flush=True)
         return
-    for way in asked.ways:
+    for way in ["write"] * any(way != "made" for way in asked.ways) + asked.ways:
         # a process for each, as the memory at most is that of a process
         command = [sys.executable, "-W", "ignore", "-m", "benchmarks.scale", *sys.argv[1:]]
         subprocess.run([*command, "--one", way], check=True)

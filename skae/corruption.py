@@ -42,6 +42,7 @@ class Jitter:
 
     level: float
 
+    by_places = True  # can be done to some rows of a batch
     DRAWS = 4  # numbers drawn in an epoch, in batches
     STARTS = 16  # places that are drawn together
 
@@ -201,13 +202,21 @@ class Hiding:
     owner: np.ndarray = field(repr=False)
     noise: object = None
 
+    @property
+    def by_places(self):
+        """Whether it can be done to some rows of a batch."""
+        return self.noise is None or getattr(self.noise, "by_places", False)
+
     def begin(self, generator):
-        """Return what hides cells of a batch."""
+        """Return what hides cells of a batch.
+
+        Given their places and the batch's number of rows, of some rows of one.
+        """
         corrupt = self.noise.begin(generator) if self.noise else None
 
-        def hide(x):
-            hidden = _cells(x, self.share, generator, self.owner)
-            return (corrupt(x) if corrupt else x).masked_fill(hidden, torch.nan)
+        def hide(x, *of_batch):
+            hidden = _cells(x, self.share, generator, self.owner, *of_batch)
+            return (corrupt(x, *of_batch) if corrupt else x).masked_fill(hidden, torch.nan)
 
         return hide
 
@@ -354,9 +363,15 @@ NOISES = {
 }
 
 
-def _cells(x, share, generator, owner=None):
-    """Return which cells are hit: each with probability ``share``."""
-    draws = torch.rand(_shape(x, owner), generator=generator, dtype=x.dtype)
+def _cells(x, share, generator, owner=None, places=None, n_rows=None):
+    """Return which cells are hit: each with probability ``share``.
+
+    Of rows at some places of a batch: it is drawn for the whole of it.
+    """
+    shape = _shape(x, owner)
+    shape = shape if places is None else (n_rows, *shape[1:])
+    draws = torch.rand(shape, generator=generator, dtype=x.dtype)
+    draws = draws if places is None else draws[places]
     return _spread(draws < share, owner).to(x.device)
 
 

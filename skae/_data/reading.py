@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
-from scipy import sparse
 
 from skae._data.counts import TableCounts
 from skae._data.frames import fields_of, frame_of, table
@@ -126,9 +125,12 @@ class Cache:
             if self.limit < 0:
                 return False
             name = os.path.join(self.folder, f"{len(self.pieces):08d}")
-            np.save(f"{name}.npy", X[span])
-            if weight is not None:
-                np.save(f"{name}.weight.npy", weight[span])
+            try:
+                np.save(f"{name}.npy", X[span])
+                if weight is not None:
+                    np.save(f"{name}.weight.npy", weight[span])
+            except OSError:  # the disk was filled by others meanwhile
+                return False
             n_rows = len(X[span])
             for first in range(0, n_rows, SLICE):
                 rows = slice(first, min(first + SLICE, n_rows))
@@ -229,10 +231,6 @@ class Reading:
             self.schema, X = self.columns.of_numbers(X, fields_of(X))
         else:
             X = self.schema.read(X)
-        if sparse.issparse(X):
-            raise TypeError(
-                "Sparse rows cannot be streamed: pass them to fit, which reads them in parts."
-            )
         if self.mean is not None and self.schema.blocks is None:
             X = self.schema.filled(X, self.mean)
         some = slice(None) if weight is None else weight > 0

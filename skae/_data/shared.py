@@ -7,7 +7,6 @@ import torch
 
 from skae._data.batches import TensorBatches
 from skae._data.rows import Rows
-from skae.corruption import Jitter
 
 SAMPLED_CELLS = 2**22  # at most, that are sent to every process
 
@@ -139,7 +138,7 @@ class SharedBatches(TensorBatches):
         """Return a process's inputs; the noise is drawn for the whole batch."""
         if not corrupt or len(target) == n_rows:
             return corrupt(target) if corrupt else target
-        if isinstance(self.corruption, Jitter):
+        if getattr(self.corruption, "by_places", False):
             return corrupt(target, at, n_rows)
         if self.place is None or len(self.place) < n_rows:
             self.place = target.new_zeros(n_rows, target.shape[1])

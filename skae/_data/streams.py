@@ -10,6 +10,7 @@ from numbers import Integral
 from os import PathLike, fspath, path
 
 import numpy as np
+from scipy import sparse
 
 from skae._data.frames import frame_of, library, names_of
 from skae._parameters import counted, unmasked
@@ -48,7 +49,7 @@ def stream(source, *, block=65_536, cache=None, cache_limit=None, weight=None):
     ----------
     source : str, path-like, list of them, ndarray, pyarrow Dataset, polars LazyFrame or callable
         Parquet files (read with pyarrow) or ``.npy`` files: their paths, a
-        pattern such as ``"rows/*.parquet"``, or a folder; an array, such as a
+        pattern such as ``"rows/*.parquet"``, or a folder (without its subfolders); an array, such as a
         ``numpy.memmap``; a ``pyarrow.dataset.Dataset``; a polars
         ``LazyFrame`` (from ``polars.scan_csv``, for example); or a function
         without arguments that returns a new iterator of frames or arrays
@@ -65,7 +66,7 @@ def stream(source, *, block=65_536, cache=None, cache_limit=None, weight=None):
         stays. False reads the source each time.
     cache_limit : int or None, default=None
         Maximum size of the cache in bytes; never more than nine tenths of the free disk.
-        Rows beyond it are read from the source each time, with a warning.
+        Where the rows need more, all of them are read from the source each time, with a warning.
     weight : str, int or None, default=None
         The column (position in arrays) with the weights of the rows.
         It is not a feature. Rows of weight zero are left out.
@@ -74,7 +75,7 @@ def stream(source, *, block=65_536, cache=None, cache_limit=None, weight=None):
     -------
     stream : Stream
         For ``fit``, ``transform``, ``score``, ``reconstruction_error``,
-        ``reconstruct`` and ``inverse_transform``. An iterator over it gives
+        ``reconstruct``, ``impute`` and ``inverse_transform``. An iterator over it gives
         the blocks, without their weights.
 
     Raises
@@ -107,7 +108,12 @@ def stream(source, *, block=65_536, cache=None, cache_limit=None, weight=None):
     if isinstance(cache, str | PathLike) and not path.isdir(cache):
         raise FileNotFoundError(f"cache={fspath(cache)!r}: there is no such folder.")
     if cache_limit is not None and (not isinstance(cache_limit, Integral) or cache_limit < 0):
-        raise ValueError(f"cache_limit={cache_limit!r}: expected a number of bytes, or None.")
+        raise ValueError(f"cache_limit={cache_limit!r}: expected an int, of bytes, or None.")
+    if isinstance(weight, bool) or not (weight is None or isinstance(weight, str | Integral)):
+        raise TypeError(
+            f"weight is {type(weight).__name__}: expected the column that holds the weights, by its name "
+            "(its position in arrays), or None."
+        )
     return Stream(_parts(source, int(block)), int(block), cache, cache_limit, weight)
 
 
@@ -155,7 +161,7 @@ class Stream:
     def __array__(self, *args, **kwargs):
         """Refuse to be read whole."""
         raise TypeError(
-            "A stream of rows is read block by block, by fit, transform, score, reconstruct, "
+            "A stream of rows is read block by block, by fit, transform, score, reconstruct, impute, "
             "reconstruction_error and inverse_transform of most autoencoders. What was called "
             "needs a table that is in memory: pass an array or a frame."
         )
@@ -211,7 +217,10 @@ def that_count(X, weight):
 
 def _checked(weight, n_rows):
     """Return weights as float64; refuse what are none."""
-    weight = np.asarray(weight, dtype=np.float64)
+    try:
+        weight = np.asarray(weight, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"the weights are no numbers: {error}.") from error
     if weight.shape != (n_rows,):
         raise ValueError(
             f"weights of the shape {weight.shape}: expected one for each of {counted(n_rows, 'row')}."
@@ -228,6 +237,10 @@ def _as_table(X, name):
         X = X.to_pandas()
     if frame_of(X) is None:
         with located(name):
+            if sparse.issparse(X):
+                raise TypeError(
+                    "Sparse rows cannot be streamed: pass them to fit, which reads them in parts."
+                )
             X = np.asarray(unmasked(X))
             if X.ndim != 2:
                 raise ValueError(f"expected rows and columns, not an array of the shape {X.shape}.")
@@ -275,7 +288,10 @@ def _files(source):
         else:
             files = [given] if path.exists(given) else sorted(glob(given, recursive=True))
         if not files:
-            raise FileNotFoundError(f"There is no file at {given!r} that can be streamed.")
+            raise FileNotFoundError(
+                f"There is no file at {given!r} that can be streamed ({', '.join(SUFFIXES)}). For files in "
+                "folders of a folder pass a pattern such as 'rows/**/*.parquet'."
+            )
         found += files
     return found
 
@@ -374,10 +390,10 @@ class _Fresh:
 
     def __call__(self):
         made = self.source()
-        if not hasattr(made, "__iter__"):
+        if not hasattr(made, "__iter__") or hasattr(made, "shape"):
             raise TypeError(
                 f"{self.source!r} returned {type(made).__name__}: expected an iterator of frames or "
-                "arrays."
+                "arrays, such as iter([frame])."
             )
         made = iter(made)
         if made is self.last:

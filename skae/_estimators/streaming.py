@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 from functools import partial, wraps
+from itertools import chain
 from numbers import Integral
 
 from sklearn.utils.validation import check_is_fitted
@@ -62,7 +63,10 @@ def score_of_stream(estimator, stream):
     """Return the `score` of the rows of a stream."""
     check_is_fitted(estimator)
     blocks = _each(lambda X: estimator._known(X)[1], stream, (), {})
-    return fitted_models.scores_of(estimator._model).score_of_blocks(blocks)
+    first = next(blocks, None)
+    if first is None:
+        raise ValueError(f"{stream} has no rows to score.")
+    return fitted_models.scores_of(estimator._model).score_of_blocks(chain([first], blocks))
 
 
 def is_taken(estimator):

@@ -49,6 +49,8 @@ class RowScores:
         for X in blocks:
             X, made = self.model.reconstruct(X)
             sums.add(X, np.subtract(X, made, dtype=np.float64) ** 2)
+        if not np.any(sums.n):
+            return np.nan
         total, error = sums.squares.sum(), sums.errors.sum()
         return float(1 - error / total) if total > 0 else float(error == 0)
 

@@ -4,6 +4,7 @@ Autograd's bookkeeping and fresh memory for every intermediate result cost
 more than the arithmetic of a small step; here each result has its place.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,7 @@ aten = torch.ops.aten
 # inputs of a layer, and outputs of a batch, from where its products are quicker the other way round
 NARROW, LARGE = 15, 2**12
 SMALL_SLOPE, PARTS = 64, 8  # rows or columns of a slope that would leave a GPU idle, and its parts
+SLACK = 1.1  # of memory, for batches that are a little larger
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,34 @@ class Layer:
             self.leave_input(self.weight, grad, into)
 
 
+class Room:
+    """Memory that is written anew for every batch.
+
+    Batches of other sizes share it: where processes have parts of the rows, each has another number of
+    them in every step. A GPU has memory for each size, for recorded steps keep their places.
+    """
+
+    def __init__(self):
+        self.parts, self.places = [], {}
+
+    def __call__(self, x, widths):
+        """Return tensors for the rows of x, of some widths; those of an earlier call are void then."""
+        if x.shape not in self.places:
+            self.places[x.shape] = self._made(x, [(*x.shape[:-1], width) for width in widths])
+        return self.places[x.shape]
+
+    def _made(self, x, shapes):
+        if x.is_cuda:
+            return [x.new_empty(shape) for shape in shapes]
+        sizes = [math.prod(shape) for shape in shapes]
+        if not self.parts or any(s > len(part) for s, part in zip(sizes, self.parts, strict=True)):
+            self.parts, self.places = [x.new_empty(int(SLACK * size)) for size in sizes], {}
+        return [
+            part[:size].view(shape)
+            for part, size, shape in zip(self.parts, sizes, shapes, strict=True)
+        ]
+
+
 class ReconstructionGradient:
     """The mean error of an autoencoder and its gradient in one call.
 
@@ -331,17 +361,16 @@ class SquaredSlope:
     stacks = True
 
     def __init__(self, term):
-        self.column_weights, self.places = term.column_weights, {}
+        self.column_weights, self.room, self.slopes = term.column_weights, Room(), {}
 
     def __call__(self, reconstruction, target, weight):
         """Return both; the reconstruction is overwritten."""
         n_samples = target.shape[0]
-        if n_samples not in self.places:
-            delta = torch.empty_like(target, memory_format=torch.contiguous_format)
-            self.places[n_samples] = delta, self.column_weights * (2 / n_samples)
-        delta, slopes = self.places[n_samples]
+        if n_samples not in self.slopes:
+            self.slopes[n_samples] = self.column_weights * (2 / n_samples)
+        (delta,) = self.room(target, target.shape[-1:])
         residual = reconstruction.sub_(target)
-        torch.mul(residual, slopes, out=delta)
+        torch.mul(residual, self.slopes[n_samples], out=delta)
         if weight is not None:
             delta *= weight[:, None]
         return torch.dot(delta.view(-1), residual.view(-1)) / 2, delta
@@ -422,8 +451,7 @@ STACKED = SLOPES | {SquaredError: StackedSlope}
 class ResidualGradient:
     """Forward and backward pass of a `Residual` or `PrefixDecoder` with an `MLP`.
 
-    The output and the gradient of the input stay valid until the next call
-    with a batch of the same size.
+    The output and the gradient of the input stay valid until the next call.
     """
 
     def __init__(self, residual, place):
@@ -433,15 +461,14 @@ class ResidualGradient:
         told = isinstance(residual, PrefixDecoder)
         self.told = Layer(residual.told, place) if told else None
         self.derivatives = [DERIVATIVES[type(activation)] for activation in layers[1::2]]
-        self.places = {}
+        self.room = Room()
 
     def forward(self, x, mask=None):
         """Return the output; keep what ``backward`` needs."""
         self.mask = mask
-        if x.shape not in self.places:
-            self.places[x.shape] = self._allocate(x)
-        self.sums, self.inputs, self.grads, out = self.places[x.shape]
-        self.inputs[0] = x
+        out, *places = self.room(x, self._widths(x.shape[-1]))
+        n = len(self.derivatives)
+        self.sums, self.inputs, self.grads = places[:n], [x, *places[n : 2 * n]], places[2 * n :]
         for i, derivative in enumerate(self.derivatives):
             self.layers[i].forward(self.inputs[i], self.sums[i], derivative.scale)
             if i == 0 and self.told is not None:
@@ -468,12 +495,8 @@ class ResidualGradient:
             self.linear.backward(x, outer, into_x, add=bool(self.layers))
         return into_x
 
-    def _allocate(self, x):
-        """Return places for sums, layer inputs, their gradients, and the output."""
-        widths = [layer.n_outputs for layer in self.layers[:-1]]
+    def _widths(self, n_inputs):
+        """Return those of the output, of sums, layer inputs and their gradients."""
+        hidden = [layer.n_outputs for layer in self.layers[:-1]]
         n_outputs = (self.layers[-1] if self.layers else self.linear).n_outputs
-        *rows, n_inputs = x.shape
-        sums = [x.new_empty(*rows, width) for width in widths]
-        inputs = [x, *(x.new_empty(*rows, width) for width in widths)]
-        grads = [x.new_empty(*rows, width) for width in (n_inputs, *widths)]
-        return sums, inputs, grads, x.new_empty(*rows, n_outputs)
+        return [n_outputs, *hidden, *hidden, n_inputs, *hidden]

@@ -26,6 +26,9 @@ True
 >>> client.close()
 """
 
+from numbers import Integral, Real
+
+from skae._data.streams import Stream
 from skae.distributed import _torchrun
 from skae.distributed._lost import SchedulerLost, WorkerLost
 
@@ -81,9 +84,9 @@ def fit(ae, X, y=None, sample_weight=None, *, client=None, checkpoint=None, retr
         `ConvolutionalAutoencoder`, `DenoisingAutoencoder`, `RecurrentAutoencoder`, `SparseAutoencoder` or
         `VAETransformer`. It is changed only at the end of a fit that succeeds.
     X : dask.array.Array or dask.dataframe.DataFrame of shape (n_samples, n_features)
-        As for ``ae.fit``, but not sparse. Each partition has whole rows. There must be at least as
-        many partitions as workers; some may be empty, and categories may have different levels in
-        each. In a rank of ``torchrun``: an array or a frame with at least one row.
+        As for ``ae.fit``, but not sparse. Each partition has whole rows; some may be empty, and
+        categories may have different levels in each. Workers beyond the number of partitions with
+        rows have nothing to do. In a rank of ``torchrun``: an array or a frame with at least one row.
     y : None
         Ignored.
     sample_weight : dask.array.Array, dask.dataframe.Series, str or int, default=None
@@ -112,11 +115,12 @@ def fit(ae, X, y=None, sample_weight=None, *, client=None, checkpoint=None, retr
     ------
     WorkerLost
         If workers were lost more than ``retries`` times. It has their addresses (``workers``) and
-        the ``epoch``.
+        the ``epoch``; within ranks of ``torchrun`` the epoch alone.
     SchedulerLost
         If the scheduler is gone, or has not answered for ``timeout`` seconds.
     TypeError
-        For other estimators, and if ``client`` is given but X is not a Dask collection.
+        For other estimators, for streams, for what is no client, and if ``client`` is given but X is
+        not a Dask collection.
     ValueError
         If partitions differ in their columns, or came out differently when they were computed
         again; for parameters that need all rows in one place: ``pretraining``, ``callbacks``,
@@ -129,9 +133,16 @@ def fit(ae, X, y=None, sample_weight=None, *, client=None, checkpoint=None, retr
     Li et al., PyTorch distributed: experiences on accelerating data parallel
     training, 2020, DOI 10.14778/3415478.3415530
     """
-    if retries < 0 or timeout <= 0:
+    numbers = isinstance(retries, Integral) and isinstance(timeout, Real)
+    if not (numbers and retries >= 0 and timeout > 0):
         raise ValueError(
-            f"retries={retries!r}, timeout={timeout!r}: expected at least 0 retries, and a timeout above 0 seconds."
+            f"retries={retries!r}, timeout={timeout!r}: expected an int of at least 0 retries, and a timeout "
+            "above 0 seconds."
+        )
+    if isinstance(X, Stream):
+        raise TypeError(
+            f"X is a stream, which one machine reads: call {type(ae).__name__}.fit, or pass a Dask array "
+            "or dataframe of the same files."
         )
     if client is None and not hasattr(X, "__dask_graph__"):
         return _torchrun.fit_in_rank(ae, X, sample_weight, checkpoint, timeout)

@@ -45,7 +45,7 @@ def fit_on_cluster(ae, X, sample_weight, client, checkpoint, retries, timeout):
     """Fit an estimator as `skae.distributed.fit` does."""
     checked(ae)
     partitions = _partitions(X, sample_weight)
-    cluster = Cluster(client or _default_client(), timeout)
+    cluster = Cluster(_checked(client or _default_client()), timeout)
     n_workers = len(cluster.at_least_one())
     parts = Parts(cluster, cluster.client.compute(partitions))
     task, settings, looks = learn(ae, parts.first, parts.each)
@@ -70,9 +70,18 @@ def _default_client():
         ) from error
 
 
+def _checked(client):
+    if not isinstance(client, distributed.Client) or client.asynchronous:
+        raise TypeError(
+            f"client={client!r}: expected a distributed.Client, not an asynchronous one, such as "
+            "Client(cluster)."
+        )
+    return client
+
+
 def _partitions(X, weight):
     """Return the `Part` of each partition of a Dask array or dataframe, in their order, delayed."""
-    if len(getattr(X, "shape", ())) != 2 or not hasattr(X, "to_delayed"):
+    if not _is_collection(X, 2):
         raise TypeError(
             f"X is {type(X).__name__}: expected a Dask array or dataframe with rows and columns. (With "
             "torchrun leave out client, and pass the rows of this rank.)"
@@ -83,12 +92,17 @@ def _partitions(X, weight):
     return [dask.delayed(Part)(*pair) for pair in zip(rows, _weights(X, weight), strict=True)]
 
 
+def _is_collection(X, n_dimensions):
+    shape = getattr(X, "shape", None)  # of a Delayed it is another Delayed
+    return isinstance(shape, tuple) and len(shape) == n_dimensions and hasattr(X, "to_delayed")
+
+
 def _weights(X, weight):
     """Return the weights of each partition, or the column that holds them."""
     n_parts = X.npartitions
     if weight is None or isinstance(weight, str | Integral):
         return [weight] * n_parts
-    if not hasattr(weight, "to_delayed") or len(getattr(weight, "shape", ())) != 1:
+    if not _is_collection(weight, 1):
         raise TypeError(
             f"sample_weight is {type(weight).__name__}: expected a Dask array or series with a weight "
             "for each row of X, or the column of X that holds the weights."

@@ -18,6 +18,8 @@ MESSAGE = 1024  # bytes of an error that one rank tells the others
 class Broken(RuntimeError):
     """A rank is gone, or did not answer in time."""
 
+    epoch = 0  # in which this was noticed
+
 
 class Ranks(Reduce):
     """The ranks of a process group, and what adds up over them.
@@ -42,7 +44,10 @@ class Ranks(Reduce):
         try:
             self.group.allreduce([tensor], options).wait()
         except RuntimeError as error:
-            raise Broken(f"Rank {self.rank} lost another one: {error}") from error
+            said = (
+                str(error).split("] ", 1)[-1].split(". ")[0]
+            )  # without the place in gloo's source
+            raise Broken(f"Rank {self.rank} lost another one: {said}") from error
         return tensor
 
     # as of `Reduce` ---------------------------------------------------------------------------

@@ -29,8 +29,9 @@ def fit_in_rank(ae, X, sample_weight, checkpoint, timeout):
             fit, settings = _fit(ae, Part(X, sample_weight), ranks, checkpoint, timeout)
         except Broken as error:
             raise WorkerLost(
-                f"{error}. The estimator has not changed. Start all ranks again with the same checkpoint to "
-                "resume (torchrun --max-restarts does that)."
+                f"{error}, in epoch {error.epoch}. The estimator has not changed. Start all ranks again with "
+                "the same checkpoint to resume (torchrun --max-restarts does that).",
+                epoch=error.epoch,
             ) from error
     ae._set_fitted(fit, settings)
     return ae
@@ -83,7 +84,11 @@ def _fit(ae, part, ranks, checkpoint, timeout):
     job = Job(task, settings, seed, identity, timeout, SECONDS)
     hand_on = None if kept is None else lambda content, _: kept.write(content)
     state = SharedCheckpoint(job, ranks.of_first(begun), hand_on, lambda: None)
-    fit = job.run(ranks, *part.coded(task.schema), state)
+    try:
+        fit = job.run(ranks, *part.coded(task.schema), state)
+    except Broken as error:
+        error.epoch = state.n_epochs
+        raise
     if kept is not None:
         kept.finish()
     return fit, settings

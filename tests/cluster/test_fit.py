@@ -457,6 +457,8 @@ def test_what_is_refused(X, client):
     for error, words, each, table in (
         (TypeError, "BiGANTransformer cannot be fitted", BiGANTransformer(2), rows),
         (TypeError, "X is ndarray", ae, X),
+        (TypeError, "X is Delayed", ae, dask.delayed(X)),
+        (TypeError, "X is a stream.*AutoencoderTransformer.fit", ae, skae.stream(X)),
         (ValueError, "X has no rows", ae, rows[:0]),
         (ValueError, "Partition 1 of X: Input X contains infinity", ae, infinite),
         (ValueError, "1 of X: Column 'b' mixes several types", ae, two_kinds),
@@ -472,6 +474,7 @@ def test_what_is_refused(X, client):
     assert two_types.dtype == np.float64
     for error, words, weight in (
         (TypeError, "sample_weight is ndarray", np.ones(len(X))),
+        (TypeError, "sample_weight is Delayed", dask.delayed(np.ones(len(X)))),
         (ValueError, "sample_weight has 1 partitions, but X has 2", da.ones(7, chunks=7)),
         (ValueError, "zero for every row", da.zeros(len(X), chunks=500)),
         (ValueError, "Partition 0 of X: a weight is -1", -da.ones(len(X), chunks=500)),
@@ -480,8 +483,12 @@ def test_what_is_refused(X, client):
     ):
         with pytest.raises(error, match=words):
             on_cluster(ae, rows, client, sample_weight=weight)
-    with pytest.raises(ValueError, match="timeout=0: expected"):
-        skae.distributed.fit(ae, rows, client=client, timeout=0)
+    for about in ({"timeout": 0}, {"timeout": None}, {"timeout": "60 s"}, {"retries": 0.5}):
+        with pytest.raises(ValueError, match="timeout=.*: expected an int of at least 0 retries"):
+            skae.distributed.fit(ae, rows, client=client, **about)
+    for other in ("tcp://127.0.0.1:8786", client.cluster):
+        with pytest.raises(TypeError, match=r"expected a distributed.Client.*Client\(cluster\)"):
+            skae.distributed.fit(ae, rows, client=other)
     with pytest.raises(ValueError, match="start this program with torchrun"):
         skae.distributed.fit(ae, X)
 

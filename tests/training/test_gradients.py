@@ -71,6 +71,28 @@ def test_a_slope_in_parts_is_the_whole(n_rows):
     torch.testing.assert_close(out, grad.T @ x)
 
 
+def test_batches_of_many_sizes_share_memory():
+    """Each process that has a part of the rows has another number of them in every step."""
+    module = new_autoencoder((6, 6), 3, (7, 5), "elu", generator(), True)
+    for parameter in module.parameters():
+        nn.init.normal_(parameter, generator=generator(1))
+        parameter.grad = torch.empty_like(parameter)
+    objective = Objective(reconstruction=(SquaredError(torch.ones(6)), 1.0))
+    used, memory = ReconstructionGradient(module, objective), set()
+    for n_rows in (40, 13, 30, 41, 17, 44, 1, 29, 40):
+        x = torch.randn(n_rows, 6, generator=generator(n_rows))
+        found = []
+        for gradient in (used, ReconstructionGradient(module, objective)):
+            loss = gradient(x, x)
+            found.append([loss, *(parameter.grad.clone() for parameter in module.parameters())])
+        for ours, fresh in zip(*found, strict=True):
+            assert torch.equal(ours, fresh)
+        rooms = used.encoder.room, used.decoder.room, used.slope.room
+        parts = [part.data_ptr() for room in rooms for part in room.parts]
+        memory |= set(parts)
+    assert len(memory) == len(parts)
+
+
 def test_unknown_networks_are_left_to_autograd():
     objective = Objective(reconstruction=(SquaredError(torch.ones(6)), 1.0))
     for activation in (nn.Softplus, lambda: nn.GELU("tanh"), lambda: nn.ELU(0.5)):
