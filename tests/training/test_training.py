@@ -457,6 +457,6 @@ def test_held_out_rows_are_judged_by_the_mean_of_the_last_weights(digits):
         mean = mean.lerp(present, 1 - min(0.98, (1 + n) / (10 + n)))
     torch.testing.assert_close(net.average.average[0], mean)
     judged = net.row_losses
-    net.module_.load_state_dict(net.weights())
+    net.load(net.weights())
     net.average = None
     np.testing.assert_allclose(net.judge(), judged, rtol=1e-5)
