@@ -1,5 +1,7 @@
 """Fitted models with a distribution over codes."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from scipy.special import expit
@@ -15,6 +17,7 @@ from skae._model.joint import (
     residual_of_level,
     squares,
 )
+from skae._model.judge import Judge, judge_of
 from skae._model.likelihood import lower_bound
 from skae._model.model import Model
 from skae._model.scores import dense
@@ -29,6 +32,10 @@ MOST_MIXED = 128  # of which a mixture is
 FEWEST_OF_MIXTURE = 100  # rows
 MOST_OF_MIXTURE = 4000
 DRAWS_OF_MIXTURE = 2  # codes of each row
+FEWEST_JUDGED = 200  # rows
+MOST_JUDGED = 4000
+DRAWN_FOR_EACH = 4  # of them
+CANDIDATES = 10  # of which one is chosen
 
 
 class VariationalModel(Model):
@@ -42,6 +49,7 @@ class VariationalModel(Model):
         "_marginals",
         "_joint_covariance",
         "_joint_mixture",
+        "_judge",
     )
     own_noise = True
 
@@ -189,8 +197,7 @@ class VariationalModel(Model):
         if "_drawn_quantiles" not in self.__dict__:
             marginals, rng = self.marginals, np.random.RandomState(DRAW_SEED)
             n = min(MARGINAL_DRAWS, MARGINAL_CELLS // max(1, self.schema.width))
-            joint = self.joint
-            coded = self.sample(self.prior_codes(n, rng, joint), rng, joint)
+            coded = self.draws(n, rng)
             columns = [x for _, x in self._numbers(coded, marginals.places)]
             found = [np.quantile(x, marginals.shares) for x in columns]
             self._drawn_quantiles = np.array(found).reshape(-1, len(marginals.shares)).T
@@ -258,6 +265,76 @@ class VariationalModel(Model):
     def parted(self, units, joint):
         """Return codes, means of the residuals, and what these have to themselves."""
         return (units, 0.0, 1.0) if joint is None else joint.split(units)
+
+    def draws(self, n, rng):
+        """Return the coded table of n rows, codes and residuals of which go together."""
+        joint = self.joint
+        return self.sample(self.prior_codes(n, rng, joint), rng, joint)
+
+    # draws that pass for rows -----------------------------------------------------------------
+
+    def judged_by(self, rows, known):
+        """Return what tells rows from draws with the attributes ``known``, by name; {} where nothing is proven."""
+        going_on = "_joint_covariance" in self.attributes
+        self.attributes.pop("_judge", None)
+        few = len(rows) < FEWEST_JUDGED or self.task.n_labels
+        if going_on or few or "_joint_covariance" not in known:
+            return {}
+        rng = np.random.RandomState(0)  # each fit draws the same
+        now = replace(self, attributes=self.attributes | known)
+        if now.joint is None:
+            return {}
+        rows = rows.some(MOST_JUDGED, rng).in_memory(MOST_JUDGED)
+        drawn = now.draws(DRAWN_FOR_EACH * len(rows), rng)
+        real, drawn = now.looks_of_rows(rows.raw(slice(None)), rng), now.looks(drawn)
+        weight = np.ones(len(rows)) if rows.weight is None else rows.weight
+        judge = judge_of(real, weight, drawn, rng)
+        return {"_judge": judge} if judge else {}
+
+    def looks(self, coded, numbers=None):
+        """Return what a `Judge` sees of rows, (n_rows, n_columns): float32 numbers, and codes of levels.
+
+        ``numbers`` are in units of X, by their places; by default draws that are matched.
+        """
+        numbers, found = numbers or self.matched(coded), coded.astype(np.float64)
+        middle = self.marginals.quantiles[len(self.marginals.quantiles) // 2]
+        for (place, cells), centre in zip(numbers.items(), middle, strict=True):
+            found[:, place] = cells - centre
+        return found.astype(np.float32)
+
+    def looks_of_rows(self, X, rng):
+        """Return the same of real rows; missing cells are drawn."""
+        marginals, missing = self.marginals, np.isnan(X)
+        drawn = self.sample(self.draw_codes(X, rng), rng) if missing.any() else X
+        numbers = {
+            place: marginals.on_grid(number, np.where(np.isnan(cells), others, cells))
+            for number, ((place, cells), others) in enumerate(
+                zip(self._numbers(X, marginals.places), self.matched(drawn).values(), strict=True)
+            )
+        }
+        return self.looks(np.where(missing, drawn, X), numbers)
+
+    @property
+    def judge(self):
+        """The `Judge` of draws; None where there is none."""
+        known = self.attributes.get("_judge")
+        return None if known is None or self.joint is None else Judge(**known)
+
+    def judged(self, n, rng):
+        """Return the coded table of n rows that pass for real ones, and its matched numbers by their places."""
+        most = max(1, MARGINAL_CELLS // (CANDIDATES * self.schema.width))
+        sizes = [min(most, n - first) for first in range(0, n, most)]
+        coded, numbers = zip(*(self._chosen(size, rng) for size in sizes), strict=True)
+        together = {place: np.concatenate([part[place] for part in numbers]) for place in numbers[0]}
+        return np.vstack(coded), together
+
+    def _chosen(self, n, rng):
+        """Return the same: each row is one of `CANDIDATES` draws, by the odds that it is real."""
+        coded = self.draws(CANDIDATES * n, rng)
+        numbers = self.matched(coded)
+        odds = self.judge.log_odds(self.looks(coded, numbers)).reshape(n, CANDIDATES)
+        best = np.argmax(odds + rng.gumbel(size=odds.shape), axis=1) + CANDIDATES * np.arange(n)
+        return coded[best], {place: cells[best] for place, cells in numbers.items()}
 
     # rows of which some cells are known -------------------------------------------------------
 
@@ -333,7 +410,7 @@ class VariationalModel(Model):
             moments = factor**2 * square, factor**2 * spread, np.exp(log_factor) * variance
             moments = np.column_stack([*moments, logarithm + log_factor])
             now.attributes |= now.unit_statistics(moments)
-        for name in ("_joint_covariance", "_joint_mixture"):
+        for name in ("_joint_covariance", "_joint_mixture", "_judge"):
             now.attributes.pop(name, None)  # no rows say what is left now
         return now
 
