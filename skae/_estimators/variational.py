@@ -386,8 +386,8 @@ class VAETransformer(
             known = known_cells(self, given, match_marginals)
             return self._drawn(known.codes(n_samples, rng), rng, match_marginals, known)
         if match_marginals and self._model.judge is not None:
-            coded, numbers = self._model.judged(n_samples, rng)
-            return self._give(coded, numbers=numbers)
+            coded = self._model.judged(n_samples, rng)
+            return self._give(coded, numbers=self._model.matched(coded))
         codes = self._model.prior_codes(n_samples, rng, self._joint(match_marginals))
         return self._drawn(codes, rng, match_marginals)
 

@@ -8,10 +8,11 @@ from sklearn.tree import DecisionTreeRegressor
 N_TREES = 150
 RATE = 0.2
 LEAVES = 31  # of a tree
-DEPTH = 10
+DEPTH = 8
 FEWEST_IN_LEAF = 20  # rows
-RIDGE = 1.0  # beside a leaf's curvature
+MORE = 10.0  # real rows, and draws, that each leaf is taken to have beside its own
 MOST_COLUMNS = 32  # that a split looks at
+PATIENCE = 30  # trees without a gain on held-out rows, after which there are no more
 HELD_OUT = 8  # one of so many rows tells how many trees are kept, and whether any
 
 
@@ -43,7 +44,8 @@ class Judge:
     def log_odds(self, X):
         """Return the log-odds of rows, (n_rows,)."""
         total, rows = np.zeros(len(X)), np.arange(len(X))
-        trees = zip(self.feature, self.threshold, self.children, self.value, strict=True)
+        children = self.children.astype(np.intp)
+        trees = zip(self.feature, self.threshold, children, self.value, strict=True)
         for feature, threshold, children, value in trees:
             node = np.zeros(len(X), dtype=np.intp)
             for _ in range(DEPTH):
@@ -68,26 +70,24 @@ def judge_of(real, weight, drawn, rng):
     is_real = np.arange(len(X)) < len(real)
     share = np.append(weight / weight.sum(), np.full(len(drawn), 1 / len(drawn))) / 2
     held_out = rng.random_sample(len(X)) * HELD_OUT < 1
-    trees, gains = _boosted(X, is_real, share * len(X), held_out, rng)
-    parts = is_real[held_out], ~is_real[held_out]
-    means = [np.average(gains[:, p], axis=1, weights=share[held_out][p]) for p in parts]
-    best = np.argmax(np.sum(means, axis=0))
-    errors = [gains[best, p].var() / p.sum() for p in parts]
-    if np.sum(means, axis=0)[best] < 2 * np.sqrt(np.sum(errors)):
+    trees = _boosted(X, is_real, share * len(X), held_out, rng)
+    if not trees:
         return {}
     names = "feature", "threshold", "children", "value"
-    return dict(zip(names, map(np.array, zip(*trees[: best + 1], strict=True)), strict=True))
+    return dict(zip(names, map(np.array, zip(*trees, strict=True)), strict=True))
 
 
 def _boosted(X, is_real, weight, held_out, rng):
-    """Return trees, and after each the nats that held-out rows gain, (n_trees, n_held_out).
+    """Return as many trees as are best for held-out rows; none where these do not gain by two standard errors.
 
-    Newton's steps of the logistic loss (LogitBoost, Friedman et al. 2000, DOI 10.1214/aos/1016218223); thresholds are drawn,
-    and the best of all columns taken: many such trees take the time of few.
+    Trees are grown as by Newton's steps of the logistic loss (LogitBoost, Friedman et al. 2000, DOI 10.1214/aos/1016218223).
+    A leaf adds a part of the logarithm of its share of the real rows over that of the draws, chosen by the odds
+    so far: in the end both have equal shares in every leaf, and so about the same marginals. Thresholds are drawn, and the
+    best of all columns taken: many such trees take the time of few.
     """
     rest, sign = np.flatnonzero(~held_out), np.where(is_real, 1.0, -1.0)
-    odds, trees, gains = np.zeros(len(X)), [], []
-    for _ in range(N_TREES):
+    odds, trees, best = np.zeros(len(X)), [], (0.0, 0.0, 0)  # gain, its error, and number of trees
+    while len(trees) < min(N_TREES, best[-1] + PATIENCE):
         p = 1 / (1 + np.exp(-odds))
         slope, curvature = weight * (is_real - p), weight * p * (1 - p) + 1e-6
         tree = DecisionTreeRegressor(
@@ -99,20 +99,40 @@ def _boosted(X, is_real, weight, held_out, rng):
             random_state=rng,
         ).fit(X[rest], (slope / curvature)[rest], curvature[rest])
         leaf = tree.apply(X)
-        sums = [np.bincount(leaf[rest], part[rest], 2 * LEAVES) for part in (slope, curvature)]
-        value = RATE * sums[0] / (sums[1] + RIDGE)
+        real, chosen = (
+            weight[rest] * is_real[rest],
+            np.exp(odds)[rest] * weight[rest] * ~is_real[rest],
+        )
+        sums = [
+            np.bincount(leaf[rest], part * (real.sum() / part.sum()), 2 * LEAVES)
+            for part in (real, chosen)
+        ]
+        value = RATE * np.log((sums[0] + MORE) / (sums[1] + MORE))
         odds += value[leaf]
         trees.append(_arrays(tree.tree_, value))
-        gains.append(np.log(2) - np.logaddexp(0, -sign * odds)[held_out])
-    return trees, np.array(gains)
+        nats = np.log(2) - np.logaddexp(0, -sign * odds)
+        gain, error = _mean(nats[held_out], is_real[held_out], weight[held_out])
+        best = max(best, (gain, error, len(trees)))
+    gain, error, n_trees = best
+    return trees[:n_trees] if gain > 2 * error else []
+
+
+def _mean(nats, is_real, weight):
+    """Return the mean of real and drawn rows, half each, and its standard error."""
+    parts = [(nats[part], weight[part]) for part in (is_real, ~is_real)]
+    means = [np.average(x, weights=w) for x, w in parts]
+    errors = [
+        np.linalg.norm(w * (x - mean)) / w.sum() for (x, w), mean in zip(parts, means, strict=True)
+    ]
+    return np.mean(means), np.hypot(*errors) / 2
 
 
 def _arrays(tree, value):
     """Return the arrays of a tree, with room for as many nodes as any has."""
     n = tree.node_count
-    children = np.repeat(np.arange(2 * LEAVES)[:, None], 2, axis=1)
     inner = np.flatnonzero(tree.children_left >= 0)
-    children[inner] = np.column_stack([tree.children_left, tree.children_right])[inner]
-    feature, threshold = np.zeros(2 * LEAVES, dtype=int), np.zeros(2 * LEAVES)
+    feature, threshold = np.zeros(2 * LEAVES, np.int16), np.zeros(2 * LEAVES)
+    children = np.repeat(np.arange(2 * LEAVES, dtype=np.int8)[:, None], 2, axis=1)
     feature[inner], threshold[inner] = tree.feature[inner], tree.threshold[inner]
+    children[inner] = np.column_stack([tree.children_left, tree.children_right])[inner]
     return feature, threshold, children, np.where(np.arange(2 * LEAVES) < n, value, 0.0)

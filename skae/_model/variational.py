@@ -195,13 +195,20 @@ class VariationalModel(Model):
     def drawn_quantiles(self):
         """Quantiles of the model's own draws, (n_levels, n_numbers), in units of X; drawn once."""
         if "_drawn_quantiles" not in self.__dict__:
-            marginals, rng = self.marginals, np.random.RandomState(DRAW_SEED)
-            n = min(MARGINAL_DRAWS, MARGINAL_CELLS // max(1, self.schema.width))
-            coded = self.draws(n, rng)
-            columns = [x for _, x in self._numbers(coded, marginals.places)]
-            found = [np.quantile(x, marginals.shares) for x in columns]
-            self._drawn_quantiles = np.array(found).reshape(-1, len(marginals.shares)).T
+            self._drawn_quantiles = self._quantiles_of(self._marginal_draws())
         return self._drawn_quantiles
+
+    def _marginal_draws(self):
+        """Return the coded table that shows what the model's own marginals are: always the same."""
+        n = min(MARGINAL_DRAWS, MARGINAL_CELLS // max(1, self.schema.width))
+        return self.draws(n, np.random.RandomState(DRAW_SEED))
+
+    def _quantiles_of(self, coded):
+        """Return the quantiles of the numbers of a coded table, (n_levels, n_numbers)."""
+        marginals = self.marginals
+        columns = [x for _, x in self._numbers(coded, marginals.places)]
+        found = [np.quantile(x, marginals.shares) for x in columns]
+        return np.array(found).reshape(-1, len(marginals.shares)).T
 
     # codes and residuals that go together -----------------------------------------------------
 
@@ -285,8 +292,10 @@ class VariationalModel(Model):
         if now.joint is None:
             return {}
         rows = rows.some(MOST_JUDGED, rng).in_memory(MOST_JUDGED)
-        drawn = now.draws(DRAWN_FOR_EACH * len(rows), rng)
-        real, drawn = now.looks_of_rows(rows.raw(slice(None)), rng), now.looks(drawn)
+        drawn = now._marginal_draws()  # as many as are looked at anyway
+        now._drawn_quantiles = now._quantiles_of(drawn)
+        real = now.looks_of_rows(rows.raw(slice(None)), rng)
+        drawn = now.looks(drawn[: DRAWN_FOR_EACH * len(rows)])
         weight = np.ones(len(rows)) if rows.weight is None else rows.weight
         judge = judge_of(real, weight, drawn, rng)
         return {"_judge": judge} if judge else {}
@@ -321,20 +330,19 @@ class VariationalModel(Model):
         return None if known is None or self.joint is None else Judge(**known)
 
     def judged(self, n, rng):
-        """Return the coded table of n rows that pass for real ones, and its matched numbers by their places."""
+        """Return the coded table of n rows that pass for real ones.
+
+        Each is one of `CANDIDATES` draws, with a probability proportional to the odds that it is real.
+        """
         most = max(1, MARGINAL_CELLS // (CANDIDATES * self.schema.width))
         sizes = [min(most, n - first) for first in range(0, n, most)]
-        coded, numbers = zip(*(self._chosen(size, rng) for size in sizes), strict=True)
-        together = {place: np.concatenate([part[place] for part in numbers]) for place in numbers[0]}
-        return np.vstack(coded), together
+        return np.vstack([self._chosen(size, rng) for size in sizes])
 
     def _chosen(self, n, rng):
-        """Return the same: each row is one of `CANDIDATES` draws, by the odds that it is real."""
         coded = self.draws(CANDIDATES * n, rng)
-        numbers = self.matched(coded)
-        odds = self.judge.log_odds(self.looks(coded, numbers)).reshape(n, CANDIDATES)
-        best = np.argmax(odds + rng.gumbel(size=odds.shape), axis=1) + CANDIDATES * np.arange(n)
-        return coded[best], {place: cells[best] for place, cells in numbers.items()}
+        odds = self.judge.log_odds(self.looks(coded)).reshape(n, CANDIDATES)
+        best = np.argmax(odds + rng.gumbel(size=odds.shape), axis=1)
+        return coded[best + CANDIDATES * np.arange(n)]
 
     # rows of which some cells are known -------------------------------------------------------
 
