@@ -172,6 +172,7 @@ def check_state(task, state):
     if "_joint_mixture" in state:
         _check_mixture(state["_joint_mixture"], sizes["j"])
     if "_judge" in state:
+        _check({"_joint_covariance", "_marginals"} <= state.keys(), "_judge", "without draws")
         _check_judge(state["_judge"], task.schema.n_features)
     _check_start(task, state["_start"], sizes)
     _check_network(task, state)
@@ -203,7 +204,7 @@ def _check_judge(judge, n_columns):
     for name, shape in shapes.items():
         places = judge[name]
         good = isinstance(places, np.ndarray) and places.dtype.kind == "i" and places.shape == shape
-        good = good and places.size and 0 <= places.min() and places.max() < most[name]
+        good = good and places.size and places.min() >= 0 and places.max() < most[name]
         _check(good, f"_judge: {name}", places)
 
 

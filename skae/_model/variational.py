@@ -36,6 +36,7 @@ FEWEST_JUDGED = 200  # rows
 MOST_JUDGED = 4000
 DRAWN_FOR_EACH = 4  # of them
 CANDIDATES = 10  # of which one is chosen
+CHOSEN_CELLS = 2**20  # of candidates at a time
 
 
 class VariationalModel(Model):
@@ -201,7 +202,7 @@ class VariationalModel(Model):
     def _marginal_draws(self):
         """Return the coded table that shows what the model's own marginals are: always the same."""
         n = min(MARGINAL_DRAWS, MARGINAL_CELLS // max(1, self.schema.width))
-        return self.draws(n, np.random.RandomState(DRAW_SEED))
+        return self.draws(n, np.random.RandomState(DRAW_SEED), self.joint)
 
     def _quantiles_of(self, coded):
         """Return the quantiles of the numbers of a coded table, (n_levels, n_numbers)."""
@@ -273,9 +274,8 @@ class VariationalModel(Model):
         """Return codes, means of the residuals, and what these have to themselves."""
         return (units, 0.0, 1.0) if joint is None else joint.split(units)
 
-    def draws(self, n, rng):
-        """Return the coded table of n rows, codes and residuals of which go together."""
-        joint = self.joint
+    def draws(self, n, rng, joint):
+        """Return the coded table of n rows, of codes from the prior or of a `Joint`."""
         return self.sample(self.prior_codes(n, rng, joint), rng, joint)
 
     # draws that pass for rows -----------------------------------------------------------------
@@ -285,12 +285,10 @@ class VariationalModel(Model):
         going_on = "_joint_covariance" in self.attributes
         self.attributes.pop("_judge", None)
         few = len(rows) < FEWEST_JUDGED or self.task.n_labels
-        if going_on or few or "_joint_covariance" not in known:
+        if going_on or few or not {"_joint_covariance", "_marginals"} <= known.keys():
             return {}
         rng = np.random.RandomState(0)  # each fit draws the same
         now = replace(self, attributes=self.attributes | known)
-        if now.joint is None:
-            return {}
         rows = rows.some(MOST_JUDGED, rng).in_memory(MOST_JUDGED)
         drawn = now._marginal_draws()  # as many as are looked at anyway
         now._drawn_quantiles = now._quantiles_of(drawn)
@@ -303,13 +301,16 @@ class VariationalModel(Model):
     def looks(self, coded, numbers=None):
         """Return what a `Judge` sees of rows, (n_rows, n_columns): float32 numbers, and codes of levels.
 
-        ``numbers`` are in units of X, by their places; by default draws that are matched.
+        ``numbers`` are in units of X, by their places; by default draws that are matched. They
+        are seen over their range, from the middle one.
         """
         numbers, found = numbers or self.matched(coded), coded.astype(np.float64)
-        middle = self.marginals.quantiles[len(self.marginals.quantiles) // 2]
-        for (place, cells), centre in zip(numbers.items(), middle, strict=True):
-            found[:, place] = cells - centre
-        return found.astype(np.float32)
+        known = self.marginals.quantiles
+        with np.errstate(over="ignore", invalid="ignore"):
+            spread = known[-1] - known[0]
+            for number, (place, cells) in enumerate(numbers.items()):
+                found[:, place] = (cells - known[len(known) // 2, number]) / (spread[number] or 1.0)
+        return np.nan_to_num(found).astype(np.float32)
 
     def looks_of_rows(self, X, rng):
         """Return the same of real rows; missing cells are drawn."""
@@ -327,20 +328,21 @@ class VariationalModel(Model):
     def judge(self):
         """The `Judge` of draws; None where there is none."""
         known = self.attributes.get("_judge")
-        return None if known is None or self.joint is None else Judge(**known)
+        return None if known is None else Judge(**known)
 
     def judged(self, n, rng):
         """Return the coded table of n rows that pass for real ones.
 
         Each is one of `CANDIDATES` draws, with a probability proportional to the odds that it is real.
         """
-        most = max(1, MARGINAL_CELLS // (CANDIDATES * self.schema.width))
+        joint, judge = self.joint, self.judge
+        most = max(1, CHOSEN_CELLS // (CANDIDATES * self.schema.width))
         sizes = [min(most, n - first) for first in range(0, n, most)]
-        return np.vstack([self._chosen(size, rng) for size in sizes])
+        return np.vstack([self._chosen(size, rng, joint, judge) for size in sizes])
 
-    def _chosen(self, n, rng):
-        coded = self.draws(CANDIDATES * n, rng)
-        odds = self.judge.log_odds(self.looks(coded)).reshape(n, CANDIDATES)
+    def _chosen(self, n, rng, joint, judge):
+        coded = self.draws(CANDIDATES * n, rng, joint)
+        odds = judge.log_odds(self.looks(coded)).reshape(n, CANDIDATES)
         best = np.argmax(odds + rng.gumbel(size=odds.shape), axis=1)
         return coded[best + CANDIDATES * np.arange(n)]
 
