@@ -90,24 +90,9 @@ def _boosted(X, is_real, weight, held_out, rng):
     while len(trees) < min(N_TREES, best[-1] + PATIENCE):
         p = 1 / (1 + np.exp(-odds))
         slope, curvature = weight * (is_real - p), weight * p * (1 - p) + 1e-6
-        tree = DecisionTreeRegressor(
-            splitter="random",
-            max_depth=DEPTH,
-            max_leaf_nodes=LEAVES,
-            min_samples_leaf=FEWEST_IN_LEAF,
-            max_features=min(MOST_COLUMNS, X.shape[1]),
-            random_state=rng,
-        ).fit(X[rest], (slope / curvature)[rest], curvature[rest])
-        leaf = tree.apply(X)
-        real, chosen = (
-            weight[rest] * is_real[rest],
-            np.exp(odds)[rest] * weight[rest] * ~is_real[rest],
-        )
-        sums = [
-            np.bincount(leaf[rest], part * (real.sum() / part.sum()), 2 * LEAVES)
-            for part in (real, chosen)
-        ]
-        value = RATE * np.log((sums[0] + MORE) / (sums[1] + MORE))
+        tree = _grown(X[rest], (slope / curvature)[rest], curvature[rest], rng)
+        leaf, chosen = tree.apply(X), np.exp(odds) * weight * ~is_real
+        value = _values(leaf[rest], (weight * is_real)[rest], chosen[rest])
         odds += value[leaf]
         trees.append(_arrays(tree.tree_, value))
         nats = np.log(2) - np.logaddexp(0, -sign * odds)
@@ -115,6 +100,27 @@ def _boosted(X, is_real, weight, held_out, rng):
         best = max(best, (gain, error, len(trees)))
     gain, error, n_trees = best
     return trees[:n_trees] if gain > 2 * error else []
+
+
+def _grown(X, steps, weight, rng):
+    """Return a tree of steps."""
+    tree = DecisionTreeRegressor(
+        splitter="random",
+        max_depth=DEPTH,
+        max_leaf_nodes=LEAVES,
+        min_samples_leaf=FEWEST_IN_LEAF,
+        max_features=min(MOST_COLUMNS, X.shape[1]),
+        random_state=rng,
+    )
+    return tree.fit(X, steps, weight)
+
+
+def _values(leaf, real, chosen):
+    """Return what the leaves add, given the leaves and the weights of rows."""
+    real, chosen = (
+        np.bincount(leaf, part * (real.sum() / part.sum()), 2 * LEAVES) for part in (real, chosen)
+    )
+    return RATE * np.log((real + MORE) / (chosen + MORE))
 
 
 def _mean(nats, is_real, weight):
