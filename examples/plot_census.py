@@ -64,4 +64,4 @@ SynthesisDisplay.from_predictions(holdout, drawn)
 # %%
 # **Where it loses.** Drawn rows are no anonymity: the model, and its file, hold cells of training rows, and nothing here is
 # differentially private. On tables with many columns a classifier tells drawn rows from real ones ("detection", which is 1 where it
-# cannot): over eleven tables it is 0.64 on average, where a second real sample has 0.99 (:doc:`figures </lab/synthesis>`).
+# cannot): over eleven tables it is 0.77 on average, where a second real sample has 0.99 (:doc:`figures </lab/synthesis>`).

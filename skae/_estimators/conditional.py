@@ -440,7 +440,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, 
             None never touches numpy's global generator.
         match_marginals : bool, default=True
             As in `VAETransformer.sample`. The quantiles are those of all training
-            rows and of draws with all labels, so that each label keeps its own.
+            rows and of draws with all labels, so that each label keeps its own. Rows are not chosen among several draws.
         given : dict or None, default=None
             Cells that all rows have, as in `VAETransformer.sample`: the rest of the
             row follows its distribution given these cells and the label. Without ``y``

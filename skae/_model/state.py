@@ -172,6 +172,9 @@ def check_state(task, state):
         )
     if "_joint_mixture" in state:
         _check_mixture(state["_joint_mixture"], sizes["j"])
+    if "_judge" in state:
+        _check({"_joint_covariance", "_marginals"} <= state.keys(), "_judge", "without draws")
+        _check_judge(state["_judge"], task.schema.n_features)
     _check_start(task, state["_start"], sizes)
     _check_network(task, state)
     return task
@@ -188,6 +191,22 @@ def _check_mixture(mixture, size):
     good = (shares >= 0).all() and abs(shares.sum() - 1) < 1e-8
     good = good and all(map(_is_covariance, covariances))
     _check(good, "_joint_mixture", "shares that add up to 1, and positive definite covariances")
+
+
+def _check_judge(judge, n_columns):
+    """Refuse what are no trees of rows of so many columns."""
+    names = {"feature", "threshold", "children", "value"}
+    good = isinstance(judge, dict) and judge.keys() == names
+    _check(good, "_judge", judge)
+    t, m = (*np.shape(judge["value"]), 0, 0)[:2]
+    for name in ("threshold", "value"):
+        _check_array(f"_judge: {name}", judge[name], "tm", {"t": t, "m": m})
+    most, shapes = {"feature": n_columns, "children": m}, {"feature": (t, m), "children": (t, m, 2)}
+    for name, shape in shapes.items():
+        places = judge[name]
+        good = isinstance(places, np.ndarray) and places.dtype.kind == "i" and places.shape == shape
+        good = good and places.size and places.min() >= 0 and places.max() < most[name]
+        _check(good, f"_judge: {name}", places)
 
 
 def _is_covariance(found):

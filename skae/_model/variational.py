@@ -1,5 +1,7 @@
 """Fitted models with a distribution over codes."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from scipy.special import expit
@@ -15,6 +17,7 @@ from skae._model.joint import (
     residual_of_level,
     squares,
 )
+from skae._model.judge import Judge, judge_of
 from skae._model.likelihood import lower_bound
 from skae._model.model import Model
 from skae._model.scores import dense
@@ -29,6 +32,11 @@ MOST_MIXED = 128  # of which a mixture is
 FEWEST_OF_MIXTURE = 100  # rows
 MOST_OF_MIXTURE = 4000
 DRAWS_OF_MIXTURE = 2  # codes of each row
+FEWEST_JUDGED = 200  # rows
+MOST_JUDGED = 4000
+DRAWN_FOR_EACH = 4  # of them
+CANDIDATES = 10  # of which one is chosen
+CHOSEN_CELLS = 2**20  # of candidates at a time
 
 
 class VariationalModel(Model):
@@ -42,6 +50,7 @@ class VariationalModel(Model):
         "_marginals",
         "_joint_covariance",
         "_joint_mixture",
+        "_judge",
     )
     own_noise = True
 
@@ -197,14 +206,20 @@ class VariationalModel(Model):
     def drawn_quantiles(self):
         """Quantiles of the model's own draws, (n_levels, n_numbers), in units of X; drawn once."""
         if "_drawn_quantiles" not in self.__dict__:
-            marginals, rng = self.marginals, np.random.RandomState(DRAW_SEED)
-            n = min(MARGINAL_DRAWS, MARGINAL_CELLS // max(1, self.schema.width))
-            joint = self.joint
-            coded = self.sample(self.prior_codes(n, rng, joint), rng, joint)
-            columns = [x for _, x in self._numbers(coded, marginals.places)]
-            found = [np.quantile(x, marginals.shares) for x in columns]
-            self._drawn_quantiles = np.array(found).reshape(-1, len(marginals.shares)).T
+            self._drawn_quantiles = self._quantiles_of(self._marginal_draws())
         return self._drawn_quantiles
+
+    def _marginal_draws(self):
+        """Return the coded table that shows what the model's own marginals are: always the same."""
+        n = min(MARGINAL_DRAWS, MARGINAL_CELLS // max(1, self.schema.width))
+        return self.draws(n, np.random.RandomState(DRAW_SEED), self.joint)
+
+    def _quantiles_of(self, coded):
+        """Return the quantiles of the numbers of a coded table, (n_levels, n_numbers)."""
+        marginals = self.marginals
+        columns = [x for _, x in self._numbers(coded, marginals.places)]
+        found = [np.quantile(x, marginals.shares) for x in columns]
+        return np.array(found).reshape(-1, len(marginals.shares)).T
 
     # codes and residuals that go together -----------------------------------------------------
 
@@ -268,6 +283,78 @@ class VariationalModel(Model):
     def parted(self, units, joint):
         """Return codes, means of the residuals, and what these have to themselves."""
         return (units, 0.0, 1.0) if joint is None else joint.split(units)
+
+    def draws(self, n, rng, joint):
+        """Return the coded table of n rows, of codes from the prior or of a `Joint`."""
+        return self.sample(self.prior_codes(n, rng, joint), rng, joint)
+
+    # draws that pass for rows -----------------------------------------------------------------
+
+    def judged_by(self, rows, known):
+        """Return what tells rows from draws with the attributes ``known``, by name; {} where nothing is proven."""
+        going_on = "_joint_covariance" in self.attributes
+        self.attributes.pop("_judge", None)
+        few = len(rows) < FEWEST_JUDGED or self.task.n_labels
+        if going_on or few or not {"_joint_covariance", "_marginals"} <= known.keys():
+            return {}
+        rng = np.random.RandomState(0)  # each fit draws the same
+        now = replace(self, attributes=self.attributes | known)
+        rows = rows.some(MOST_JUDGED, rng).in_memory(MOST_JUDGED)
+        drawn = now._marginal_draws()  # as many as are looked at anyway
+        now._drawn_quantiles = now._quantiles_of(drawn)
+        real = now.looks_of_rows(rows.raw(slice(None)), rng)
+        drawn = now.looks(drawn[: DRAWN_FOR_EACH * len(rows)])
+        weight = np.ones(len(rows)) if rows.weight is None else rows.weight
+        judge = judge_of(real, weight, drawn, rng)
+        return {"_judge": judge} if judge else {}
+
+    def looks(self, coded, numbers=None):
+        """Return what a `Judge` sees of rows, (n_rows, n_columns): float32 numbers, and codes of levels.
+
+        ``numbers`` are in units of X, by their places; by default draws that are matched. They
+        are seen over their range, from the middle one.
+        """
+        numbers, found = numbers or self.matched(coded), coded.astype(np.float64)
+        known = self.marginals.quantiles
+        with np.errstate(over="ignore", invalid="ignore"):
+            spread = known[-1] - known[0]
+            for number, (place, cells) in enumerate(numbers.items()):
+                found[:, place] = (cells - known[len(known) // 2, number]) / (spread[number] or 1.0)
+        return np.nan_to_num(found).astype(np.float32)
+
+    def looks_of_rows(self, X, rng):
+        """Return the same of real rows; missing cells are drawn."""
+        marginals, missing = self.marginals, np.isnan(X)
+        drawn = self.sample(self.draw_codes(X, rng), rng) if missing.any() else X
+        numbers = {
+            place: marginals.on_grid(number, np.where(np.isnan(cells), others, cells))
+            for number, ((place, cells), others) in enumerate(
+                zip(self._numbers(X, marginals.places), self.matched(drawn).values(), strict=True)
+            )
+        }
+        return self.looks(np.where(missing, drawn, X), numbers)
+
+    @property
+    def judge(self):
+        """The `Judge` of draws; None where there is none."""
+        known = self.attributes.get("_judge")
+        return None if known is None else Judge(**known)
+
+    def judged(self, n, rng):
+        """Return the coded table of n rows that pass for real ones.
+
+        Each is one of `CANDIDATES` draws, with a probability proportional to the odds that it is real.
+        """
+        joint, judge = self.joint, self.judge
+        most = max(1, CHOSEN_CELLS // (CANDIDATES * self.schema.width))
+        sizes = [min(most, n - first) for first in range(0, n, most)]
+        return np.vstack([self._chosen(size, rng, joint, judge) for size in sizes])
+
+    def _chosen(self, n, rng, joint, judge):
+        coded = self.draws(CANDIDATES * n, rng, joint)
+        odds = judge.log_odds(self.looks(coded)).reshape(n, CANDIDATES)
+        best = np.argmax(odds + rng.gumbel(size=odds.shape), axis=1)
+        return coded[best + CANDIDATES * np.arange(n)]
 
     # rows of which some cells are known -------------------------------------------------------
 
@@ -343,7 +430,7 @@ class VariationalModel(Model):
             moments = factor**2 * square, factor**2 * spread, np.exp(log_factor) * variance
             moments = np.column_stack([*moments, logarithm + log_factor])
             now.attributes |= now.unit_statistics(moments)
-        for name in ("_joint_covariance", "_joint_mixture"):
+        for name in ("_joint_covariance", "_joint_mixture", "_judge"):
             now.attributes.pop(name, None)  # no rows say what is left now
         return now
 

@@ -300,7 +300,8 @@ class Variational(Task):
             "explained_variance_": spread * n / max(n - 1, 1),
         }
         if not self.is_bernoulli and self.n_counted is None:
-            known |= model.joint_of(of_draws, rows) | model.marginals_of(rows)
+            going = model.joint_of(of_draws, rows) | model.marginals_of(rows)
+            known |= going | model.judged_by(rows, going)
         labels_say_all = self.n_labels and model.baseline.unexplained < LEAST_UNEXPLAINED
         silent = not (known["active_units_"].any() or labels_say_all)
         if len(rows) >= FEWEST_ROWS and silent:
