@@ -173,7 +173,6 @@ def check_state(task, state):
     if "_joint_mixture" in state:
         _check_mixture(state["_joint_mixture"], sizes["j"])
     if "_judge" in state:
-        _check({"_joint_covariance", "_marginals"} <= state.keys(), "_judge", "without draws")
         _check_judge(state["_judge"], task.schema.n_features)
     _check_start(task, state["_start"], sizes)
     _check_network(task, state)

@@ -336,9 +336,9 @@ class VariationalModel(Model):
 
     @property
     def judge(self):
-        """The `Judge` of draws; None where there is none."""
-        known = self.attributes.get("_judge")
-        return None if known is None else Judge(**known)
+        """The `Judge` of draws that go together and are matched; None where there is none."""
+        needs = {"_judge", "_joint_covariance", "_marginals"}
+        return Judge(**self.attributes["_judge"]) if needs <= self.attributes.keys() else None
 
     def judged(self, n, rng):
         """Return the coded table of n rows that pass for real ones.
