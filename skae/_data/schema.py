@@ -336,6 +336,12 @@ class Schema:
         return self.width if self.blocks is None else len(self.blocks.numbers)
 
     @property
+    def n_levels(self):
+        """Number of levels of each column of the table, (n_features,): 0 of a number."""
+        known = [0] * self.n_features if self.blocks is None else self.blocks.n_levels
+        return np.array([n or 0 for n in known], dtype=int)
+
+    @property
     def hidden(self):
         """Share of the cells that are hidden in training."""
         return HIDDEN if self.blocks is not None and self.blocks.flagged else 0.0

@@ -41,11 +41,18 @@ class DrawsNumbers:
     def _drawn(self, codes, rng, match_marginals, known=None):
         """Return the table drawn from codes, with the known cells in it."""
         coded = self._model.sample(codes, rng, self._joint(match_marginals))
-        numbers = (self._model.matched(coded) if match_marginals else None) or {}
+        return self._finished(coded, rng, match_marginals, known)
+
+    def _finished(self, coded, rng, match_marginals, known=None):
+        """Return a coded table as users see it, with the known cells in it."""
+        numbers, held = (self._model.matched(coded) if match_marginals else None) or {}, ()
         if known is not None:
-            numbers |= {place: np.full(len(codes), cell) for place, cell in known.numbers.items()}
-            levels = np.setdiff1d(np.flatnonzero(~np.isnan(known.coded)), list(known.numbers))
+            held = np.flatnonzero(~np.isnan(known.coded))
+            numbers |= {place: np.full(len(coded), cell) for place, cell in known.numbers.items()}
+            levels = np.setdiff1d(held, list(known.numbers))
             coded[:, levels] = known.coded[levels]
+        if match_marginals:
+            self._model.draw_anew(coded, numbers, rng, held)
         return self._give(coded, numbers=numbers)
 
     def _joint(self, match_marginals):
@@ -225,6 +232,9 @@ class VAETransformer(
     A. Grover et al. Bias correction of learned generative models using
     likelihood-free importance weighting. NeurIPS 2019. https://arxiv.org/abs/1906.09531
 
+    J. P. Reiter. Using CART to generate partially synthetic public use microdata.
+    Journal of Official Statistics 21, 2005, 441-462.
+
     Examples
     --------
     Held-out log-likelihood in nats, beside PCA's, and new rows:
@@ -360,14 +370,15 @@ class VAETransformer(
             training range and on its grid (whole
             numbers stay whole, two decimals stay two), and repeated values, such as zeros, come in their
             proportion; see ``number_summary_``. Last, each row is chosen among ten draws, by the odds that boosted
-            trees give it to be real, if held-out rows prove that they know one from the other (from 200 rows; Grover et al., 2019). False returns draws of the
+            trees give it to be real, if held-out rows prove that they know one from the other (from 200 rows; Grover et al., 2019); and
+            columns whose relation to the others the draws have lost, as held-out rows prove, are drawn anew given the others, by trees whose leaves hold training cells (Reiter, 2005). False returns draws of the
             model alone, whose likelihood is that of `score_samples`: codes from the prior, independent noise. No effect in
             the Bernoulli model, above some 16,000 columns of numbers, and in models from older files.
         given : dict or None, default=None
             Cells that all rows have, by the names of their columns (positions in
             an array), such as ``{"cut": "Ideal", "carat": 0.7}``. The rest of the row
             follows its distribution given these cells, from which codes (and what
-            residuals have in common) are drawn by sequential Monte Carlo; none is chosen among others. A value that repeats, or lies on a grid, has the
+            residuals have in common) are drawn by sequential Monte Carlo; none is chosen among others, but columns are drawn anew as above. A value that repeats, or lies on a grid, has the
             probability of all draws that are mapped to it.
 
         Returns
@@ -390,8 +401,7 @@ class VAETransformer(
             known = known_cells(self, given, match_marginals)
             return self._drawn(known.codes(n_samples, rng), rng, match_marginals, known)
         if match_marginals and self._model.judge is not None:
-            coded = self._model.judged(n_samples, rng)
-            return self._give(coded, numbers=self._model.matched(coded))
+            return self._finished(self._model.judged(n_samples, rng), rng, match_marginals)
         codes = self._model.prior_codes(n_samples, rng, self._joint(match_marginals))
         return self._drawn(codes, rng, match_marginals)
 

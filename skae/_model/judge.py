@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.tree import DecisionTreeRegressor
 
+from skae._model.trees import arrays_of, leaves
+
 N_TREES = 150
 RATE = 0.2
 LEAVES = 31  # of a tree
@@ -43,16 +45,8 @@ class Judge:
 
     def log_odds(self, X):
         """Return the log-odds of rows, (n_rows,)."""
-        total, rows = np.zeros(len(X)), np.arange(len(X))
-        children = self.children.astype(np.intp)
-        trees = zip(self.feature, self.threshold, children, self.value, strict=True)
-        for feature, threshold, children, value in trees:
-            node = np.zeros(len(X), dtype=np.intp)
-            for _ in range(DEPTH):
-                is_right = X[rows, feature[node]] > threshold[node]
-                node = children[node, is_right.astype(np.intp)]
-            total += value[node]
-        return total
+        trees = zip(self.feature, self.threshold, self.children, self.value, strict=True)
+        return sum(value[leaves(X, *tree, DEPTH)] for *tree, value in trees)
 
 
 def judge_of(real, weight, drawn, rng):
@@ -94,7 +88,8 @@ def _boosted(X, is_real, weight, held_out, rng):
         leaf, chosen = tree.apply(X), np.exp(odds) * weight * ~is_real
         value = _values(leaf[rest], (weight * is_real)[rest], chosen[rest])
         odds += value[leaf]
-        trees.append(_arrays(tree.tree_, value))
+        room = np.where(np.arange(2 * LEAVES) < tree.tree_.node_count, value, 0.0)
+        trees.append((*arrays_of(tree.tree_, 2 * LEAVES), room))
         nats = np.log(2) - np.logaddexp(0, -sign * odds)
         gain, error = _mean(nats[held_out], is_real[held_out], weight[held_out])
         best = max(best, (gain, error, len(trees)))
@@ -131,14 +126,3 @@ def _mean(nats, is_real, weight):
         np.linalg.norm(w * (x - mean)) / w.sum() for (x, w), mean in zip(parts, means, strict=True)
     ]
     return np.mean(means), np.hypot(*errors) / 2
-
-
-def _arrays(tree, value):
-    """Return the arrays of a tree, with room for as many nodes as any has."""
-    n = tree.node_count
-    inner = np.flatnonzero(tree.children_left >= 0)
-    feature, threshold = np.zeros(2 * LEAVES, np.int16), np.zeros(2 * LEAVES)
-    children = np.repeat(np.arange(2 * LEAVES, dtype=np.int8)[:, None], 2, axis=1)
-    feature[inner], threshold[inner] = tree.feature[inner], tree.threshold[inner]
-    children[inner] = np.column_stack([tree.children_left, tree.children_right])[inner]
-    return feature, threshold, children, np.where(np.arange(2 * LEAVES) < n, value, 0.0)

@@ -174,6 +174,8 @@ def check_state(task, state):
         _check_mixture(state["_joint_mixture"], sizes["j"])
     if "_judge" in state:
         _check_judge(state["_judge"], task.schema.n_features)
+    if "_full_conditionals" in state:
+        _check_full_conditionals(state["_full_conditionals"], task.schema)
     _check_start(task, state["_start"], sizes)
     _check_network(task, state)
     return task
@@ -194,18 +196,45 @@ def _check_mixture(mixture, size):
 
 def _check_judge(judge, n_columns):
     """Refuse what are no trees of rows of so many columns."""
-    names = {"feature", "threshold", "children", "value"}
-    good = isinstance(judge, dict) and judge.keys() == names
-    _check(good, "_judge", judge)
-    t, m = (*np.shape(judge["value"]), 0, 0)[:2]
-    for name in ("threshold", "value"):
-        _check_array(f"_judge: {name}", judge[name], "tm", {"t": t, "m": m})
-    most, shapes = {"feature": n_columns, "children": m}, {"feature": (t, m), "children": (t, m, 2)}
-    for name, shape in shapes.items():
-        places = judge[name]
-        good = isinstance(places, np.ndarray) and places.dtype.kind == "i" and places.shape == shape
-        good = good and places.size and places.min() >= 0 and places.max() < most[name]
-        _check(good, f"_judge: {name}", places)
+    _check_names("_judge", judge, {"feature", "threshold", "children", "value"})
+    sizes = dict(zip("tm", np.shape(judge["value"]), strict=False))
+    sizes = {"t": 0, "m": 0} | sizes
+    _check_array("_judge: value", judge["value"], "tm", sizes)
+    _check_trees("_judge", judge, "tm", sizes, n_columns)
+
+
+def _check_full_conditionals(known, schema):
+    """Refuse what are no trees of rows, with donors, of some columns."""
+    name, n_columns = "_full_conditionals", schema.n_features
+    _check_names(name, known, {"columns", "feature", "threshold", "children", "donors"})
+    sizes = {"c": 0, "t": 0, "m": 0, "d": 0}
+    sizes |= dict(zip("ctmd", np.shape(known["donors"]), strict=False))
+    _check_array(f"{name}: donors", known["donors"], "ctmd", sizes)
+    _check_places(f"{name}: columns", known["columns"], (sizes["c"],), n_columns)
+    _check_trees(name, known, "ctm", sizes, n_columns)
+    for donors, n_levels in zip(known["donors"], schema.n_levels[known["columns"]], strict=True):
+        good = (donors >= 0).all() and (donors <= (n_levels - 1 if n_levels else 1)).all()
+        good = good and (n_levels == 0 or (donors % 1 == 0).all())
+        _check(good, f"{name}: donors", f"of {n_levels} levels")
+
+
+def _check_names(name, known, names):
+    _check(isinstance(known, dict) and known.keys() == names, name, known)
+
+
+def _check_trees(name, trees, letters, sizes, n_columns):
+    """Refuse what are no nodes of trees."""
+    shape = tuple(sizes[letter] for letter in letters)
+    _check_array(f"{name}: threshold", trees["threshold"], letters, sizes)
+    _check_places(f"{name}: feature", trees["feature"], shape, n_columns)
+    _check_places(f"{name}: children", trees["children"], (*shape, 2), sizes["m"])
+
+
+def _check_places(name, places, shape, most):
+    """Refuse what are no whole numbers from 0 to ``most``."""
+    good = isinstance(places, np.ndarray) and places.dtype.kind == "i" and places.shape == shape
+    good = good and places.size and places.min() >= 0 and places.max() < most
+    _check(good, name, places)
 
 
 def _is_covariance(found):

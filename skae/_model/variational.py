@@ -7,6 +7,7 @@ import torch
 from scipy.special import expit
 
 from skae._data.marginals import Marginals
+from skae._model.full_conditionals import FullConditionals, full_conditionals_of
 from skae._model.joint import (
     LARGEST,
     Joint,
@@ -51,6 +52,7 @@ class VariationalModel(Model):
         "_joint_covariance",
         "_joint_mixture",
         "_judge",
+        "_full_conditionals",
     )
     own_noise = True
 
@@ -290,10 +292,11 @@ class VariationalModel(Model):
 
     # draws that pass for rows -----------------------------------------------------------------
 
-    def judged_by(self, rows, known):
-        """Return what tells rows from draws with the attributes ``known``, by name; {} where nothing is proven."""
+    def told_by(self, rows, known):
+        """Return what makes draws pass for rows, with the attributes ``known``, by name; {} where nothing is proven."""
         going_on = "_joint_covariance" in self.attributes
-        self.attributes.pop("_judge", None)
+        for name in ("_judge", "_full_conditionals"):
+            self.attributes.pop(name, None)
         few = len(rows) < FEWEST_JUDGED or self.task.n_labels
         if going_on or few or not {"_joint_covariance", "_marginals"} <= known.keys():
             return {}
@@ -303,10 +306,14 @@ class VariationalModel(Model):
         drawn = now._marginal_draws()  # as many as are looked at anyway
         now._drawn_quantiles = now._quantiles_of(drawn)
         real = now.looks_of_rows(rows.raw(slice(None)), rng)
-        drawn = now.looks(drawn[: DRAWN_FOR_EACH * len(rows)])
+        drawn = now.looks(drawn)
         weight = np.ones(len(rows)) if rows.weight is None else rows.weight
-        judge = judge_of(real, weight, drawn, rng)
-        return {"_judge": judge} if judge else {}
+        judge = judge_of(real, weight, drawn[: DRAWN_FOR_EACH * len(rows)], rng)
+        if judge:
+            drawn = drawn[_chosen(drawn, Judge(**judge), rng)]
+        found = full_conditionals_of(real, weight, drawn, self.schema.n_levels, rng)
+        both = {"_judge": judge, "_full_conditionals": found}
+        return {name: part for name, part in both.items() if part}
 
     def looks(self, coded, numbers=None):
         """Return what a `Judge` sees of rows, (n_rows, n_columns): float32 numbers, and codes of levels.
@@ -337,8 +344,16 @@ class VariationalModel(Model):
     @property
     def judge(self):
         """The `Judge` of draws that go together and are matched; None where there is none."""
-        needs = {"_judge", "_joint_covariance", "_marginals"}
-        return Judge(**self.attributes["_judge"]) if needs <= self.attributes.keys() else None
+        return self._told("_judge", Judge)
+
+    @property
+    def full_conditionals(self):
+        """The `FullConditionals` of such draws; None where there are none."""
+        return self._told("_full_conditionals", FullConditionals)
+
+    def _told(self, name, kind):
+        needs = {name, "_joint_covariance", "_marginals"}
+        return kind(**self.attributes[name]) if needs <= self.attributes.keys() else None
 
     def judged(self, n, rng):
         """Return the coded table of n rows that pass for real ones.
@@ -346,15 +361,28 @@ class VariationalModel(Model):
         Each is one of `CANDIDATES` draws, with a probability proportional to the odds that it is real.
         """
         joint, judge = self.joint, self.judge
-        most = max(1, CHOSEN_CELLS // (CANDIDATES * self.schema.width))
-        sizes = [min(most, n - first) for first in range(0, n, most)]
-        return np.vstack([self._chosen(size, rng, joint, judge) for size in sizes])
+        most, found = max(1, CHOSEN_CELLS // (CANDIDATES * self.schema.width)), []
+        for first in range(0, n, most):
+            coded = self.draws(CANDIDATES * min(most, n - first), rng, joint)
+            found.append(coded[_chosen(self.looks(coded), judge, rng)])
+        return np.vstack(found)
 
-    def _chosen(self, n, rng, joint, judge):
-        coded = self.draws(CANDIDATES * n, rng, joint)
-        odds = judge.log_odds(self.looks(coded)).reshape(n, CANDIDATES)
-        best = np.argmax(odds + rng.gumbel(size=odds.shape), axis=1)
-        return coded[best + CANDIDATES * np.arange(n)]
+    def draw_anew(self, coded, numbers, rng, held=()):
+        """Draw cells of some columns of a coded table, and of its numbers by place, given the others.
+
+        Columns that are ``held`` stay as they are.
+        """
+        known, marginals = self.full_conditionals, self.marginals
+        for at, place in enumerate(() if known is None else known.columns):
+            if place in held:
+                continue
+            found = known.draw(at, self.looks(coded, numbers), rng)
+            if place in numbers:
+                share = found + (rng.random_sample(len(found)) - 0.5) / (len(marginals.shares) - 1)
+                number = np.flatnonzero(marginals.places == place)[0]
+                numbers[place] = marginals.cells(number, share.clip(0, 1))
+            else:
+                coded[:, place] = found
 
     # rows of which some cells are known -------------------------------------------------------
 
@@ -430,7 +458,7 @@ class VariationalModel(Model):
             moments = factor**2 * square, factor**2 * spread, np.exp(log_factor) * variance
             moments = np.column_stack([*moments, logarithm + log_factor])
             now.attributes |= now.unit_statistics(moments)
-        for name in ("_joint_covariance", "_joint_mixture", "_judge"):
+        for name in ("_joint_covariance", "_joint_mixture", "_judge", "_full_conditionals"):
             now.attributes.pop(name, None)  # no rows say what is left now
         return now
 
@@ -465,6 +493,13 @@ class VariationalModel(Model):
         if not self.task.is_bernoulli:
             known["noise_variance_"] = self.noise_variance
         return known
+
+
+def _chosen(looks, judge, rng):
+    """Return the places of some rows: one of each `CANDIDATES`, by the odds that it is real."""
+    n = len(looks) // CANDIDATES
+    odds = judge.log_odds(looks[: n * CANDIDATES]).reshape(n, CANDIDATES)
+    return np.argmax(odds + rng.gumbel(size=odds.shape), axis=1) + CANDIDATES * np.arange(n)
 
 
 class ConditionalVAEModel(VariationalModel):

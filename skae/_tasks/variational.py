@@ -301,7 +301,7 @@ class Variational(Task):
         }
         if not self.is_bernoulli and self.n_counted is None:
             going = model.joint_of(of_draws, rows) | model.marginals_of(rows)
-            known |= going | model.judged_by(rows, going)
+            known |= going | model.told_by(rows, going)
         labels_say_all = self.n_labels and model.baseline.unexplained < LEAST_UNEXPLAINED
         silent = not (known["active_units_"].any() or labels_say_all)
         if len(rows) >= FEWEST_ROWS and silent:

@@ -1,0 +1,158 @@
+"""Columns that are drawn anew given the others: by trees whose leaves hold cells of training rows."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.ensemble import ExtraTreesRegressor
+
+from skae._model.trees import arrays_of, leaves
+
+N_TREES = 10
+LEAVES = 256  # of a tree
+DEPTH = 24
+FEWEST_IN_LEAF = 5  # rows
+N_DONORS = 4  # cells that a leaf keeps
+MOST_LOOKED_AT = 32  # columns, by a split
+MOST_LEVELS = 64  # of a column that is drawn anew
+MOST_DRAWN_ANEW = 16  # columns
+HELD_OUT = 4  # one of so many rows tells which columns they are
+PROVING_TREES = 5
+PROVING_ROWS = 2000
+PROOF = 2.0  # standard errors
+
+
+@dataclass(frozen=True, eq=False)
+class FullConditionals:
+    """The distributions of some columns given all others.
+
+    A cell is that of a training row in the same leaf of a tree, as in tables that are synthesised by
+    regression trees (Reiter, Using CART to generate partially synthetic public use microdata, Journal of Official
+    Statistics 21, 2005); several trees are drawn from at random (Doove et al. 2014, DOI 10.1016/j.csda.2013.10.025).
+    One column after the other is a sweep of Gibbs sampling.
+
+    Attributes
+    ----------
+    columns : ndarray of int, shape (n_drawn_anew,)
+        Their places in the table.
+    feature, threshold, children : ndarray of shape (n_drawn_anew, n_trees, n_nodes), children (..., 2)
+        As `arrays_of` gives them.
+    donors : ndarray of shape (n_drawn_anew, n_trees, n_nodes, n_donors)
+        Of a leaf: codes of levels; of numbers the shares of the training cells that are below.
+    """
+
+    columns: np.ndarray
+    feature: np.ndarray
+    threshold: np.ndarray
+    children: np.ndarray
+    donors: np.ndarray
+
+    def draw(self, number, X, rng):
+        """Return a donor for each row, (n_rows,), of the column that is drawn anew as this number."""
+        found, own = np.empty(len(X)), rng.randint(len(self.feature[number]), size=len(X))
+        trees = zip(
+            self.feature[number], self.threshold[number], self.children[number], strict=True
+        )
+        for place, tree in enumerate(trees):
+            rows = np.flatnonzero(own == place)
+            of_leaf = self.donors[number, place, leaves(X[rows], *tree, DEPTH)]
+            found[rows] = of_leaf[np.arange(len(rows)), rng.randint(N_DONORS, size=len(rows))]
+        return found
+
+
+def full_conditionals_of(real, weight, drawn, n_levels, rng):
+    """Return the arrays of `FullConditionals`, by name; {} where held-out rows prove it of no column.
+
+    Of a column it is proven where trees that were fitted to real rows foretell its held-out
+    cells better than trees that were fitted to as many draws, by two standard errors: so these have lost
+    what it has to do with the other columns.
+
+    Parameters
+    ----------
+    real : ndarray of shape (n_real, n_columns)
+        float32, without missing cells.
+    weight : ndarray of shape (n_real,)
+    drawn : ndarray of shape (n_drawn, n_columns)
+    n_levels : ndarray of int, shape (n_columns,)
+        0 for a number.
+    rng : RandomState
+    """
+    gains = [_gain(real, weight, drawn, *column, rng) for column in enumerate(n_levels)]
+    gains = np.array(gains)
+    proven = np.flatnonzero(gains > PROOF)
+    columns = np.sort(proven[np.argsort(-gains[proven])[:MOST_DRAWN_ANEW]])
+    if not len(columns):
+        return {}
+    names = "feature", "threshold", "children", "donors"
+    found = (_trees_of(real, weight, column, n_levels[column], rng) for column in columns)
+    arrays = map(np.array, zip(*found, strict=True))
+    return {"columns": columns} | dict(zip(names, arrays, strict=True))
+
+
+def _gain(real, weight, drawn, column, n_levels, rng):
+    """Return by how many standard errors real rows teach more about a column than draws do."""
+    if np.ptp(real[:, column]) == 0 or n_levels > MOST_LEVELS:
+        return 0.0
+    targets_of = _targets(real[:, column], weight, n_levels)
+    order = rng.permutation(len(real))[:PROVING_ROWS]
+    held_out, rest = np.split(order, [len(order) // HELD_OUT])
+    rest = rest[: len(drawn)]
+    truth, losses = targets_of(real[held_out, column]), []
+    for rows, of_row in ((drawn[: len(rest)], None), (real[rest], weight[rest])):
+        forest = _forest(rows, of_row, column, targets_of, PROVING_TREES, rng)
+        found = forest.predict(real[held_out]).reshape(truth.shape)
+        losses.append(((found - truth) ** 2).sum(axis=1))
+    gain, weight = np.subtract(*losses), weight[held_out]
+    mean = np.average(gain, weights=weight)
+    error = np.linalg.norm(weight * (gain - mean)) / weight.sum()
+    return mean / max(error, np.finfo(float).tiny)
+
+
+def _targets(cells, weight, n_levels):
+    """Return what makes of cells what trees foretell, (n_rows, n_targets).
+
+    That is which level, or the share of the training cells below a number: half of those equal to it count.
+    """
+    if n_levels:
+        return lambda found: (found[:, None] == np.arange(n_levels)).astype(float)
+    known, place = np.unique(cells, return_inverse=True)
+    below = np.r_[0, np.cumsum(np.bincount(place, weight))] / weight.sum()
+
+    def shares(found):
+        ends = (below[np.searchsorted(known, found, side)] for side in ("left", "right"))
+        return sum(ends)[:, None] / 2
+
+    return shares
+
+
+def _forest(rows, weight, column, targets_of, n_trees, rng):
+    """Return a forest that foretells a column from the others."""
+    forest = ExtraTreesRegressor(
+        n_trees,
+        max_depth=DEPTH,
+        max_leaf_nodes=LEAVES,
+        min_samples_leaf=FEWEST_IN_LEAF,
+        max_features=min(MOST_LOOKED_AT, rows.shape[1]),
+        random_state=rng,
+    )
+    others, targets = rows.copy(), targets_of(rows[:, column])
+    others[:, column] = 0  # no split looks at what is equal in all rows
+    return forest.fit(others, targets if targets.shape[1] > 1 else targets.ravel(), weight)
+
+
+def _trees_of(real, weight, column, n_levels, rng):
+    """Return the arrays of a column's trees, and their donors."""
+    targets_of = _targets(real[:, column], weight, n_levels)
+    cells = real[:, column] if n_levels else targets_of(real[:, column]).ravel()
+    trees = _forest(real, weight, column, targets_of, N_TREES, rng).estimators_
+    arrays = [arrays_of(tree.tree_, 2 * LEAVES) for tree in trees]
+    donors = [_donors(tree.apply(real), weight, cells, rng) for tree in trees]
+    return *map(np.array, zip(*arrays, strict=True)), np.array(donors)
+
+
+def _donors(leaf, weight, cells, rng):
+    """Return some cells of each leaf, (2 * LEAVES, N_DONORS), float32."""
+    order = np.argsort(leaf, kind="stable")
+    shares = np.bincount(leaf, weight, 2 * LEAVES)[:, None]
+    at = np.cumsum(shares)[:, None] - shares * rng.random_sample((2 * LEAVES, N_DONORS))
+    at = np.searchsorted(np.cumsum(weight[order]), at).clip(0, len(cells) - 1)
+    return np.where(shares > 0, cells[order[at]], 0).astype(np.float32)
