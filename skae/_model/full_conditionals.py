@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.tree import ExtraTreeRegressor
 
 from skae._model.trees import arrays_of, leaves
 
@@ -14,11 +14,12 @@ FEWEST_IN_LEAF = 5  # rows
 N_DONORS = 4  # cells that a leaf keeps
 MOST_LOOKED_AT = 32  # columns, by a split
 MOST_LEVELS = 64  # of a column that is drawn anew
-MOST_DRAWN_ANEW = 16  # columns
+MOST_TRIED = 32  # columns
+MOST_DRAWN_ANEW = 16  # of them
 HELD_OUT = 4  # one of so many rows tells which columns they are
-PROVING_TREES = 5
+PROVING_TREES = 3
 PROVING_ROWS = 2000
-PROOF = 2.0  # standard errors
+PROOF = 3.0  # standard errors
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,11 +34,11 @@ class FullConditionals:
     Attributes
     ----------
     columns : ndarray of int, shape (n_drawn_anew,)
-        Their places in the table.
+        Their places in the table, in the order in which they are drawn: numbers first.
     feature, threshold, children : ndarray of shape (n_drawn_anew, n_trees, n_nodes), children (..., 2)
         As `arrays_of` gives them.
     donors : ndarray of shape (n_drawn_anew, n_trees, n_nodes, n_donors)
-        Of a leaf: codes of levels; of numbers the shares of the training cells that are below.
+        Of a leaf: codes of levels, and numbers in units of X, float32.
     """
 
     columns: np.ndarray
@@ -59,31 +60,37 @@ class FullConditionals:
         return found
 
 
-def full_conditionals_of(real, weight, drawn, n_levels, rng):
+def full_conditionals_of(real, cells, weight, drawn, n_levels, suspect, rng):
     """Return the arrays of `FullConditionals`, by name; {} where held-out rows prove it of no column.
 
     Of a column it is proven where trees that were fitted to real rows foretell its held-out
-    cells better than trees that were fitted to as many draws, by two standard errors: so these have lost
+    cells better than trees that were fitted to as many draws, by `PROOF` standard errors: so these have lost
     what it has to do with the other columns.
 
     Parameters
     ----------
     real : ndarray of shape (n_real, n_columns)
         float32, without missing cells.
+    cells : ndarray of shape (n_real, n_columns)
+        The same rows: codes of levels, and numbers in units of X.
     weight : ndarray of shape (n_real,)
     drawn : ndarray of shape (n_drawn, n_columns)
     n_levels : ndarray of int, shape (n_columns,)
         0 for a number.
+    suspect : ndarray of shape (n_columns,)
+        The columns where it is largest are tried, and by themselves the first ones.
     rng : RandomState
     """
-    gains = [_gain(real, weight, drawn, *column, rng) for column in enumerate(n_levels)]
-    gains = np.array(gains)
+    gains = np.zeros(len(n_levels))
+    for column in np.sort(np.argsort(-suspect, kind="stable")[:MOST_TRIED]):
+        gains[column] = _gain(real, weight, drawn, column, n_levels[column], rng)
     proven = np.flatnonzero(gains > PROOF)
     columns = np.sort(proven[np.argsort(-gains[proven])[:MOST_DRAWN_ANEW]])
     if not len(columns):
         return {}
+    columns = columns[np.argsort(n_levels[columns] > 0, kind="stable")]  # levels last
     names = "feature", "threshold", "children", "donors"
-    found = (_trees_of(real, weight, column, n_levels[column], rng) for column in columns)
+    found = (_kept(real, cells, weight, column, n_levels[column], rng) for column in columns)
     arrays = map(np.array, zip(*found, strict=True))
     return {"columns": columns} | dict(zip(names, arrays, strict=True))
 
@@ -98,9 +105,9 @@ def _gain(real, weight, drawn, column, n_levels, rng):
     rest = rest[: len(drawn)]
     truth, losses = targets_of(real[held_out, column]), []
     for rows, of_row in ((drawn[: len(rest)], None), (real[rest], weight[rest])):
-        forest = _forest(rows, of_row, column, targets_of, PROVING_TREES, rng)
-        found = forest.predict(real[held_out]).reshape(truth.shape)
-        losses.append(((found - truth) ** 2).sum(axis=1))
+        trees = _trees(rows, of_row, column, targets_of, PROVING_TREES, rng)
+        found = np.mean([tree.predict(real[held_out])[..., 0] for tree in trees], axis=0)
+        losses.append(((found.reshape(truth.shape) - truth) ** 2).sum(axis=1))
     gain, weight = np.subtract(*losses), weight[held_out]
     mean = np.average(gain, weights=weight)
     error = np.linalg.norm(weight * (gain - mean)) / weight.sum()
@@ -124,35 +131,34 @@ def _targets(cells, weight, n_levels):
     return shares
 
 
-def _forest(rows, weight, column, targets_of, n_trees, rng):
-    """Return a forest that foretells a column from the others."""
-    forest = ExtraTreesRegressor(
-        n_trees,
+def _trees(rows, weight, column, targets_of, n_trees, rng):
+    """Return trees that foretell a column from the others."""
+    others, targets = rows.copy(), targets_of(rows[:, column])
+    others[:, column] = 0  # no split looks at what is equal in all rows
+    tree = ExtraTreeRegressor(
         max_depth=DEPTH,
         max_leaf_nodes=LEAVES,
         min_samples_leaf=FEWEST_IN_LEAF,
         max_features=min(MOST_LOOKED_AT, rows.shape[1]),
         random_state=rng,
     )
-    others, targets = rows.copy(), targets_of(rows[:, column])
-    others[:, column] = 0  # no split looks at what is equal in all rows
-    return forest.fit(others, targets if targets.shape[1] > 1 else targets.ravel(), weight)
+    return [tree.fit(others, targets, weight, check_input=False).tree_ for _ in range(n_trees)]
 
 
-def _trees_of(real, weight, column, n_levels, rng):
+def _kept(real, cells, weight, column, n_levels, rng):
     """Return the arrays of a column's trees, and their donors."""
     targets_of = _targets(real[:, column], weight, n_levels)
-    cells = real[:, column] if n_levels else targets_of(real[:, column]).ravel()
-    trees = _forest(real, weight, column, targets_of, N_TREES, rng).estimators_
-    arrays = [arrays_of(tree.tree_, 2 * LEAVES) for tree in trees]
-    donors = [_donors(tree.apply(real), weight, cells, rng) for tree in trees]
+    trees = _trees(real, weight, column, targets_of, N_TREES, rng)
+    arrays = [arrays_of(tree, 2 * LEAVES) for tree in trees]
+    donors = [_donors(tree.apply(real), weight, cells[:, column], rng) for tree in trees]
     return *map(np.array, zip(*arrays, strict=True)), np.array(donors)
 
 
 def _donors(leaf, weight, cells, rng):
-    """Return some cells of each leaf, (2 * LEAVES, N_DONORS), float32."""
+    """Return some cells of each leaf, (2 * LEAVES, N_DONORS), float32: the largest one, where cells are larger."""
     order = np.argsort(leaf, kind="stable")
     shares = np.bincount(leaf, weight, 2 * LEAVES)[:, None]
     at = np.cumsum(shares)[:, None] - shares * rng.random_sample((2 * LEAVES, N_DONORS))
     at = np.searchsorted(np.cumsum(weight[order]), at).clip(0, len(cells) - 1)
-    return np.where(shares > 0, cells[order[at]], 0).astype(np.float32)
+    most = np.finfo(np.float32).max
+    return np.where(shares > 0, cells[order[at]], 0).clip(-most, most).astype(np.float32)

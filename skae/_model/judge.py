@@ -48,6 +48,11 @@ class Judge:
         trees = zip(self.feature, self.threshold, self.children, self.value, strict=True)
         return sum(value[leaves(X, *tree, DEPTH)] for *tree, value in trees)
 
+    def n_splits(self, n_columns):
+        """Return how often each column tells rows apart, (n_columns,)."""
+        is_inner = self.children[..., 0] != np.arange(self.children.shape[1])
+        return np.bincount(self.feature[is_inner], minlength=n_columns)
+
 
 def judge_of(real, weight, drawn, rng):
     """Return the arrays of a `Judge`, by name; {} where held-out rows do not prove that it knows one from the other.

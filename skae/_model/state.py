@@ -213,8 +213,7 @@ def _check_full_conditionals(known, schema):
     _check_places(f"{name}: columns", known["columns"], (sizes["c"],), n_columns)
     _check_trees(name, known, "ctm", sizes, n_columns)
     for donors, n_levels in zip(known["donors"], schema.n_levels[known["columns"]], strict=True):
-        good = (donors >= 0).all() and (donors <= (n_levels - 1 if n_levels else 1)).all()
-        good = good and (n_levels == 0 or (donors % 1 == 0).all())
+        good = n_levels == 0 or np.isin(donors, np.arange(n_levels)).all()
         _check(good, f"{name}: donors", f"of {n_levels} levels")
 
 

@@ -7,7 +7,7 @@ import torch
 from scipy.special import expit
 
 from skae._data.marginals import Marginals
-from skae._model.full_conditionals import FullConditionals, full_conditionals_of
+from skae._model.full_conditionals import PROVING_ROWS, FullConditionals, full_conditionals_of
 from skae._model.joint import (
     LARGEST,
     Joint,
@@ -305,13 +305,18 @@ class VariationalModel(Model):
         rows = rows.some(MOST_JUDGED, rng).in_memory(MOST_JUDGED)
         drawn = now._marginal_draws()  # as many as are looked at anyway
         now._drawn_quantiles = now._quantiles_of(drawn)
-        real = now.looks_of_rows(rows.raw(slice(None)), rng)
-        drawn = now.looks(drawn)
+        coded, numbers = now._whole(rows.raw(slice(None)), rng)
+        real, drawn = now.looks(coded, numbers), now.looks(drawn)
         weight = np.ones(len(rows)) if rows.weight is None else rows.weight
         judge = judge_of(real, weight, drawn[: DRAWN_FOR_EACH * len(rows)], rng)
+        suspect = np.zeros(real.shape[1])
         if judge:
-            drawn = drawn[_chosen(drawn, Judge(**judge), rng)]
-        found = full_conditionals_of(real, weight, drawn, self.schema.n_levels, rng)
+            known, drawn = Judge(**judge), drawn[: CANDIDATES * PROVING_ROWS]
+            drawn, suspect = drawn[_chosen(drawn, known, rng)], known.n_splits(real.shape[1])
+        for place, cells in numbers.items():
+            coded[:, place] = cells
+        levels = self.schema.n_levels
+        found = full_conditionals_of(real, coded, weight, drawn, levels, suspect, rng)
         both = {"_judge": judge, "_full_conditionals": found}
         return {name: part for name, part in both.items() if part}
 
@@ -329,8 +334,8 @@ class VariationalModel(Model):
                 found[:, place] = (cells - known[len(known) // 2, number]) / (spread[number] or 1.0)
         return np.nan_to_num(found).astype(np.float32)
 
-    def looks_of_rows(self, X, rng):
-        """Return the same of real rows; missing cells are drawn."""
+    def _whole(self, X, rng):
+        """Return the coded table of real rows, float64, and their numbers by place; missing cells are drawn."""
         marginals, missing = self.marginals, np.isnan(X)
         drawn = self.sample(self.draw_codes(X, rng), rng) if missing.any() else X
         numbers = {
@@ -339,7 +344,7 @@ class VariationalModel(Model):
                 zip(self._numbers(X, marginals.places), self.matched(drawn).values(), strict=True)
             )
         }
-        return self.looks(np.where(missing, drawn, X), numbers)
+        return np.where(missing, drawn, X).astype(np.float64), numbers
 
     @property
     def judge(self):
@@ -378,9 +383,8 @@ class VariationalModel(Model):
                 continue
             found = known.draw(at, self.looks(coded, numbers), rng)
             if place in numbers:
-                share = found + (rng.random_sample(len(found)) - 0.5) / (len(marginals.shares) - 1)
                 number = np.flatnonzero(marginals.places == place)[0]
-                numbers[place] = marginals.cells(number, share.clip(0, 1))
+                numbers[place] = marginals.on_grid(number, found)
             else:
                 coded[:, place] = found
 
