@@ -7,8 +7,8 @@ from sklearn.tree import ExtraTreeRegressor
 
 from skae._model.trees import arrays_of, leaves
 
-N_TREES = 10
-LEAVES = 256  # of a tree
+N_TREES = 5
+LEAVES = 1024  # of a tree
 DEPTH = 24
 FEWEST_IN_LEAF = 5  # rows
 N_DONORS = 4  # cells that a leaf keeps
@@ -81,18 +81,41 @@ def full_conditionals_of(real, cells, weight, drawn, n_levels, suspect, rng):
         The columns where it is largest are tried, and by themselves the first ones.
     rng : RandomState
     """
+    columns = _proven(real, weight, drawn, n_levels, suspect, rng)
+    if not len(columns):
+        return {}
+    forests = [
+        _trees(real, weight, c, _targets(real[:, c], weight, n_levels[c]), N_TREES, rng)
+        for c in columns
+    ]
+    n_nodes = max(tree.node_count for trees in forests for tree in trees)
+    nodes = (arrays_of(tree, n_nodes) for trees in forests for tree in trees)
+    donors = [
+        _donors(tree.apply(real), n_nodes, weight, cells[:, column], rng)
+        for column, trees in zip(columns, forests, strict=True)
+        for tree in trees
+    ]
+    feature, threshold, children = map(np.array, zip(*nodes, strict=True))
+    known = {
+        "feature": feature,
+        "threshold": threshold.astype(np.float32),
+        "children": children,
+        "donors": np.array(donors),
+    }
+    by_column = {
+        name: x.reshape((len(columns), N_TREES, *x.shape[1:])) for name, x in known.items()
+    }
+    return by_column | {"columns": columns}
+
+
+def _proven(real, weight, drawn, n_levels, suspect, rng):
+    """Return the columns of the clearest proof, numbers first."""
     gains = np.zeros(len(n_levels))
     for column in np.sort(np.argsort(-suspect, kind="stable")[:MOST_TRIED]):
         gains[column] = _gain(real, weight, drawn, column, n_levels[column], rng)
-    proven = np.flatnonzero(gains > PROOF)
-    columns = np.sort(proven[np.argsort(-gains[proven])[:MOST_DRAWN_ANEW]])
-    if not len(columns):
-        return {}
-    columns = columns[np.argsort(n_levels[columns] > 0, kind="stable")]  # levels last
-    names = "feature", "threshold", "children", "donors"
-    found = (_kept(real, cells, weight, column, n_levels[column], rng) for column in columns)
-    arrays = map(np.array, zip(*found, strict=True))
-    return {"columns": columns} | dict(zip(names, arrays, strict=True))
+    best = np.sort(np.argsort(-gains, kind="stable")[:MOST_DRAWN_ANEW])
+    columns = best[gains[best] > PROOF]
+    return columns[np.argsort(n_levels[columns] > 0, kind="stable")]
 
 
 def _gain(real, weight, drawn, column, n_levels, rng):
@@ -145,20 +168,11 @@ def _trees(rows, weight, column, targets_of, n_trees, rng):
     return [tree.fit(others, targets, weight, check_input=False).tree_ for _ in range(n_trees)]
 
 
-def _kept(real, cells, weight, column, n_levels, rng):
-    """Return the arrays of a column's trees, and their donors."""
-    targets_of = _targets(real[:, column], weight, n_levels)
-    trees = _trees(real, weight, column, targets_of, N_TREES, rng)
-    arrays = [arrays_of(tree, 2 * LEAVES) for tree in trees]
-    donors = [_donors(tree.apply(real), weight, cells[:, column], rng) for tree in trees]
-    return *map(np.array, zip(*arrays, strict=True)), np.array(donors)
-
-
-def _donors(leaf, weight, cells, rng):
-    """Return some cells of each leaf, (2 * LEAVES, N_DONORS), float32: the largest one, where cells are larger."""
+def _donors(leaf, n_nodes, weight, cells, rng):
+    """Return some cells of each leaf, (n_nodes, N_DONORS), float32: the largest one, where cells are larger."""
     order = np.argsort(leaf, kind="stable")
-    shares = np.bincount(leaf, weight, 2 * LEAVES)[:, None]
-    at = np.cumsum(shares)[:, None] - shares * rng.random_sample((2 * LEAVES, N_DONORS))
+    shares = np.bincount(leaf, weight, n_nodes)[:, None]
+    at = np.cumsum(shares)[:, None] - shares * rng.random_sample((n_nodes, N_DONORS))
     at = np.searchsorted(np.cumsum(weight[order]), at).clip(0, len(cells) - 1)
     most = np.finfo(np.float32).max
     return np.where(shares > 0, cells[order[at]], 0).clip(-most, most).astype(np.float32)
