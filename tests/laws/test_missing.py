@@ -72,6 +72,7 @@ def test_what_costs_reconstruction_is_not_kept_below_pca_of_filled_rows(name, pa
     assert ratios(ESTIMATORS[name], 8, "wine", pattern, seed)[0] <= MEAN
 
 
+@pytest.mark.usefixtures("plain_draws")
 @pytest.mark.parametrize("n_components", [2, 8])
 @pytest.mark.parametrize("pattern", [0.3, 0.8, 0.9, 0.95, ENDS])
 @pytest.mark.parametrize("table", ["wine", "breast_cancer", "diabetes"])
@@ -94,6 +95,7 @@ def test_sparse_codes_are_not_kept_below_pca_of_filled_rows(pattern, n_component
     assert ratios(ESTIMATORS["sparse"], n_components, "wine", pattern, 0, **short)[0] <= MEAN
 
 
+@pytest.mark.usefixtures("plain_draws")
 @pytest.mark.parametrize("pattern", [0.3, 0.8, ENDS])
 @pytest.mark.parametrize("table", ["wine", "breast_cancer"])
 def test_labels_tell_missing_cells_beside_what_is_present(table, pattern):
