@@ -9,11 +9,11 @@ import skae
 signals = pytest.mark.filterwarnings("ignore:.* columns are not a square image:UserWarning")
 
 PUBLIC = [getattr(skae, name) for name in skae.__all__]
-ESTIMATORS = [kind(max_iter=1) for kind in PUBLIC if hasattr(kind, "score")]
-ESTIMATORS += [skae.TableEncoder(), skae.ContrastiveEncoder(max_iter=1)]
-ESTIMATORS += [skae.AutoencoderOutlierDetector(skae.AutoencoderTransformer(max_iter=1))]
-ESTIMATORS += [skae.AutoencoderTransformer(2, ordered=True, max_iter=1)]
-ESTIMATORS += [skae.VAETransformer(ordered=True, max_iter=1)]
+ESTIMATORS = [kind(max_iter=3) for kind in PUBLIC if hasattr(kind, "score")]
+ESTIMATORS += [skae.TableEncoder(), skae.ContrastiveEncoder(max_iter=3)]
+ESTIMATORS += [skae.AutoencoderOutlierDetector(skae.AutoencoderTransformer(max_iter=3))]
+ESTIMATORS += [skae.AutoencoderTransformer(2, ordered=True, max_iter=3)]
+ESTIMATORS += [skae.VAETransformer(ordered=True, max_iter=3)]
 
 # what parametrize_with_checks leaves to each package
 FURTHER = [
