@@ -40,6 +40,13 @@ def gaussian():
 
 
 @pytest.fixture
+def plain_draws(monkeypatch):
+    """Let VAEs draw as after few rows: what else they learn for draws is most of the time of a fit."""
+    for name in ("FEWEST_OF_MIXTURE", "FEWEST_JUDGED"):
+        monkeypatch.setattr(f"skae._model.variational.{name}", np.inf)
+
+
+@pytest.fixture
 def pyplot():
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("Agg")

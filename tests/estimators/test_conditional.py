@@ -24,6 +24,7 @@ import skae
 from skae import AutoencoderClassifier, ConditionalVAE, SupervisedAutoencoder, VAETransformer
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+plain = pytest.mark.usefixtures("plain_draws")
 
 
 def linear(k, **changes):
@@ -70,6 +71,7 @@ def test_samples_are_of_the_class_that_was_asked_for(vae, images):
         assert np.mean(svc.predict(samples) == digit) >= 0.85
 
 
+@plain
 def test_rows_and_labels_are_as_likely_as_the_rows_alone(vae, images):
     X, X_test, y, y_test = images
     assert vae.best_iter_ > 0
@@ -97,6 +99,7 @@ def dummies(labels):
 
 @pytest.mark.parametrize("k", [1, 4])
 @pytest.mark.parametrize("kind", ["classes", "number", "both"])
+@plain
 def test_starts_at_a_linear_model_of_the_label_and_pca_of_the_rest(diabetes, kind, k):
     X, labels = diabetes
     labels = {"classes": labels["sex"], "number": labels["y"], "both": labels}[kind]
@@ -114,6 +117,7 @@ def test_starts_at_a_linear_model_of_the_label_and_pca_of_the_rest(diabetes, kin
 
 
 @quiet
+@plain
 def test_the_floor_is_the_linear_model_on_held_out_rows(images):
     X, X_test, y, y_test = images
     model = ConditionalVAE(4, random_state=0, max_iter=1, n_iter_no_change=5)
@@ -123,6 +127,7 @@ def test_the_floor_is_the_linear_model_on_held_out_rows(images):
 
 
 @quiet
+@plain
 def test_gaussian_classes_are_left_at_the_start():
     rng = np.random.default_rng(0)
     y = rng.integers(3, size=300)
@@ -167,6 +172,7 @@ def test_names_of_classes_do_not_matter(wine):
     assert model.sample(3, y="2").shape == model.sample(3, y=["2", "0", "1"]).shape == X[:3].shape
 
 
+@plain
 def test_whole_numbers_that_look_like_classes_are_told_of(wine, diabetes):
     """As floats they are numbers: a class between two others would be drawn for them."""
     X, y = wine
@@ -218,6 +224,7 @@ def test_columns_of_lists_and_object_arrays_have_their_kinds_too(wine):
         linear(2).fit(X, ["a", 1] * 89)
 
 
+@plain
 def test_integers_that_look_like_numbers_are_told_of(diabetes):
     X, labels = diabetes
     with pytest.warns(UserWarning, match=r"214 integers in 442 rows.*y\.astype\(float\)"):
@@ -257,6 +264,7 @@ def test_inferred_labels_are_mostly_right(vae, images, diabetes):
 
 
 @quiet
+@plain
 def test_in_a_pipeline(images):
     X, X_test, y, y_test = images
     model = make_pipeline(StandardScaler(), small(16), SVC()).fit(X, y)
@@ -344,6 +352,7 @@ def test_a_row_without_a_cell_is_filled_with_what_its_label_says(bottles):
     assert (filled.dtypes == table.dtypes).all()
 
 
+@plain
 def test_labels_and_cells_together_fill_better_than_either(bottles):
     table, y = bottles
     numbers = table.iloc[:, :6]
@@ -357,6 +366,7 @@ def test_labels_and_cells_together_fill_better_than_either(bottles):
     assert errors[0] < 0.97 * min(errors[1:])
 
 
+@plain
 def test_the_effects_of_labels_are_the_least_squares_of_present_cells(bottles):
     """Of labels that are correlated, too; but for the few rows at the mean that are added."""
     table, y = bottles
@@ -385,6 +395,7 @@ def test_samples_of_a_class_have_its_levels(bottles):
         np.testing.assert_allclose(*means, atol=0.1)
 
 
+@plain
 def test_missing_cells_where_the_fit_had_none(bottles):
     table, y = bottles
     X = table.iloc[:, :6].to_numpy()
@@ -487,6 +498,7 @@ def test_copies_and_files_are_equal_to_the_bit(images, changes, tmp_path):
 
 
 @quiet
+@plain
 def test_rows_of_weight_zero_are_left_out(wine):
     X, y = wine
     weight = (y < 2).astype(float)
@@ -497,6 +509,7 @@ def test_rows_of_weight_zero_are_left_out(wine):
 
 
 @quiet
+@plain
 def test_sparse_rows_are_as_dense_ones(images):
     X, _, y, _ = images
     dense, thin = small().fit(X[:300], y[:300]), small().fit(sparse.csr_matrix(X[:300]), y[:300])
@@ -506,6 +519,7 @@ def test_sparse_rows_are_as_dense_ones(images):
 
 
 @quiet
+@plain
 def test_streams_and_warm_starts(images):
     X, X_test, y, y_test = images
     stream = small(8)
@@ -552,6 +566,7 @@ def test_labels_of_a_frame_are_known_by_name(kind, tmp_path):
 
 
 @pytest.mark.parametrize("labels", ["classes", "numbers"])
+@plain
 def test_prefixes_of_a_linear_ordered_code_are_fits_of_their_size(labels):
     X, y = load_wine(return_X_y=True, as_frame=True)
     X = (X - X.mean()) / X.std()
@@ -629,6 +644,7 @@ def test_a_fit_without_labels_names_the_estimator(kind):
 
 @quiet
 @pytest.mark.parametrize("unit", [1e200, 1e-200, 1e-310])
+@plain
 def test_numbers_of_any_size_are_labels(unit):
     """Their squares are beyond float64: in other units they are the same labels."""
     X, y = load_diabetes(return_X_y=True)

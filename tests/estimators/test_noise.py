@@ -31,6 +31,7 @@ def scaled(halves):
     return scaler.transform(train[:, varies]), scaler.transform(test[:, varies])
 
 
+@pytest.mark.usefixtures("plain_draws")
 @pytest.mark.parametrize(("name", "k"), [("wine", 1), ("wine", 3), ("digits", 4)])
 def test_start_is_factor_analysis(request, name, k):
     train, test = scaled(request.getfixturevalue(name))

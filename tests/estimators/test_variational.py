@@ -23,6 +23,8 @@ from skae.nn import (
     VariationalOutputs,
 )
 
+plain = pytest.mark.usefixtures("plain_draws")
+
 
 def untrained(k, X, **changes):
     """Return a model with all its layers, as it is before the first step."""
@@ -49,6 +51,7 @@ def vae(images):
 
 @pytest.mark.parametrize("k", [1, 4, 8])
 @pytest.mark.parametrize("name", ["digits", "cancer", "wine"])
+@plain
 def test_start_is_probabilistic_pca(request, name, k):
     train, test = request.getfixturevalue(name)
     X = train * np.linspace(0.5, 3, train.shape[1]) + 7
@@ -65,6 +68,7 @@ def test_start_is_probabilistic_pca(request, name, k):
     assert abs(difference) < 1e-3 * X.shape[1]
 
 
+@plain
 def test_held_out_objective_of_the_start_is_pcas_score(images):
     train, test = images
     model = VAETransformer(8, random_state=0).fit(train, X_val=test)
@@ -86,6 +90,7 @@ def test_divergence_by_component_is_torchs(vae, images):
     ("load", "scaler", "k", "gain"),
     [(load_digits, MinMaxScaler(), 8, 12), (load_breast_cancer, StandardScaler(), 4, 1)],
 )
+@plain
 def test_more_likely_than_pca(load, scaler, k, gain):
     train, test = train_test_split(load().data, test_size=0.3, random_state=0)
     train, test = scaler.fit_transform(train), scaler.transform(test)
@@ -97,6 +102,7 @@ def test_more_likely_than_pca(load, scaler, k, gain):
 
 @pytest.mark.parametrize("beta", [0.2, 1.0, 3.0, 8.0])
 @pytest.mark.filterwarnings("ignore:No unit of the code:UserWarning")
+@plain
 def test_start_is_the_linear_optimum_for_every_weight(wine, beta):
     """No move of the noise, the scale of a unit or its posterior makes the objective better."""
     X = wine[0]
@@ -127,6 +133,7 @@ def test_start_is_the_linear_optimum_for_every_weight(wine, beta):
 
 
 @pytest.mark.parametrize("sizes", [(), (16,)])
+@plain
 def test_beta_changes_the_model_whatever_the_layers(wine, sizes):
     divergences = [
         VAETransformer(2, beta=beta, hidden_layer_sizes=sizes, random_state=0)
@@ -138,6 +145,7 @@ def test_beta_changes_the_model_whatever_the_layers(wine, sizes):
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+@plain
 def test_other_optimizers_and_callbacks(images, likelihood):
     settings = {"likelihood": likelihood, "max_iter": 2, "random_state": 0}
     by_sgd = VAETransformer(2, optimizer=torch.optim.SGD, **settings)
@@ -149,6 +157,7 @@ def test_other_optimizers_and_callbacks(images, likelihood):
         assert np.isfinite(model.score_samples(images[1])).all()
 
 
+@plain
 def test_rejected_fit_is_probabilistic_pca_of_all_rows(gaussian):
     model = VAETransformer(3, random_state=0).fit(gaussian)
     assert model.best_iter_ == 0
@@ -187,6 +196,7 @@ def test_bound_does_not_hang_on_company(vae, images):
     np.testing.assert_allclose(vae.score_samples(X[5:6]), whole[5:6], rtol=1e-10)
 
 
+@plain
 def test_bound_is_that_of_a_gaussian_mixture_by_quadrature():
     """With one component the likelihood can be integrated on a grid."""
     rng = np.random.default_rng(0)
@@ -224,6 +234,7 @@ def test_samples_are_like_the_rows(vae, images):
 
 
 @pytest.mark.parametrize("linear_path", ["pca", None])
+@plain
 def test_codes_are_of_the_priors_size(images, linear_path):
     model = VAETransformer(6, linear_path=linear_path, random_state=0).fit(images[0])
     mean, std = model.transform_distribution(images[0])
@@ -281,6 +292,7 @@ def test_columns_that_are_nearly_always_the_same(column):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@plain
 def test_what_a_fit_was_made_with_decides(images):
     model = VAETransformer(2, likelihood="bernoulli", random_state=0, max_iter=20)
     model.fit(images[0][:200])
@@ -304,6 +316,7 @@ def test_rows_beyond_all_numbers_are_refused(vae, images):
         vae.score_samples(np.vstack([images[1][:1], 1e160 * images[1][:1]]))
 
 
+@plain
 def test_memory_does_not_grow_with_rows(images):
     model = VAETransformer(1, hidden_layer_sizes=()).fit(images[0][:, 2:4])
     X = np.tile(images[0][:, 2:4], (40, 1))
@@ -330,6 +343,7 @@ def test_bernoulli_refuses_other_values(images):
 # diagnostics, warm-up, bad input --------------------------------------------------------------
 
 
+@plain
 def test_inactive_units_are_told(images):
     model = VAETransformer(4, beta=1000.0, early_stopping=False, max_iter=30, random_state=0)
     with pytest.warns(UserWarning, match="No unit of the code is active, of 4"):
@@ -338,6 +352,7 @@ def test_inactive_units_are_told(images):
     assert model.kl_per_component_.shape == (4,)
 
 
+@plain
 def test_beta_presses_the_divergence_down(images):
     settings = {"early_stopping": False, "max_iter": 15, "random_state": 0}
     divergences = [
@@ -347,6 +362,7 @@ def test_beta_presses_the_divergence_down(images):
     assert divergences[0] > divergences[1] > divergences[2]
 
 
+@plain
 def test_patience_begins_after_the_warm_up(gaussian):
     model = VAETransformer(3, kl_warmup=30, n_iter_no_change=5, random_state=0).fit(gaussian)
     assert model.n_iter_ >= 35
@@ -354,6 +370,7 @@ def test_patience_begins_after_the_warm_up(gaussian):
     assert soon.n_iter_ < 30
 
 
+@plain
 def test_warm_up_raises_the_training_loss_only(images):
     """Held-out rows are judged at full weight from the first epoch on."""
     settings = {"max_iter": 2, "n_iter_no_change": 2, "random_state": 0}
@@ -417,6 +434,7 @@ def test_search_and_pickle(images):
 
 
 @pytest.mark.parametrize("likelihood", ["gaussian", "bernoulli"])
+@plain
 def test_without_a_linear_path(images, likelihood):
     model = VAETransformer(4, linear_path=None, likelihood=likelihood, random_state=0)
     model.fit(images[0])
@@ -425,6 +443,7 @@ def test_without_a_linear_path(images, likelihood):
     assert model.score(images[1]) > 0.3
 
 
+@plain
 def test_stream_and_own_modules(images):
     def encoder(n_inputs, n_outputs):
         return torch.nn.Sequential(
@@ -439,6 +458,7 @@ def test_stream_and_own_modules(images):
     assert model.kl_per_component_.shape == (4,)
 
 
+@plain
 def test_wine_is_not_worse_than_pca():
     train, test = train_test_split(load_wine().data, test_size=0.3, random_state=0)
     scaler = StandardScaler().fit(train)
@@ -448,6 +468,7 @@ def test_wine_is_not_worse_than_pca():
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@plain
 def test_likelihoods_are_by_64_draws(digits):
     model = VAETransformer(2, random_state=0, max_iter=20).fit(digits[0])
     assert model.best_iter_ > 0

@@ -72,6 +72,7 @@ def test_what_costs_reconstruction_is_not_kept_below_pca_of_filled_rows(name, pa
     assert ratios(ESTIMATORS[name], 8, "wine", pattern, seed)[0] <= MEAN
 
 
+@pytest.mark.usefixtures("plain_draws")
 @pytest.mark.parametrize("n_components", [2, 8])
 @pytest.mark.parametrize("pattern", [0.3, 0.8, 0.9, 0.95, ENDS])
 @pytest.mark.parametrize("table", ["wine", "breast_cancer", "diabetes"])
@@ -94,6 +95,7 @@ def test_sparse_codes_are_not_kept_below_pca_of_filled_rows(pattern, n_component
     assert ratios(ESTIMATORS["sparse"], n_components, "wine", pattern, 0, **short)[0] <= MEAN
 
 
+@pytest.mark.usefixtures("plain_draws")
 @pytest.mark.parametrize("pattern", [0.3, 0.8, ENDS])
 @pytest.mark.parametrize("table", ["wine", "breast_cancer"])
 def test_labels_tell_missing_cells_beside_what_is_present(table, pattern):
@@ -156,7 +158,7 @@ def test_few_present_cells_are_no_reason_not_to_train():
 @pytest.mark.parametrize("name", ["linear", "plain", "denoising", "vae", "recurrent"])
 def test_sequences_of_very_different_lengths(name):
     """The last column has two cells, nearly equal: its scale says nothing."""
-    train, _ = sequences(300, 3, 39, seed=0)
+    train, _ = sequences(150, 3, 39, seed=0)
     train[:2, -2:] = 0.3, 0.31
     train[1, -1] = 0.3001
     seen, whole = sequences(150, 3, 40, seed=1)
@@ -170,7 +172,7 @@ def test_sequences_of_very_different_lengths(name):
 
 
 def test_steps_that_no_sequence_reaches_stay_unused(tmp_path):
-    train, _ = sequences(300, 7, 29, seed=0)
+    train, _ = sequences(150, 7, 29, seed=0)
     seen, whole = sequences(150, 7, 29, seed=1)
     model = skae.RecurrentAutoencoder(4, sequence_shape=(40, 2), max_iter=10, random_state=0)
     with warnings.catch_warnings(record=True) as said:

@@ -147,15 +147,15 @@ def test_no_column_is_refused(kind):
 
 
 @every
-@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e39])
-def test_infinities_are_refused(kind, value):
+def test_infinities_are_refused(kind):
     X = labelled_digits(60)[0].astype(np.float32)
     model = fit(small(kind), X)
-    with np.errstate(over="ignore"):
-        X[3, 5] = value
-    for use in (model.transform, lambda X: fit(small(kind), X)):
-        with pytest.raises(ValueError, match="infinity or a value too large"):
-            use(X)
+    for value in (np.inf, -np.inf, 1e39):
+        with np.errstate(over="ignore"):
+            X[3, 5] = value
+        for use in (model.transform, lambda X: fit(small(kind), X)):
+            with pytest.raises(ValueError, match="infinity or a value too large"):
+                use(X)
 
 
 def layouts(X, folder):

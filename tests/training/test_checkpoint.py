@@ -33,7 +33,10 @@ from skae import (
 from skae._training import checkpoint as _checkpoint
 from skae._training.adam import FlatAdam
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("plain_draws"),
+]
 
 KINDS = [
     kind

@@ -17,6 +17,7 @@ from skae._training import folds as folds_module
 from skae._training import trainer as fitting
 from skae._training.step import Step
 
+pytestmark = pytest.mark.usefixtures("plain_draws")
 Folds = folds_module.Folds
 
 

@@ -19,6 +19,8 @@ from skae import (
 from skae._training.held_out import HeldOutCurves
 from skae.metrics import reconstruction_score
 
+pytestmark = pytest.mark.usefixtures("plain_draws")
+
 
 @pytest.mark.parametrize("n_samples", [60, 300, 1200])
 def test_what_is_accepted_helps(n_samples):

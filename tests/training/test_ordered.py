@@ -25,6 +25,7 @@ from skae._training.ordered import JUDGED, Cuts, ErrorOfNumbers, PrefixShares
 from skae.inspection import ComponentCurveDisplay
 from skae.metrics import reconstruction_score
 
+pytestmark = pytest.mark.usefixtures("plain_draws")
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 SIZES = (1, 2, 4, 8)
 
