@@ -38,7 +38,7 @@ class FullConditionals:
     feature, threshold, children : ndarray of shape (n_drawn_anew, n_trees, n_nodes), children (..., 2)
         As `arrays_of` gives them.
     donors : ndarray of shape (n_drawn_anew, n_trees, n_nodes, n_donors)
-        Of a leaf: codes of levels, and numbers in units of X, float32.
+        Of a leaf: codes of levels, and numbers in units of X.
     """
 
     columns: np.ndarray
@@ -48,15 +48,17 @@ class FullConditionals:
     donors: np.ndarray
 
     def draw(self, number, X, rng):
-        """Return a donor for each row, (n_rows,), of the column that is drawn anew as this number."""
-        found, own = np.empty(len(X)), rng.randint(len(self.feature[number]), size=len(X))
+        """Return two donors for each row, (n_rows, 2), of the column that is drawn anew as this number."""
+        found, own = np.empty((len(X), 2)), rng.randint(len(self.feature[number]), size=len(X))
         trees = zip(
             self.feature[number], self.threshold[number], self.children[number], strict=True
         )
         for place, tree in enumerate(trees):
             rows = np.flatnonzero(own == place)
             of_leaf = self.donors[number, place, leaves(X[rows], *tree, DEPTH)]
-            found[rows] = of_leaf[np.arange(len(rows)), rng.randint(N_DONORS, size=len(rows))]
+            first, step = rng.randint([N_DONORS, N_DONORS - 1], size=(len(rows), 2)).T
+            both = np.column_stack([first, (first + 1 + step) % N_DONORS])
+            found[rows] = np.take_along_axis(of_leaf, both, axis=1)
         return found
 
 
@@ -169,10 +171,9 @@ def _trees(rows, weight, column, targets_of, n_trees, rng):
 
 
 def _donors(leaf, n_nodes, weight, cells, rng):
-    """Return some cells of each leaf, (n_nodes, N_DONORS), float32: the largest one, where cells are larger."""
+    """Return cells of each leaf, (n_nodes, N_DONORS): of different rows, where weights are equal."""
     order = np.argsort(leaf, kind="stable")
     shares = np.bincount(leaf, weight, n_nodes)[:, None]
-    at = np.cumsum(shares)[:, None] - shares * rng.random_sample((n_nodes, N_DONORS))
-    at = np.searchsorted(np.cumsum(weight[order]), at).clip(0, len(cells) - 1)
-    most = np.finfo(np.float32).max
-    return np.where(shares > 0, cells[order[at]], 0).clip(-most, most).astype(np.float32)
+    part = (np.arange(N_DONORS) + rng.random_sample((n_nodes, 1))) / N_DONORS
+    at = np.searchsorted(np.cumsum(weight[order]), np.cumsum(shares)[:, None] - shares * part)
+    return np.where(shares > 0, cells[order[at.clip(0, len(cells) - 1)]], 0)

@@ -26,7 +26,8 @@ from skae.losses import DrawnDivergence
 
 ACTIVE = 0.01  # variance of a unit's posterior means above which it says something
 DRAW_SEED = 0  # of the model's marginals: the same draws at every call
-MARGINAL_DRAWS = 2**15  # rows that show what the model's own marginals are
+MARGINAL_DRAWS = 2**12, 2**15  # rows that show what the model's own marginals are: fewest and most
+DRAWN_FOR_EACH_SEEN = 16  # of these, for a row fitted to
 MARGINAL_CELLS = 2**23
 MOST_JOINT = 512  # units of a code and columns, of which the covariance is kept
 MOST_MIXED = 128  # of which a mixture is
@@ -213,7 +214,8 @@ class VariationalModel(Model):
 
     def _marginal_draws(self):
         """Return the coded table that shows what the model's own marginals are: always the same."""
-        n = min(MARGINAL_DRAWS, MARGINAL_CELLS // max(1, self.schema.width))
+        n = np.clip(DRAWN_FOR_EACH_SEEN * self.marginals.weight, *MARGINAL_DRAWS)
+        n = min(int(n), MARGINAL_CELLS // max(1, self.schema.width))
         return self.draws(n, np.random.RandomState(DRAW_SEED), self.joint)
 
     def _quantiles_of(self, coded):
@@ -384,9 +386,9 @@ class VariationalModel(Model):
             found = known.draw(at, self.looks(coded, numbers), rng)
             if place in numbers:
                 number = np.flatnonzero(marginals.places == place)[0]
-                numbers[place] = marginals.on_grid(number, found)
+                numbers[place] = marginals.between(number, *found.T, rng)
             else:
-                coded[:, place] = found
+                coded[:, place] = found[:, 0]
 
     # rows of which some cells are known -------------------------------------------------------
 

@@ -78,7 +78,9 @@ def test_rows_pass_better_for_real_ones_and_are_no_copies(model, table):
     chosen = (one + other) / 2
     assert chosen["detection"] > free["detection"] + 0.3
     assert chosen["shapes"] > free["shapes"] - 0.02
-    assert 0.45 < chosen["closest_record"] < 0.55
+    assert (
+        0.45 < chosen["closest_record"] < 0.56
+    )  # 0.54 +- 0.01; 0.75 where only one column is not copied
 
 
 def test_numbers_stay_those_of_the_table(model, table):
@@ -150,10 +152,10 @@ def wrong_trees(known):
 
 
 def signs(n, seed):
-    """Rows whose label follows from the product of two columns: no line knows it."""
+    """Rows whose label follows from the product of three columns: no line, and no mixture, knows it."""
     rng = np.random.default_rng(seed)
     frame = pd.DataFrame(rng.normal(size=(n, 3)), columns=["a", "b", "c"])
-    same = (frame["a"] * frame["b"] > 0) == (rng.random(n) < 0.9)
+    same = (frame.prod(axis=1) > 0) == (rng.random(n) < 0.9)
     return frame.assign(label=pd.Categorical(np.where(same, "same", "other")))
 
 
@@ -164,11 +166,11 @@ def test_a_label_is_drawn_anew_as_the_other_cells_say():
     shares = []
     for some in (model, without(model, *TOLD)):
         drawn = some.sample(4000, 0)
-        same = drawn["a"] * drawn["b"] > 0
+        same = drawn[["a", "b", "c"]].prod(axis=1) > 0
         shares.append((drawn["label"][same] == "same").mean())
         assert abs((drawn["label"] == "same").mean() - (rows["label"] == "same").mean()) < 0.05
-    assert shares[0] > 0.78
-    assert shares[1] < shares[0] - 0.1
+    assert shares[0] > 0.66
+    assert shares[1] < 0.57
 
 
 def test_there_is_none_where_nothing_is_to_tell(table):
