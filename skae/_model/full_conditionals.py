@@ -121,39 +121,60 @@ def _proven(real, weight, drawn, n_levels, suspect, rng):
 
 
 def _gain(real, weight, drawn, column, n_levels, rng):
-    """Return by how many standard errors real rows teach more about a column than draws do."""
+    """Return by how many standard errors real rows teach more about a column than draws do.
+
+    0 where cells that are drawn anew are further from held-out ones than what draws teach: half their mean
+    squared difference is the conditional variance, if they are right.
+    """
     if np.ptp(real[:, column]) == 0 or n_levels > MOST_LEVELS:
         return 0.0
     targets_of = _targets(real[:, column], weight, n_levels)
     order = rng.permutation(len(real))[:PROVING_ROWS]
     held_out, rest = np.split(order, [len(order) // HELD_OUT])
     rest = rest[: len(drawn)]
-    truth, losses = targets_of(real[held_out, column]), []
-    for rows, of_row in ((drawn[: len(rest)], None), (real[rest], weight[rest])):
-        trees = _trees(rows, of_row, column, targets_of, PROVING_TREES, rng)
-        found = np.mean([tree.predict(real[held_out])[..., 0] for tree in trees], axis=0)
-        losses.append(((found.reshape(truth.shape) - truth) ** 2).sum(axis=1))
-    gain, weight = np.subtract(*losses), weight[held_out]
+    X, truth, cells = real[held_out], targets_of(real[held_out, column]), real[rest, column]
+    by_draws = _trees(drawn[: len(rest)], None, column, targets_of, PROVING_TREES, rng)
+    by_rows = _trees(real[rest], weight[rest], column, targets_of, PROVING_TREES, rng)
+    before, after = (
+        (np.mean([_foretold(tree, X) for tree in trees], axis=0) - truth) ** 2
+        for trees in (by_draws, by_rows)
+    )
+    anew = np.zeros_like(truth)
+    for tree in by_rows:
+        donors = _donors(tree.apply(real[rest]), tree.node_count, weight[rest], cells, rng)
+        found = targets_of(donors[tree.apply(X)].ravel()).reshape(len(X), N_DONORS, -1)
+        anew += ((found - truth[:, None]) ** 2).mean(axis=1) / (2 * len(by_rows))
+    weight = weight[held_out]
+    better = np.average(before - anew, axis=0, weights=weight)
+    if (better.sum() if n_levels else better.min()) <= 0:
+        return 0.0
+    gain = (before - after).sum(axis=1)
     mean = np.average(gain, weights=weight)
     error = np.linalg.norm(weight * (gain - mean)) / weight.sum()
     return mean / max(error, np.finfo(float).tiny)
 
 
+def _foretold(tree, X):
+    """Return what a tree foretells of rows, (n_rows, n_targets)."""
+    return tree.predict(X).reshape(len(X), -1)
+
+
 def _targets(cells, weight, n_levels):
     """Return what makes of cells what trees foretell, (n_rows, n_targets).
 
-    That is which level, or the share of the training cells below a number: half of those equal to it count.
+    That is which level; of a number its share of the training cells, and itself, both with a variance of about 1.
     """
     if n_levels:
         return lambda found: (found[:, None] == np.arange(n_levels)).astype(float)
     known, place = np.unique(cells, return_inverse=True)
     below = np.r_[0, np.cumsum(np.bincount(place, weight))] / weight.sum()
+    mean, deviation = np.average(cells, weights=weight), np.std(cells, dtype=np.float64)
 
-    def shares(found):
+    def of_number(found):
         ends = (below[np.searchsorted(known, found, side)] for side in ("left", "right"))
-        return sum(ends)[:, None] / 2
+        return np.column_stack([np.sqrt(3) * sum(ends), (found - mean) / deviation])
 
-    return shares
+    return of_number
 
 
 def _trees(rows, weight, column, targets_of, n_trees, rng):
