@@ -27,7 +27,7 @@ class AutoencoderTransformer(DenseFromPCA, BaseAutoencoder):
     model is kept if its mean gain over PCA, row by row, exceeds
     twice its standard error (or once, if the mean without the 5 % largest and
     smallest gains exceeds twice its own); otherwise the fitted model is the
-    PCA of all rows. Up to 500 rows there are five folds, and the model is
+    PCA of all rows. Up to 500 rows there are five folds (three from 200 rows of numbers without missing cells on), and the model is
     then trained on all rows for the number of epochs that they chose. Above,
     ``validation_fraction`` of the rows is held out, and the last
     steps, at a falling rate, are on all rows. Where held-out rows gain by it, the decoder's last
@@ -147,7 +147,7 @@ class AutoencoderTransformer(DenseFromPCA, BaseAutoencoder):
         its baseline. Held-out rows are drawn anew, so some of them were trained
         on before, and the score is too good, unless ``X_val`` is given.
     callbacks : list of skorch callbacks or None, default=None
-        Cloned for each training, also for each of the five folds. The last
+        Cloned for each training, also for each fold. The last
         training, on all rows, has no held-out rows and calls only those that
         act on single batches or on what is trained. A callback of single batches
         makes training several times slower.

@@ -59,29 +59,39 @@ def at_once(n, device):
     return n * OF_GPU if torch.device(device).type == "cuda" else n
 
 
-def survey(module, rows, baseline, device):
+def survey(module, rows, baseline, device, n_told=0):
     """Look at all training rows once.
+
+    Parameters
+    ----------
+    n_told : int
+        The first columns that the module makes anew are compared with as many of the rows.
 
     Returns
     -------
     inputs, codes : Range
         Where the standardised rows and their codes lie.
-    deviations : ndarray of shape (n_components,)
-        Standard deviation of each unit of the code (1 where it is constant).
+    sums : tuple of ndarray
+        Sums of each unit of the code, and of its square; where rows are compared, of the squares
+        of what is left of each column, in units of X, and of the cells that are present.
     """
     inputs, codes = Range(), Range()
     mean, scale = (torch.tensor(part, device=device) for part in baseline.units)
 
-    def moments(rows, weight):
+    def sums(rows, weight):
         x = torch.from_numpy(rows).to(device).sub(mean).div_(scale)
         z, w = module.encode(x), torch.from_numpy(weight).to(device)
+        to_decoder = module.decoder_inputs(z, x)
         inputs.add(module.inputs(x))
-        codes.add(module.decoder_inputs(z, x))
-        return torch.stack([w @ z, w @ z**2])
+        codes.add(to_decoder)
+        of_code = w @ z, w @ z**2
+        if not n_told:
+            return of_code
+        rest = (x[:, :n_told] - module.decoder(to_decoder)).mul_(scale[:n_told])
+        present = ~rest.isnan()
+        return *of_code, w @ rest.nan_to_num_(nan=0.0).square_(), w @ present.to(w)
 
     with torch.inference_mode():
-        total = rows.sum(moments, at_once(SURVEYED, device))
-    mean, square = (total / len(rows)).cpu().numpy()
-    variance = (square - mean**2) * len(rows) / max(len(rows) - 1, 1)
-    deviations = np.sqrt(np.where(variance > 1e-12, variance, 1.0))
-    return inputs.of_all(rows), codes.of_all(rows), deviations
+        total = rows.sum(sums, at_once(SURVEYED, device))
+    total = tuple(part.cpu().numpy() for part in total)
+    return inputs.of_all(rows), codes.of_all(rows), total

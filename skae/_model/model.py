@@ -21,7 +21,7 @@ from skae._model.cells import (
     torch_type,
 )
 from skae._model.inference import apply, survey
-from skae._model.moments import noise_of_fewer
+from skae._model.moments import noise_of_fewer, whitening
 from skae._model.state import check_state, with_factors
 from skae._parameters import has_own_code
 from skae.nn.build import (
@@ -108,18 +108,27 @@ class Model:
         if task.decodes and task.has_baseline:
             attributes["components_"] = _components(module, baseline, task.size)
         extrapolates = rows is not None and task.has_baseline and nonlinear
-        spread = np.ones(task.size)
+        sums, numbers = None, task.schema.blocks is None
         if extrapolates or (rows is not None and task.whiten):
-            inputs, codes, spread = survey(module, rows, baseline, device)
+            n_told = task.schema.n_features if numbers and cls.tells_rest(task) else 0
+            inputs, codes, sums = survey(module, rows, baseline, device, n_told)
             if extrapolates:
                 module = _extrapolating(task, module, baseline, inputs, codes, device)
         if rows is None and before is not None:
             code_scale = before.code_scale
         elif task.whiten:
-            code_scale = 1 / spread
+            code_scale = np.ones(task.size) if sums is None else whitening(*sums[:2], len(rows))
         else:
             code_scale = baseline.deviations if task.has_baseline else np.ones(task.size)
-        return cls(task, module, baseline, nonlinear, code_scale, extrapolates, device, attributes)
+        model = cls(task, module, baseline, nonlinear, code_scale, extrapolates, device, attributes)
+        if numbers and sums is not None:
+            model._sums = sums  # until moments are made of them
+        return model
+
+    @classmethod
+    def tells_rest(cls, task):
+        """Return whether what rows have beside their reconstruction is the noise about it."""
+        return task.decodes and task.schema.encoder is None and not cls.own_noise
 
     @property
     def schema(self):

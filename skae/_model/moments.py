@@ -4,6 +4,8 @@ import numpy as np
 
 from skae._model.inference import SURVEYED, at_once
 
+LEAST_VARIANCE = 1e-12  # of a unit of the code that is not constant
+
 
 def moments_of(model, rows):
     """Return attributes of a model that was fitted to rows, by name: they are coded once more."""
@@ -48,29 +50,40 @@ def shares_of(model):
     return {} if shares is None else {"explained_variance_ratio_": np.diff(shares, prepend=0.0)}
 
 
+def whitening(total, square, n):
+    """Return the factors that give the units of a code variance 1; those of constant ones are 1."""
+    variance = unbiased(square / n - (total / n) ** 2, n)
+    return 1 / np.sqrt(np.where(variance > LEAST_VARIANCE, variance, 1.0))
+
+
 def _moments_of_rows(model, rows):
-    n = rows.n_repeated
-    tells_rest = model.task.decodes and model.schema.encoder is None and not model.own_noise
+    n, told = rows.n_repeated, {}
+    total, square, *rest = model.__dict__.pop("_sums", None) or _sums(model, rows)
+    variance = np.maximum(square / len(rows) - (total / len(rows)) ** 2, 0.0)
+    unit = model.present_baseline.deviations if model.task.has_baseline else 1.0
+    told["explained_variance_"] = unbiased(variance * unit**2, n)
+    if rest:
+        left, count = rest
+        left = unbiased(np.sum(left / np.maximum(count, np.finfo(float).tiny)), n)
+        told["noise_variance_"] = _a_direction(left, model.present_baseline, n)
+    return told
+
+
+def _sums(model, rows):
+    """Return what `survey` sums, of a fitted model, whatever its cells are."""
+    tells_rest = model.tells_rest(model.task)
 
     def sums(X, weight):
         code = model.encode(X)
-        of_code = weight @ code, weight @ code**2
+        units = code / model.code_scale
+        of_code = weight @ units, weight @ units**2
         if not tells_rest:
             return of_code
         rest = X - model.decode_cells(code)
         present = ~np.isnan(rest)
         return *of_code, weight @ np.where(present, rest, 0.0) ** 2, weight @ present
 
-    total, square, *rest = rows.raw_sum(sums, at_once(SURVEYED, model.device))
-    variance = square / len(rows) - (total / len(rows)) ** 2
-    unit = model.present_baseline.deviations if model.task.has_baseline else 1.0
-    variance = np.maximum(variance, 0.0) * (unit / model.code_scale) ** 2
-    told = {"explained_variance_": unbiased(variance, n)}
-    if tells_rest:
-        left, count = rest
-        left = unbiased(np.sum(left / np.maximum(count, np.finfo(float).tiny)), n)
-        told["noise_variance_"] = _a_direction(left, model.present_baseline, n)
-    return told
+    return rows.raw_sum(sums, at_once(SURVEYED, model.device))
 
 
 def _a_direction(left, baseline, n_samples):

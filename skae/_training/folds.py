@@ -1,4 +1,4 @@
-"""The nets of folds, trained in one step: five small steps at once cost little more than one."""
+"""The nets of folds, trained in one step: several small steps at once cost little more than one."""
 
 from functools import partial
 

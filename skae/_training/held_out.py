@@ -7,6 +7,7 @@ FEWEST_ROWS = 30  # of fewer, a gain cannot be distinguished from chance
 FEWEST_EFFECTIVE = 15  # rows, where their weights differ: (sum w)^2 / sum w^2
 CROSS_FITTED_ROWS = 500  # up to here folds judge, above it one held-out part
 FOLDS = 5
+FEWER_FOLDS, FEWER_FROM = 3, 200  # of so many rows of numbers
 FEWEST_HELD_OUT = 30
 STANDARD_ERRORS, FEWER = 2.0, 1.0
 TRIMMED = 0.05  # of the gains, left out at either end
@@ -18,7 +19,8 @@ def split(rows, fraction, rng, cross_fit=True):
     """Return pairs (training rows, held-out rows): folds for small data, one pair for large."""
     order = rng.permutation(len(rows))
     if cross_fit and len(rows) <= CROSS_FITTED_ROWS and not rows.reduce.shared:
-        parts = np.array_split(order, FOLDS)
+        fewer = rows.blocks is None and len(rows) >= FEWER_FROM
+        parts = np.array_split(order, FEWER_FOLDS if fewer else FOLDS)
     else:
         parts = [order[: n_held_out(fraction, len(rows))]]
     return [(rows.subset(_others(p, len(rows))), rows.subset(np.sort(p))) for p in parts]

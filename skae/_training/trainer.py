@@ -1,6 +1,7 @@
 """The trainings of one fit: from a baseline, side by side where folds judge, and on all rows."""
 
 import warnings
+from collections import OrderedDict
 from contextlib import contextmanager, nullcontext, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -391,7 +392,7 @@ class Trainer:
         return self._at(module, baseline)
 
     def _at(self, module, baseline):
-        module = deepcopy(module)
+        module = _copy(module)
         self.task.start_at(module, baseline)
         return module
 
@@ -485,7 +486,7 @@ class Trainer:
             optimizer_state=optimizer_state,
         )
         with suppress(Diverged), self._interruptible():
-            return self._solved(self._net(deepcopy(module), baseline, rows, settings))
+            return self._solved(self._net(_copy(module), baseline, rows, settings))
         return module
 
     def _solved(self, net):
@@ -636,6 +637,13 @@ def _notified(nets):
     finally:
         for net in nets:
             net.notify("on_train_end", X=net.rows, y=None)
+
+
+def _copy(module):
+    """Return a deep copy; what is empty, most of all hooks that nobody set, is made anew, in half the time."""
+    every = [value for part in module.modules() for value in vars(part).values()]
+    empty = {id(v): type(v)() for v in every if type(v) in (dict, set, OrderedDict) and not v}
+    return deepcopy(module, empty)
 
 
 def _load(nets, weights):

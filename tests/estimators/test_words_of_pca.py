@@ -10,6 +10,7 @@ from sklearn.decomposition import PCA, IncrementalPCA
 from sklearn.preprocessing import StandardScaler
 
 import skae
+from skae._data.rows import Rows
 
 quiet = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 TABLES = {
@@ -221,6 +222,14 @@ def test_noise_is_the_mean_variance_of_what_is_left():
     assert model.noise_variance_ == pytest.approx(left / (64 - 3))
     spoilt = np.where(np.random.RandomState(0).random_sample(X.shape) < 0.1, np.nan, X)
     assert skae.AutoencoderTransformer(3, max_iter=3).fit(spoilt).noise_variance_ > 0
+
+
+@quiet
+def test_a_trained_model_sees_its_rows_once(monkeypatch):
+    """One pass tells where they lie, the variances of the code and what is left of each column."""
+    monkeypatch.setattr(Rows, "raw_sum", None)
+    about = {"max_iter": 2, "early_stopping": False}
+    assert skae.AutoencoderTransformer(3, **about).fit(TABLES["wine"]).noise_variance_ > 0
 
 
 @quiet

@@ -16,7 +16,8 @@ from skae import (
     SparseAutoencoder,
     VAETransformer,
 )
-from skae._training.held_out import HeldOutCurves
+from skae._data.rows import Rows
+from skae._training.held_out import HeldOutCurves, split
 from skae.metrics import reconstruction_score
 
 pytestmark = pytest.mark.usefixtures("plain_draws")
@@ -48,6 +49,19 @@ def test_better_than_pca_where_the_data_bend(digits, k):
     estimator = AutoencoderTransformer(k, random_state=0).fit(train)
     assert estimator.best_iter_ > 0
     assert 1 - estimator.score(test) < 0.7 * pca
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "blocks", "n_folds"),
+    [(199, None, 5), (200, None, 3), (500, None, 3), (500, "any", 5)],
+)
+def test_folds_hold_each_row_out_once(n_rows, blocks, n_folds):
+    """They are fewer from 200 rows of numbers on; tables of other columns keep five."""
+    rows = Rows(np.zeros((n_rows, 2)), blocks=blocks)
+    pairs = split(rows, 0.1, np.random.RandomState(0))
+    assert len(pairs) == n_folds
+    held_out = np.concatenate([part.index for _, part in pairs])
+    np.testing.assert_array_equal(np.sort(held_out), np.arange(n_rows))
 
 
 def test_small_data_is_cross_fitted(cancer):
