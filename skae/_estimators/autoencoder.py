@@ -31,7 +31,9 @@ class AutoencoderTransformer(DenseFromPCA, BaseAutoencoder):
     then trained on all rows for the number of epochs that they chose. Above,
     ``validation_fraction`` of the rows is held out, and the last
     steps, at a falling rate, are on all rows. Where held-out rows gain by it, the decoder's last
-    layer is then solved for by ridge regression. There is no baseline without held-out rows
+    layer is then solved for by ridge regression. A model that reconstructs the training rows
+    worse than PCA does, in the mean, is not kept either: rows far from all others may be most of the
+    variance, and held-out rows do not show them. There is no baseline without held-out rows
     (``early_stopping=False``, ``partial_fit``) and without PCA
     (``linear_path=None``), and no promise for rows unlike all training rows.
 

@@ -71,6 +71,7 @@ class Variational(Task):
     )
     EARLIER: ClassVar = {"noise": "isotropic"}
     model: ClassVar = VariationalModel
+    keeps_training_rows: ClassVar = False
     module: ClassVar = VariationalAutoencoder
     linear_model_of_table: ClassVar = ProbabilisticTableModel
     baseline_name: ClassVar = "linear baseline"

@@ -253,7 +253,10 @@ class Trainer:
                 trained.module = self._again(module, baseline, rows, n_epochs, nets[0].lr)
         if len(nets) == 1 or self.interrupted:
             self._finish(trained, nets[0], baselines[0], rows if final else None, curves)
-        if self._falls_behind(trained.module, trained.baseline, rows):
+        start = self._at(module, trained.baseline)
+        if self._falls_behind(trained.module, trained.baseline, rows) or self._unlearned(
+            start, trained.module, trained.baseline, rows
+        ):
             trained.module, trained.baseline = None, baseline
         if trained.module is None:
             trained.prefix_shares = self._shares_of_baseline(baseline, rows)
@@ -296,11 +299,28 @@ class Trainer:
         part = standardised(some, *baseline.units, self.settings.device)
         return self._gains(module, part, baseline, rows).mean() < 0
 
+    def _unlearned(self, start, module, baseline, rows):
+        """Return whether training has raised the mean objective of the rows that a module was trained on.
+
+        One of them, far from all others, may be most of the variance. No held-out row is like it,
+        so none shows what becomes of it.
+        """
+        if module is None or not (self.task.has_baseline and self.task.keeps_training_rows):
+            return False
+        settings = replace(self.settings, callbacks=(), averaging=False)
+        some = rows.in_memory(SHOWN)
+        net = self._net(deepcopy(start), baseline, some, settings).initialize()
+        net.held_out = net.rows
+        before = net._mean(net.judge())
+        net.module_.load_state_dict(module.state_dict())
+        return not net._mean(net.judge()) <= before
+
     def go_on(self, module, baseline, pair, before):
         """Train further; the present weights are the baseline. ``module`` is left as it is."""
         net = self._net(deepcopy(module), baseline, pair[0], self.settings, pair[1])
         curves, (weights,) = self._train_together([net])
-        accepted = curves.accept()
+        net.load(weights)
+        accepted = curves.accept() and not self._unlearned(module, net.module_, baseline, pair[0])
         net.load(weights if accepted else module.state_dict())
         kept = net.module_ if accepted or before.nonlinear else None
         best = curves.best if accepted else 0

@@ -150,6 +150,20 @@ def test_one_outlier_does_not_decide():
     assert curves(start, ruined).best == 0
 
 
+@pytest.mark.parametrize("estimator", [AutoencoderTransformer, DenoisingAutoencoder])
+def test_a_training_row_far_from_all_others_is_not_unlearned(estimator):
+    """Held-out rows gain, but the plain mean over the training rows must not rise."""
+    rng = np.random.default_rng(1)
+    t = rng.uniform(-2, 2, 600)
+    X = np.column_stack([t, 0.01 * t**2, 0.01 * np.sin(2 * t), 0.01 * t])
+    X += 1e-4 * rng.normal(size=X.shape)
+    X[0] = 1e4
+    model = estimator(1, max_iter=40, random_state=1).fit(X)
+    linear = estimator(1, hidden_layer_sizes=()).fit(X)
+    errors = [each.reconstruction_error(X).mean() for each in (model, linear)]
+    assert errors[0] <= 1.05 * errors[1]
+
+
 def test_held_out_rows_of_ones_own(digits):
     train, test = digits
     estimator = AutoencoderTransformer(4, random_state=0).fit(train[:300], X_val=test)
