@@ -36,6 +36,7 @@ SLOWER = 0.1  # factor of the learning rate after a divergence
 # the steps before is more; and of folds, in the task's share of the steps before
 COOL_DOWN_STEPS, COOL_DOWN_PART, COOL_DOWN_OF_FOLDS = 400, 1 / 3, 1.2
 ORDERED_STEPS = 500  # at least, of an ordered code
+MOST_LOST = 1.05  # error of a prefix of it over the baseline's, on held-out rows
 TUNING_EPOCHS, TUNING_RATE = 15, 0.3  # on the rows that a code which was cut is fine-tuned on
 PRETRAINING, PRETRAINING_DECAY = 0.1, 0.5  # epochs of a phase, in max_iter; when the rate falls
 SAMPLE = 1000  # training rows that show what a prefix explains, where none are held out
@@ -238,11 +239,13 @@ class Trainer:
         accepted = curves.accept() and self._keeps_up(nets, baselines, pairs)
         rejected = self.task.has_baseline and not accepted
         if self.settings.cuts is not None or self.settings.measures:
+            trained.prefix_shares, least = self._held_out_shares(
+                module, nets, baselines, curves, rejected
+            )
+            rejected = rejected or _loses_a_length(trained.prefix_shares, least)
             if rejected:
-                _load(nets, [self._at(module, own).state_dict() for own in baselines])
-            parts = [net.held_out for net in nets]
-            weights = curves.row_weights()
-            trained.prefix_shares = self._prefix_shares(nets, baselines, parts, weights)
+                trained.prefix_shares = least
+            _load(nets, weights)
         if rejected:
             return trained
         trained.best_iter = curves.best
@@ -351,6 +354,19 @@ class Trainer:
         module = linear_network(self.task, baseline).float().requires_grad_(True)
         net = self._net(module, baseline, rows, self.settings).initialize()
         return self._training_shares(net, baseline, rows)
+
+    def _held_out_shares(self, module, nets, baselines, curves, rejected):
+        """Return what each prefix explains of held-out rows, and what it does at the baselines.
+
+        The second is None where the two are not compared: penalties have a price at every length.
+        """
+        rows = [net.held_out for net in nets], curves.row_weights()
+        shares = None if rejected else self._prefix_shares(nets, baselines, *rows)
+        plain = list(getattr(nets[0].criterion_, "terms", ())) == ["reconstruction"]
+        if not rejected and not (plain and self.task.has_baseline and len(shares) > 1):
+            return shares, None
+        _load(nets, [self._at(module, own).state_dict() for own in baselines])
+        return shares, self._prefix_shares(nets, baselines, *rows)
 
     def _training_shares(self, net, baseline, rows):
         """Return what each prefix of the code explains of some training rows."""
@@ -656,6 +672,11 @@ def _notified(nets):
     finally:
         for net in nets:
             net.notify("on_train_end", X=net.rows, y=None)
+
+
+def _loses_a_length(shares, least):
+    """Return whether a prefix of an ordered code explains less than the baseline's, beyond chance."""
+    return least is not None and bool(np.any(1 - shares > MOST_LOST * (1 - least)))
 
 
 def _load(nets, weights):
