@@ -190,14 +190,14 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         return self
 
     def _warn_of_all_pooled(self, n_rows):
-        """Warn of columns whose levels are all rare; of those that differ in each row it was told."""
+        """Warn of columns whose levels are all rare; `warn_of_text` names those that nearly all differ."""
         levels = zip(self._fields, self.categories_, self.infrequent_categories_, strict=True)
         lost = [
             f"{field.name!r} ({len(pooled)} levels)"
             for field, kept, pooled in levels
             if kept == [] and pooled and 1 < len(pooled) < NEARLY * n_rows
         ]
-        if lost:
+        if lost and n_rows >= FEWEST_IDS:
             warnings.warn(
                 f"Nothing is learned of {', '.join(lost[:EXAMPLES])}{' ...' if lost[EXAMPLES:] else ''}: each "
                 f"level has fewer rows than min_frequency={self.min_frequency!r} asks for, which is "
