@@ -114,6 +114,14 @@ def frame_of(X):
     return X if of_polars else None
 
 
+def dense(X):
+    """Return a pandas frame with sparse columns as an array of numbers; all else as it is."""
+    if not isinstance(X, pd.DataFrame):
+        return X
+    has_sparse = any(isinstance(dtype, pd.SparseDtype) for dtype in X.dtypes)
+    return X.to_numpy(np.float64) if has_sparse else X
+
+
 def _refuse_same_names(X):
     names = X.columns
     if not names.is_unique:

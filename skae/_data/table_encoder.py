@@ -186,7 +186,26 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
             self.level_shares_.append(learned[2])
         self.decode(np.zeros((1, len(columns))))  # refuses types that cannot be made again
         warn_of_text(columns, isinstance(self.categorical_features, str))
+        self._warn_of_all_pooled(n_rows)
         return self
+
+    def _warn_of_all_pooled(self, n_rows):
+        """Warn of columns whose levels are all rare; `warn_of_text` names those that nearly all differ."""
+        levels = zip(self._fields, self.categories_, self.infrequent_categories_, strict=True)
+        lost = [
+            f"{field.name!r} ({len(pooled)} levels)"
+            for field, kept, pooled in levels
+            if kept == [] and pooled and 1 < len(pooled) < NEARLY * n_rows
+        ]
+        if lost and n_rows >= FEWEST_IDS:
+            warnings.warn(
+                f"Nothing is learned of {', '.join(lost[:EXAMPLES])}{' ...' if lost[EXAMPLES:] else ''}: each "
+                f"level has fewer rows than min_frequency={self.min_frequency!r} asks for, which is "
+                f"{self._fewest(n_rows):g} here, and all are pooled. Pass a smaller min_frequency, join levels, "
+                "or leave such columns out.",
+                UserWarning,
+                stacklevel=4,
+            )
 
     def transform(self, X):
         """Return the coded table.

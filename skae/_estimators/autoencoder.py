@@ -31,7 +31,9 @@ class AutoencoderTransformer(DenseFromPCA, BaseAutoencoder):
     then trained on all rows for the number of epochs that they chose. Above,
     ``validation_fraction`` of the rows is held out, and the last
     steps, at a falling rate, are on all rows. Where held-out rows gain by it, the decoder's last
-    layer is then solved for by ridge regression. There is no baseline without held-out rows
+    layer is then solved for by ridge regression. A model that reconstructs the training rows
+    worse than PCA does, in the mean, is not kept either: rows far from all others may be most of the
+    variance, and held-out rows do not show them. There is no baseline without held-out rows
     (``early_stopping=False``, ``partial_fit``) and without PCA
     (``linear_path=None``), and no promise for rows unlike all training rows.
 
@@ -91,8 +93,8 @@ class AutoencoderTransformer(DenseFromPCA, BaseAutoencoder):
         half of the rows keep only a prefix of their code, of random length
         (nested dropout, Rippel et al., 2014), so that every prefix decodes
         well. ``truncate(k)`` returns the model of the first k. Model and
-        baseline are compared by the mean loss over these lengths, so one at which
-        PCA leaves next to nothing may be worse than PCA. The full
+        baseline are compared by the mean loss over these lengths. Where at one of them the error of
+        held-out rows is more than 5 % above PCA's, the model is PCA at all lengths. The full
         code explains a few percent less than an unordered one.
     categorical_features : "from_dtype", None or array-like, default="from_dtype"
         Which columns are categories: "from_dtype" takes a frame's booleans,

@@ -12,7 +12,7 @@ from skae import _tasks
 from skae._data.labels import Labels, beside, columns_of, names_of_labels
 from skae._data.tensors import like
 from skae._estimators.base import BaseAutoencoder, fine_tuned, model_of, task_of, way
-from skae._estimators.given import known_cells
+from skae._estimators.given import is_given, known_cells
 from skae._estimators.variational import DrawsNumbers, bound_of, imputed
 from skae._parameters import (
     DenseNetwork,
@@ -460,7 +460,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, 
         n_samples = count(n_samples, "n_samples")
         check_is_fitted(self)
         rng, known = private_random_state(random_state), self._model.task.labels
-        if given:
+        if is_given(given):
             cells = known_cells(self, given, match_marginals)
             labels = None if y is None else known.code(y, n_samples)
             codes = _codes_given(cells, n_samples, labels, rng)

@@ -28,7 +28,9 @@ class ContractiveAutoencoder(DenseFromPCA, BaseAutoencoder):
 
     The baseline is PCA, where training starts, compared by this objective,
     penalty included: the trained model is kept if held-out rows show, by
-    the rule of `AutoencoderTransformer`, that it is better.
+    the rule of `AutoencoderTransformer`, that it is better. Its reconstruction may be worse than
+    PCA's, many times worse where PCA leaves next to nothing: a code that moves less then gains
+    more than reconstruction loses.
 
     Parameters
     ----------

@@ -78,7 +78,8 @@ class DenoisingAutoencoder(DenseFromPCA, BaseAutoencoder):
     ignores its generator). Above 4,096 columns, and with a callable and fewer
     than five rows a column, the baseline is PCA. ``score`` and ``transform``
     take rows as they are: on clean rows ``score`` is lower than that of an
-    autoencoder that was trained on clean rows.
+    autoencoder that was trained on clean rows, and where PCA leaves next to nothing the error is many
+    times PCA's. So is the linear denoiser's, which draws all rows towards the mean.
 
     References
     ----------

@@ -1,6 +1,8 @@
 """Cells that rows to be drawn shall have: read, and refused where no row could have them."""
 
 import warnings
+from decimal import Decimal
+from numbers import Real
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,11 @@ from skae._data.objects import is_missing
 from skae._parameters import counted
 
 EXAMPLES = 5  # of names, in a message
+
+
+def is_given(given):
+    """Return whether cells are given: not None, and no empty dict."""
+    return given is not None and not (isinstance(given, dict) and not given)
 
 
 def known_cells(estimator, given, match_marginals):
@@ -64,7 +71,17 @@ def _places(schema, given):
     missing = [name for name, cell in given.items() if is_missing(cell)]
     if missing:
         raise ValueError(f"given has no value for {missing[:EXAMPLES]}: leave these columns out.")
+    text = [name for name in given if schema.encoder is None and not _is_number(given[name])]
+    if text:
+        raise ValueError(
+            f"given has {given[text[0]]!r} for {text[0]!r}, a column of numbers: pass a number."
+        )
     return {name: names.index(name) for name in given}
+
+
+def _is_number(cell):
+    """Return whether a cell can stand in a column of numbers; text that reads as one cannot."""
+    return isinstance(cell, Real | Decimal | np.bool_) or np.asarray(cell).dtype.kind in "iuf"
 
 
 def _names(schema):

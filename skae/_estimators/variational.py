@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skae import _tasks
 from skae._estimators.base import BaseAutoencoder, task_of
-from skae._estimators.given import known_cells
+from skae._estimators.given import is_given, known_cells
 from skae._parameters import (
     DenseNetwork,
     FromPCA,
@@ -397,7 +397,7 @@ class VAETransformer(
         n_samples = count(n_samples, "n_samples")
         check_is_fitted(self)
         rng = private_random_state(random_state)
-        if given is not None and given != {}:
+        if is_given(given):
             known = known_cells(self, given, match_marginals)
             return self._drawn(known.codes(n_samples, rng), rng, match_marginals, known)
         if match_marginals and self._model.judge is not None:

@@ -8,6 +8,7 @@ from scipy.special import log_ndtr
 FEWEST_PARTICLES = 2000
 N_MOVES = 6  # of every particle at every temperature
 SHARES = 1.0, 0.5, 0.1  # of what a move draws anew
+LEAST = -1e30  # log-likelihood of cells that a row cannot have, so that `tempered` comes to an end
 LEAST_RIDGE = 1e-9  # of the particles' covariance
 
 
@@ -49,7 +50,7 @@ class Given:
             low, high = ((bound - means[:, cell]) / own[:, cell] for bound in bounds)
             is_point = np.array_equal(*bounds)
             total += -(low**2) / 2 if is_point else _log_mass(low, high)
-        return total
+        return np.nan_to_num(total, nan=LEAST, neginf=LEAST)
 
     def codes(self, n, rng, labels=None):
         """Return n codes, or units of the `Joint`, drawn from their distribution given the known cells.

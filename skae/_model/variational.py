@@ -426,7 +426,8 @@ class VariationalModel(Model):
         deviation = self.deviations[number] * self.baseline.scale[number]
         if self.schema.blocks is not None:
             deviation = deviation / self.schema.blocks.metric[number]
-        return self.schema.in_units(place, deviation) - self.schema.in_units(place, 0.0)
+        encoder = self.schema.encoder
+        return deviation if encoder is None else deviation * encoder.scale_[place]
 
     def bounds(self, place, cell):
         """Return what draws lie between that are matched to a number of a column, in units of X."""

@@ -95,6 +95,7 @@ class Task:
     keeps_up: ClassVar = (
         True  # whether rows that lack cells come back as close as by PCA in any case
     )
+    keeps_training_rows: ClassVar = True  # whether their mean objective must not rise by training
     couples_rows: ClassVar = False  # whether the loss of a row depends on others of its batch
     encoder_extrapolates: ClassVar = True  # along the linear map, outside the training range
     least_range: ClassVar = -np.inf  # codes from minus to plus this are the decoder's in any case

@@ -27,6 +27,7 @@ class Contrastive(Task):
     couples_rows: ClassVar = True
     decodes: ClassVar = False
     keeps_up: ClassVar = False
+    keeps_training_rows: ClassVar = False
 
     def batch_size(self, n_rows):
         """Return the rows a step: each is compared with all others."""

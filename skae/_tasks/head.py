@@ -186,6 +186,7 @@ class Head(Task):
     everything: Rows
 
     keeps_up: ClassVar = False  # rows are not given back
+    keeps_training_rows: ClassVar = False
 
     @classmethod
     def of(cls, model, X, targets, weight, kind, everything):

@@ -40,6 +40,7 @@ from skae.nn.autoencoders import (
 from skae.nn.build import divide_code, start_probabilistic
 from skae.nn.cells import TableLikelihood
 
+MOST_NATS = 300.0  # whose exponential, and the ratio of two, is in float64
 HELD_OUT_DRAWS = 4  # codes a held-out row in the judgement
 HEAD_CELLS = 2**22  # at most, that the head of the labels is solved on
 HEAD_SOLVER = {"maxiter": 200}
@@ -71,6 +72,7 @@ class Variational(Task):
     )
     EARLIER: ClassVar = {"noise": "isotropic"}
     model: ClassVar = VariationalModel
+    keeps_training_rows: ClassVar = False
     module: ClassVar = VariationalAutoencoder
     linear_model_of_table: ClassVar = ProbabilisticTableModel
     baseline_name: ClassVar = "linear baseline"
@@ -268,7 +270,8 @@ class Variational(Task):
         return -loss * self.n_columns
 
     def error(self, loss):
-        return np.exp(2 * loss)  # nats a column: half the logarithm of a variance
+        # nats a column: half the logarithm of a variance
+        return np.exp(np.clip(2 * loss, -MOST_NATS, MOST_NATS))
 
     def reconstruct_prefix(self, module, baseline, inputs, *mask):
         x, draws = inputs

@@ -37,6 +37,7 @@ SLOWER = 0.1  # factor of the learning rate after a divergence
 # the steps before is more; and of folds, in the task's share of the steps before
 COOL_DOWN_STEPS, COOL_DOWN_PART, COOL_DOWN_OF_FOLDS = 400, 1 / 3, 1.2
 ORDERED_STEPS = 500  # at least, of an ordered code
+MOST_LOST = 1.05  # error of a prefix of it over the baseline's, on held-out rows
 TUNING_EPOCHS, TUNING_RATE = 15, 0.3  # on the rows that a code which was cut is fine-tuned on
 PRETRAINING, PRETRAINING_DECAY = 0.1, 0.5  # epochs of a phase, in max_iter; when the rate falls
 SAMPLE = 1000  # training rows that show what a prefix explains, where none are held out
@@ -239,11 +240,13 @@ class Trainer:
         accepted = curves.accept() and self._keeps_up(nets, baselines, pairs)
         rejected = self.task.has_baseline and not accepted
         if self.settings.cuts is not None or self.settings.measures:
+            trained.prefix_shares, least = self._held_out_shares(
+                module, nets, baselines, curves, rejected
+            )
+            rejected = rejected or _loses_a_length(trained.prefix_shares, least)
             if rejected:
-                _load(nets, [self._at(module, own).state_dict() for own in baselines])
-            parts = [net.held_out for net in nets]
-            weights = curves.row_weights()
-            trained.prefix_shares = self._prefix_shares(nets, baselines, parts, weights)
+                trained.prefix_shares = least
+            _load(nets, weights)
         if rejected:
             return trained
         trained.best_iter = curves.best
@@ -254,7 +257,10 @@ class Trainer:
                 trained.module = self._again(module, baseline, rows, n_epochs, nets[0].lr)
         if len(nets) == 1 or self.interrupted:
             self._finish(trained, nets[0], baselines[0], rows if final else None, curves)
-        if self._falls_behind(trained.module, trained.baseline, rows):
+        start = self._at(module, trained.baseline)
+        if self._falls_behind(trained.module, trained.baseline, rows) or self._unlearned(
+            start, trained.module, trained.baseline, rows
+        ):
             trained.module, trained.baseline = None, baseline
         if trained.module is None:
             trained.prefix_shares = self._shares_of_baseline(baseline, rows)
@@ -297,11 +303,28 @@ class Trainer:
         part = standardised(some, *baseline.units, self.settings.device)
         return self._gains(module, part, baseline, rows).mean() < 0
 
+    def _unlearned(self, start, module, baseline, rows):
+        """Return whether training has raised the mean objective of the rows that a module was trained on.
+
+        One of them, far from all others, may be most of the variance. No held-out row is like it,
+        so none shows what becomes of it.
+        """
+        if module is None or not (self.task.has_baseline and self.task.keeps_training_rows):
+            return False
+        settings = replace(self.settings, callbacks=(), averaging=False)
+        some = rows.in_memory(SHOWN)
+        net = self._net(deepcopy(start), baseline, some, settings).initialize()
+        net.held_out = net.rows
+        before = net._mean(net.judge())
+        net.module_.load_state_dict(module.state_dict())
+        return not net._mean(net.judge()) <= before
+
     def go_on(self, module, baseline, pair, before):
         """Train further; the present weights are the baseline. ``module`` is left as it is."""
         net = self._net(deepcopy(module), baseline, pair[0], self.settings, pair[1])
         curves, (weights,) = self._train_together([net])
-        accepted = curves.accept()
+        net.load(weights)
+        accepted = curves.accept() and not self._unlearned(module, net.module_, baseline, pair[0])
         net.load(weights if accepted else module.state_dict())
         kept = net.module_ if accepted or before.nonlinear else None
         best = curves.best if accepted else 0
@@ -332,6 +355,19 @@ class Trainer:
         module = linear_network(self.task, baseline).float().requires_grad_(True)
         net = self._net(module, baseline, rows, self.settings).initialize()
         return self._training_shares(net, baseline, rows)
+
+    def _held_out_shares(self, module, nets, baselines, curves, rejected):
+        """Return what each prefix explains of held-out rows, and what it does at the baselines.
+
+        The second is None where the two are not compared: penalties have a price at every length.
+        """
+        rows = [net.held_out for net in nets], curves.row_weights()
+        shares = None if rejected else self._prefix_shares(nets, baselines, *rows)
+        plain = list(getattr(nets[0].criterion_, "terms", ())) == ["reconstruction"]
+        if not rejected and not (plain and self.task.has_baseline and len(shares) > 1):
+            return shares, None
+        _load(nets, [self._at(module, own).state_dict() for own in baselines])
+        return shares, self._prefix_shares(nets, baselines, *rows)
 
     def _training_shares(self, net, baseline, rows):
         """Return what each prefix of the code explains of some training rows."""
@@ -644,6 +680,11 @@ def _copy(module):
     every = [value for part in module.modules() for value in vars(part).values()]
     empty = {id(v): type(v)() for v in every if type(v) in (dict, set, OrderedDict) and not v}
     return deepcopy(module, empty)
+
+
+def _loses_a_length(shares, least):
+    """Return whether a prefix of an ordered code explains less than the baseline's, beyond chance."""
+    return least is not None and bool(np.any(1 - shares > MOST_LOST * (1 - least)))
 
 
 def _load(nets, weights):

@@ -7,7 +7,7 @@ from scipy.special import expit
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.utils import check_array
 
-from skae._data.frames import NUMBER, fields, frame_of, refuse_another_order, table
+from skae._data.frames import NUMBER, dense, fields, frame_of, refuse_another_order, table
 from skae._parameters import counted
 from skae.metrics._rows import SQUARABLE
 
@@ -267,4 +267,4 @@ def _numbers(X):
             f"The columns {others[:3]} are not numbers, so rows have no distances: pass the codes of both tables "
             "(what transform returns), or use skae.metrics.synthesis_report."
         )
-    return X
+    return dense(X)

@@ -5,7 +5,7 @@ from inspect import signature
 import numpy as np
 from sklearn.utils.validation import check_array
 
-from skae._data.frames import refuse_another_order
+from skae._data.frames import dense, refuse_another_order
 from skae._data.rows import exact_mean
 from skae._parameters import unmasked
 
@@ -44,7 +44,7 @@ def explained_share(X, reconstruction):
     """
     refuse_another_order(X, reconstruction, "the reconstruction")
     X = _numbers(X)
-    reconstruction = check_array(reconstruction, dtype=np.float64)
+    reconstruction = check_array(dense(reconstruction), dtype=np.float64)
     if X.shape != reconstruction.shape:
         raise ValueError(
             f"The reconstruction has shape {reconstruction.shape}, X has {X.shape}: they must agree."
@@ -66,7 +66,7 @@ def explained_share(X, reconstruction):
 def _numbers(X):
     """Return rows as float64."""
     try:
-        return check_array(unmasked(X), dtype=np.float64, ensure_all_finite="allow-nan")
+        return check_array(unmasked(dense(X)), dtype=np.float64, ensure_all_finite="allow-nan")
     except ValueError as error:
         if "could not convert" not in str(error):
             raise

@@ -315,6 +315,13 @@ def test_text_that_looks_like_something_else_is_told_once_a_fit(cells, message):
     TableEncoder().fit(objects(["a street", "b 12", "c-7"] * 20))
 
 
+def test_a_column_whose_levels_are_all_pooled_is_named():
+    table = objects([f"level {i % 30}" for i in range(60)])
+    with pytest.warns(UserWarning, match=r"learned of 'c' \(30 levels\).*min_frequency=3 asks"):
+        TableEncoder(min_frequency=3).fit(table)
+    TableEncoder(min_frequency=2).fit(table)
+
+
 def test_text_among_numbers_has_a_remedy():
     for cells in ([*range(59), "?"], [*range(59), "n/a"]):
         with pytest.raises(

@@ -136,6 +136,25 @@ def test_cells_that_no_row_has_are_named(modes):
         bernoulli.sample(given={0: 1.0})
 
 
+@pytest.mark.parametrize("cell", ["0.4", b"0.4", 1j, np.datetime64("2020-01-01")])
+def test_what_is_no_number_is_refused_in_a_table_of_numbers(cell):
+    model = VAETransformer(1, hidden_layer_sizes=()).fit(factors(40, 3, 1))
+    with pytest.raises(ValueError, match="for 1, a column of numbers: pass a number"):
+        model.sample(2, given={1: cell})
+    with pytest.raises(TypeError, match="expected a dict"):
+        model.sample(2, given=pd.Series({1: 0.4}))
+
+
+def test_numbers_far_from_zero_can_be_given():
+    """Noise of less than the distance between float64 numbers there, beside which it would be 0."""
+    t = np.arange(200)
+    table = pd.DataFrame({"id": 2**53 + 2 * t, "high": t > 100, "x": np.sin(t / 9)})
+    model = VAETransformer(2, hidden_layer_sizes=()).fit(table)
+    for low in (5, 150):
+        drawn = model.sample(200, 0, given={"id": 2**53 + 2 * low})
+        assert (drawn["high"] == (low > 100)).mean() > 0.7
+
+
 def test_levels_of_any_type_can_be_given():
     """Dates, periods, intervals and numbers that are categories."""
     months = pd.Series(pd.date_range("2024-01-01", periods=3, freq="MS"))

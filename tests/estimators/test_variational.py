@@ -475,3 +475,10 @@ def test_likelihoods_are_by_64_draws(digits):
     scores = model.score_samples(digits[1])
     np.testing.assert_array_equal(scores, model.score_samples(digits[1], 64))
     assert scores.mean() > model.score_samples(digits[1], 1).mean() + 0.1
+
+
+@pytest.mark.filterwarnings("ignore:max_iter", "error::RuntimeWarning")
+def test_hundreds_of_nats_a_column_overflow_nothing():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.normal(size=200), rng.normal(size=200), 2.0**53 + np.arange(200)])
+    VAETransformer(2, max_iter=5, random_state=0).fit(X)

@@ -1,13 +1,19 @@
 """Precision, recall and Frechet distance of generated rows; mode_coverage is in test_rows."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.linalg import sqrtm
 from scipy.special import expit
 from sklearn.datasets import load_digits
 from sklearn.neural_network import MLPClassifier
 
-from skae.metrics import frechet_distance, precision_recall
+from skae.metrics import (
+    explained_share,
+    frechet_distance,
+    mode_coverage,
+    precision_recall,
+)
 
 
 def test_precision_and_recall_are_those_of_the_definition():
@@ -65,6 +71,15 @@ def test_a_classifiers_space_is_its_last_hidden_layer(activation):
         hidden = known.get(activation, lambda x: x.clip(0))(hidden @ weights + bias)
     expected = frechet_distance(hidden[900:1200], hidden[600:900])
     assert near == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("filled", [0.0, np.nan])
+def test_frames_with_sparse_columns_are_read(filled):
+    rng = np.random.default_rng(0)
+    X, drawn = (pd.DataFrame(rng.normal(size=(40, 2))) for _ in range(2))
+    sparse = [frame.astype(pd.SparseDtype(float, filled)) for frame in (X, drawn)]
+    for measure in (mode_coverage, precision_recall, frechet_distance, explained_share):
+        assert measure(*sparse) == measure(X.to_numpy(), drawn.to_numpy())
 
 
 def test_bad_rows_are_refused():

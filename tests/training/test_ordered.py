@@ -76,6 +76,19 @@ def test_masks_keep_prefixes():
 # every prefix is a model ------------------------------------------------------------------------
 
 
+def test_no_length_is_lost_for_others():
+    """Three components tell a trend and a sine nearly, so their error hardly counts in the mean."""
+    t = np.arange(719)
+    y = 2.8 * np.sin(2 * np.pi * t / 28) + 0.002 * t
+    y += 0.01 * np.random.default_rng(0).normal(size=len(t))
+    X = np.lib.stride_tricks.sliding_window_view(y, 20)
+    left = [
+        1 - each.fit(X).score(X)
+        for each in (ordered(3, max_iter=60), ordered(3, hidden_layer_sizes=()))
+    ]
+    assert left[0] < 1.05 * left[1]
+
+
 def test_prefixes_of_a_rejected_fit_are_pca(gaussian):
     estimator = ordered().fit(gaussian)
     assert estimator.best_iter_ == 0

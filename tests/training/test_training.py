@@ -417,7 +417,7 @@ def test_auto_epochs_are_bounded_by_steps(gaussian, n_rows, epochs):
 def test_the_last_steps_are_a_part_of_those_before(digits):
     """They go on from the best epoch, with the optimizer's state, at a rate that falls to zero."""
     estimator = AutoencoderTransformer(2, max_iter=25, batch_size=32, random_state=0)
-    judged, last = nets_of(estimator.fit, digits[0])
+    judged, last, *_ = nets_of(estimator.fit, digits[0])
     before = estimator.best_iter_ * judged.steps_an_epoch
     steps = last.max_epochs * last.steps_an_epoch
     assert judged.held_out is not None
