@@ -297,7 +297,9 @@ def test_weight_in_the_judgement():
         (model.fit(X, sample_weight=weight), clone(model).fit(X))
         for model in (AutoencoderTransformer(1, random_state=seed) for seed in (1, 2))
     ]
-    heavy, plain = ([m.reconstruction_error(bent).mean() for m in part] for part in zip(*fits, strict=True))
+    heavy, plain = (
+        [m.reconstruction_error(bent).mean() for m in part] for part in zip(*fits, strict=True)
+    )
     assert min(heavy) < 0.1 * min(plain)
 
 
