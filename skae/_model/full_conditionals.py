@@ -123,8 +123,7 @@ def _proven(real, weight, drawn, n_levels, suspect, rng):
 def _gain(real, weight, drawn, column, n_levels, rng):
     """Return by how many standard errors real rows teach more about a column than draws do.
 
-    0 where cells that are drawn anew are further from held-out ones than what draws teach: half their mean
-    squared difference is the conditional variance, if they are right.
+    0 where cells that are drawn anew would be further from what they should be than draws are.
     """
     if np.ptp(real[:, column]) == 0 or n_levels > MOST_LEVELS:
         return 0.0
@@ -132,26 +131,40 @@ def _gain(real, weight, drawn, column, n_levels, rng):
     order = rng.permutation(len(real))[:PROVING_ROWS]
     held_out, rest = np.split(order, [len(order) // HELD_OUT])
     rest = rest[: len(drawn)]
-    X, truth, cells = real[held_out], targets_of(real[held_out, column]), real[rest, column]
-    by_draws = _trees(drawn[: len(rest)], None, column, targets_of, PROVING_TREES, rng)
-    by_rows = _trees(real[rest], weight[rest], column, targets_of, PROVING_TREES, rng)
-    before, after = (
-        (np.mean([_foretold(tree, X) for tree in trees], axis=0) - truth) ** 2
-        for trees in (by_draws, by_rows)
-    )
-    anew = np.zeros_like(truth)
-    for tree in by_rows:
-        donors = _donors(tree.apply(real[rest]), tree.node_count, weight[rest], cells, rng)
-        found = targets_of(donors[tree.apply(X)].ravel()).reshape(len(X), N_DONORS, -1)
-        anew += ((found - truth[:, None]) ** 2).mean(axis=1) / (2 * len(by_rows))
+    X, truth = real[held_out], targets_of(real[held_out, column])
+    losses, distances = [], []
+    for rows, of_row in ((drawn[: len(rest)], np.ones(len(rest))), (real[rest], weight[rest])):
+        trees = _trees(rows, of_row, column, targets_of, PROVING_TREES, rng)
+        found = np.mean([_foretold(tree, X) for tree in trees], axis=0)
+        losses.append((found - truth) ** 2)
+        anew = (_anew(tree, rows, of_row, column, X, rng) for tree in trees)
+        anew = [targets_of(cells) for donors in anew for cells in donors]
+        distances.append(np.mean((anew - truth) ** 2, axis=0))
     weight = weight[held_out]
-    better = np.average(before - anew, axis=0, weights=weight)
-    if (better.sum() if n_levels else better.min()) <= 0:
+    means = (np.average(x, axis=0, weights=weight) for x in (losses[1], *distances))
+    less = _noise_taken(*means)
+    if (less.sum() if n_levels else less.min()) <= 0:
         return 0.0
-    gain = (before - after).sum(axis=1)
+    gain = np.subtract(*losses).sum(axis=1)
     mean = np.average(gain, weights=weight)
     error = np.linalg.norm(weight * (gain - mean)) / weight.sum()
     return mean / max(error, np.finfo(float).tiny)
+
+
+def _noise_taken(loss, distance_of_draws, distance):
+    """Return how much less noise cells have that are drawn anew.
+
+    With s the conditional variance, d that of draws, and h the variance of what cells of a leaf should be, the mean squared
+    distances of a donor are 2 s + 2 h and s + d + 2 h, and the loss of some trees' mean is s + h / 2. The noise is s + 2 h, and d.
+    """
+    h = np.maximum(distance - 2 * loss, 0)
+    return distance_of_draws - distance - 2 * h
+
+
+def _anew(tree, rows, weight, column, X, rng):
+    """Return the donors for each row of X, (N_DONORS, n_rows)."""
+    donors = _donors(tree.apply(rows), tree.node_count, weight, rows[:, column], rng)
+    return donors[tree.apply(X)].T
 
 
 def _foretold(tree, X):
