@@ -12,7 +12,6 @@ MOST_QUANTILES = 2**20  # of all columns
 MOST_DECIMALS = 6
 MOST_OF_STREAM = 2**18  # rows that are looked at
 ROUNDINGS = 16  # by which a number may be off its grid
-WAY = 0.25  # that cells move, of what they are apart
 UNKNOWN = -1  # decimals of a column without a step
 
 
@@ -106,13 +105,6 @@ class Marginals:
         """Return between which quantiles no cells are drawn: one of the two is a value that repeats."""
         same = np.diff(self.quantiles[:, number]) == 0
         return same | np.r_[False, same[:-1]] | np.r_[same[1:], False]
-
-    def between(self, number, cells, others, rng):
-        """Return cells of a column, which move a little to or from others unless their values repeat."""
-        known = self.quantiles[:, number]
-        repeat = self.listed[number] | np.isin(cells, known[1:][np.diff(known) == 0])
-        way = np.where(repeat, 0, rng.uniform(-WAY, WAY, len(cells)))
-        return self.on_grid(number, cells + way * (others - cells))
 
     def on_grid(self, number, cells):
         """Return the cells that the column may hold and that are nearest to some numbers."""

@@ -371,7 +371,7 @@ class VAETransformer(
             numbers stay whole, two decimals stay two), and repeated values, such as zeros, come in their
             proportion; see ``number_summary_``. Last, each row is chosen among ten draws, by the odds that boosted
             trees give it to be real, if held-out rows prove that they know one from the other (from 200 rows; Grover et al., 2019); and
-            columns whose relation to the others the draws have lost, as held-out rows prove, are drawn anew given the others, by trees whose leaves hold training cells (Reiter, 2005). False returns draws of the
+            categories, and numbers that repeat few values, whose relation to the other columns the draws have lost, as held-out rows prove, are drawn anew given these, by trees whose leaves hold training cells (Reiter, 2005). False returns draws of the
             model alone, whose likelihood is that of `score_samples`: codes from the prior, independent noise. No effect in
             the Bernoulli model, above some 16,000 columns of numbers, and in models from older files.
         given : dict or None, default=None

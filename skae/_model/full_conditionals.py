@@ -48,17 +48,15 @@ class FullConditionals:
     donors: np.ndarray
 
     def draw(self, number, X, rng):
-        """Return two donors for each row, (n_rows, 2), of the column that is drawn anew as this number."""
-        found, own = np.empty((len(X), 2)), rng.randint(len(self.feature[number]), size=len(X))
+        """Return a donor for each row, (n_rows,), of the column that is drawn anew as this number."""
+        found, own = np.empty(len(X)), rng.randint(len(self.feature[number]), size=len(X))
         trees = zip(
             self.feature[number], self.threshold[number], self.children[number], strict=True
         )
         for place, tree in enumerate(trees):
             rows = np.flatnonzero(own == place)
             of_leaf = self.donors[number, place, leaves(X[rows], *tree, DEPTH)]
-            first, step = rng.randint([N_DONORS, N_DONORS - 1], size=(len(rows), 2)).T
-            both = np.column_stack([first, (first + 1 + step) % N_DONORS])
-            found[rows] = np.take_along_axis(of_leaf, both, axis=1)
+            found[rows] = of_leaf[np.arange(len(rows)), rng.randint(N_DONORS, size=len(rows))]
         return found
 
 
@@ -80,7 +78,7 @@ def full_conditionals_of(real, cells, weight, drawn, n_levels, suspect, rng):
     n_levels : ndarray of int, shape (n_columns,)
         0 for a number.
     suspect : ndarray of shape (n_columns,)
-        The columns where it is largest are tried, and by themselves the first ones.
+        The columns where it is largest are tried, by themselves the first ones; those below 0 are not.
     rng : RandomState
     """
     columns = _proven(real, weight, drawn, n_levels, suspect, rng)
@@ -114,7 +112,8 @@ def _proven(real, weight, drawn, n_levels, suspect, rng):
     """Return the columns of the clearest proof, numbers first."""
     gains = np.zeros(len(n_levels))
     for column in np.sort(np.argsort(-suspect, kind="stable")[:MOST_TRIED]):
-        gains[column] = _gain(real, weight, drawn, column, n_levels[column], rng)
+        if suspect[column] >= 0:
+            gains[column] = _gain(real, weight, drawn, column, n_levels[column], rng)
     best = np.sort(np.argsort(-gains, kind="stable")[:MOST_DRAWN_ANEW])
     columns = best[gains[best] > PROOF]
     return columns[np.argsort(n_levels[columns] > 0, kind="stable")]

@@ -26,7 +26,7 @@ from skae.losses import DrawnDivergence
 
 ACTIVE = 0.01  # variance of a unit's posterior means above which it says something
 DRAW_SEED = 0  # of the model's marginals: the same draws at every call
-MARGINAL_DRAWS = 2**12, 2**15  # rows that show what the model's own marginals are: fewest and most
+MARGINAL_DRAWS = 2**14, 2**15  # rows that show what the model's own marginals are: fewest and most
 DRAWN_FOR_EACH_SEEN = 16  # of these, for a row fitted to
 MARGINAL_CELLS = 2**23
 MOST_JOINT = 512  # units of a code and columns, of which the covariance is kept
@@ -317,7 +317,9 @@ class VariationalModel(Model):
             drawn, suspect = drawn[_chosen(drawn, known, rng)], known.n_splits(real.shape[1])
         for place, cells in numbers.items():
             coded[:, place] = cells
-        levels = self.schema.n_levels
+        levels, repeats = self.schema.n_levels, self.schema.n_levels > 0
+        repeats[now.marginals.places[now.marginals.listed]] = True
+        suspect = np.where(repeats, suspect, -1)
         found = full_conditionals_of(real, coded, weight, drawn, levels, suspect, rng)
         both = {"_judge": judge, "_full_conditionals": found}
         return {name: part for name, part in both.items() if part}
@@ -386,9 +388,9 @@ class VariationalModel(Model):
             found = known.draw(at, self.looks(coded, numbers), rng)
             if place in numbers:
                 number = np.flatnonzero(marginals.places == place)[0]
-                numbers[place] = marginals.between(number, *found.T, rng)
+                numbers[place] = marginals.on_grid(number, found)
             else:
-                coded[:, place] = found[:, 0]
+                coded[:, place] = found
 
     # rows of which some cells are known -------------------------------------------------------
 

@@ -117,7 +117,7 @@ def test_files_say_it_or_do_not_or_are_refused(model, of_signs, tmp_path):
     wrong += [
         (TOLD[0], judge | {"value": judge["value"] * np.nan}),
         (TOLD[1], anew | {"donors": anew["donors"] * np.nan}),
-        (TOLD[1], anew | {"columns": np.append(anew["columns"][:-1], 6)}),  # numbers for a level
+        (TOLD[1], anew | {"columns": np.full_like(anew["columns"], 6)}),  # numbers for a level
         (TOLD[1], anew | {"donors": anew["donors"][..., 0]}),
         (TOLD[1], anew | {"columns": anew["columns"] + 7}),
         (TOLD[1], anew | {"columns": anew["columns"][1:]}),
@@ -163,8 +163,7 @@ def test_a_label_is_drawn_anew_as_the_other_cells_say(of_signs, given):
         np.testing.assert_allclose(drawn[list(given)], np.tile(list(given.values()), (4000, 1)))
         same = drawn[["a", "b", "c"]].prod(axis=1) > 0
         shares.append((drawn["label"][same] == "same").mean())
-    assert shares[0] > 0.58
-    assert shares[1] < 0.54
+    assert shares[0] > shares[1] + 0.05
 
 
 def test_a_number_is_drawn_anew_as_the_other_cells_say(of_signs):
