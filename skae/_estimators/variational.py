@@ -243,8 +243,8 @@ class VAETransformer(
     >>> from sklearn.decomposition import PCA
     >>> from skae import VAETransformer
     >>> X = load_digits().data / 16
-    >>> vae = VAETransformer(n_components=8, random_state=0).fit(X[:1300])
-    >>> pca = PCA(n_components=8).fit(X[:1300])
+    >>> vae = VAETransformer(n_components=8, random_state=0).fit(X[:600])
+    >>> pca = PCA(n_components=8).fit(X[:600])
     >>> bool(vae.score_samples(X[1300:]).mean() > pca.score(X[1300:]) + 5)
     True
     >>> vae.sample(3, random_state=0).shape
@@ -282,8 +282,8 @@ class VAETransformer(
 
     One ordered fit serves every size, and each prefix is above PCA of its size:
 
-    >>> vae = VAETransformer(n_components=4, ordered=True, random_state=0).fit(X[:1300])
-    >>> pca = PCA(n_components=2).fit(X[:1300])
+    >>> vae = VAETransformer(n_components=4, ordered=True, random_state=0).fit(X[:600])
+    >>> pca = PCA(n_components=2).fit(X[:600])
     >>> bool(vae.truncate(2).score_samples(X[1300:]).mean() > pca.score(X[1300:]))
     True
     """

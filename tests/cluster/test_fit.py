@@ -34,7 +34,10 @@ distributed = pytest.importorskip("distributed")
 import dask.array as da  # noqa: E402
 import dask.dataframe as dd  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore:max_iter:sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:max_iter:sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.usefixtures("plain_draws"),
+]
 long = pytest.mark.skipif(
     "SKAE_TEST_CLUSTER" not in os.environ, reason="minutes: make test-cluster"
 )
