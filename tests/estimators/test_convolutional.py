@@ -22,7 +22,7 @@ def small(n_components=4, **changes):
 @quiet
 def test_below_the_dense_one_on_mnist():
     X, _ = mnist_data()
-    train, test = train_test_split(X[::2].astype(np.float64), random_state=0)
+    train, test = train_test_split(X[::4].astype(np.float64), random_state=0)
     dense = AutoencoderTransformer(16, random_state=0).fit(train)
     convolutional = ConvolutionalAutoencoder(16, max_iter=20, random_state=0).fit(train)
     assert 1 - convolutional.score(test) < 1 - dense.score(test)
