@@ -30,7 +30,7 @@ def labelled():
 
 @pytest.fixture(scope="module")
 def trained(labelled):
-    return StyleBiGAN(8, image_shape=SHAPE, max_iter=50, random_state=0).fit(labelled[0])
+    return StyleBiGAN(8, image_shape=SHAPE, max_iter=30, random_state=0).fit(labelled[0])
 
 
 @pytest.fixture(scope="module")
