@@ -72,8 +72,8 @@ def modes():
 def test_both_modes_appear_in_proportion(modes):
     """A cell that says nothing of the mode leaves the model's own shares."""
     model = modes[1]
-    free = model.sample(8000, 1)
-    drawn = model.sample(8000, 0, given={"same": 0.25})
+    free = model.sample(4000, 1)
+    drawn = model.sample(2000, 0, given={"same": 0.25})
     assert (drawn["same"] == 0.25).all()
     assert abs(np.mean(drawn["a"] > 0) - np.mean(free["a"] > 0)) < 0.05
     near = np.abs(free["same"] - 0.25) < 0.5
@@ -84,17 +84,17 @@ def test_both_modes_appear_in_proportion(modes):
 def test_levels_heaps_and_numbers_lead_the_rest(modes):
     """Rows drawn freely, of which those are kept that have the cell, follow the same distribution."""
     X, model = modes
-    free = model.sample(60_000, 1)
+    free = model.sample(30_000, 1)
     for given, kept in (
         ({"group": "high"}, free["group"] == "high"),
         ({"zeros": 0.0}, free["zeros"] == 0),
         ({"zeros": 0.0, "group": "low"}, (free["zeros"] == 0) & (free["group"] == "low")),
         ({"a": float(X["a"].iloc[0])}, np.abs(free["a"] - X["a"].iloc[0]) < 0.1),
     ):
-        drawn = model.sample(8000, 0, given=given)
+        drawn = model.sample(2000, 0, given=given)
         for name, value in given.items():
             assert (drawn[name] == value).all()
-        error = np.sqrt(1 / 8000 + 1 / kept.sum())
+        error = np.sqrt(1 / 2000 + 1 / kept.sum())
         for name in ("same", "a", "b"):
             if name not in given:
                 gap = drawn[name].mean() - free[name][kept].mean()
