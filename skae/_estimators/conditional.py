@@ -12,7 +12,6 @@ from skae import _tasks
 from skae._data.labels import Labels, beside, columns_of, names_of_labels
 from skae._data.tensors import like
 from skae._estimators.base import BaseAutoencoder, fine_tuned, model_of, task_of, way
-from skae._estimators.given import is_given, known_cells
 from skae._estimators.variational import DrawsNumbers, bound_of, imputed
 from skae._parameters import (
     DenseNetwork,
@@ -23,7 +22,6 @@ from skae._parameters import (
     fit_context,
     integer,
     parameters,
-    private_random_state,
     real,
     require_labels,
     with_callbacks,
@@ -440,7 +438,8 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, 
             None never touches numpy's global generator.
         match_marginals : bool, default=True
             As in `VAETransformer.sample`. The quantiles are those of all training
-            rows and of draws with all labels, so that each label keeps its own. Rows are not chosen among several draws.
+            rows and of draws with all labels, so that each label keeps its own. Each
+            row is chosen among ten draws with its label; without ``y``, among ten with labels of their own.
         given : dict or None, default=None
             Cells that all rows have, as in `VAETransformer.sample`: the rest of the
             row follows its distribution given these cells and the label. Without ``y``
@@ -459,16 +458,8 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, 
         """
         n_samples = count(n_samples, "n_samples")
         check_is_fitted(self)
-        rng, known = private_random_state(random_state), self._model.task.labels
-        if is_given(given):
-            cells = known_cells(self, given, match_marginals)
-            labels = None if y is None else known.code(y, n_samples)
-            codes = _codes_given(cells, n_samples, labels, rng)
-            return self._drawn(codes, rng, match_marginals, cells)
-        codes = self._model.prior_codes(n_samples, rng, self._joint(match_marginals))
-        if y is not None:
-            codes[:, -known.width :] = known.code(y, n_samples)
-        return self._drawn(codes, rng, match_marginals)
+        labels = None if y is None else self._model.task.labels.code(y, n_samples)
+        return self._drawn(n_samples, random_state, match_marginals, given, labels)
 
     def truncate(self, n_components, fine_tune_on=None, y=None):
         """Return the fitted model of the first components; this one stays as it is.
@@ -542,14 +533,3 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, 
         tags = super().__sklearn_tags__()
         tags.target_tags.required = True
         return tags
-
-
-def _codes_given(cells, n, labels, rng):
-    """Return n codes with labels beside them, given known cells; labels are drawn where there are none."""
-    if labels is None:
-        return cells.codes(n, rng)
-    distinct, which = np.unique(labels, axis=0, return_inverse=True)
-    order = np.argsort(which.ravel(), kind="stable")
-    sizes = np.bincount(which.ravel())
-    runs = [cells.codes(size, rng, label) for size, label in zip(sizes, distinct, strict=True)]
-    return np.concatenate(runs)[np.argsort(order)]

@@ -1,5 +1,7 @@
 """The variational autoencoder."""
 
+from functools import partial
+
 import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
@@ -38,26 +40,26 @@ class DrawsNumbers:
         names = schema.names if schema.encoder is None else schema.encoder.names
         return marginals.summary(range(schema.n_features) if names is None else names)
 
-    def _drawn(self, codes, rng, match_marginals, known=None):
-        """Return the table drawn from codes, with the known cells in it."""
-        coded = self._model.sample(codes, rng, self._joint(match_marginals))
-        return self._finished(coded, rng, match_marginals, known)
+    def _drawn(self, n_samples, random_state, match_marginals, given, labels=None):
+        """Return a table of rows with the given cells, and with coded labels, one a row."""
+        model, rng = self._model, private_random_state(random_state)
+        known = known_cells(self, given, match_marginals) if is_given(given) else None
+        joint, judge = (model.joint, model.judge) if match_marginals else (None, None)
 
-    def _finished(self, coded, rng, match_marginals, known=None):
-        """Return a coded table as users see it, with the known cells in it."""
-        numbers, held = (self._model.matched(coded) if match_marginals else None) or {}, ()
+        def codes_of(rows):
+            draw = partial(model.prior_codes, joint=joint) if known is None else known.codes
+            return draw(len(rows), rng, labels=None if labels is None else labels[rows])
+
+        if judge is None:
+            coded = model.sample(codes_of(np.arange(n_samples)), rng, joint)
+        else:
+            coded = model.judged(n_samples, codes_of, rng, known)
+        numbers = (model.matched(coded) if match_marginals else None) or {}
         if known is not None:
-            held = np.flatnonzero(~np.isnan(known.coded))
-            numbers |= {place: np.full(len(coded), cell) for place, cell in known.numbers.items()}
-            levels = np.setdiff1d(held, list(known.numbers))
-            coded[:, levels] = known.coded[levels]
+            known.put_into(coded, numbers)
         if match_marginals:
-            self._model.draw_anew(coded, numbers, rng, held)
-        return self._give(coded, numbers=numbers)
-
-    def _joint(self, match_marginals):
-        """Return what draws like the training rows go by; None for draws of the model alone."""
-        return self._model.joint if match_marginals else None
+            model.draw_anew(coded, numbers, rng, () if known is None else known.places)
+        return self._give(coded[:, : model.schema.n_features], numbers=numbers)
 
 
 @parameters
@@ -378,7 +380,7 @@ class VAETransformer(
             Cells that all rows have, by the names of their columns (positions in
             an array), such as ``{"cut": "Ideal", "carat": 0.7}``. The rest of the row
             follows its distribution given these cells, from which codes (and what
-            residuals have in common) are drawn by sequential Monte Carlo; none is chosen among others, but columns are drawn anew as above. A value that repeats, or lies on a grid, has the
+            residuals have in common) are drawn by sequential Monte Carlo; rows are chosen, and columns drawn anew, as above. A value that repeats, or lies on a grid, has the
             probability of all draws that are mapped to it.
 
         Returns
@@ -396,14 +398,7 @@ class VAETransformer(
         """
         n_samples = count(n_samples, "n_samples")
         check_is_fitted(self)
-        rng = private_random_state(random_state)
-        if is_given(given):
-            known = known_cells(self, given, match_marginals)
-            return self._drawn(known.codes(n_samples, rng), rng, match_marginals, known)
-        if match_marginals and self._model.judge is not None:
-            return self._finished(self._model.judged(n_samples, rng), rng, match_marginals)
-        codes = self._model.prior_codes(n_samples, rng, self._joint(match_marginals))
-        return self._drawn(codes, rng, match_marginals)
+        return self._drawn(n_samples, random_state, match_marginals, given)
 
     def impute(self, X, n_draws=None, random_state=None):
         """Return rows with missing cells filled; present cells stay as they are.
@@ -448,4 +443,7 @@ def imputed(model, rows, X, n_draws, random_state):
         return model.schema.fill(X, model.reconstruct_cells(rows))
     n_draws, rng = count(n_draws, "n_draws"), private_random_state(random_state)
     drawn = (model.sample(model.draw_codes(rows, rng), rng) for _ in range(n_draws))
-    return [model.schema.fill(X, coded, model.on_grid(coded)) for coded in drawn]
+    return [
+        model.schema.fill(X, coded[:, : model.schema.n_features], model.on_grid(coded))
+        for coded in drawn
+    ]

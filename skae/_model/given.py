@@ -40,6 +40,16 @@ class Given:
         """Number of columns that are standard normal before anything is known."""
         return self.model.task.size if self.joint is None else self.joint.n_units
 
+    @property
+    def places(self):
+        """Of the columns with a known cell."""
+        return np.flatnonzero(~np.isnan(self.coded))
+
+    def put_into(self, coded, numbers):
+        """Put the known cells into a coded table, and into its numbers by place."""
+        coded[:, self.places] = self.coded[self.places]
+        numbers |= {place: np.full(len(coded), cell) for place, cell in self.numbers.items()}
+
     def log_likelihood(self, units):
         """Return the log-likelihood of the known cells for every row of units, (n_rows,)."""
         codes, means, own = self.model.parted(units, self.joint)
@@ -55,12 +65,22 @@ class Given:
     def codes(self, n, rng, labels=None):
         """Return n codes, or units of the `Joint`, drawn from their distribution given the known cells.
 
-        Those that go with labels have ``labels``, of shape (n_labels,); None: drawn, too.
+        Models of labels put them beside: ``labels``, coded, (n, n_labels), each distinct one in a run of its own; or they
+        are drawn, too.
         """
+        if labels is None:
+            return self._run(n, rng)
+        distinct, which = np.unique(labels, axis=0, return_inverse=True)
+        order = np.argsort(which.ravel(), kind="stable")
+        sizes = np.bincount(which.ravel())
+        runs = [self._run(size, rng, label) for size, label in zip(sizes, distinct, strict=True)]
+        return np.concatenate(runs)[np.argsort(order)]
+
+    def _run(self, n, rng, label=None):
+        """Return the codes of n rows, with one label, or with labels that are drawn."""
         size = max(n, FEWEST_PARTICLES)
-        begin = self.model.prior_codes(size, rng, self.joint)
-        if labels is not None:
-            begin[:, begin.shape[1] - len(labels) :] = labels
+        labels = None if label is None else np.tile(label, (size, 1))
+        begin = self.model.prior_codes(size, rng, self.joint, labels)
         drawn = tempered(self.log_likelihood, begin, self.n_units, rng)
         return drawn[rng.permutation(size)[:n]]
 

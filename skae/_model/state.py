@@ -172,10 +172,11 @@ def check_state(task, state):
         )
     if "_joint_mixture" in state:
         _check_mixture(state["_joint_mixture"], sizes["j"])
+    n_told = task.schema.n_features + task.n_labels
     if "_judge" in state:
-        _check_judge(state["_judge"], task.schema.n_features)
+        _check_judge(state["_judge"], n_told)
     if "_full_conditionals" in state:
-        _check_full_conditionals(state["_full_conditionals"], task.schema)
+        _check_full_conditionals(state["_full_conditionals"], task.schema, n_told)
     _check_start(task, state["_start"], sizes)
     _check_network(task, state)
     return task
@@ -203,15 +204,15 @@ def _check_judge(judge, n_columns):
     _check_trees("_judge", judge, "tm", sizes, n_columns)
 
 
-def _check_full_conditionals(known, schema):
-    """Refuse what are no trees of rows, with donors, of some columns."""
-    name, n_columns = "_full_conditionals", schema.n_features
+def _check_full_conditionals(known, schema, n_told):
+    """Refuse what are no trees of rows of so many columns, with donors, of some columns."""
+    name = "_full_conditionals"
     _check_names(name, known, {"columns", "feature", "threshold", "children", "donors"})
     sizes = {"c": 0, "t": 0, "m": 0, "d": 0}
     sizes |= dict(zip("ctmd", np.shape(known["donors"]), strict=False))
     _check_array(f"{name}: donors", known["donors"], "ctmd", sizes)
-    _check_places(f"{name}: columns", known["columns"], (sizes["c"],), n_columns)
-    _check_trees(name, known, "ctm", sizes, n_columns)
+    _check_places(f"{name}: columns", known["columns"], (sizes["c"],), schema.n_features)
+    _check_trees(name, known, "ctm", sizes, n_told)
     for donors, n_levels in zip(known["donors"], schema.n_levels[known["columns"]], strict=True):
         good = n_levels == 0 or np.isin(donors, np.arange(n_levels)).all()
         _check(good, f"{name}: donors", f"of {n_levels} levels")

@@ -216,7 +216,8 @@ class VariationalModel(Model):
         """Return the coded table that shows what the model's own marginals are: always the same."""
         n = np.clip(DRAWN_FOR_EACH_SEEN * self.marginals.weight, *MARGINAL_DRAWS)
         n = min(int(n), MARGINAL_CELLS // max(1, self.schema.width))
-        return self.draws(n, np.random.RandomState(DRAW_SEED), self.joint)
+        joint, rng = self.joint, np.random.RandomState(DRAW_SEED)
+        return self.sample(self.prior_codes(n, rng, joint), rng, joint)
 
     def _quantiles_of(self, coded):
         """Return the quantiles of the numbers of a coded table, (n_levels, n_numbers)."""
@@ -288,10 +289,6 @@ class VariationalModel(Model):
         """Return codes, means of the residuals, and what these have to themselves."""
         return (units, 0.0, 1.0) if joint is None else joint.split(units)
 
-    def draws(self, n, rng, joint):
-        """Return the coded table of n rows, of codes from the prior or of a `Joint`."""
-        return self.sample(self.prior_codes(n, rng, joint), rng, joint)
-
     # draws that pass for rows -----------------------------------------------------------------
 
     def told_by(self, rows, known):
@@ -299,7 +296,7 @@ class VariationalModel(Model):
         going_on = "_joint_covariance" in self.attributes
         for name in ("_judge", "_full_conditionals"):
             self.attributes.pop(name, None)
-        few = len(rows) < FEWEST_JUDGED or self.task.n_labels
+        few = len(rows) < FEWEST_JUDGED
         if going_on or few or not {"_joint_covariance", "_marginals"} <= known.keys():
             return {}
         rng = np.random.RandomState(0)  # each fit draws the same
@@ -311,13 +308,15 @@ class VariationalModel(Model):
         real, drawn = now.looks(coded, numbers), now.looks(drawn)
         weight = np.ones(len(rows)) if rows.weight is None else rows.weight
         judge = judge_of(real, weight, drawn[: DRAWN_FOR_EACH * len(rows)], rng)
-        suspect = np.zeros(real.shape[1])
+        n_columns = real.shape[1]  # labels are the last ones
+        suspect, levels = np.zeros(n_columns), np.zeros(n_columns, dtype=int)
         if judge:
             known, drawn = Judge(**judge), drawn[: CANDIDATES * PROVING_ROWS]
-            drawn, suspect = drawn[_chosen(drawn, known, rng)], known.n_splits(real.shape[1])
+            drawn, suspect = drawn[_chosen(drawn, known, rng)], known.n_splits(n_columns)
         for place, cells in numbers.items():
             coded[:, place] = cells
-        levels, repeats = self.schema.n_levels, self.schema.n_levels > 0
+        levels[: self.schema.n_features] = self.schema.n_levels
+        repeats = levels > 0
         repeats[now.marginals.places[now.marginals.listed]] = True
         suspect = np.where(repeats, suspect, -1)
         found = full_conditionals_of(real, coded, weight, drawn, levels, suspect, rng)
@@ -364,16 +363,29 @@ class VariationalModel(Model):
         needs = {name, "_joint_covariance", "_marginals"}
         return kind(**self.attributes[name]) if needs <= self.attributes.keys() else None
 
-    def judged(self, n, rng):
+    def judged(self, n, codes_of, rng, known=None):
         """Return the coded table of n rows that pass for real ones.
 
         Each is one of `CANDIDATES` draws, with a probability proportional to the odds that it is real.
+
+        Parameters
+        ----------
+        n : int
+        codes_of : callable
+            Draws units of the `Joint` for rows, given their numbers.
+        rng : RandomState
+        known : Given, optional
+            Cells that all draws have.
         """
         joint, judge = self.joint, self.judge
         most, found = max(1, CHOSEN_CELLS // (CANDIDATES * self.schema.width)), []
         for first in range(0, n, most):
-            coded = self.draws(CANDIDATES * min(most, n - first), rng, joint)
-            found.append(coded[_chosen(self.looks(coded), judge, rng)])
+            rows = np.arange(first, min(first + most, n)).repeat(CANDIDATES)
+            coded = self.sample(codes_of(rows), rng, joint)
+            numbers = self.matched(coded)
+            if known is not None:
+                known.put_into(coded, numbers)
+            found.append(coded[_chosen(self.looks(coded, numbers), judge, rng)])
         return np.vstack(found)
 
     def draw_anew(self, coded, numbers, rng, held=()):
@@ -439,8 +451,11 @@ class VariationalModel(Model):
         low, high = np.interp(shares, self.marginals.shares, drawn)
         return -np.inf if shares[0] == 0 else low, np.inf if shares[1] == 1 else high
 
-    def prior_codes(self, n, rng, joint=None):
-        """Return codes as the decoder takes them, or units of a `Joint`, drawn from the prior."""
+    def prior_codes(self, n, rng, joint=None, labels=None):
+        """Return codes as the decoder takes them, or units of a `Joint`, drawn from the prior.
+
+        Models of labels put them beside: ``labels``, coded, (n, n_labels), or draws.
+        """
         return rng.standard_normal((n, self.task.size)) if joint is None else joint.draw(n, rng)
 
     def _to_units_of_x(self, rows):
@@ -521,6 +536,10 @@ class ConditionalVAEModel(VariationalModel):
         rows, labels = self._split(X)
         return np.hstack([self.schema.wide(rows, self.baseline.mean), labels])
 
+    def sample(self, codes, rng, joint=None):
+        """Return the coded table of codes, as `VariationalModel`, with their labels beside it."""
+        return np.hstack([super().sample(codes, rng, joint), codes[:, -self.task.n_labels :]])
+
     def reconstruct_cells(self, X):
         """Return the coded table that is made of rows, given their labels."""
         return self.decode_cells(self._with_labels(X))
@@ -533,9 +552,9 @@ class ConditionalVAEModel(VariationalModel):
         """Return a code of every row, drawn from its distribution, with its labels."""
         return np.hstack([super().draw_codes(X, rng), self._split(X)[1]])
 
-    def prior_codes(self, n, rng, joint=None):
-        """Return codes with labels that are drawn as in the training rows."""
-        labels = self.task.labels.draw(n, rng)
+    def prior_codes(self, n, rng, joint=None, labels=None):
+        """Return the same with labels, which are drawn as in the training rows where there are none."""
+        labels = self.task.labels.draw(n, rng) if labels is None else labels
         return np.hstack([super().prior_codes(n, rng, joint), labels])
 
     def _with_labels(self, X):

@@ -475,6 +475,7 @@ def test_rows_of_a_frame_have_ways_between_them(wine):
         small().interpolate(X[0], X[9])
 
 
+@plain
 @quiet
 @pytest.mark.parametrize(
     "changes", [{}, {"linear_path": None}, {"max_iter": 30, "early_stopping": True}]
@@ -596,6 +597,7 @@ def test_prefixes_of_tables_with_missing_cells_say_more_and_more():
     assert set(short.sample(20, y=0, random_state=0)["hue"]) <= {"red", "pale"}
 
 
+@plain
 @quiet
 def test_every_prefix_of_a_trained_ordered_code_beats_the_linear_model(images, tmp_path):
     X, X_test, y, y_test = images

@@ -72,8 +72,8 @@ def modes():
 def test_both_modes_appear_in_proportion(modes):
     """A cell that says nothing of the mode leaves the model's own shares."""
     model = modes[1]
-    free = model.sample(8000, 1)
-    drawn = model.sample(8000, 0, given={"same": 0.25})
+    free = model.sample(4000, 1)
+    drawn = model.sample(2000, 0, given={"same": 0.25})
     assert (drawn["same"] == 0.25).all()
     assert abs(np.mean(drawn["a"] > 0) - np.mean(free["a"] > 0)) < 0.05
     near = np.abs(free["same"] - 0.25) < 0.5
@@ -84,17 +84,17 @@ def test_both_modes_appear_in_proportion(modes):
 def test_levels_heaps_and_numbers_lead_the_rest(modes):
     """Rows drawn freely, of which those are kept that have the cell, follow the same distribution."""
     X, model = modes
-    free = model.sample(60_000, 1)
+    free = model.sample(20_000, 1)
     for given, kept in (
         ({"group": "high"}, free["group"] == "high"),
         ({"zeros": 0.0}, free["zeros"] == 0),
         ({"zeros": 0.0, "group": "low"}, (free["zeros"] == 0) & (free["group"] == "low")),
         ({"a": float(X["a"].iloc[0])}, np.abs(free["a"] - X["a"].iloc[0]) < 0.1),
     ):
-        drawn = model.sample(8000, 0, given=given)
+        drawn = model.sample(2000, 0, given=given)
         for name, value in given.items():
             assert (drawn[name] == value).all()
-        error = np.sqrt(1 / 8000 + 1 / kept.sum())
+        error = np.sqrt(1 / 2000 + 1 / kept.sum())
         for name in ("same", "a", "b"):
             if name not in given:
                 gap = drawn[name].mean() - free[name][kept].mean()
@@ -233,13 +233,13 @@ def test_labels_that_are_not_given_follow_from_the_cells():
     )
     model = ConditionalVAE(1, hidden_layer_sizes=()).fit(X, y)
     for size, share in ((X["size"].quantile(0.95), 1.0), (X["size"].quantile(0.2), 0.0)):
-        drawn = model.sample(1000, random_state=0, given={"size": size})
+        drawn = model.sample(500, random_state=0, given={"size": size})
         assert abs(np.mean(drawn["weight"] > 30) - share) < 0.05
         assert abs(np.mean(drawn["kind"] == "a") - share) < 0.15
-    drawn = model.sample(1000, random_state=0, given={"kind": "a"})
+    drawn = model.sample(500, random_state=0, given={"kind": "a"})
     near = np.mean(y[X["kind"] == "a"])
     assert abs(np.mean(drawn["weight"] > 30) - near) < 0.08
-    again = model.sample(1000, random_state=0, given={"kind": "a"})
+    again = model.sample(500, random_state=0, given={"kind": "a"})
     pd.testing.assert_frame_equal(drawn, again)
     with pytest.raises(ValueError, match="given names \\['colour'\\]"):
         model.sample(3, given={"colour": "red"})

@@ -43,11 +43,11 @@ TOLD = ("_judge", "_full_conditionals")
 def without(model, *names):
     """Return a model as from a file without such parts, as in earlier releases."""
     state = {name: part for name, part in model.__getstate__().items() if name not in names}
-    return of_state(state)
+    return of_state(state, type(model))
 
 
-def of_state(state):
-    other = VAETransformer()
+def of_state(state, kind=VAETransformer):
+    other = kind()
     other.__setstate__(state)
     return other
 
@@ -59,11 +59,12 @@ def errors(rows):
     return np.array([price, paid])
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_rows_are_nearer_to_relations_that_are_no_lines(model, table, seed):
+@pytest.mark.parametrize("given", [{}, {"off": 5.0}, {"long": "yes"}])
+def test_rows_are_nearer_to_relations_that_are_no_lines(model, given):
     models = without(model, TOLD[1]), without(model, *TOLD)
-    chosen, free = (some.sample(4000, seed) for some in models)
+    chosen, free = (some.sample(1000 if given else 4000, 0, given=given) for some in models)
     assert (errors(chosen) < [0.75, 0.97] * errors(free)).all()
+    assert (chosen[list(given)] == list(given.values())).all(axis=None)
 
 
 def test_rows_pass_better_for_real_ones_and_are_no_copies(model, table):
@@ -100,8 +101,11 @@ def test_draws_are_those_of_their_seed_and_of_no_other_generator(model):
 
 
 def test_what_is_not_judged_is_as_without(model):
-    for name, settings in ((TOLD, {"match_marginals": False}), (TOLD[:1], {"given": {"off": 5.0}})):
-        one, other = (some.sample(200, 0, **settings) for some in (model, without(model, *name)))
+    for given in ({}, {"off": 5.0}):
+        one, other = (
+            some.sample(200, 0, match_marginals=False, given=given)
+            for some in (model, without(model, *TOLD))
+        )
         pd.testing.assert_frame_equal(one, other)
     assert not model.sample(200, 0).equals(without(model, TOLD[0]).sample(200, 0))
 
@@ -157,13 +161,33 @@ def of_signs():
 
 @pytest.mark.parametrize("given", [{}, {"a": 1.0, "b": -1.0}])
 def test_a_label_is_drawn_anew_as_the_other_cells_say(of_signs, given):
-    shares = []
+    shares, n = [], 1000 if given else 4000
     for some in (of_signs, without(of_signs, *TOLD)):
-        drawn = some.sample(4000, 0, given=given)
-        np.testing.assert_allclose(drawn[list(given)], np.tile(list(given.values()), (4000, 1)))
+        drawn = some.sample(n, 0, given=given)
+        np.testing.assert_allclose(drawn[list(given)], np.tile(list(given.values()), (n, 1)))
         same = drawn[["a", "b", "c"]].prod(axis=1) > 0
         shares.append((drawn["label"][same] == "same").mean())
     assert shares[0] > shares[1] + 0.05
+
+
+def test_rows_are_chosen_and_drawn_anew_as_their_labels_say():
+    """The label is no column: it is the sign of a product of two."""
+    rows = signs(1500, 0).drop(columns="label")
+    model = ConditionalVAE(2, hidden_layer_sizes=(), random_state=0)
+    model.fit(rows, rows["a"] * rows["b"] > 0)
+    labels = np.arange(1000) % 2 == 0
+    drawn = [some.sample(1000, labels, 0) for some in (model, without(model, *TOLD))]
+    drawn.append(model.sample(1000, labels, 0, given={"i": 2}))
+    assert (drawn[2][:, 3] == 2).all()
+    same = of_state(model.__getstate__(), ConditionalVAE)
+    np.testing.assert_array_equal(same.sample(1000, labels, 0), drawn[0])
+    right = np.array([(some[:, 0] * some[:, 1] > 0) == labels for some in drawn])
+    for of_label in (right[:, labels], right[:, ~labels]):
+        chosen, free, given = of_label.mean(axis=1)
+        assert min(chosen, given) > free + 0.15
+    chosen, free, given = ((x[:, 5] == abs(x[:, 3] - x[:, 4])).mean() for x in drawn)
+    assert min(chosen, given) > 0.9
+    assert free < 0.7
 
 
 def test_a_number_is_drawn_anew_as_the_other_cells_say(of_signs):
@@ -186,8 +210,6 @@ def test_there_is_none_where_nothing_is_to_tell(table):
     assert told(linear.fit(rows)) == (False, False)
     assert told(linear.fit(table[:150])) == (False, False)  # too few to prove it
     assert told(linear.fit(table)) == (True, True)
-    labelled = ConditionalVAE(2, hidden_layer_sizes=()).fit(table, table["long"])
-    assert told(labelled) == (False, False)
 
 
 def told(model):
