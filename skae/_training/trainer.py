@@ -158,6 +158,7 @@ class Trainer:
         rate = self.settings.learning_rate
         module = model.trainable(self.generator)
         module = self.cooled_down(module, baseline, rows, TUNING_RATE * rate, TUNING_EPOCHS)
+        self.task.keep_constants(module, baseline)
         self.task.calibrate(module, baseline, rows, self.settings.device)
         return model.tuned(module, rows)
 
@@ -338,6 +339,7 @@ class Trainer:
         """Return the model of what was trained on rows."""
         task, baseline, device = self.task, trained.baseline, self.settings.device
         if trained.best_iter > 0:
+            task.keep_constants(trained.module, baseline)
             task.calibrate(trained.module, baseline, rows, device)
         model = task.model.settled(task, trained.module, baseline, device, rows)
         if task.ordered:
