@@ -358,6 +358,10 @@ class Task:
             constant = baseline.column_weights[: self.schema.n_numbers] == 0
             keep_constants(module, torch.from_numpy(constant))
 
+    def settle(self, module, baseline, rows, device):
+        """Bring what is told by formula up to date with all rows; return whether there is such a thing."""
+        return False
+
     def calibrate(self, module, baseline, rows, device):
         """Put a trained module's code into the units that it is given in."""
 
