@@ -99,14 +99,22 @@ check_parameters = validate_parameter_constraints  # (constraints, parameters, n
 fit_context = _fit_context(prefer_skip_nested_validation=True)
 
 
+class _Numbers(Interval):
+    """An interval without True and False, which Python counts as 1 and 0."""
+
+    def is_satisfied_by(self, val):
+        """Return whether a value is one of these numbers."""
+        return not isinstance(val, bool) and super().is_satisfied_by(val)
+
+
 def real(low, high=None, closed="left"):
     """A float (or int) between two bounds."""
-    return Interval(Real, low, high, closed=closed)
+    return _Numbers(Real, low, high, closed=closed)
 
 
 def integer(low):
     """An int of at least ``low``."""
-    return Interval(Integral, low, None, closed="left")
+    return _Numbers(Integral, low, None, closed="left")
 
 
 def counted(n, noun):
@@ -116,7 +124,7 @@ def counted(n, noun):
 
 def count(value, name):
     """Return a number of things, at least one."""
-    if not isinstance(value, Integral) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
         raise ValueError(f"{name}={value!r} must be an int of at least 1.")
     return int(value)
 

@@ -120,3 +120,17 @@ def test_fields_that_the_constructor_does_not_take_are_refused():
     with pytest.raises(TypeError, match=r"Forgotten annotates noise .*dataclass\(kw_only=True"):
         Forgotten()
     assert as_dataclass(Forgotten)().noise == 0.1
+
+
+@every
+def test_true_is_no_number(kind):
+    X, y = np.eye(8), np.arange(8) % 2
+    for name in {"n_components", "max_iter", "batch_size"} & kind().get_params().keys():
+        with pytest.raises(ValueError, match=rf"'{name}' parameter .* Got True"):
+            kind(**{name: True}).fit(X, y)
+
+
+def test_a_code_is_not_cut_to_true():
+    ae = skae.AutoencoderTransformer(2, ordered=True, max_iter=1).fit(np.eye(8))
+    with pytest.raises(ValueError, match="n_components=True: expected an int from 1 to 2"):
+        ae.truncate(True)

@@ -104,7 +104,7 @@ class Columns:
                 "multiply the columns by the roots of their weights yourself."
             )
         encoder = self.encoder().fit(X, sample_weight=sample_weight)
-        coded = encoder.read(X)
+        coded = encoder.read(X, warns=False)
         lacking = np.isnan(_counted(coded, sample_weight)).any(axis=0)
         return self.of_table(encoder, lacking), coded
 

@@ -230,11 +230,12 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
                 coded[:, place] = self._as_known(place, coded[:, place])
         return coded
 
-    def read(self, X, owner="TableEncoder"):
+    def read(self, X, owner="TableEncoder", warns=True):
         """Return the coded table, in which unseen levels have a code of their own.
 
         That code is 0.5 above the code of the rare levels, or above the largest code if there are
-        none. A warning counts unseen levels. ``owner`` is the estimator's name, for messages.
+        none. A warning counts unseen levels, but not in fit, where rows without weight have them.
+        ``owner`` is the estimator's name, for messages.
         """
         check_is_fitted(self)
         columns = self._read(X, False, owner)
@@ -245,7 +246,8 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
                 coded[:, place] = self._codes(place, cells, unseen)
             else:
                 coded[:, place] = (cells - self.mean_[place]) / self.scale_[place]
-        _warn_of_unseen(unseen)
+        if warns:
+            _warn_of_unseen(unseen)
         return coded
 
     def _as_known(self, place, codes):

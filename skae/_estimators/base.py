@@ -735,7 +735,8 @@ class BaseAutoencoder(BaseEncoder):
                 f"truncate needs ordered components, but this {type(self).__name__} was fitted "
                 f"with ordered=False: fit with ordered=True, or with n_components={n_components}."
             )
-        if not (isinstance(n_components, Integral) and 1 <= n_components <= self.n_components_):
+        whole = isinstance(n_components, Integral) and not isinstance(n_components, bool)
+        if not (whole and 1 <= n_components <= self.n_components_):
             raise ValueError(
                 f"n_components={n_components!r}: expected an int from 1 to {self.n_components_}, "
                 "the components of the fitted model. Fit again for more."

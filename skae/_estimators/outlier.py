@@ -24,14 +24,13 @@ from skae._linear.distance import (
     weighted_quantile,
 )
 from skae._parameters import (
-    Interval,
-    Real,
     StrOptions,
     check_sample_weight,
     counted,
     fit_context,
     parameters,
     private_random_state,
+    real,
 )
 
 NEAREST, STEPS = 0.6, 2  # share of the rows that the distance is learned from, and refits
@@ -253,8 +252,8 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
 
     _parameter_constraints = {
         "autoencoder": [BaseEncoder, FrozenEstimator, None],
-        "contamination": [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="right")],
-        "calibration_fraction": [Interval(Real, 0, 1, closed="neither"), None],
+        "contamination": [StrOptions({"auto"}), real(0, 0.5, closed="right")],
+        "calibration_fraction": [real(0, 1, closed="neither"), None],
         "random_state": ["random_state"],
     }
 

@@ -148,9 +148,9 @@ def _covariates(model, rows, targets, axes, values):
     lengths, turn = np.sqrt(squares[::-1]), turn[:, ::-1]
     back = (turn / lengths).T * values  # from codes to principal scores
     components[:used] = back @ axes
-    components[:, model.column_weights < np.finfo(np.float64).eps ** 2] = 0.0  # but for rounding
-    components[:used], signs = _flipped(components[:used])
-    encoder[:used] = (turn * lengths * signs).T / values @ axes
+    varies = model.column_weights >= np.finfo(np.float64).eps ** 2  # the others are rounding
+    components[:used], signs = _flipped(components[:used] * varies)
+    encoder[:used] = (turn * lengths * signs).T / values @ axes * varies
     head[:, :used] = (signs[:, None] * back @ coef).T
     unbiased = rows.n_repeated / max(rows.n_repeated - 1, 1)
     deviations[:used] = lengths * np.sqrt(unbiased / len(rows))

@@ -80,11 +80,12 @@ class Joint:
 
 def _parts(covariance, size):
     """Return R and d."""
-    left = np.linalg.inv(np.linalg.inv(covariance)[size:, size:])  # of residuals given a code
-    own = np.diag(left) * np.linalg.eigvalsh(correlations(left)[0])[0]
     both, deviation = correlations(covariance)
-    variance, axes = np.linalg.eigh(both - np.diag(np.r_[np.zeros(size), own] / deviation**2))
-    return np.sqrt(np.maximum(variance, 0))[:, None] * axes.T * deviation, np.sqrt(own)
+    left = np.linalg.inv(np.linalg.inv(both)[size:, size:])  # of residuals given a code
+    own = np.diag(left) * np.linalg.eigvalsh(correlations(left)[0])[0]
+    variance, axes = np.linalg.eigh(both - np.diag(np.r_[np.zeros(size), own]))
+    root = np.sqrt(np.maximum(variance, 0))[:, None] * axes.T * deviation
+    return root, np.sqrt(own) * deviation[size:]
 
 
 def correlations(covariance):

@@ -22,7 +22,7 @@ from skae._training.ordered import ErrorOfCells, ErrorOfNumbers
 from skae.corruption import Hiding, Jitter
 from skae.losses import Objective, SquaredError
 from skae.nn.autoencoders import Autoencoder
-from skae.nn.build import draws_from_global, new_autoencoder, start_at
+from skae.nn.build import draws_from_global, keep_constants, new_autoencoder, start_at
 from skae.nn.cells import CellError, Missing
 
 OWN_CODE = "encoder", "decoder", "activation", "noise"  # what may be a user's
@@ -351,6 +351,16 @@ class Task:
 
     def pretrain(self, module, baseline, rows, train, device):
         """Train parts of a new module on rows: ``train(phase, part, rows, objective)``."""
+
+    def keep_constants(self, module, baseline):
+        """Let numbers that do not vary come back as they are: random weights, and opponents, would not."""
+        if self.decodes:
+            constant = baseline.column_weights[: self.schema.n_numbers] == 0
+            keep_constants(module, torch.from_numpy(constant))
+
+    def settle(self, module, baseline, rows, device):
+        """Bring what is told by formula up to date with all rows; return whether there is such a thing."""
+        return False
 
     def calibrate(self, module, baseline, rows, device):
         """Put a trained module's code into the units that it is given in."""

@@ -185,7 +185,8 @@ class Head(Task):
     codes: np.ndarray
     everything: Rows
 
-    keeps_up: ClassVar = False  # rows are not given back
+    decodes: ClassVar = False
+    keeps_up: ClassVar = False
     keeps_training_rows: ClassVar = False
 
     @classmethod

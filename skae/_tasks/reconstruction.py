@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
+import torch
 
 from skae._data.batches import StandardisedRows
 from skae._linear.denoiser import linear_denoiser
@@ -15,7 +16,7 @@ from skae.losses import ActivationRate, Contraction, Objective, RelativeSize
 from skae.nn.autoencoders import SlopedAutoencoder
 from skae.nn.build import global_generator
 from skae.nn.layers import ShrunkResidual
-from skae.nn.tied import tied
+from skae.nn.tied import keep_constants, tied
 
 PENALTY_WEIGHTS = {"l1": 0.3, "kl": 10.0}  # where penalty_weight is "auto"
 SMALLEST_JUDGED = 64  # smaller batches cost as much
@@ -79,6 +80,12 @@ class Reconstruction(Task):
             module.encoder.linear.start_at(baseline)
         else:
             super().start_at(module, baseline)
+
+    def keep_constants(self, module, baseline):
+        if self.tied_weights:
+            keep_constants(module, torch.from_numpy(baseline.column_weights == 0))
+        else:
+            super().keep_constants(module, baseline)
 
     def pretrain(self, module, baseline, rows, train, device):
         if self.pretraining is None:

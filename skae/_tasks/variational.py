@@ -72,7 +72,6 @@ class Variational(Task):
     )
     EARLIER: ClassVar = {"noise": "isotropic"}
     model: ClassVar = VariationalModel
-    keeps_training_rows: ClassVar = False
     module: ClassVar = VariationalAutoencoder
     linear_model_of_table: ClassVar = ProbabilisticTableModel
     baseline_name: ClassVar = "linear baseline"
@@ -196,6 +195,33 @@ class Variational(Task):
             # a one in a column of zeros is many deviations off: Adam would throw its row's code
             beside = module.encoder.nonlinear is not None
             module.encoder.linear.weight.requires_grad_(not beside)
+
+    @torch.no_grad()
+    def settle(self, module, baseline, rows, device):
+        """Raise the noise of columns to the mean square of what is left of the training rows.
+
+        Steps of a limited length see little of a row far from all others, and make the noise of its
+        columns too small.
+        """
+        if module.log_noise_ratios is None:
+            return False
+        n, (mean, scale) = self.schema.n_numbers, baseline.units
+        generator = torch.Generator().manual_seed(0)
+
+        def squares(x, weight):
+            x = torch.from_numpy((x - mean) / scale).float()
+            draws = torch.randn(len(x), HELD_OUT_DRAWS, self.size, generator=generator)
+            rest = module.eval()((x.to(device), draws.to(device))).reconstruction.cpu()
+            rest = (rest[..., :n] - x[:, :n]).square().mean(0).double().numpy()
+            return np.stack([weight @ np.nan_to_num(rest, nan=0.0), weight @ ~np.isnan(rest)])
+
+        total, count = rows.sum(squares)
+        variances = baseline.scale[:n] ** 2 / self.noise_unit(baseline) / baseline.noise_ratios
+        asked = np.log(np.maximum(variances * total / np.maximum(count, 1), np.finfo(float).tiny))
+        level = module.noise_of_whole().clamp(min=module.LEAST_LOG_NOISE)
+        asked = torch.from_numpy(asked).to(level) - level
+        module.log_noise_ratios.copy_(torch.maximum(module.log_noise_ratios, asked))
+        return True
 
     def calibrate(self, module, baseline, rows, device):
         """Scale the code to a mean square of 1 over the rows, as the prior's.

@@ -48,16 +48,22 @@ def can_solve(net):
     module, objective, settings = net.module_, net.criterion_, net.settings
     if type(module) not in (Autoencoder, SlopedAutoencoder) or type(objective) is not Objective:
         return False
-    decoder = module.decoder
+    decoder, term = module.decoder, objective.terms["reconstruction"]
     return (
         settings.cuts is None
         and settings.held_out_corruption is None
-        and type(objective.terms["reconstruction"]) in (SquaredError, CellError)
+        and type(term) in (SquaredError, CellError)
         and type(decoder) is Residual
         and type(decoder.nonlinear) is MLP
+        and n_numbers(term, decoder) > 0
         and type(decoder.linear) in (Linear, type(None))
         and all(part.requires_grad for part in decoder.parameters())  # none is a user's to keep
     )
+
+
+def n_numbers(term, decoder):
+    """Return how many of the decoder's outputs are numbers, whose errors are squares."""
+    return term.cells.n_numbers if type(term) is CellError else decoder.nonlinear[-1].out_features
 
 
 class LastLayer:
@@ -83,7 +89,7 @@ class LastLayer:
         self.module, term = net.module_, net.criterion_.terms["reconstruction"]
         decoder = self.module.decoder
         *self.hidden, last = decoder.nonlinear
-        self.n_numbers = term.cells.n_numbers if hasattr(term, "cells") else last.out_features
+        self.n_numbers = n_numbers(term, decoder)
         parts = last.weight, last.bias, getattr(decoder.linear, "weight", None)
         self.parts = [part.data[: self.n_numbers] for part in parts if part is not None]
         self.trained = [part.clone() for part in self.parts]

@@ -158,6 +158,7 @@ class Trainer:
         rate = self.settings.learning_rate
         module = model.trainable(self.generator)
         module = self.cooled_down(module, baseline, rows, TUNING_RATE * rate, TUNING_EPOCHS)
+        self.task.keep_constants(module, baseline)
         self.task.calibrate(module, baseline, rows, self.settings.device)
         return model.tuned(module, rows)
 
@@ -258,9 +259,8 @@ class Trainer:
         if len(nets) == 1 or self.interrupted:
             self._finish(trained, nets[0], baselines[0], rows if final else None, curves)
         start = self._at(module, trained.baseline)
-        if self._falls_behind(trained.module, trained.baseline, rows) or self._unlearned(
-            start, trained.module, trained.baseline, rows
-        ):
+        about = trained.module, trained.baseline, rows
+        if self._falls_behind(*about) or not self._keeps_rows(start, *about):
             trained.module, trained.baseline = None, baseline
         if trained.module is None:
             trained.prefix_shares = self._shares_of_baseline(baseline, rows)
@@ -303,6 +303,13 @@ class Trainer:
         part = standardised(some, *baseline.units, self.settings.device)
         return self._gains(module, part, baseline, rows).mean() < 0
 
+    def _keeps_rows(self, start, module, baseline, rows):
+        """Return whether no training rows are unlearned, at least with what the task settles afterwards."""
+        about = module, baseline, rows
+        if not self._unlearned(start, *about):
+            return True
+        return self.task.settle(*about, self.settings.device) and not self._unlearned(start, *about)
+
     def _unlearned(self, start, module, baseline, rows):
         """Return whether training has raised the mean objective of the rows that a module was trained on.
 
@@ -314,9 +321,10 @@ class Trainer:
         settings = replace(self.settings, callbacks=(), averaging=False)
         some = rows.in_memory(SHOWN)
         net = self._net(deepcopy(start), baseline, some, settings).initialize()
-        net.held_out = net.rows
+        net.held_out, draws = net.rows, self.generator.get_state()
         before = net._mean(net.judge())
         net.module_.load_state_dict(module.state_dict())
+        self.generator.set_state(draws)
         return not net._mean(net.judge()) <= before
 
     def go_on(self, module, baseline, pair, before):
@@ -324,7 +332,7 @@ class Trainer:
         net = self._net(deepcopy(module), baseline, pair[0], self.settings, pair[1])
         curves, (weights,) = self._train_together([net])
         net.load(weights)
-        accepted = curves.accept() and not self._unlearned(module, net.module_, baseline, pair[0])
+        accepted = curves.accept() and self._keeps_rows(module, net.module_, baseline, pair[0])
         net.load(weights if accepted else module.state_dict())
         kept = net.module_ if accepted or before.nonlinear else None
         best = curves.best if accepted else 0
@@ -338,6 +346,7 @@ class Trainer:
         """Return the model of what was trained on rows."""
         task, baseline, device = self.task, trained.baseline, self.settings.device
         if trained.best_iter > 0:
+            task.keep_constants(trained.module, baseline)
             task.calibrate(trained.module, baseline, rows, device)
         model = task.model.settled(task, trained.module, baseline, device, rows)
         if task.ordered:

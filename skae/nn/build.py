@@ -163,6 +163,15 @@ def start_at(module, baseline):
 
 
 @torch.no_grad()
+def keep_constants(module, constant):
+    """Let a decoder of skae's own perceptrons give zeros in some columns: their value, standardised."""
+    perceptron = getattr(module.decoder, "nonlinear", module.decoder)
+    if isinstance(perceptron, MLP):
+        perceptron[-1].weight[: len(constant)][constant] = 0.0
+        perceptron[-1].bias[: len(constant)][constant] = 0.0
+
+
+@torch.no_grad()
 def start_encoder_at(module, baseline):
     """Set the encoder's linear map to a `LinearModel`."""
     encoder, weight = linear_maps(baseline)[0], module.encoder.linear.weight

@@ -125,3 +125,14 @@ def tied(module, generator):
         f.draw(generator)
         f, g = Gate(f, linear.out_features), Gate(g, linear.in_features)
     return Autoencoder(Residual(axes, f), Residual(AxesBack(axes), g))
+
+
+@torch.no_grad()
+def keep_constants(module, constant):
+    """Let columns come back as zeros: an encoder that shares its weights does not see them either."""
+    linear, f = module.encoder.linear, module.encoder.nonlinear
+    if linear is not None:
+        linear.axes[:, constant] = 0.0
+    else:
+        f[0].weight[:, constant] = 0.0
+        module.decoder.nonlinear[-1].bias[constant] = 0.0

@@ -789,3 +789,12 @@ def test_messages_name_the_estimator_that_was_called():
         pytest.raises(ValueError, match="TableEncoder is expecting 2 features"),
     ):
         ae.table_encoder_.transform(np.ones((3, 5)))
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_levels_of_rows_without_weight_are_no_matter_of_fit():
+    frame = pd.DataFrame({"a": np.arange(60.0), "b": list("abc") * 20})
+    ae = AutoencoderTransformer(1, hidden_layer_sizes=())
+    ae.fit(frame, sample_weight=frame["b"] != "c")
+    with pytest.warns(UserWarning, match="fit did not see, in 20 cells"):
+        ae.transform(frame)

@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from family import labelled_digits
 
 from skae import ConditionalVAE, VAETransformer
 
@@ -135,6 +136,15 @@ def groups():
             "gain": np.where(zero, 0.0, rng.exponential(size=n)),
         }
     )
+
+
+def test_residuals_that_are_rounding_leave_the_others_alone():
+    """Those of constant columns are 1e-31 of the others: an inverse of the covariance has no digit right."""
+    X, _ = labelled_digits(260)
+    model = VAETransformer(2, noise="columns", hidden_layer_sizes=(), random_state=0).fit(X[200:])
+    own = model._model.joint.own[0]
+    assert (own[X[200:].std(axis=0) > 0] > 0).all()
+    assert np.isfinite(model.sample(5, random_state=0)).all()
 
 
 def test_few_rows_lie_between_two_groups(groups):

@@ -203,3 +203,14 @@ def test_bernoulli_columns_have_no_noise():
 def test_too_many_columns_are_refused():
     with pytest.raises(ValueError, match="not formed of more than 4096, but X has 4200"):
         by_column(2, np.random.default_rng(0).normal(size=(40, 4200)))
+
+
+def test_noise_settles_at_no_less_than_what_is_left_of_the_training_rows(wine):
+    X = scaled(wine)[0]
+    model = by_column(3, X, early_stopping=False, max_iter=2)
+    inner = model._model
+    inner.module.log_noise_ratios.fill_(-9.0)
+    assert (inner.noise_variance < 0.01).all()
+    left = np.mean((X - model.reconstruct(X)) ** 2, axis=0)
+    assert inner.task.settle(inner.module.float(), inner.baseline, inner.schema.rows(X), "cpu")
+    np.testing.assert_array_less(0.95 * left, inner.noise_variance)

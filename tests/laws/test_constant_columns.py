@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from family import CODING, GIVING_BACK, small
+from family import CODING, GIVING_BACK, labelled_digits, small
 
 import skae
 from skae.metrics import explained_share
@@ -68,3 +68,34 @@ def test_rows_that_share_a_value_have_no_variance_to_explain(n_rows):
         few = rows[:n_rows].assign(a=0.1)
         assert model.score_by_column(few)["a"] == 0
         assert -10 < model.score(few) <= 1
+
+
+WITHOUT_START = [
+    (kind, {"linear_path": None}) for kind in GIVING_BACK if "linear_path" in kind().get_params()
+]
+TIED = [{"tied_weights": True}, {"tied_weights": True, "linear_path": None}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        *WITHOUT_START,
+        *[(skae.AutoencoderTransformer, changes) for changes in TIED],
+        (skae.BiGANTransformer, {}),
+    ],
+)
+def test_no_weights_move_a_constant_column(kind, changes):
+    """Random weights, shared ones and those that a discriminator taught would."""
+    X, y = labelled_digits(60)
+    model = small(kind, early_stopping=False, **changes).fit(X, y)
+    assert model.best_iter_
+    np.testing.assert_array_equal(model.reconstruct(X)[:, X.std(axis=0) == 0], 0.0)
+
+
+def test_labels_are_not_told_by_what_rounding_leaves():
+    """Beside rows of 1e-20 the noise of training would be far larger in columns whose unit is 1."""
+    X, y = labelled_digits(60)
+    X, settings = 1e-20 * X, {"hidden_layer_sizes": (), "random_state": 0}
+    model = skae.SupervisedAutoencoder(2, **settings).fit(X, y)
+    changed = X + (X.std(axis=0) == 0)
+    np.testing.assert_array_equal(model.transform(changed), model.transform(X))

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from inside import net_of, nets_of, standardised
@@ -124,3 +125,11 @@ def test_what_is_solved_for(digits, estimator, solves):
     labels = {"y": np.arange(len(digits[0])) % 2} if "Supervised" in str(estimator) else {}
     net = net_of(estimator.set_params(random_state=0).fit, digits[0], **labels)
     assert can_solve(net) is solves
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_categories_alone_have_no_squares_to_solve_for():
+    first, second = np.random.default_rng(0).integers(0, 4, (2, 200)).astype(str)
+    frame = pd.DataFrame({"a": first, "b": second, "c": first, "d": second}, dtype="category")
+    model = AutoencoderTransformer(2, max_iter=20, random_state=0).fit(frame)
+    assert model.best_iter_ > 0
