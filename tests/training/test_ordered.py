@@ -355,7 +355,7 @@ def test_prefixes_of_other_estimators(digits, name):
     for k in (1, 3, 6):
         first = estimator.truncate(k)
         cut, expected = first.transform(digits[1]), code[:, :k]
-        if name == "variational":  # in units of the prior, of the shorter code, whose means are smaller
+        if name == "variational":  # in the units of a shorter code, whose means are smaller
             cut, expected = cut / cut.std(axis=0), expected / expected.std(axis=0)
         np.testing.assert_allclose(cut, expected, rtol=1e-9, atol=1e-12)
         shares = estimator.explained_variance_ratio_[:k].sum()
