@@ -214,6 +214,7 @@ def test_an_encoder_that_wants_labels_itself_is_refused(images):
 
 
 @quiet
+@pytest.mark.usefixtures("plain_draws")
 @pytest.mark.parametrize(
     "kind",
     [
