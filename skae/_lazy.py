@@ -6,15 +6,7 @@ NEEDED = "torch", "skorch"  # packages that an installation which serves models 
 
 
 def lazily(package, places):
-    """Return a ``__getattr__`` for a package.
-
-    Parameters
-    ----------
-    package : str
-        Its name.
-    places : dict
-        Modules of the package, and the names in each, parted by spaces.
-    """
+    """Return a ``__getattr__`` for a package, given its modules and the names in each, parted by spaces."""
     modules = {name: module for module, names in places.items() for name in names.split()}
 
     def __getattr__(name):

@@ -41,17 +41,8 @@ def frames_asked_for(estimator):
 def validated(X, owner, n_features=None, names=None, **checks):
     """Return X as `validate_data` does for an estimator, to which nothing is written.
 
-    Parameters
-    ----------
-    X : array-like
-    owner : str
-        The estimator's name, for messages.
-    n_features : int or None
-        Columns that X must have; None for any.
-    names : ndarray of str or None
-        Names that they must have.
-    **checks
-        Passed to `sklearn.utils.check_array`.
+    ``owner`` is its name, for messages; with ``n_features=None`` X may have any columns. ``checks`` go
+    to `sklearn.utils.check_array`.
     """
     estimator = _stand_in(owner)()
     if n_features is not None:
@@ -75,9 +66,10 @@ def unmasked(X):
     return plain
 
 
-def check_sample_weight(sample_weight, X, **checks):
-    """Return the weights of rows as scikit-learn checks them; a masked weight is NaN, and refused."""
-    return _check_sample_weight(unmasked(sample_weight), X, **checks)
+def check_sample_weight(sample_weight, X):
+    """Return the weights of rows, float64, as scikit-learn checks them; a masked weight is NaN, and refused."""
+    weight = unmasked(sample_weight)
+    return _check_sample_weight(weight, X, dtype=np.float64, ensure_non_negative=True)
 
 
 def require_labels(y, owner):
@@ -108,12 +100,10 @@ class _Numbers(Interval):
 
 
 def real(low, high=None, closed="left"):
-    """A float (or int) between two bounds."""
     return _Numbers(Real, low, high, closed=closed)
 
 
 def integer(low):
-    """An int of at least ``low``."""
     return _Numbers(Integral, low, None, closed="left")
 
 
@@ -204,9 +194,7 @@ def parameters(kind):
     }
     if "NOT_TAKEN" in vars(kind):
         kind.__init__ = _explaining(kind.__init__, kind.__name__, kind.NOT_TAKEN)
-    kind.__init__.__doc__ = (
-        f"Store the parameters; the docstring of `{kind.__name__}` explains them."
-    )
+    kind.__init__.__doc__ = f"Store the parameters; `{kind.__name__}` explains them."
     kind.__init__.__signature__ = _signature(kind)
     return kind
 

@@ -81,7 +81,7 @@ def test_no_function_is_long():
 
 @pytest.mark.xfail(
     strict=True,
-    reason="33,000 lines, 10,000 of them docstrings: tables, ONNX, streams, clusters, pictures came",
+    reason="33,500 lines, 9,000 of them docstrings: tables, ONNX, streams, clusters, pictures came",
 )
 def test_the_package_stays_small():
     assert sum(len(path.read_text().splitlines()) for path in MODULES) <= 14_000

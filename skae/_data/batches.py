@@ -91,7 +91,6 @@ class StandardisedRows(Dataset):
 
     @property
     def n_features(self):
-        """Number of columns."""
         return self.rows.width + (0 if self.targets is None else self.targets.shape[1])
 
     def reachable(self, order):
@@ -127,7 +126,6 @@ class StandardisedRows(Dataset):
             out[block, : self.rows.width] = self._scaled(take(block))
 
     def _tensors(self, *arrays):
-        """Return copies of arrays, where rows are standardised."""
         return [torch.tensor(array, device=self._place) for array in arrays]
 
     def limits(self, n_columns):
@@ -166,7 +164,6 @@ class StandardisedStream(StandardisedRows):
         return out
 
     def limits(self, n_columns):
-        """Return how low and how high the first columns may be; the others have no limits."""
         found = Range()
         for end in self.rows.range():
             x = torch.from_numpy(((end - self.mean) / self.scale).astype(np.float32))
@@ -177,13 +174,7 @@ class StandardisedStream(StandardisedRows):
 
 
 class Everywhere(Reduce):
-    """What every process learns of all rows: there is nothing to add up.
-
-    Parameters
-    ----------
-    reduce : Reduce
-        Of the processes that have parts of the rows.
-    """
+    """What every process learns of all rows: nothing adds up, but ``reduce`` still compares weights."""
 
     def __init__(self, reduce):
         self.check_alike = reduce.check_alike
@@ -215,7 +206,6 @@ class GatheredRows(StandardisedRows):
         return self.rows.reduce.sum(whole)
 
     def those_read(self, values):
-        """Return the values: all rows are read."""
         return values
 
 
@@ -230,22 +220,12 @@ def standardised(rows, *about, coupled=False):
 
 
 class TensorBatches:
-    """Batches of rows: one shuffled gather for many of them, then views.
+    """Batches of `StandardisedRows`: one shuffled gather for many of them, then views.
 
-    Yields ``(inputs, (target, weight))``; the weight is None for rows of
-    equal weight. Batches differ in size by at most one row.
-
-    Parameters
-    ----------
-    rows : StandardisedRows
-    batch_size : int
-    generator : torch.Generator or None
-        Shuffles the rows and draws the corruption; None leaves them in order.
-    corruption : object or None
-        Its ``begin(generator)`` returns, for an epoch, what makes the inputs
-        from the targets.
-    shuffle : bool
-        False keeps the order, with a generator for the corruption alone.
+    Yields ``(inputs, (target, weight))``; the weight is None for rows of equal weight. Batches differ
+    in size by at most one row. The generator shuffles the rows, unless ``shuffle`` is False, and draws
+    the corruption; without one the rows stay in order. The corruption's ``begin(generator)`` returns,
+    for an epoch, what makes the inputs from the targets.
     """
 
     def __init__(self, rows, batch_size, generator=None, corruption=None, shuffle=True):
@@ -318,7 +298,6 @@ class Range:
         self.low = self.high = None
 
     def add(self, x):
-        """Widen the range to the rows of ``x``."""
         if len(x):
             low, high = x.amin(0), x.amax(0)
         else:

@@ -56,7 +56,6 @@ class Blocks:
 
     @property
     def n_columns(self):
-        """Number of columns of the table."""
         return len(self.n_levels)
 
     @cached_property

@@ -15,25 +15,18 @@ WIDE = Context(prec=objects.MOST_DIGITS)
 UNITS = {"s": 1e6, "ms": 1e3}  # of times, in microseconds
 
 
-def build(fields, columns, to, index=None, label_names=None):
-    """Return a frame of a library.
+def build(fields, columns, to, like=None, label_names=None):
+    """Return a frame of a library, "pandas" or "polars".
 
-    Parameters
-    ----------
-    fields : list of Field
-    columns : list
-        For numbers and times float64, NaN where missing; for categories
-        lists of levels, None where missing.
-    to : {"pandas", "polars"}
-    index : pandas.Index or None
-    label_names : list or None
-        Names of the levels of pandas' column labels; None for plain ones.
+    For numbers and times the columns are float64, NaN where missing; for categories lists of levels,
+    None where missing. Where ``like`` is a frame of pandas, its index is taken. ``label_names`` are those
+    of the levels of pandas' column labels; None for plain ones.
     """
     names = [field.name for field in fields]
     if to == "pandas":
         frame = _pandas_frame(fields, columns)
         frame.columns = names if label_names is None else labels(names, label_names)
-        return frame if index is None else frame.set_axis(index, axis=0)
+        return frame.set_axis(like.index, axis=0) if hasattr(like, "iloc") else frame
     import polars as pl
 
     made = [_column(field, cells, to) for field, cells in zip(fields, columns, strict=True)]
@@ -73,9 +66,8 @@ def _pandas_column(field, cells):
             return pd.Series(cells, dtype="object" if form is not None else _arrow(dtype))
         if field.categories is not None:
             return pd.Series(pd.Categorical(cells, field.categories, field.ordered))
-        plain = re.fullmatch(
-            r"bool|u?int\d+|interval\[u?int.*", dtype
-        )  # no place for missing cells
+        # these have no place for missing cells
+        plain = re.fullmatch(r"bool|u?int\d+|interval\[u?int.*", dtype)
         lacks_cells = plain and any(cell is None for cell in cells)
         return pd.Series(cells, dtype="object" if lacks_cells else dtype)
     if form:

@@ -13,11 +13,7 @@ LARGEST = 1023  # exponent of a power of two in float64
 class TableCounts:
     """Learns the `Schema` of a table from blocks of its rows, which may be counted apart.
 
-    Parameters
-    ----------
-    columns : Columns
-    X : frame or ndarray
-        The first block, which says what the columns are. It is not counted.
+    ``X`` is the first block, which says what the `Columns` are. It is not counted.
     """
 
     def __init__(self, columns, X):
@@ -46,7 +42,6 @@ class TableCounts:
         return self
 
     def schema(self):
-        """Return what was learned."""
         learned = [
             column.learned(self.encoder, place, self.n_rows)
             for place, column in enumerate(self.columns)
@@ -67,7 +62,6 @@ class NumberSums:
         self.moments, self.n_present, self.unit = Moments(), 0, 0.0
 
     def add(self, cells, weight):
-        """Take in cells."""
         present = ~np.isnan(cells)
         cells, weight = cells[present], weight[present]
         self.n_present += len(cells)
@@ -78,7 +72,6 @@ class NumberSums:
             self.moments.add(cells[:, None] / (self.unit or 1.0), weight)
 
     def take_in(self, other):
-        """Take in what was learned of other cells."""
         self.n_present += other.n_present
         self._grow(other.unit)
         other._grow(self.unit)
@@ -106,13 +99,7 @@ class NumberSums:
 
 
 class LevelCounts:
-    """Rows and weights of each level of a category.
-
-    Parameters
-    ----------
-    name : str
-        Of the column, for messages.
-    """
+    """Rows and weights of each level of a category; ``name`` is that of the column, for messages."""
 
     def __init__(self, name):
         self.name, self.kinds = name, set()
@@ -120,11 +107,9 @@ class LevelCounts:
 
     @property
     def n_present(self):
-        """Cells that are present."""
         return sum(self.counts)
 
     def add(self, cells, weight):
-        """Count cells."""
         codes, levels = factorized(self.name, cells)
         present = codes >= 0
         counts = np.bincount(codes[present], minlength=len(levels))
@@ -132,7 +117,6 @@ class LevelCounts:
         self._take(levels, counts.tolist(), heavy.tolist())
 
     def take_in(self, other):
-        """Take in what was counted of other cells."""
         self._take(other.places, other.counts, other.heavy)
 
     def _take(self, levels, counts, heavy):

@@ -133,7 +133,6 @@ def _refuse_same_names(X):
 
 
 def library(frame):
-    """Return the name of the library that a frame belongs to."""
     return "pandas" if isinstance(frame, pd.DataFrame) else "polars"
 
 
@@ -196,7 +195,6 @@ def fields_of(X):
 
 
 def names_of(frame):
-    """Return the names of a frame's columns."""
     in_pandas = isinstance(frame.columns, pd.Index)
     return frame.columns.to_numpy(object).tolist() if in_pandas else frame.columns
 

@@ -113,7 +113,6 @@ class Labels:
         return coded if len(coded) == n_rows else np.repeat(coded, n_rows, axis=0)
 
     def coded(self, columns):
-        """Return the coded labels that `columns_of` gave."""
         if len(columns) != len(self.classes):
             raise ValueError(
                 f"y has {counted(len(columns), 'column')}, but the labels of the fit have {len(self.classes)}: "
@@ -136,12 +135,7 @@ class Labels:
     def targets_of_rows(self, rows, columns, labelled):
         """Return `TargetRows`: the labels of those rows of a matrix that are marked as labelled.
 
-        Parameters
-        ----------
-        rows : Rows
-        columns : list of ndarray
-            As `columns_of` gave them, for every row of the matrix.
-        labelled : ndarray of bool of shape (n_rows,)
+        ``columns``, as `columns_of` gave them, and ``labelled`` are of every row of the matrix.
         """
         known = rows.index[labelled[rows.index]]
         coded = np.full((rows.X.shape[0], self.width), np.nan)
@@ -169,14 +163,7 @@ class Labels:
 
 
 class LabelledRows(Rows):
-    """`Rows` with their coded labels beside them.
-
-    Parameters
-    ----------
-    rows : Rows
-    labels : ndarray of shape (n_rows, n_labels)
-        Of every row of ``rows.X``.
-    """
+    """`Rows` with their coded labels beside them: ``labels``, (n_rows, n_labels), of every row of ``rows.X``."""
 
     def __init__(self, rows, labels):
         super().__init__(rows.X, rows.index, rows.all_weight, rows.blocks)
@@ -184,7 +171,6 @@ class LabelledRows(Rows):
 
     @property
     def content(self):
-        """All that distinguishes these rows from others."""
         return *super().content, self.labels
 
     @property
@@ -194,11 +180,9 @@ class LabelledRows(Rows):
 
     @property
     def width(self):
-        """Number of columns of the rows that are read."""
         return super().width + self.labels.shape[1]
 
     def subset(self, places):
-        """Return the rows at some places of this subset, as a subset of the same matrix."""
         return LabelledRows(super().subset(places), self.labels)
 
     def raw(self, index):
@@ -214,11 +198,7 @@ class LabelledRows(Rows):
 class TargetRows(Rows):
     """`Rows` whose coded labels, to be predicted, stand apart: they are no columns of the rows.
 
-    Parameters
-    ----------
-    rows : Rows
-    targets : ndarray of shape (n_rows, n_labels)
-        Of every row of ``rows.X``; NaN where there is no label.
+    ``targets``, (n_rows, n_labels), are of every row of ``rows.X``; NaN where there is no label.
     """
 
     def __init__(self, rows, targets):
@@ -232,11 +212,9 @@ class TargetRows(Rows):
 
     @property
     def content(self):
-        """All that distinguishes these rows from others."""
         return *super().content, self.all_targets
 
     def subset(self, places):
-        """Return the rows at some places of this subset, as a subset of the same matrix."""
         return TargetRows(super().subset(places), self.all_targets)
 
     def replaced(self, X):
@@ -245,13 +223,7 @@ class TargetRows(Rows):
 
 
 class Residuals(Rows):
-    """What a linear map of the labels leaves of labelled rows.
-
-    Parameters
-    ----------
-    rows : LabelledRows
-    effects : ndarray of shape (n_labels, width)
-    """
+    """What a linear map of the labels leaves of `LabelledRows`: ``effects`` of shape (n_labels, width)."""
 
     def __init__(self, rows, effects):
         super().__init__(rows.X, rows.index, rows.all_weight, rows.blocks)
@@ -259,15 +231,12 @@ class Residuals(Rows):
 
     @property
     def own_labels(self):
-        """Coded labels of the rows."""
         return self.rows.own_labels
 
     def subset(self, places):
-        """Return what is left of some of the rows."""
         return Residuals(self.rows.subset(places), self.effects)
 
     def take(self, index):
-        """Return the residuals."""
         if self.ready is not None:
             return self.ready[index]
         rows, labels = np.hsplit(self.rows.take(index), [self.width])

@@ -118,10 +118,8 @@ class Marginals:
     def share_of(self, number, cell):
         """Return the shares of the cells below, and up to, a value: equal where it is one of many."""
         known, half = self.quantiles[:, number], self.step[number] / 2 * (1 - 1e-9)
-        first, last = (
-            np.searchsorted(known, cell - half),
-            np.searchsorted(known, cell + half, "right"),
-        )
+        first = np.searchsorted(known, cell - half)
+        last = np.searchsorted(known, cell + half, "right")
         if first == last:
             return (np.interp(cell, known, self.shares),) * 2
         return tuple(np.clip((np.array([first, last]) - 0.5) / (len(known) - 1), 0, 1))
@@ -227,7 +225,6 @@ def _grid(values, eps):
         whole = np.rint(scaled)
         if (np.abs(scaled - whole) <= rounding).all():
             steps = np.diff(whole.astype(np.int64))
-            return float(np.gcd.reduce(steps)) / 10.0**decimals if len(steps) else 0.0, float(
-                decimals
-            )
+            step = float(np.gcd.reduce(steps)) / 10.0**decimals if len(steps) else 0.0
+            return step, float(decimals)
     return 0.0, float(UNKNOWN)

@@ -31,16 +31,7 @@ KINDS = {
 def described(cells):
     """Return the kind of a column of objects, and what they are: "" where they are just that.
 
-    Parameters
-    ----------
-    cells : list
-
-    Returns
-    -------
-    kind : {"number", "time", "duration", "category"}
-        A category, where they are of several kinds.
-    form : str
-        What `made` makes cells of.
+    Objects of several kinds are a category. `made` makes cells of what they are.
     """
     present = [cell for cell in cells if not is_missing(cell)]
     kinds = {_kind(kind) for kind in set(map(type, present))}

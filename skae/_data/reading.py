@@ -27,11 +27,7 @@ STEPS = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], d
 class HeldOut:
     """The rows of the smallest hashes: which they are depends on their places alone.
 
-    Parameters
-    ----------
-    seed : int
-    n_held_out : callable or None
-        How many of so many rows are wanted; None for none.
+    ``n_held_out`` returns how many of so many rows are wanted; None for none.
     """
 
     def __init__(self, seed, n_held_out):
@@ -92,15 +88,7 @@ def _hashes(numbers):
 
 
 class Cache:
-    """Rows in files, a block in each, that are mapped into memory when they are read.
-
-    Parameters
-    ----------
-    folder : str
-    block : int
-    limit : int
-        Bytes.
-    """
+    """Rows in files of a folder, a block in each, mapped into memory when they are read; at most ``limit`` bytes."""
 
     def __init__(self, folder, block, limit):
         self.folder, self.block, self.limit = folder, block, limit
@@ -152,18 +140,8 @@ def _cached(name, rows, weighted):
 class Reading:
     """The first pass over a stream, which learns the columns, and what the later ones read.
 
-    Parameters
-    ----------
-    stream : Stream
-    columns : Columns
-    schema : Schema or None
-        Where the columns are known.
-    mean : ndarray or None
-        Of a model to go on with: stands in for missing cells.
-    check : callable
-        ``check(schema, X)`` refuses rows.
-    held_out : HeldOut
-    cache : Cache or None
+    Where the columns are known there is a ``schema``, and of a model to go on with a ``mean``, which
+    stands in for missing cells. ``check(schema, X)`` refuses rows.
     """
 
     def __init__(self, stream, columns, schema, mean, check, held_out, cache):
@@ -174,7 +152,6 @@ class Reading:
         self.weight, self.n_missing, self.named = 0.0, 0, None
 
     def run(self):
-        """Read everything once."""
         if not self.known and self._is_coded():
             self._count()
         for part in self.stream.parts:
@@ -237,7 +214,6 @@ class Reading:
         return part_of((X, weight), some)
 
     def _take(self, X, weight):
-        """Take in coded rows."""
         self.meter.n_rows += len(X)
         if not self.dtypes and self.cache is not None:
             row = X.dtype.itemsize * X.shape[1]
@@ -301,7 +277,6 @@ class Reading:
         return train.beside(held), (train, held)
 
     def _pieces(self):
-        """Return pieces that read the source."""
         start, pieces = 0, []
         for part, count in zip(self.stream.parts, self.counts, strict=True):
             n_rows = count - self.held_out.n_in(start, count)

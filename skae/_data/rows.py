@@ -49,14 +49,8 @@ class Moments:
 
     which loses nothing where means are large (Chan, Golub & LeVeque,
     Algorithms for computing the sample variance, 1983, DOI
-    10.1080/00031305.1983.10483115).
-
-    Parameters
-    ----------
-    whole : bool
-        Whether products of columns are summed, too.
-    device : Float64 or None
-        Where sums are taken until they are `settled`; None for NumPy.
+    10.1080/00031305.1983.10483115). With ``whole`` products of columns are summed, too; sums are taken
+    on a device, a `Float64`, until they are `settled`, or by NumPy.
     """
 
     def __init__(self, whole=False, device=None):
@@ -65,7 +59,6 @@ class Moments:
         self.low, self.high = np.inf, -np.inf
 
     def add(self, X, weight=None):
-        """Take in rows."""
         step = max(1, CHUNK_BYTES // (8 * max(1, X.shape[1])))
         for start in range(0, len(X), step):
             some = slice(start, start + step)
@@ -219,7 +212,6 @@ class Rows:
 
     @property
     def dtype(self):
-        """float32 or float64."""
         return self.X.dtype
 
     @property

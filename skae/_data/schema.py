@@ -90,7 +90,6 @@ class Columns:
         return asked is not None and any(field.kind != NUMBER for field in found or ())
 
     def _refuse_others(self, found):
-        """Refuse columns that are no numbers."""
         other = [field.name for field in found if field.kind != NUMBER]
         if other:
             reason = "categorical_features=None takes none for categories: take 'from_dtype', or"
@@ -134,7 +133,6 @@ class Columns:
         )
 
     def _weights(self, encoder):
-        """Return the weight of each column, with a mean of 1."""
         asked, n = self.column_weights, encoder.n_features_in_
         asked = asked.to_dict() if hasattr(asked, "to_dict") else asked
         if isinstance(asked, dict):
@@ -251,7 +249,7 @@ class Schema:
         known = self.owner, self.n_features, names
         X = X if plain else _plain_numbers(X)
         if frame_of(X) is not None and not _is_extended(X):
-            if self.n_features is not None and not _has_names(X, names):
+            if self.n_features is not None and (names is None or names.tolist() != list(X.columns)):
                 validated(X, *known, skip_check_array=True)  # says what is wrong with them
             X, known = X.to_numpy(), (*known[:2], None)
         if isinstance(X, np.ndarray):
@@ -327,7 +325,6 @@ class Schema:
 
     @property
     def n_inputs(self):
-        """Number of inputs of the encoder."""
         return self.n_features if self.blocks is None else self.blocks.n_inputs
 
     @property
@@ -374,15 +371,15 @@ class Schema:
             return coded
         known = self.fields
         if known is None:
-            names = self.names if self.names is not None else self._made_up_names()
+            made_up = [f"x{i}" for i in range(self.n_features)]
+            names = made_up if self.names is None else self.names
             plain = str(coded.dtype)
             plain = plain if container == "pandas" else coded.dtype.name.capitalize()
             known = [Field(name, plain, NUMBER) for name in names]
         elif self.library != container:
             known = [Field(field.name, "Float64", NUMBER) for field in known]
-        index = like.index if container == "pandas" and hasattr(like, "iloc") else None
         columns = list(coded.T.astype(np.float64))
-        return build(known, columns, container, index, self.label_names)
+        return build(known, columns, container, like, self.label_names)
 
     def by_column(self, values):
         """Return a value for each column: a Series with their names, where the fit saw a frame."""
@@ -396,9 +393,8 @@ class Schema:
             return values
         to, names, label_names = known
         dtype = "float64" if to == "pandas" else "Float64"
-        index = like.index if to == "pandas" and hasattr(like, "iloc") else None
         known = [Field(name, dtype, NUMBER) for name in names]
-        return build(known, values.T, to, index, label_names)
+        return build(known, values.T, to, like, label_names)
 
     @property
     def _frame_of_fit(self):
@@ -412,9 +408,6 @@ class Schema:
             self.label_names,
         )
 
-    def _made_up_names(self):
-        return [f"x{i}" for i in range(self.n_features)]
-
     def fill(self, X, coded, numbers=None):
         """Return the table X with the cells of a coded one where it has none; ``numbers`` as in `give_back`."""
         X = table(X)
@@ -425,14 +418,14 @@ class Schema:
             return self._fill_array(X, coded, numbers)
         if self.encoder is None and is_plain(X):
             return fill_numbers(X, coded)
-        coded, index = coded.astype(np.float64), getattr(X, "index", None)
+        coded = coded.astype(np.float64)
         if self.encoder is not None and library(frame) == self.encoder.library:
             return fill(X, self.encoder.decode(coded, X, numbers))
         columns = list(coded.T) if self.encoder is None else self.encoder.columns(coded, numbers)
         like = fields(frame)
         if self.encoder is None and library(frame) == "pandas":
             like = [_of_filled(*pair) for pair in zip(self.fields or like, like, strict=True)]
-        return fill(X, build(like, columns, library(frame), index))
+        return fill(X, build(like, columns, library(frame), X))
 
     def _fill_array(self, X, coded, numbers):
         if self.encoder is not None:
@@ -521,7 +514,6 @@ class Schema:
     # state ------------------------------------------------------------------------------------
 
     def state(self):
-        """Return arrays and builtins."""
         blocks = self.blocks
         state = {
             "n_features_in_": self.n_features,
@@ -558,7 +550,6 @@ class Schema:
 
 
 def _table_encoder(state):
-    """Return the encoder of a state, or None."""
     if state is None:
         return None
     encoder = TableEncoder()
@@ -567,7 +558,6 @@ def _table_encoder(state):
 
 
 def entropy(shares):
-    """Return the entropy of some shares, in nats."""
     shares = shares[shares > 0]
     return float(-np.sum(shares * np.log(shares)))
 
@@ -579,7 +569,7 @@ def _plain_numbers(X):
         return X
     columns = [numbers(column(frame, place), NUMBER) for place in range(len(frame.columns))]
     made = [Field(name, "float64", NUMBER) for name in names_of(frame)]
-    return build(made, columns, "pandas", getattr(X, "index", None), label_names(X))
+    return build(made, columns, "pandas", X, label_names(X))
 
 
 def _with_numbers(coded, numbers):
@@ -587,11 +577,6 @@ def _with_numbers(coded, numbers):
     for place, cells in (numbers or {}).items():
         coded[:, place] = cells
     return coded
-
-
-def _has_names(X, names):
-    """Return whether a frame has the names of the fit, a plain comparison."""
-    return names is not None and names.tolist() == list(X.columns)
 
 
 def _is_extended(X):
@@ -667,8 +652,7 @@ def _counted(X, sample_weight):
     """Return the rows of positive weight."""
     if sample_weight is None:
         return X
-    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    return X[np.flatnonzero(weight)]
+    return X[np.flatnonzero(check_sample_weight(sample_weight, X))]
 
 
 def _lacks_cells(X):

@@ -54,17 +54,14 @@ class SharedRows(Rows):
 
     @property
     def n_here(self):
-        """Number of rows in this process."""
         return len(self.index)
 
     @property
     def n_repeated(self):
-        """Number of rows, weights above a mean of 1 counted as repetitions."""
         return len(self) if self.weight is None else max(len(self), float(self.total_weight))
 
     @property
     def every_weight(self):
-        """Weights of the rows of all processes; None where they have none."""
         # no cached_property: before Python 3.12 ranks that are threads would wait for its one lock
         if self.weight is not None and self.gathered_weight is None:
             self.gathered_weight = self.reduce.gathered(self.weight, self)
@@ -105,7 +102,6 @@ class SharedRows(Rows):
         return self._together(self.subset(np.linspace(0, len(self) - 1, most).astype(int)))
 
     def _together(self, some):
-        """Return rows that every process has."""
         whole = np.zeros((len(some), self.X.shape[1]))
         whole[some.start : some.start + some.n_here] = some.raw(slice(None))
         whole, weight = self.reduce.sum(whole).astype(self.X.dtype), None

@@ -17,27 +17,14 @@ AT_ONCE = 2**24  # bytes of rows that are shuffled together
 
 @dataclass
 class Piece:
-    """Rows that are read by themselves.
-
-    Attributes
-    ----------
-    n_rows : int
-    read : callable
-        Returns an iterator of matrices and their weights.
-    """
+    """Rows that are read by themselves: ``read`` returns an iterator of matrices and their weights."""
 
     n_rows: int
     read: Callable
 
 
 class Meter:
-    """Counts rows, and how many of them a second are read.
-
-    Parameters
-    ----------
-    block : int
-        Rows of a block.
-    """
+    """Counts rows, and how many of them, in blocks of ``block``, a second are read."""
 
     def __init__(self, block):
         self.block, self.n_rows, self.since = block, 0, time.monotonic()
@@ -54,16 +41,8 @@ class Meter:
 class StreamRows(Rows):
     """`Rows` that are read in passes, piece by piece.
 
-    Parameters
-    ----------
-    pieces : list of Piece
-    dtype : dtype
-    n_columns : int
-        Of the coded table.
-    weight : float or None
-        Sum of the rows' weights, None where they have none.
-    blocks : Blocks or None
-    meter : Meter
+    ``n_columns`` are those of the coded table; ``weight`` is the sum of the rows' weights, None where
+    they have none.
     """
 
     is_stream, is_dense, is_narrow = True, False, True
@@ -79,7 +58,6 @@ class StreamRows(Rows):
 
     @property
     def n_repeated(self):
-        """Number of rows, weights above a mean of 1 counted as repetitions."""
         return max(len(self), self.total_weight or 0.0)
 
     @property
@@ -89,11 +67,9 @@ class StreamRows(Rows):
 
     @property
     def width(self):
-        """Number of columns of the rows that are read."""
         return self.n_columns if self.blocks is None else self.blocks.width
 
     def mapped(self, function, keep=False):
-        """Return rows that a function is applied to, as a network sees them."""
         return super().mapped(function)
 
     def unlabelled(self):
@@ -122,7 +98,6 @@ class StreamRows(Rows):
                 yield X, None if unit is None else weight / unit
 
     def chunks(self, most=None):
-        """Yield float64 rows and their weights, chunk by chunk."""
         return self._chunks(self.widened, most)
 
     def raw_sum(self, statistic, most=None):
@@ -144,7 +119,6 @@ class StreamRows(Rows):
         return moments
 
     def range(self):
-        """Return minimum and maximum of the columns, of the cells that are present."""
         return self.moments.low, self.moments.high
 
     def portions(self, permutation, edges):

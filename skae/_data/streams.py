@@ -251,7 +251,6 @@ def _as_table(X, name):
 
 
 def _parts(source, block):
-    """Return the parts of a source."""
     if isinstance(source, str | PathLike) or (
         isinstance(source, list | tuple) and all(isinstance(p, str | PathLike) for p in source)
     ):
@@ -317,7 +316,6 @@ def _of_array_file(file, block):
 
 
 def _slices(name, opened, array, block):
-    """Yield parts of an array: one a block."""
     if array.ndim != 2:
         raise ValueError(f"expected rows and columns, not an array of the shape {array.shape}.")
     for start in range(0, len(array), block):

@@ -169,22 +169,14 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         n_rows = len(columns[0][1])
         weight = np.ones(n_rows)
         if sample_weight is not None:
-            about = {"dtype": np.float64, "ensure_non_negative": True}
-            weight = check_sample_weight(sample_weight, np.empty((n_rows, 1)), **about)
-        self.mean_, self.scale_ = np.zeros(len(columns)), np.ones(len(columns))
-        self.categories_, self.infrequent_categories_, self.level_shares_ = [], [], []
-        self.n_samples_seen_ = np.array([_n_present(cells, weight) for _, cells in columns])
-        for place, (field, cells) in enumerate(columns):
-            learned = None, None, None
-            if field.kind == CATEGORY:
-                learned = self._levels(field, cells, weight)
-            else:
-                about = f"Column {field.name!r}"
-                self.mean_[place], self.scale_[place] = _moments(cells, weight, about)
-            self.categories_.append(learned[0])
-            self.infrequent_categories_.append(learned[1])
-            self.level_shares_.append(learned[2])
-        self.decode(np.zeros((1, len(columns))))  # refuses types that cannot be made again
+            weight = check_sample_weight(sample_weight, np.empty((n_rows, 1)))
+        learned = [
+            (0.0, 1.0, *self._levels(field, cells, weight))
+            if field.kind == CATEGORY
+            else (*_moments(cells, weight, f"Column {field.name!r}"), None, None, None)
+            for field, cells in columns
+        ]
+        self.take(learned, [int(np.sum(~pd.isna(c) & (weight > 0))) for _, c in columns])
         warn_of_text(columns, isinstance(self.categorical_features, str))
         self._warn_of_all_pooled(n_rows)
         return self
@@ -275,9 +267,8 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
             if field.kind == CATEGORY:
                 codes, levels = factorized(field.name, cells)
                 known = {*self.categories_[place], *(self.infrequent_categories_[place] or [])}
-                found[:, place] = np.array([*(level not in known for level in levels), False])[
-                    codes
-                ]
+                is_new = np.array([*(level not in known for level in levels), False])
+                found[:, place] = is_new[codes]
         return found
 
     def inverse_transform(self, X):
@@ -311,8 +302,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         """
         columns = self.columns(X, numbers)
         if self._library is not None:
-            index = like.index if self._library == "pandas" and hasattr(like, "iloc") else None
-            return build(self._fields, columns, self._library, index, self._label_names)
+            return build(self._fields, columns, self._library, like, self._label_names)
         dtype = np.dtype(self._fields[0].dtype)
         plain = dtype if dtype.kind in "fiub" and dtype != np.float64 else np.float64
         if any(f.kind == CATEGORY for f in self._fields) and dtype.kind not in "fiub":
@@ -369,7 +359,6 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         return state
 
     def __setstate__(self, state):
-        """Make the fields anew."""
         state = dict(state)
         if "_fields" in state:
             state["_fields"] = list(map(field_of, state["_fields"]))
@@ -396,11 +385,7 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
     def take(self, learned, n_present):
         """Take what was learned of the columns elsewhere, as `fit` would have learned it.
 
-        Parameters
-        ----------
-        learned : list of tuple
-            Mean, scale, levels, rare levels and shares of each column.
-        n_present : list of int
+        ``learned`` are mean, scale, levels, rare levels and shares of each column.
         """
         mean, scale, *of_levels = map(list, zip(*learned, strict=True))
         self.mean_, self.scale_ = np.array(mean), np.array(scale)
@@ -428,21 +413,14 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
             X = self._validated(X, reset, owner, dtype=None, ensure_all_finite="allow-nan")
             found = [Field(place, str(X.dtype), NUMBER) for place in range(X.shape[1])]
             if not reset and self._library is not None and X.dtype == object:
-                X = frame = pd.DataFrame(
-                    X, columns=self.names
-                )  # it holds what columns of a frame do
+                X = frame = pd.DataFrame(X, columns=self.names)  # such cells may be anything
                 found = fields(frame)
         else:
             self._validated(X, reset, owner, skip_check_array=True)
-            if not len(frame):
+            if 0 in frame.shape:
+                what = "sample" if not len(frame) else "feature"
                 raise ValueError(
-                    f"Found array with 0 sample(s) (shape={frame.shape}) while a minimum of 1 is "
-                    "required."
-                )
-            if not len(frame.columns):
-                raise ValueError(
-                    f"Found array with 0 feature(s) (shape={frame.shape}) while a minimum of 1 is "
-                    "required."
+                    f"Found array with 0 {what}(s) (shape={frame.shape}) while a minimum of 1 is required."
                 )
             found = fields(frame)
         if reset:
@@ -451,7 +429,10 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
             unread = []
         else:
             unread = self._check_kinds(found, frame)
-        plain = {} if frame is None else dict(_plain_columns(frame))
+        plain = {}
+        if frame is not None:
+            matrix, places = plain_numbers(frame)
+            plain = dict(zip(places, matrix.T, strict=True))
         return [
             (field, _cells_of(field, place, X, frame, place in unread, plain.get(place)))
             for place, field in enumerate(self._fields)
@@ -491,7 +472,6 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
         return unread
 
     def _unused(self):
-        """Return the places of the columns that had no cell in fit."""
         levels = zip(self.categories_, self.infrequent_categories_, strict=True)
         empty = [kept is not None and not (kept or pooled) for kept, pooled in levels]
         return np.flatnonzero(np.array(empty, bool) | np.isnan(self.mean_)).tolist()
@@ -607,12 +587,6 @@ def _is_empty(series):
     return series.null_count() == len(series)
 
 
-def _plain_columns(frame):
-    """Yield the places and the cells of columns of plain numbers."""
-    matrix, places = plain_numbers(frame)
-    yield from zip(places, matrix.T, strict=True)
-
-
 def _cells_of(field, place, X, frame, is_unread, plain):
     """Return the cells of a column; of one that is not to be read, missing ones."""
     if is_unread:
@@ -703,11 +677,6 @@ def _finite(field, cells):
             f"Input X contains infinity in column {field.name!r}: replace it, or make it missing."
         )
     return cells
-
-
-def _n_present(cells, weight):
-    """Return the number of cells that are present, in rows that count."""
-    return int(np.sum(~pd.isna(cells) & (weight > 0)))
 
 
 def _moments(cells, weight, about):

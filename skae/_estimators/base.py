@@ -60,10 +60,7 @@ ABSENT = {
 
 
 class BaseEncoder(
-    CallbackSupportMixin,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BaseEstimator,
+    CallbackSupportMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     """Fit and transform for all encoders.
 
@@ -231,7 +228,6 @@ class BaseEncoder(
         return _weighted(task.schema, X, sample_weight, mean)
 
     def _columns(self):
-        """Return what is taken for columns, and how."""
         names = "categorical_features", "min_frequency", "column_weights"
         return Columns(
             type(self).__name__,
@@ -284,7 +280,6 @@ class BaseEncoder(
         return _training.Progress(self.verbose, type(self).__name__, listener, meter)
 
     def _set_fitted(self, fit, settings):
-        """Set what a fit returned."""
         self._set_model(fit.model)
         self._optimizer_state = fit.optimizer_state
         self.batch_size_, self.best_iter_ = settings.batch_size, fit.best_iter
@@ -298,7 +293,6 @@ class BaseEncoder(
         self.pca_score_ = scores[0] if scores and fit.model.task.has_baseline else None
 
     def _set_model(self, model):
-        """Set a model, and its fitted attributes."""
         task, schema = model.task, model.schema
         earlier = self.__dict__.get("_model")
         for name in (
@@ -784,19 +778,16 @@ class _Callbacks:
         self.estimator, self.X, self.context = estimator, X, None
 
     def begin(self, max_iter):
-        """Announce a training of at most ``max_iter`` epochs."""
         if self.context is None:
             self.context = self.estimator._init_callback_context(max_subtasks=max_iter)
             self.context.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=None)
 
     def epoch(self):
-        """Say that an epoch is over."""
         task = self.context.subcontext(task_name="epoch")
         task.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=None)
         task.call_on_fit_task_end(estimator=self.estimator, X=self.X, y=None)
 
     def end(self):
-        """Say that the fit is over."""
         if self.context is not None:
             self.context.call_on_fit_task_end(estimator=self.estimator, X=self.X, y=None)
 
@@ -866,7 +857,7 @@ def _weighted(schema, X, sample_weight=None, mean=None):
     """Return `Rows` with weights; those of weight zero are left out."""
     if sample_weight is None:
         return schema.rows(X, mean=mean)
-    weight = check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    weight = check_sample_weight(sample_weight, X)
     if not weight.any():
         raise ValueError("sample_weight is zero for every row: at least one must be positive.")
     return schema.rows(X, np.flatnonzero(weight), weight, mean)

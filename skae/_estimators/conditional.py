@@ -11,7 +11,8 @@ from skae import _model as fitted_models
 from skae import _tasks
 from skae._data.labels import Labels, beside, columns_of, names_of_labels
 from skae._data.tensors import like
-from skae._estimators.base import BaseAutoencoder, fine_tuned, model_of, task_of, way
+from skae._estimators.base import task_of, way
+from skae._estimators.labelled import Labelled
 from skae._estimators.variational import DrawsNumbers, bound_of, imputed
 from skae._parameters import (
     DenseNetwork,
@@ -19,12 +20,10 @@ from skae._parameters import (
     Ordering,
     TableInput,
     count,
-    fit_context,
     integer,
     parameters,
     real,
     require_labels,
-    with_callbacks,
 )
 
 OWN_MODULES = (
@@ -34,7 +33,7 @@ OWN_MODULES = (
 
 
 @parameters
-class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, BaseAutoencoder):
+class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, Labelled):
     r"""A variational autoencoder that gets the label of each row, and draws rows with given labels.
 
     As `VAETransformer`, but encoder and decoder also get a label y.
@@ -189,67 +188,12 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, 
 
     # fit ------------------------------------------------------------------------------------------
 
-    @with_callbacks
-    @fit_context
-    def fit(self, X, y=None, sample_weight=None, X_val=None, y_val=None):
-        """Learn the model from rows and their labels.
-
-        Parameters
-        ----------
-        X : array-like, CSR matrix or frame of shape (n_samples, n_features)
-            Training rows, as in `VAETransformer`.
-        y : array-like or frame of shape (n_samples,) or (n_samples, n_columns)
-            Their labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row, as in `AutoencoderTransformer`.
-        X_val : array-like of shape (n_val, n_features), default=None
-            Held-out rows. By default they are drawn from ``X``.
-        y_val : array-like of shape (n_val,) or (n_val, n_columns), default=None
-            Their labels.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-        """
-        if X_val is not None and y_val is None:
-            raise ValueError("X_val comes without labels: pass y_val, one label a row, as well.")
-        return self._fit(X, y, sample_weight, X_val, y_val)
-
-    def partial_fit(self, X, y=None, sample_weight=None):
-        """Learn from one batch of a stream: one epoch over its rows.
-
-        The first call learns the labels, so its rows must have all classes. There is
-        no comparison with the baseline, for no rows are held out.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows; in the first call at least as many as components.
-        y : array-like or frame of shape (n_samples,) or (n_samples, n_columns)
-            Their labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row within this batch.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-        """
-        return super().partial_fit(X, y, sample_weight)
-
-    @property
-    def classes_(self):
-        """The classes of the label, or of each of its columns."""
-        known = model_of(self).task.labels.classes
-        return known[0] if len(known) == 1 else known
-
     def _read(self, X, y, sample_weight, before):
         """Return the task of training rows, which knows their labels, and the rows."""
         require_labels(y, type(self).__name__)
-        if before is not None:
-            return super()._read(X, y, sample_weight, before)
         task, rows = super()._read(X, y, sample_weight, before)
+        if before is not None:
+            return task, rows
         columns = columns_of(y)
         check_consistent_length(rows.X, columns[0])
         known = [column[rows.index] for column in columns]
@@ -259,6 +203,7 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, 
 
     def _later_rows(self, task, X, y=None, sample_weight=None, mean=None):
         """Return rows of known columns and labels."""
+        require_labels(y, type(self).__name__)
         rows = super()._later_rows(task, X, None, sample_weight, mean)
         task.labels.refuse_other_names(y)
         columns = columns_of(y)
@@ -461,27 +406,6 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, 
         labels = None if y is None else self._model.task.labels.code(y, n_samples)
         return self._drawn(n_samples, random_state, match_marginals, given, labels)
 
-    def truncate(self, n_components, fine_tune_on=None, y=None):
-        """Return the fitted model of the first components; this one stays as it is.
-
-        Parameters
-        ----------
-        n_components, fine_tune_on
-            As in `VAETransformer`.
-        y : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
-            Labels of ``fine_tune_on``.
-
-        Returns
-        -------
-        truncated : object
-            A fitted estimator, with ``n_components`` as its parameter.
-        """
-        truncated = super().truncate(n_components)
-        if fine_tune_on is None:
-            return truncated
-        require_labels(y, type(self).__name__)
-        return fine_tuned(truncated, fine_tune_on, y)
-
     def interpolate(self, a, b, n_steps=10, path="linear", y=None):
         """Return rows between ``a`` and ``b``, whose codes and labels lie between theirs.
 
@@ -527,9 +451,3 @@ class ConditionalVAE(DrawsNumbers, DenseNetwork, Ordering, TableInput, FromPCA, 
         if isinstance(state["_built"], dict) and not of_tables.keys() & state.keys():
             state["_built"] = state["_built"] | of_tables
         return super()._restored(state)
-
-    def __sklearn_tags__(self):
-        """Return the tags: labels are needed."""
-        tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
-        return tags

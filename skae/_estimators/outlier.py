@@ -288,8 +288,7 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         n_rows = _num_samples(X)
         weight = np.ones(n_rows)
         if sample_weight is not None:
-            about = {"dtype": np.float64, "ensure_non_negative": True}
-            weight = check_sample_weight(sample_weight, np.empty((n_rows, 1)), **about)
+            weight = check_sample_weight(sample_weight, np.empty((n_rows, 1)))
         learned, held = self._dealt(weight, rng)
         rows = X if len(learned) == n_rows else _safe_indexing(X, learned)
         given = self._autoencoder(rows, weight.sum())
@@ -333,7 +332,6 @@ class AutoencoderOutlierDetector(OutlierMixin, BaseEstimator):
         return given
 
     def _set_fitted(self, autoencoder, parts, scores, weight, held):
-        """Set what a fit found."""
         self.autoencoder_ = autoencoder
         self._features, self._distance, self._neighbours = parts
         self.training_scores_ = _without_nothing(scores, scores[weight > 0])

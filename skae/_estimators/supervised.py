@@ -143,8 +143,7 @@ class Supervised(BaseEstimator):
         check_consistent_length(X, columns[0])
         labelled, weight = has_label(columns, self.unlabeled), None
         if sample_weight is not None:
-            checks = {"dtype": np.float64, "ensure_non_negative": True}
-            weight = check_sample_weight(sample_weight, labelled, **checks)
+            weight = check_sample_weight(sample_weight, labelled)
             labelled &= weight > 0
             weight = weight[labelled]
         if not labelled.any():
@@ -183,7 +182,6 @@ class Supervised(BaseEstimator):
             ) from error
 
     def _fit_head(self, encoder, X, labelled, learned, rng):
-        """Return the `Fit` of the head that serves best."""
         targets = (learned.values - learned.zero) / learned.unit
         known = X[labelled]
         task = _tasks.Head.of(encoder, known, targets, learned.weight, self._kind, X)
@@ -217,7 +215,6 @@ class Supervised(BaseEstimator):
         )
 
     def _set_fitted(self, autoencoder, fit, learned):
-        """Set what a fit returned."""
         schema = fit.model.encoder.schema
         self.n_features_in_ = schema.n_features
         self.__dict__.pop("feature_names_in_", None)
@@ -255,9 +252,7 @@ class Supervised(BaseEstimator):
         """Return the tags: rows are what the autoencoder takes."""
         tags = super().__sklearn_tags__()
         given = AutoencoderTransformer() if self.autoencoder is None else self.autoencoder
-        taken = get_tags(given).input_tags
-        for name in ("allow_nan", "categorical", "sparse"):
-            setattr(tags.input_tags, name, getattr(taken, name))
+        tags.input_tags = get_tags(given).input_tags
         return tags
 
     def __sklearn_is_fitted__(self):

@@ -12,20 +12,9 @@ from sklearn.utils.validation import check_is_fitted
 from skae import _tasks
 from skae._data.labels import Labels, chosen, columns_of, has_label, names_of_labels
 from skae._data.tensors import as_arrays
-from skae._estimators.base import BaseAutoencoder, fine_tuned, model_of, task_of
-from skae._parameters import (
-    DenseNetwork,
-    FromPCA,
-    Ordering,
-    OwnModules,
-    TableInput,
-    Whitening,
-    fit_context,
-    parameters,
-    real,
-    require_labels,
-    with_callbacks,
-)
+from skae._estimators.base import model_of, task_of
+from skae._estimators.labelled import Labelled
+from skae._parameters import DenseFromPCA, parameters, real, require_labels
 
 
 def _of_classes(estimator):
@@ -36,9 +25,7 @@ def _of_classes(estimator):
 
 
 @parameters
-class SupervisedAutoencoder(
-    DenseNetwork, Whitening, OwnModules, Ordering, TableInput, FromPCA, BaseAutoencoder
-):
+class SupervisedAutoencoder(DenseFromPCA, Labelled):
     r"""An autoencoder whose code reconstructs rows and predicts labels.
 
     The autoencoder of `AutoencoderTransformer` with a linear head on its code z:
@@ -206,67 +193,11 @@ class SupervisedAutoencoder(
 
     # fit ------------------------------------------------------------------------------------------
 
-    @with_callbacks
-    @fit_context
-    def fit(self, X, y=None, sample_weight=None, X_val=None, y_val=None):
-        """Learn the model from rows and their labels.
-
-        Parameters
-        ----------
-        X : array-like, CSR matrix or frame of shape (n_samples, n_features)
-            Training rows, as `AutoencoderTransformer` takes them.
-        y : array-like or frame of shape (n_samples,) or (n_samples, n_columns)
-            Their labels. Rows where one is ``unlabeled`` enter the
-            reconstruction only.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row, for both.
-        X_val : array-like of shape (n_val, n_features), default=None
-            Held-out rows. By default they are drawn from ``X``.
-        y_val : array-like of shape (n_val,) or (n_val, n_columns), default=None
-            Their labels.
-
-        Returns
-        -------
-        self : object
-            The fitted estimator.
-
-        Raises
-        ------
-        ValueError
-            If no row has a label, for missing labels with ``unlabeled=None``,
-            for ``X_val`` without ``y_val``, and as `AutoencoderTransformer`.
-        """
-        if X_val is not None and y_val is None:
-            raise ValueError("X_val comes without labels: pass y_val, one label a row, as well.")
-        return self._fit(X, y, sample_weight, X_val, y_val)
-
-    def partial_fit(self, X, y=None, sample_weight=None):
-        """Learn from one batch of a stream: one epoch over its rows.
-
-        The first call learns the labels, so its rows must have all classes. There is
-        no comparison with the baseline, for no rows are held out.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows; in the first call at least as many as components.
-        y : array-like or frame of shape (n_samples,) or (n_samples, n_columns)
-            Their labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weight of each row within this batch.
-
-        Returns
-        -------
-        self : object
-            The estimator.
-        """
-        return super().partial_fit(X, y, sample_weight)
-
     def _read(self, X, y, sample_weight, before):
         """Return the task of training rows, which knows their labels, and the rows."""
         require_labels(y, type(self).__name__)
+        task, rows = super()._read(X, y, sample_weight, before)
         if before is None:
-            task, rows = super()._read(X, y, sample_weight, before)
             columns, labelled = self._labels_of(y, rows)
             known = rows.index[labelled[rows.index]]
             if not len(known):
@@ -278,8 +209,6 @@ class SupervisedAutoencoder(
             labels = Labels.learn(chosen(columns, known), weight, names_of_labels(y))
             task = replace(task, labels=labels)
             rows = task.labels.targets_of_rows(rows, columns, labelled)
-        else:
-            task, rows = super()._read(X, y, sample_weight, before)
         return replace(task, labelled=_share(rows)), rows
 
     def _later_rows(self, task, X, y=None, sample_weight=None, mean=None):
@@ -291,40 +220,9 @@ class SupervisedAutoencoder(
         return task.labels.targets_of_rows(rows, *self._labels_of(y, rows))
 
     def _labels_of(self, y, rows):
-        """Return the columns of labels, and which rows have one."""
         columns = columns_of(as_arrays(y)[0])
         check_consistent_length(rows.X, columns[0])
         return columns, has_label(columns, self.unlabeled)
-
-    @property
-    def classes_(self):
-        """The classes of the label, or of each of its columns."""
-        known = model_of(self).task.labels.classes
-        return known[0] if len(known) == 1 else known
-
-    def truncate(self, n_components, fine_tune_on=None, y=None):
-        """Return the fitted model of the first components; this one stays as it is.
-
-        As `AutoencoderTransformer.truncate`. The head keeps its coefficients
-        for these components.
-
-        Parameters
-        ----------
-        n_components : int
-            From 1 to ``n_components_``.
-        fine_tune_on : array-like of shape (n_samples, n_features), default=None
-            Rows to train the shorter code on for a few epochs.
-        y : array-like of shape (n_samples,) or (n_samples, n_columns), default=None
-            Their labels. Without them the code is trained for the
-            reconstruction only.
-
-        Returns
-        -------
-        truncated : object
-            A fitted estimator, with ``n_components`` as its parameter.
-        """
-        truncated = super().truncate(n_components)
-        return truncated if fine_tune_on is None else fine_tuned(truncated, fine_tune_on, y)
 
     # use ------------------------------------------------------------------------------------------
 
@@ -375,14 +273,12 @@ class SupervisedAutoencoder(
         return shares[0] if len(shares) == 1 else shares
 
     def __sklearn_tags__(self):
-        """Return the tags: labels are needed, and may be classes."""
+        """Return the tags: labels may be classes."""
         tags = super().__sklearn_tags__()
-        tags.target_tags.required = True
         tags.classifier_tags = ClassifierTags()  # what has probabilities, has them
         return tags
 
 
 def _share(rows):
-    """Return the share of the rows that have a label."""
     weight = np.ones(len(rows)) if rows.weight is None else rows.weight
     return float(np.average(~np.isnan(rows.targets).any(axis=1), weights=weight)) or 1.0

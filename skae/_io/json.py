@@ -37,13 +37,7 @@ class CannotKeep(Exception):
 
 
 def encode(value, path, arrays):
-    """Return a value as JSON; its arrays are put into ``arrays`` by name.
-
-    Raises
-    ------
-    CannotKeep
-        For a value of any other kind.
-    """
+    """Return a value as JSON; its arrays are put into ``arrays`` by name. `CannotKeep` refuses others."""
     kind = type(value)
     if kind in PLAIN:
         return value
@@ -60,10 +54,7 @@ def encode(value, path, arrays):
 def decode(value, arrays):
     """Return the value that `encode` was given; what it takes of ``arrays`` is removed there.
 
-    Raises
-    ------
-    Exception
-        Of any kind, where ``value`` was not made by `encode`.
+    A value that `encode` did not make raises an exception of any kind.
     """
     if isinstance(value, list):
         return [decode(item, arrays) for item in value]

@@ -37,13 +37,7 @@ MOST_BYTES, MOST_VALUES = 2**21, 2**17  # of JSON
 
 
 def write(file, arrays, metadata):
-    """Write arrays, C-contiguous and of the types `DTYPES`, and text by name.
-
-    Raises
-    ------
-    ValueError
-        If the text is more than `parse` takes.
-    """
+    """Write arrays, C-contiguous and of the types `DTYPES`, and text by name, no more than `parse` takes."""
     names = sorted(arrays, key=lambda name: (-arrays[name].itemsize, name))
     header, start = {"__metadata__": {**metadata, "sha256": NO_SUM}}, 0
     for name in names:
@@ -70,13 +64,7 @@ class Header(NamedTuple):
 
 
 def read_header(file):
-    """Return the `Header` of an open file.
-
-    Raises
-    ------
-    Exception
-        ValueError and others, for what is no safetensors file with metadata.
-    """
+    """Return the `Header` of an open file; what has none raises a ValueError, or another exception."""
     size = os.fstat(file.fileno()).st_size
     length = int.from_bytes(file.read(8), "little")
     if not 0 < length <= min(size - 8, MOST_BYTES):
@@ -87,13 +75,7 @@ def read_header(file):
 
 
 def read_arrays(file, header):
-    """Return the arrays that follow a header, by name.
-
-    Raises
-    ------
-    Exception
-        ValueError and others, if they are not those that were written.
-    """
+    """Return the arrays that follow a header, by name; others than were written raise, as above."""
     places = header.places
     _check_places(places, file.tell(), os.fstat(file.fileno()).st_size)
     arrays = {}

@@ -25,14 +25,8 @@ def linear_denoiser(rows, n_components, make_noise, random_state):
     S + N. It is PCA above ``WIDEST_COVARIANCE`` columns, and for noise whose
     moments are not known with fewer than ``ROWS_A_COLUMN`` rows a column.
 
-    Parameters
-    ----------
-    rows : Rows
-    n_components : int, float or None
-        Resolved as PCA resolves it on the clean rows.
-    make_noise : callable
-        Returns the noise, given the `LinearModel` of the clean rows.
-    random_state : RandomState
+    ``n_components`` is resolved as PCA resolves it on the clean rows; ``make_noise`` returns the noise,
+    given the `LinearModel` of these.
     """
     model = pca(rows, n_components, random_state)
     noise, n_features = make_noise(model), rows.width
@@ -73,14 +67,8 @@ def _of_few_rows(rows, model, moments):
 def reduced_rank(model, with_clean, noisy, mean):
     """Return the reduced-rank regression of clean rows on noisy ones, in place of their PCA.
 
-    Parameters
-    ----------
-    model : LinearModel
-        PCA of the clean rows.
-    with_clean, noisy : ndarray of shape (n_features, n_features)
-        Covariance of clean with noisy rows and of noisy rows, standardised.
-    mean : ndarray of shape (n_features,)
-        Of the noisy rows.
+    ``with_clean`` and ``noisy`` are the covariances of clean with noisy rows and of noisy rows,
+    standardised; ``mean`` is that of noisy rows.
     """
     n_features = len(model.mean)
     regression = _divide(with_clean, noisy)

@@ -156,22 +156,10 @@ class Neighbours:
 def robust_distance(rows, weight, share, n_steps, ridge=0.0, random_state=0):
     """Return the `Distance` of the rows that are nearest to their own centre.
 
-    After the distance of all rows, each step takes the nearest rows for those that
-    the next one is learned from (the concentration steps of Rousseeuw and
-    Van Driessen, 1999, with a shrunk covariance).
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_rows, n_columns)
-        NaN where a value is missing.
-    weight : ndarray of shape (n_rows,)
-    share : float
-        Share of the weight that the nearest rows have.
-    n_steps : int
-    ridge : float
-        Added to the variance in each direction.
-    random_state : int
-        Of the search for axes, above `WIDEST` columns.
+    After the distance of all rows, each step takes the nearest rows, a ``share`` of the weight, for
+    those that the next one is learned from (the concentration steps of Rousseeuw and
+    Van Driessen, 1999, with a shrunk covariance). A value that is missing is NaN. ``ridge`` and
+    ``random_state`` are as in `shrunk_distance`.
     """
     filled, kept = np.where(np.isnan(rows), means_of_present(rows, weight), rows), slice(None)
     distance = shrunk_distance(filled, weight, ridge, random_state)
@@ -188,7 +176,7 @@ def shrunk_distance(rows, weight, ridge=0.0, random_state=0):
 
     The covariance is shrunk towards a multiple of the identity (Ledoit and Wolf,
     2004, DOI 10.1016/S0047-259X(03)00096-4), and has ``ridge`` times the identity added. Above `WIDEST` columns it
-    has at most `MOST_AXES` axes, and one variance in all other directions.
+    has at most `MOST_AXES` axes, which a random search finds, and one variance in all other directions.
     """
     total, n_columns = weight.sum(), rows.shape[1]
     centre = weight @ rows / total

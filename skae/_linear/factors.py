@@ -23,24 +23,10 @@ def factor_analysis(rows, model, random_state):
 
     .. math:: x \sim N(\mu + W z, \sigma^2 I), \quad z \sim N(0, I)
 
-    It starts at PCA of the rows whose missing cells are column means, and a
-    few steps are taken, each with a ridge: both keep it from learning what is
-    chance.
-
-    Parameters
-    ----------
-    rows : Rows
-        With `Blocks`; of very many a part is used.
-    model : LinearModel
-        That PCA, in the units of the cells that are present.
-    random_state : RandomState
-
-    Returns
-    -------
-    loadings : ndarray of shape (width, n_factors)
-        W over the columns' scales.
-    precision : ndarray of shape (width,)
-        The columns' squared scales over :math:`\sigma^2`.
+    It starts at PCA of the rows whose missing cells are column means, ``model`` in the units of the
+    cells that are present, and a few steps are taken, each with a ridge: both keep it from learning what is
+    chance. Of very many rows a part is used. The loadings are W over the columns' scales, (width, n_factors),
+    the precisions the columns' squared scales over :math:`\sigma^2`.
     """
     rows = rows.some(MOST_ROWS, random_state)
     varies = model.column_weights > 0
@@ -127,15 +113,8 @@ def column_noises(covariance, k, least):
         + \sum_i (\log \theta_i - \theta_i + 1), \quad \theta_i \ge 1
 
     which L-BFGS-B makes as small as it can (Jöreskog, Some contributions to maximum
-    likelihood factor analysis, 1967, DOI 10.1007/BF02289658).
-
-    Parameters
-    ----------
-    covariance : ndarray of shape (n_columns, n_columns)
-    k : int
-        Below the number of columns.
-    least : ndarray of shape (n_columns,)
-        Above zero; where it is above the variance of the column, that counts.
+    likelihood factor analysis, 1967, DOI 10.1007/BF02289658). k is below the number of columns;
+    ``least``, above zero, is the least noise of each, or its variance where that is smaller.
     """
     variances, n = np.diag(covariance), len(covariance)
     least = np.minimum(least, variances)

@@ -8,7 +8,7 @@ from skae._linear.pca import assembled, columns, principal_axes, scaled
 
 
 def updated(model, n_before, rows):
-    r"""Return PCA of the rows so far and of a further batch, as a `LinearModel`.
+    r"""Return PCA of the ``n_before`` rows so far and of a further batch, as a `LinearModel`.
 
     With :math:`S_0 V_0` the singular values and axes of the n rows so far,
     centred at :math:`\mu_0`, and :math:`S_1 V_1` those of the m rows of the
@@ -21,14 +21,6 @@ def updated(model, n_before, rows):
     learning for robust visual tracking, 2008, DOI 10.1007/s11263-007-0075-7).
     Moments of the columns are exact, so the noise variance counts what
     earlier batches left out, too.
-
-    Parameters
-    ----------
-    model : LinearModel
-        PCA of the rows so far.
-    n_before : int or float
-        Their number.
-    rows : Rows
     """
     n_batch, k = rows.n_repeated, len(model.deviations)
     n = n_before + n_batch

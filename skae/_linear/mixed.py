@@ -54,26 +54,15 @@ class MixedModel(TableModel):
     inertia: np.ndarray
 
     def first(self, k):
-        """Return the model with the first ``k`` components."""
         return replace(super().first(k), inertia=self.inertia[:k])
 
     @property
     def shares(self):
-        """Share of the variance that the first 1, 2, ... components explain."""
         return self.inertia
 
 
 def filled(rows, mean, model=None):
-    """Return rows without missing cells.
-
-    Parameters
-    ----------
-    rows : Rows
-    mean : ndarray of shape (width,)
-        In place of missing cells, where there is no model.
-    model : TableModel or None
-        Fills them.
-    """
+    """Return `Rows` without missing cells, which a `TableModel` fills; without one they are ``mean``."""
     keep = model is not None and rows.n_here * rows.width <= MOST_READY
     return rows.mapped(partial(_without_missing, mean=mean, model=model), keep)
 
@@ -174,13 +163,7 @@ def unexplained_of_hidden(rows, model, random_state):
 def with_logits(model, codes, rows):
     """Return a model whose decoder gives logits of the categories, and their level.
 
-    Parameters
-    ----------
-    model : LinearModel
-    codes : ndarray of shape (n_rows, n_components)
-        In units of ``model.deviations``.
-    rows : Rows
-        Whose codes these are.
+    ``codes`` are those of ``rows``, in units of ``model.deviations``.
     """
     blocks = rows.blocks
     components, level = model.components.copy(), np.zeros(blocks.width)
@@ -233,23 +216,15 @@ def sample(rows, model, random_state, hidden):
 
 
 def weight_of(rows):
-    """Return the weight of each row."""
     return np.ones(len(rows)) if rows.weight is None else rows.weight
 
 
 def logistic_regressions(Z, coded, blocks, weight):
     """Return weights (n_components, n_levels) and intercepts of ridge logistic regressions.
 
-    One for each category, of its levels on the code, all at once. A penalty
+    One for each category of coded rows, of its levels on their codes Z, all at once. A penalty
     of 1 draws the weights to zero, and the intercepts to the logarithms of
     the levels' shares, with half a row added to each.
-
-    Parameters
-    ----------
-    Z : ndarray of shape (n_rows, n_components)
-    coded : ndarray of shape (n_rows, n_columns)
-    blocks : Blocks
-    weight : ndarray of shape (n_rows,)
     """
     Z = np.column_stack([Z, np.ones(len(Z))])
     n, starts = len(blocks.numbers), blocks.starts - len(blocks.numbers)

@@ -113,20 +113,10 @@ def pca(rows, n_components, random_state):
 
 
 def assembled(moments, axes, singular_values, k, n_rows, n_repeated):
-    """Return the `LinearModel` of ``k`` principal axes.
+    """Return the `LinearModel` of ``k`` principal axes, given moments as `columns` returns them.
 
-    Parameters
-    ----------
-    moments : tuple
-        As `columns` returns them.
-    axes : ndarray of shape (n_axes, n_features)
-    singular_values : ndarray of shape (n_axes,)
-        Of the centred rows, largest first.
-    k : int
-    n_rows : int or float
-        Whose sum of squares the singular values stand for: the sum of the weights.
-    n_repeated : int or float
-        As of `Rows`.
+    The singular values are those of the centred rows, largest first; their squares stand for the
+    squares of ``n_rows`` rows, the sum of the weights.
     """
     mean, scale, weights, low, high, total = moments
     unbiased = n_repeated / max(n_repeated - 1, 1)

@@ -23,17 +23,9 @@ STANDARD_ERRORS = 2.0  # by which held-out rows must show that the rows tell the
 
 
 class WithHead:
-    """A linear model that predicts targets from its code.
-
-    Attributes
-    ----------
-    head : ndarray of shape (n_targets, n_components)
-        In units of the code.
-    intercept : ndarray of shape (n_targets,)
-    """
+    """A linear model that predicts targets from its code, by ``head`` in units of the code and ``intercept``."""
 
     def first(self, k):
-        """Return the model with the first ``k`` components."""
         return replace(super().first(k), head=self.head[:, :k])
 
 
@@ -72,7 +64,7 @@ class Targets(NamedTuple):
 
 
 def pcovr(rows, targets, n_components, random_state):
-    r"""Return principal covariates regression of rows of numbers.
+    r"""Return principal covariates regression of rows of numbers and of their `Targets`.
 
     The code of rank k that minimises
 
@@ -84,15 +76,7 @@ def pcovr(rows, targets, n_components, random_state):
     Helfrecht et al., Structure-property maps with kernel principal covariates
     regression, 2020, DOI 10.1088/2632-2153/aba9ef). It is PCA of the rows
     :math:`[x, \tau \hat y]`, in PCA's units: where :math:`\hat y` is zero it is
-    PCA of x.
-
-    Parameters
-    ----------
-    rows : Rows
-    targets : Targets
-    n_components : int, float, "mle" or None
-        Resolved as PCA resolves it on the rows alone.
-    random_state : RandomState
+    PCA of x. ``n_components`` is resolved as PCA resolves it on the rows alone.
     """
     moments = columns(rows)
     most = max(n_components, MOST_AXES) if isinstance(n_components, Integral) else n_components
@@ -121,15 +105,7 @@ def mixed_pcovr(rows, targets, n_components, random_state, hidden=0.0):
 def _covariates(model, rows, targets, axes, values):
     """Return what of PCA is another with targets, by name, and the head; PCA's where nothing varies.
 
-    Parameters
-    ----------
-    model : LinearModel
-        PCA of the rows.
-    rows : Rows
-        Without missing cells.
-    targets : Targets
-    axes, values : ndarray of shapes (n_axes, n_features), (n_axes,)
-        Principal axes and singular values of the rows.
+    ``model`` is PCA of the rows, which lack no cell, and the axes and singular values are theirs.
     """
     k, n_targets = len(model.deviations), targets.values.shape[1]
     rank = int(np.sum(values > values.max(initial=0) * max(len(rows), rows.width) * 1e-14))
@@ -189,20 +165,7 @@ def regression(rows, targets, mean, axes, values):
     & Wahba, 1979, DOI 10.1080/00401706.1979.10489751), which is that of
     leaving out row by row, each of the same leverage. Where such errors are not
     smaller than those of the mean by two standard errors, the rows tell nothing
-    of the targets, and the coefficients are zero.
-
-    Parameters
-    ----------
-    rows : Rows
-    targets : Targets
-    mean : ndarray of shape (n_features,)
-        What the scores are centred with.
-    axes, values : ndarray of shapes (n_axes, n_features), (n_axes,)
-
-    Returns
-    -------
-    coef : ndarray of shape (n_axes, n_targets)
-    level : ndarray of shape (n_targets,)
+    of the targets, and the coefficients, (n_axes, n_targets), are zero. The scores are centred at ``mean``.
     """
     if np.isnan(targets.values).any(axis=1).all():
         return np.zeros((len(axes), len(targets.weights))), np.zeros(len(targets.weights))
@@ -243,7 +206,6 @@ class _Sums:
 
     @classmethod
     def of(cls, rows, targets, mean, axes, values):
-        """Return the sums of rows."""
         known, total = ~np.isnan(targets.values).any(axis=1), 0.0
         count, moments, scatter = 0.0, 0.0, None
         for x, weight, y in beside(rows, targets.values):
@@ -254,9 +216,8 @@ class _Sums:
             total = total + (both * weight[:, None]).T @ both
             if not known.all():
                 scores = x @ axes.T
-                scatter = (0.0 if scatter is None else scatter) + (
-                    scores * weight[:, None]
-                ).T @ scores
+                before = 0.0 if scatter is None else scatter
+                scatter = before + (scores * weight[:, None]).T @ scores
         scores = axes @ moments
         of_scores, of_targets = scores[:, 0] / count, total[0, 1:] / count
         square = np.diag(total)[1:] - count * of_targets**2

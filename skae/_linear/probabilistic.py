@@ -101,7 +101,6 @@ class ProbabilisticModel(LinearModel):
         return np.array(scores)
 
     def _rows(self, outputs):
-        """Return the rows that outputs of the decoder stand for."""
         return outputs
 
     def _noise_share(self, k):
@@ -154,13 +153,7 @@ class LogisticModel(ProbabilisticModel):
 
 @dataclass(frozen=True)
 class ProbabilisticTableModel(ProbabilisticModel):
-    """The model of tables: what it explains is known from rows only.
-
-    Attributes
-    ----------
-    loadings, precision : ndarray
-        As of a `TableModel`.
-    """
+    """The model of tables, with what fills missing cells as in a `TableModel`: what it explains is known from rows only."""
 
     loadings: np.ndarray
     precision: np.ndarray
@@ -189,7 +182,6 @@ class ConditionalTableModel(ConditionalModel):
 
     @property
     def maps(self):
-        """As of a `ConditionalModel`."""
         return self._maps_less(self.taken)
 
 
@@ -262,19 +254,14 @@ def _over_noise(rows, model, grid):
 
 
 def conditional_pca(rows, n_components, random_state, beta=1.0):
-    r"""Return probabilistic PCA of what the labels leave of the rows, as a `ConditionalModel`.
+    r"""Return probabilistic PCA of what the labels leave of `LabelledRows`, as a `ConditionalModel`.
 
     With c the coded label of a row, and W from the least squares of x on c,
 
     .. math:: x \mid c \sim N(\mu + W^\top c + V (\Lambda - \beta \sigma^2)^{1/2} z, \sigma^2)
 
-    which is the most likely model that is linear in z and c.
-
-    Parameters
-    ----------
-    rows : LabelledRows
-    n_components : int, float or None
-        Resolved as PCA resolves it on what the labels leave.
+    which is the most likely model that is linear in z and c. ``n_components`` is resolved as PCA
+    resolves it on what the labels leave.
     """
     effects, explained = _regression(rows)
     model = probabilistic_pca(Residuals(rows, effects), n_components, random_state, beta)
@@ -284,15 +271,7 @@ def conditional_pca(rows, n_components, random_state, beta=1.0):
 
 
 def conditional_mixed(rows, n_components, random_state):
-    """Return `probabilistic_mixed` of what the labels leave of a table's rows.
-
-    Parameters
-    ----------
-    rows : LabelledRows
-        With `Blocks`.
-    n_components : int, float or None
-        As of `conditional_pca`.
-    """
+    """Return `probabilistic_mixed` of what the labels leave of `LabelledRows` with `Blocks`, sized as in `conditional_pca`."""
     flagged = rows.blocks.flagged
     taken = _regression_of_present(rows) if flagged else _regression(rows)[0]
     model, effects = _drawn_mixed(Residuals(rows, taken), n_components, random_state, taken)
@@ -387,9 +366,8 @@ def _conjugate_gradients(product, target):
         solution += step * direction
         rest = rest - step * image
         before, length = length, np.sum(rest**2, axis=0)
-        direction = (
-            rest + np.divide(length, before, where=going, out=np.zeros_like(length)) * direction
-        )
+        share = np.divide(length, before, where=going, out=np.zeros_like(length))
+        direction = rest + share * direction
     return solution
 
 

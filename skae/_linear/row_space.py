@@ -81,14 +81,8 @@ class RowSpace:
     def widen(self, module, scale, signs):
         """Turn a trained autoencoder of coordinates into one of columns, in place.
 
-        Parameters
-        ----------
-        module : Autoencoder
-            float64; encoder and decoder `Residual`, with an `MLP` or without.
-        scale : ndarray of shape (n_axes,)
-            What its coordinates were divided by.
-        signs : ndarray of shape (n_components,)
-            Of the units of the code.
+        It is float64; encoder and decoder are `Residual`, with an `MLP` or without. ``scale`` is what its
+        coordinates were divided by, ``signs`` are those of the units of the code.
         """
         like = next(module.parameters())
         signs = np.append(signs, np.ones((module.WIDTH - 1) * len(signs)))  # variances have none
@@ -172,10 +166,11 @@ def leading_space(rows, n_components, random_state, targets=None):
 
     With targets it holds what of these a regression tells, too.
     """
-    dense = (
-        rows.is_dense and len(rows) > rows.width
-    )  # else the last axes are those of these very rows
-    if not dense or not FEWEST_COLUMNS < rows.width <= MOST_COLUMNS:
+    # with fewer rows the last axes are those of these very rows
+    if (
+        not (rows.is_dense and len(rows) > rows.width)
+        or not FEWEST_COLUMNS < rows.width <= MOST_COLUMNS
+    ):
         return None
     moments = columns(rows)
     mean, scale, weights, *_, total = moments

@@ -7,12 +7,10 @@ from skae.nn.cells import Cells
 
 
 def cells_of(schema, baseline, dtype=torch.float32):
-    """Return the `Cells` of a table."""
     return Cells(schema.blocks, baseline.level, dtype)
 
 
 def torch_type(dtype):
-    """Return torch's type of numpy's floats."""
     return torch.float64 if dtype == np.float64 else torch.float32
 
 

@@ -93,20 +93,14 @@ def _log_mass(a, b):
 
 
 def tempered(log_likelihood, begin, k, rng):
-    r"""Return draws from a prior times a likelihood: k units are standard normal in the prior.
+    """Return draws from a prior times a likelihood: k units are standard normal in the prior.
 
     The weight of the likelihood rises from 0 to 1, each time so far that half
     of the particles count; then these are resampled, and moved by steps that leave the
     distribution as it is (sequential Monte Carlo: Del Moral, Doucet, Jasra,
     2006, DOI 10.1111/j.1467-9868.2006.00553.x). Groups that lie apart are kept
-    in proportion.
-
-    Parameters
-    ----------
-    log_likelihood : callable
-        Of codes (n, k) and what is beside them.
-    begin : ndarray of shape (n, k + n_labels)
-        Draws from the prior. Labels are chosen with their codes, and do not move.
+    in proportion. ``begin`` are draws from the prior, k units and labels beside them, which are chosen
+    with their codes, and do not move.
     """
     z, labels = np.hsplit(begin, [k])
     known, weight = log_likelihood(begin), 0.0
@@ -131,9 +125,8 @@ def _step(known, most):
         return most
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (
-            (middle, high) if _n_counted(middle * known) >= len(known) / 2 else (low, middle)
-        )
+        enough = _n_counted(middle * known) >= len(known) / 2
+        low, high = (middle, high) if enough else (low, middle)
     return max(low, np.finfo(float).eps)
 
 

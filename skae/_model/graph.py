@@ -67,21 +67,12 @@ class Value:
         return self.graph.add("minimum", self.graph.add("maximum", self, low), high)
 
     def do(self, operation, **attributes):
-        """Return what an operation of one array makes of it."""
         return self.graph.add(operation, self, **attributes)
 
 
 @dataclass(frozen=True)
 class Step:
-    """One operation.
-
-    Attributes
-    ----------
-    operation : str
-    inputs : tuple of int or ndarray
-        Places of earlier steps, and constants.
-    attributes : dict
-    """
+    """One operation, on places of earlier steps and constants."""
 
     operation: str
     inputs: tuple
@@ -387,12 +378,10 @@ class Described:
 
     @property
     def size(self):
-        """Number of units of the code."""
         return len(self.code_scale)
 
     @property
     def n_numbers(self):
-        """Number of the decoder's outputs that are numbers: they come first."""
         return len(self.baseline.mean) if self.blocks is None else len(self.blocks.numbers)
 
     # pieces -----------------------------------------------------------------------------------
@@ -462,11 +451,9 @@ class Described:
         return outputs.graph.concat(*parts)
 
     def _spans(self):
-        """Return where the levels of each category are."""
         return [slice(a, a + b) for a, b in zip(self.blocks.starts, self.blocks.sizes, strict=True)]
 
     def _logits(self, outputs):
-        """Return the logits of each category."""
         return [outputs[span] + self.baseline.level[span] for span in self._spans()]
 
     def errors(self, x, outputs, unseen=None):
@@ -507,7 +494,6 @@ class Described:
     # what estimators answer -------------------------------------------------------------------
 
     def code(self, rows):
-        """Return the code of wide rows."""
         return self.mean_of_code(self.standardised(rows)) * self.code_scale
 
     def code_and_columns(self, rows):
@@ -564,7 +550,6 @@ class Described:
     # likelihood -------------------------------------------------------------------------------
 
     def log_weights_of_rows(self, rows, unseen=None, *, draws):
-        """Return the `log_weights` of wide rows."""
         return self.log_weights(self.standardised(rows), draws, unseen)
 
     def log_weights(self, x, draws, unseen=None):

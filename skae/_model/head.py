@@ -42,11 +42,8 @@ class HeadModel:
         """Return the outputs of rows that the schema read: (n_samples, n_outputs)."""
         width = max(self.coef.shape[1], self.encoder.schema.width)
         batches = gen_batches(X.shape[0], max(1, CHUNK_CELLS // width))
-        parts = [self._outputs(X[batch]) for batch in batches]
+        parts = [self.of_seen(seen_of(self.encoder, X[batch], self.beside)) for batch in batches]
         return np.concatenate([*parts, np.empty((0, len(self.intercept)))])
-
-    def _outputs(self, X):
-        return self.of_seen(seen_of(self.encoder, X, self.beside))
 
     def of_seen(self, seen):
         """Return the outputs of what the head sees of rows."""

@@ -12,32 +12,11 @@ OF_GPU = 2**4  # times as many cells and rows there
 
 
 def apply(module, X, n_outputs, device, before, after, n_inputs=None):
-    """Return ``module`` of every row of ``X``, in the dtype of X.
+    """Return ``module`` of every row of ``X``, which is only read, in the dtype of X.
 
-    Parameters
-    ----------
-    module : nn.Module
-        Its parameters have the dtype of ``X``.
-    X : ndarray or CSR matrix of shape (n_samples, n_columns)
-        Only read.
-    n_outputs : int
-    device : str
-        Where the module is.
-    before : callable
-        ``before(rows, out)`` writes what the module gets.
-    after : callable
-        ``after(rows)`` works in place.
-    n_inputs : int or None
-        Columns of what the module gets; by default those of ``X``.
-
-    Returns
-    -------
-    out : ndarray of shape (n_samples, n_outputs)
-
-    Raises
-    ------
-    ValueError
-        If a result is not finite.
+    ``before(rows, out)`` writes what the module gets, ``n_inputs`` columns (by default those of ``X``),
+    and ``after(rows)`` works in place on the ``n_outputs`` columns of its results. A ValueError refuses
+    results that are not finite.
     """
     n_samples, n_inputs = X.shape[0], X.shape[1] if n_inputs is None else n_inputs
     out = np.empty((n_samples, n_outputs), dtype=X.dtype)
@@ -62,18 +41,10 @@ def at_once(n, device):
 def survey(module, rows, baseline, device, n_told=0):
     """Look at all training rows once.
 
-    Parameters
-    ----------
-    n_told : int
-        The first columns that the module makes anew are compared with as many of the rows.
-
-    Returns
-    -------
-    inputs, codes : Range
-        Where the standardised rows and their codes lie.
-    sums : tuple of ndarray
-        Sums of each unit of the code, and of its square; where rows are compared, of the squares
-        of what is left of each column, in units of X, and of the cells that are present.
+    The first ``n_told`` columns that the module makes anew are compared with as many of the rows.
+    Returns the `Range` of the standardised rows and that of their codes, and sums: of each unit of the
+    code, and of its square; where rows are compared, of the squares of what is left of each column, in
+    units of X, and of the cells that are present.
     """
     inputs, codes = Range(), Range()
     mean, scale = (torch.tensor(part, device=device) for part in baseline.units)

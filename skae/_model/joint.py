@@ -55,7 +55,6 @@ class Joint:
 
     @property
     def n_units(self):
-        """Number of u."""
         return self.roots.shape[-1]
 
     def draw(self, n, rng):
@@ -79,7 +78,6 @@ class Joint:
 
 
 def _parts(covariance, size):
-    """Return R and d."""
     both, deviation = correlations(covariance)
     left = np.linalg.inv(np.linalg.inv(both)[size:, size:])  # of residuals given a code
     own = np.diag(left) * np.linalg.eigvalsh(correlations(left)[0])[0]
@@ -111,14 +109,8 @@ def covariance(sums, n_rows):
 def mixture_of(draws, weight, covariance, rng):
     """Return shares, means and covariances of a mixture; {} where held-out rows do not prove it.
 
-    Parameters
-    ----------
-    draws : ndarray of shape (n_draws, n_samples, n_units)
-        Codes and residuals, several of each row.
-    weight : ndarray of shape (n_samples,)
-    covariance : ndarray of shape (n_units, n_units)
-        Of one normal distribution, which the mixture has to be likelier than by two standard errors.
-    rng : RandomState
+    ``draws``, (n_draws, n_samples, n_units), are codes and residuals, several of each row. ``covariance``
+    is that of one normal distribution, than which the mixture has to be likelier by two standard errors.
     """
     both, deviation = correlations(covariance)
     variance, axes = np.linalg.eigh(both)
@@ -130,10 +122,8 @@ def mixture_of(draws, weight, covariance, rng):
     )
     if not _proven(several - one, weight[held_out]):
         return {}
-    found, root = (
-        _mixture(N_COMPONENTS, units, weight, rng),
-        deviation[:, None] * np.sqrt(variance) * axes,
-    )
+    found = _mixture(N_COMPONENTS, units, weight, rng)
+    root = deviation[:, None] * np.sqrt(variance) * axes
     covariances = root @ found.covariances_ @ root.T
     return {
         "shares": found.weights_ / found.weights_.sum(),

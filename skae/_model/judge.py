@@ -44,7 +44,6 @@ class Judge:
     value: np.ndarray
 
     def log_odds(self, X):
-        """Return the log-odds of rows, (n_rows,)."""
         trees = zip(self.feature, self.threshold, self.children, self.value, strict=True)
         return sum(value[leaves(X, *tree, DEPTH)] for *tree, value in trees)
 
@@ -57,13 +56,7 @@ class Judge:
 def judge_of(real, weight, drawn, rng):
     """Return the arrays of a `Judge`, by name; {} where held-out rows do not prove that it knows one from the other.
 
-    Parameters
-    ----------
-    real : ndarray of shape (n_real, n_columns)
-        float32, without missing cells.
-    weight : ndarray of shape (n_real,)
-    drawn : ndarray of shape (n_drawn, n_columns)
-    rng : RandomState
+    ``real`` rows, with weights, and ``drawn`` ones are float32, without missing cells.
     """
     X = np.vstack([real, drawn])
     is_real = np.arange(len(X)) < len(real)
@@ -103,7 +96,6 @@ def _boosted(X, is_real, weight, held_out, rng):
 
 
 def _grown(X, steps, weight, rng):
-    """Return a tree of steps."""
     tree = DecisionTreeRegressor(
         splitter="random",
         max_depth=DEPTH,

@@ -17,21 +17,9 @@ def draws_of_codes(n_draws, size):
 
 
 def lower_bound(log_weights, X, n_draws, model):
-    """Return a lower bound of every row's log-likelihood, in nats.
+    """Return a lower bound of every row's log-likelihood, in nats; NaN for rows of a table without any cell.
 
-    Parameters
-    ----------
-    log_weights : callable
-        ``log_weights(X, draws)`` is log p(x|z)p(z)/q(z|x), of shape (n_draws, n_samples).
-    X : ndarray or CSR matrix of shape (n_samples, n_columns)
-    n_draws : int
-    model : Model
-        Of which the sizes are asked.
-
-    Returns
-    -------
-    bounds : ndarray of shape (n_samples,)
-        NaN for rows of a table without any cell.
+    ``log_weights(X, draws)`` is log p(x|z)p(z)/q(z|x), of shape (n_draws, n_samples).
     """
     task, blocks = model.task, model.schema.blocks
     draws = draws_of_codes(n_draws, task.size)

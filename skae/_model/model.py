@@ -14,32 +14,16 @@ from torch import nn
 from skae._data.batches import MARGIN
 from skae._linear.pca import LinearModel
 from skae._model import normal
-from skae._model.cells import (
-    cells_of,
-    code_and_differences,
-    errors_of_cells,
-    torch_type,
-)
+from skae._model.cells import cells_of, code_and_differences, errors_of_cells, torch_type
 from skae._model.inference import apply, survey
 from skae._model.moments import noise_of_fewer, whitening
 from skae._model.state import check_state, with_factors
 from skae._parameters import has_own_code
-from skae.nn.build import (
-    confined,
-    global_generator,
-    released,
-    take_prefix,
-    widen,
-)
+from skae.nn.build import confined, global_generator, released, take_prefix, widen
 from skae.nn.layers import Linear, Residual
 
 FARTHEST = {8: 2.0**12, 4: 2.0**3}  # deviations of a mean from zero, by the bytes of a float
-OF_UNITS = (
-    "components_",
-    "explained_variance_",
-    "explained_variance_ratio_",
-    "activation_rate_",
-)
+OF_UNITS = ("components_", "explained_variance_", "explained_variance_ratio_", "activation_rate_")
 
 
 def unchanged(values):
@@ -84,20 +68,10 @@ class Model:
 
     @classmethod
     def settled(cls, task, module, baseline, device, rows=None, before=None):
-        """Return the model of a trained module; of the baseline, where it is None.
+        """Return the model of a trained module, which is taken over; of the baseline, where it is None.
 
-        Parameters
-        ----------
-        task : Task
-        module : nn.Module or None
-            Taken over, not copied.
-        baseline : LinearModel
-        device : str
-        rows : Rows or None
-            All training rows: the training range, and the units of a
-            whitened code, are learned from them.
-        before : Model or None
-            Where the module went on from; without rows its units stay.
+        From ``rows``, all training rows, the training range and the units of a whitened code are learned.
+        ``before`` is the model that the module went on from; without rows its units stay.
         """
         nonlinear = module is not None
         module = module if nonlinear else linear_network(task, baseline)
@@ -249,7 +223,6 @@ class Model:
         return code_and_differences(self, X)
 
     def apply_to_rows(self, X, function, n_outputs, after=unchanged):
-        """Return a function of the module at standardised rows."""
         exact, scale = self.baseline.units
         mean, scale = exact.astype(X.dtype), scale.astype(X.dtype)
         rest = (exact - mean).astype(X.dtype)  # what float32 cannot hold of the mean
@@ -362,19 +335,7 @@ class Model:
 
     @classmethod
     def from_state(cls, task, state):
-        """Return the model of a state, on the CPU; its entries are removed.
-
-        Parameters
-        ----------
-        task : Task
-            With the columns of the state.
-        state : dict
-
-        Raises
-        ------
-        ValueError
-            Or KeyError, if the parts do not belong together.
-        """
+        """Return the model of a state, on the CPU; its entries are removed. Raises as `check_state`."""
         state["_start"] = with_factors(task.schema, state["_start"])
         task = check_state(task, state)
         weights = state.pop("module_")
@@ -425,25 +386,13 @@ def empty_network(task, nonlinear, extrapolates, baseline):
 
 
 def filled_network(task, nonlinear, extrapolates, baseline, weights):
-    """Return the module of some weights; before it has them, skae's own takes no memory."""
+    """Return the module of some weights; before it has them, skae's own takes no memory.
+
+    A module that is partly a user's has memory, and gets copies.
+    """
     own = has_own_code(task.activation, (task.encoder, task.decoder))
     with nullcontext() if own else torch.device("meta"):
         module = empty_network(task, nonlinear, extrapolates, baseline)
-    fill(module, weights, own)
-    return module.eval().requires_grad_(False)
-
-
-def fill(module, weights, own):
-    """Make arrays the weights of a module; torch refuses other names and shapes.
-
-    Parameters
-    ----------
-    module : nn.Module
-        In float64; on the "meta" device, where nothing was allocated yet.
-    weights : dict of ndarray
-    own : bool
-        Whether the module is partly a user's; it has memory then, and gets copies.
-    """
     if own:
         weights = {name: torch.tensor(array) for name, array in weights.items()}
     else:
@@ -454,7 +403,8 @@ def fill(module, weights, own):
             name: torch.from_numpy(np.require(array, requirements=["C", "A", "W"]))
             for name, array in weights.items()
         }
-    module.load_state_dict(weights, assign=not own)
+    module.load_state_dict(weights, assign=not own)  # which refuses other names and shapes
+    return module.eval().requires_grad_(False)
 
 
 def _components(module, baseline, k):

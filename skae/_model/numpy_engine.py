@@ -125,7 +125,6 @@ class Program:
         return OPERATIONS[step.operation], places, values, attributes
 
     def __call__(self, *inputs):
-        """Return the outputs for arrays."""
         made, given = [], iter(inputs)
         for step in self.steps:
             if step is None:
@@ -144,7 +143,6 @@ class Served:
     """What lacks all that is only done with torch, and says so."""
 
     def __getattr__(self, name):
-        """Refuse it."""
         raise AttributeError(
             f"A model that was loaded with engine='numpy' has no {name!r}: load the file with "
             "engine='torch' where more is asked than codes, rows and scores."
@@ -181,41 +179,33 @@ class NumpyModel(Served):
 
     @property
     def singular_values(self):
-        """As of a `Model`."""
         return normal.singular_values(self.attributes)
 
     def loadings(self):
-        """As of a `Model`."""
         components = self.attributes["components_"]
         if self.task.likelihood != "plain":
             return components
         return normal.loadings(self.attributes, normal.squared_lengths(components))
 
     def weights(self):
-        """Return the network's weights by name."""
         return self.kept["module_"]
 
     @cached_property
     def described(self):
-        """The model as graphs read it."""
         return described(self)
 
     # use --------------------------------------------------------------------------------------
 
     def encode(self, X):
-        """Return the code of rows that the schema read, in their dtype."""
         return self._of_rows(X, Described.code)
 
     def code_and_columns(self, X):
-        """As of a `Model`."""
         return self._of_rows(X, Described.code_and_columns)
 
     def posterior(self, X):
-        """Return mean and standard deviation of the code of rows."""
         return tuple(np.hsplit(self._of_rows(X, Described.distribution), 2))
 
     def decode(self, Z):
-        """Return the rows of numbers that codes stand for, in units of X."""
         return self._run(Described.rows, Z)
 
     def decode_cells(self, Z):
@@ -259,11 +249,9 @@ class NumpyModel(Served):
         return self._of_rows(X, _errors, self._unseen(X)).astype(np.float64)
 
     def code_and_differences(self, X):
-        """Return codes in the module's units, and what is left of each cell of a table."""
         return self._of_rows(X, Described.code_and_differences)
 
     def log_likelihood(self, X, n_draws):
-        """Return a lower bound of every row's log-likelihood, in nats."""
         return lower_bound(self._log_weights, X, n_draws, self)
 
     def _log_weights(self, X, draws):
@@ -329,22 +317,10 @@ class NumpyModel(Served):
 
     @classmethod
     def of_state(cls, schema, state, kind):
-        """Return the model of a state, whose entries are removed.
+        """Return the model of a state, whose entries are removed; ``kind`` is the estimator's class.
 
-        Parameters
-        ----------
-        schema : Schema
-        state : dict
-        kind : type
-            The estimator's class.
-
-        Raises
-        ------
-        CannotDescribe
-            For networks that numpy does not run here: with convolutions,
-            recurrent units, or modules of a user's own.
-        ValueError
-            Or KeyError, if the parts do not belong together.
+        `CannotDescribe` refuses networks that numpy does not run here: with convolutions, recurrent units,
+        or modules of a user's own; a ValueError or a KeyError parts that do not belong together.
         """
         check_schema(schema)
         constraints = kind._parameter_constraints
@@ -411,22 +387,18 @@ class FittedTask(Served):
 
     @property
     def n_labels(self):
-        """Number of columns beside row and code."""
         return 0 if self.labels is None or self.predicts else self.labels.width
 
     @property
     def n_targets(self):
-        """Number of columns that are predicted from the code."""
         return self.labels.width if self.predicts else 0
 
     @property
     def n_inputs(self):
-        """Number of inputs of the encoder."""
         width = 2 * self.schema.width if self.told_missing else self.schema.n_inputs
         return width + self.n_labels
 
     def linear_kind(self):
-        """Return the class of the baseline."""
         return self.kind
 
     def check_rows(self, X):

@@ -9,7 +9,6 @@ from skae.metrics import explained_share
 
 
 def level_entropies(schema, baseline):
-    """Return the entropy of each category, in nats."""
     return np.array([entropy(share) for share in schema.level_shares(baseline)])
 
 
@@ -20,7 +19,6 @@ class RowScores:
         self.model = model
 
     def error(self, X, per_feature=False, missing="sum"):
-        """Return the squared error of rows, or of their cells."""
         error = np.subtract(*self.model.reconstruct(X), dtype=np.float64)
         error *= error
         return error if per_feature else _of_rows(error, missing)
@@ -73,7 +71,6 @@ class CellScores:
         self.model, self.schema = model, model.schema
 
     def error(self, X, per_feature=False, missing="sum"):
-        """Return the error of rows, or of their cells."""
         errors = self._errors(X)
         if self.schema.encoder is not None:
             unit = np.ones(errors.shape[1])
@@ -106,7 +103,6 @@ class CellScores:
         return score
 
     def score_of_blocks(self, blocks):
-        """Return the explained share of rows that come block by block."""
         schema = self.schema
         sums, levels = ColumnSums(), [0.0] * len(schema.blocks.categories)
         unseen = np.zeros(len(levels), dtype=bool)
@@ -116,21 +112,17 @@ class CellScores:
             unseen |= schema.blocks.unseen(X).any(axis=0)
             for number, codes in enumerate(X[:, schema.blocks.categories].T):
                 codes = codes[~np.isnan(codes)].astype(int)
-                n_levels = (
-                    schema.blocks.sizes[number] + 1
-                )  # one more for those that fit did not see
+                n_levels = schema.blocks.sizes[number] + 1  # one for those that fit did not see
                 levels[number] = levels[number] + np.bincount(codes, minlength=n_levels)
         nats = [np.sum(n) * entropy(n / max(np.sum(n), 1)) for n in levels]
         baselines = np.concatenate([sums.squares, nats])
         return schema.score_of_sums(sums.errors, baselines, sums.n_errors == 0, unseen)
 
     def score_by_column(self, X):
-        """Return the explained share of each column, NaN for one without any cell."""
         X = dense(X)
         return self.schema.score_by_column(X, self._errors(X))
 
     def baseline_scores(self, X):
-        """Return the `score` of 1, 2, ... components of the baseline."""
         from skae.nn.build import linear_maps
 
         device, baseline = self.model.device, self.model.baseline
@@ -176,7 +168,6 @@ class ColumnSums:
 
 
 def scores_of(model):
-    """Return what scores a model."""
     return RowScores(model) if model.schema.blocks is None else CellScores(model)
 
 
@@ -191,5 +182,4 @@ def _of_rows(errors, missing):
 
 
 def dense(X):
-    """Return rows as an array."""
     return X.toarray() if sparse.issparse(X) else X

@@ -56,14 +56,8 @@ START = {
     "head": "tk",
     "intercept": "t",
 }
-POSITIVE = {
-    "scale_",
-    "_code_scale",
-    "scale",
-    "deviations",
-    "precision",
-    "noise_ratios",
-}  # are divided by
+# are divided by
+POSITIVE = {"scale_", "_code_scale", "scale", "deviations", "precision", "noise_ratios"}
 NOT_NEGATIVE = {"explained_variance_", "noise_variance_", "n_samples_"}
 UNLIKE_NUMBERS = {"explained_variance_ratio_"}  # that may say "not known"
 KINDS = {"_nonlinear": bool, "_confined": bool, "_prefixes": bool}
@@ -103,13 +97,8 @@ def check_schema(schema):
 def check_parameters_of(task, built, constraints):
     """Refuse, with a ValueError, what a network cannot have been built from.
 
-    Parameters
-    ----------
-    task : Task
-        Of the same class; its values stand for what is no parameter.
-    built : dict
-    constraints : dict
-        Those of the estimator's parameters.
+    ``constraints`` are those of the estimator's parameters; of what is no parameter the values of
+    ``task``, of the same class, stand.
     """
     good = isinstance(built, dict)
     good = good and built.keys() | task.EARLIER.keys() == set(task.ARCHITECTURE)
@@ -139,16 +128,7 @@ def with_factors(schema, start):
 def check_state(task, state):
     """Refuse a fitted state whose parts do not belong together; return the task with its sizes.
 
-    Parameters
-    ----------
-    task : Task
-        Of the schema and the parameters that the network was built from.
-    state : dict
-
-    Raises
-    ------
-    ValueError
-        Or KeyError, where something is missing.
+    A ValueError, or a KeyError where something is missing.
     """
     _check_kinds(state, KINDS)
     _check(_is_count(state["n_components_"]), "n_components_", state["n_components_"])
@@ -167,9 +147,8 @@ def check_state(task, state):
         _check(isinstance(state["_marginals"], dict), "_marginals", state["_marginals"])
         Marginals(**state["_marginals"]).check(task.schema)
     if "_joint_covariance" in state:
-        _check(
-            _is_covariance(state["_joint_covariance"]), "_joint_covariance", "not positive definite"
-        )
+        good = _is_covariance(state["_joint_covariance"])
+        _check(good, "_joint_covariance", "not positive definite")
     if "_joint_mixture" in state:
         _check_mixture(state["_joint_mixture"], sizes["j"])
     n_told = task.schema.n_features + task.n_labels

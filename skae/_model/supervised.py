@@ -21,11 +21,9 @@ class SupervisedModel(Model):
         return now
 
     def outside(self, space, rows, task):
-        """Return the model of coordinates as one of the columns, for their task and rows."""
         now = super().outside(space, rows, task)
         now.attributes |= task.head(now, rows)
         return now
 
     def state(self):
-        """Return arrays and builtins."""
         return super().state() | {"_labels": vars(self.task.labels).copy()}

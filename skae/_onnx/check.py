@@ -20,22 +20,7 @@ UNSEEN = "a level that fit did not see"
 
 
 def check_graph(graph, estimator, X, method, y=None):
-    """Refuse a graph that gives other answers than the estimator.
-
-    Parameters
-    ----------
-    graph : onnx.ModelProto
-    estimator : object
-    X : ndarray or frame of shape (n_samples, n_features)
-    method : str
-    y : array-like or frame, default=None
-        Labels, where the graph gets some.
-
-    Raises
-    ------
-    ValueError
-        If the graph cannot be run, or differs.
-    """
+    """Refuse, with a ValueError, a graph that cannot be run, or gives other answers than the estimator."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     try:

@@ -7,19 +7,9 @@ from onnx import TensorProto, helper, numpy_helper
 def elimination(n, named):
     """Return the body of a loop that solves systems of n equations, with one unknown less each time.
 
-    Gauss-Jordan elimination without exchange of rows, for positive definite matrices.
-
-    Parameters
-    ----------
-    n : int
-    named : callable
-        Makes names that nothing else in the graph has.
-
-    Returns
-    -------
-    body : onnx.GraphProto
-        From (step, go on, systems) to (go on, systems): matrices (n_rows, n, n + 1) of float64
-        with the right side as last column, which is the solution at the end.
+    Gauss-Jordan elimination without exchange of rows, for positive definite matrices. It leads from
+    (step, go on, systems) to (go on, systems): matrices (n_rows, n, n + 1) of float64 with the right
+    side as last column, which is the solution at the end. ``named`` makes names that nothing else has.
     """
     nodes, constants = [], []
 

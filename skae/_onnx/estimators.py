@@ -28,19 +28,11 @@ AFFINE = StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, PCA
 
 
 def write_estimator(writer, estimator, methods, inputs, labels=()):
-    """Return what methods of an estimator give: the names of outputs.
+    """Return what methods of a fitted estimator give: the names of outputs.
 
-    Parameters
-    ----------
-    writer : Writer
-    estimator : object
-        Fitted; for ``inverse_transform`` it may be a Pipeline.
-    methods : list of str
-        More than one of `AutoencoderClassifier` alone.
-    inputs : list of (str, bool)
-        Names of inputs, and whether each is of another type than the graph.
-    labels : list of str
-        Names of inputs that hold the labels of rows, one for each column of them.
+    For ``inverse_transform`` it may be a Pipeline; an `AutoencoderClassifier` alone has several methods.
+    ``inputs`` are names, and whether each is of another type than the graph; ``labels`` are those that
+    hold the labels of rows, one for each column of them.
     """
     if labels:
         labels = write_known_labels(writer, model_of(estimator).task.labels, labels)
@@ -146,7 +138,6 @@ def _mean_filled(writer, model, rows):
 
 
 def _write_labels(writer, model, rows):
-    """Return the coded labels that rows seem to have."""
     labels, head = model.task.labels, model.attributes
     coef, intercept = head["label_coef_"], head["label_intercept_"]
     scores = run(writer, lambda x: x.affine(coef, intercept), rows)[0]
@@ -261,7 +252,6 @@ def _write_predictions(writer, model, parts, wide, method):
 
 
 def _write_detector(writer, detector, method, inputs):
-    """Return scores, decisions or labels."""
     model = model_of(detector.autoencoder_)
     rows, wide, unseen = _write_rows(writer, model, inputs)
     parts = described(model, _own(model))

@@ -327,7 +327,6 @@ def _with_output(graph, method):
 
 
 def _types(inputs):
-    """Return skl2onnx's types of inputs."""
     kinds = {
         "f4": types.FloatTensorType,
         "f8": types.DoubleTensorType,
@@ -345,7 +344,6 @@ def _types(inputs):
 
 
 def _asked(operator_or_model):
-    """Return the estimator and the method."""
     model = getattr(operator_or_model, "raw_operator", operator_or_model)
     if isinstance(model, Asked):
         return model.estimator, model.method
@@ -353,7 +351,6 @@ def _asked(operator_or_model):
 
 
 def _parse(scope, model, inputs, custom_parsers=None):
-    """Declare what an estimator gives."""
     estimator, method = _asked(model)
     operator = scope.declare_local_operator(f"Skae{type(model).__name__}", model)
     operator.inputs = inputs
@@ -363,7 +360,6 @@ def _parse(scope, model, inputs, custom_parsers=None):
 
 
 def _set_shapes(operator):
-    """Say what types the outputs have."""
     (estimator, method), dtype = _asked(operator), _dtype(operator)
     found = _outputs(estimator, method, dtype)
     if len(operator.outputs) == 2 and len(found) == 1:  # labels, and probabilities
@@ -379,7 +375,6 @@ def _inputs(operator):
 
 
 def _dtype(operator):
-    """Return the type that a graph computes in."""
     (estimator, method), (inputs, _) = _asked(operator), _inputs(operator)
     single = all(isinstance(variable.type, types.FloatTensorType) for variable in inputs)
     if isinstance(estimator, TableEncoder):
@@ -450,7 +445,6 @@ def _width(estimator, method):
 
 
 def _convert(scope, operator, container):
-    """Write the nodes of an estimator."""
     estimator, method = _asked(operator)
     writer, (rows, labels) = Writer(scope, container, _dtype(operator)), _inputs(operator)
     inputs = [(v.full_name, _is_other(v, writer.dtype)) for v in rows]

@@ -10,15 +10,7 @@ PREDICTIONS = "predict", "predict_proba", "decision_function"
 
 
 def head_outputs(writer, head, seen):
-    """Return the outputs of a head in float64, of what it sees of rows.
-
-    Parameters
-    ----------
-    writer : Writer
-    head : HeadModel
-    seen : str
-        The code, or code and columns side by side.
-    """
+    """Return the outputs of a head in float64, of what it sees of rows: the code, or code and columns side by side."""
     precise = writer.precise()
     seen = seen if precise is writer else precise.cast(seen)
 
@@ -45,16 +37,7 @@ def run(writer, build, *inputs):
 
 
 def write_answer(writer, outputs, classes, method):
-    """Return what a method makes of the outputs for a label, which are in float64.
-
-    Parameters
-    ----------
-    writer : Writer
-    outputs : str
-    classes : ndarray or None
-        None: the outputs are numbers.
-    method : str
-    """
+    """Return what a method makes of the outputs for a label, which are in float64; of numbers ``classes`` is None."""
     precise = writer.precise()
     if classes is not None and method == "predict":
         best = precise.node("ArgMax", outputs, axis=-1, keepdims=0)

@@ -166,15 +166,7 @@ def write_wide(writer, schema, inputs):
     """Return the wide rows of a table, NaN where a cell is missing, and which levels are new.
 
     The latter are 1 in a cell of a category whose level fit did not see, else 0; None without
-    categories.
-
-    Parameters
-    ----------
-    writer : Writer
-    schema : Schema
-        With blocks.
-    inputs : list of (str, bool or str)
-        Names of inputs, and whether each is of another type than the graph: `TEXT` of strings.
+    categories. ``inputs`` are names, and whether each is of another type than the graph: `TEXT` of strings.
     """
     blocks, encoder = schema.blocks, schema.encoder
     if encoder is None:
@@ -208,7 +200,6 @@ def _beside(writer, parts):
 
 
 def _by_column(writer, encoder, inputs):
-    """Return an input for each column of a table."""
     n = encoder.n_features_in_
     if len(inputs) == n:
         return inputs
@@ -290,15 +281,7 @@ def _write_code(writer, levels, codes, size, name, other):
 
 
 def write_known_labels(writer, labels, names):
-    """Return the coded labels that inputs hold: NaN for a class that fit did not see.
-
-    Parameters
-    ----------
-    writer : Writer
-    labels : Labels
-    names : list of str
-        Of inputs, one for each column of labels.
-    """
+    """Return the coded labels that inputs, one for each column of labels, hold: NaN for a class that fit did not see."""
     precise, parts = writer.precise(), []
     for name, block, classes in zip(names, labels.slices, labels.classes, strict=True):
         if classes is None:

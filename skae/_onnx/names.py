@@ -2,15 +2,9 @@
 
 
 def rename(graph, inputs, outputs):
-    """Give inputs and outputs of a graph other names, in place.
+    """Give inputs and outputs of a graph other names, in place; both are new names by those that they have.
 
     An output that would be named as an input gets a number; so does what lies between them.
-
-    Parameters
-    ----------
-    graph : onnx.GraphProto
-    inputs, outputs : dict of str
-        New names by those that they have.
     """
     names = dict(inputs)
     taken = {*inputs.values()}
@@ -21,7 +15,6 @@ def rename(graph, inputs, outputs):
 
 
 def _free(name, taken):
-    """Return a name that is not taken."""
     number, found = 0, name
     while found in taken:
         number += 1

@@ -18,15 +18,7 @@ MISSING_TIME = np.iinfo(np.int64).min  # as numpy's and pandas' NaT
 
 
 class Writer:
-    """Puts nodes into a container of skl2onnx.
-
-    Parameters
-    ----------
-    scope, container : object
-        Of skl2onnx: the one names, the other collects.
-    dtype : dtype
-        float32 or float64.
-    """
+    """Puts nodes of float32 or float64 into a container of skl2onnx, whose scope names them."""
 
     def __init__(self, scope, container, dtype):
         self.scope, self.container, self.dtype = scope, container, np.dtype(dtype)
@@ -49,7 +41,6 @@ class Writer:
         self.container.add_node("Identity", [known], [wanted], name=name)
 
     def constant(self, value):
-        """Return the name of a constant."""
         value = np.asarray(value)
         value = value.astype(self.dtype) if value.dtype.kind == "f" else value
         key = value.dtype.str, value.shape, value.tobytes()
@@ -80,7 +71,6 @@ class Writer:
         return Writer(self.scope, self.container, np.float64)
 
     def integer(self, x):
-        """Return numbers as int64."""
         return self.node("Cast", x, to=TensorProto.INT64)
 
     def rows_with(self, flags):
@@ -93,7 +83,6 @@ class Writer:
         return self.node("ScatterND", x, self.node("Unsqueeze", rows, self.whole(-1)), new)
 
     def smallest(self, x, n):
-        """Return the n smallest numbers of each row."""
         made, places = (self.scope.get_unique_variable_name("smallest") for _ in range(2))
         name = self.scope.get_unique_operator_name("TopK")
         inputs = [x, self.whole(n)]
@@ -114,14 +103,7 @@ class Writer:
         return self.node("Gather", solved, np.array(n), axis=-1)
 
     def write(self, graph, outputs, inputs):
-        """Write a graph between named inputs and outputs; return the names of the outputs.
-
-        Parameters
-        ----------
-        graph : Graph
-        outputs : list of Value
-        inputs : list of str
-        """
+        """Write a graph between named inputs and outputs, which are values; return the names of the outputs."""
         names, given = [], iter(inputs)
         for step in graph.steps:
             if step.operation == "input":

@@ -108,7 +108,6 @@ class BiGAN(ImageShape, Task):
 
     @property
     def of_images(self):
-        """Whether rows are flattened images."""
         return self.image_shape is not None
 
     @property

@@ -92,9 +92,7 @@ class Task:
     linear_model_of_table: ClassVar = MixedModel
     baseline_name: ClassVar = "PCA"
     decodes: ClassVar = True  # whether there is a way back to rows
-    keeps_up: ClassVar = (
-        True  # whether rows that lack cells come back as close as by PCA in any case
-    )
+    keeps_up: ClassVar = True  # whether rows that lack cells come back as close as by PCA
     keeps_training_rows: ClassVar = True  # whether their mean objective must not rise by training
     couples_rows: ClassVar = False  # whether the loss of a row depends on others of its batch
     encoder_extrapolates: ClassVar = True  # along the linear map, outside the training range
@@ -160,7 +158,6 @@ class Task:
         return {name: getattr(self, name) for name in self.ARCHITECTURE}
 
     def hidden_units(self, n_rows):
-        """Return the hidden units of the encoder."""
         if isinstance(self.hidden_layer_sizes, str):
             return AUTO_HIDDEN_SMALL if n_rows <= SMALL else AUTO_HIDDEN
         sizes = tuple(np.ravel(self.hidden_layer_sizes).tolist())
@@ -191,12 +188,10 @@ class Task:
 
     @property
     def n_inputs(self):
-        """Number of inputs of the encoder."""
         return self.schema.n_inputs
 
     @property
     def n_outputs(self):
-        """Number of outputs of the decoder."""
         return self.schema.width
 
     @property
@@ -297,7 +292,6 @@ class Task:
         return model
 
     def linear_kind(self):
-        """Return the class of the baseline."""
         return self.linear_model if self.schema.blocks is None else self.linear_model_of_table
 
     def baseline_is_best(self, baseline):
@@ -378,7 +372,6 @@ class Task:
         return SquaredError(torch.as_tensor(baseline.column_weights, dtype=torch.float32))
 
     def cell_error(self, baseline):
-        """Return the `CellError` of a table."""
         shares = np.concatenate([*self.schema.level_shares(baseline), np.empty(0)])
         weights, shares = (
             torch.as_tensor(part, dtype=torch.float32)
@@ -425,7 +418,6 @@ class Task:
         return loss
 
     def prefix_error(self, baseline, device):
-        """Return by what the prefixes of a code are compared."""
         if self.schema.blocks is None:
             return ErrorOfNumbers(baseline.column_weights)
         return ErrorOfCells(self.cell_error(baseline).to(device))

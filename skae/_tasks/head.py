@@ -26,6 +26,7 @@ NOISE = 0.5  # on standardised rows: with a tenth of it the network soon became 
 SOLVER = {"maxiter": 2000, "maxcor": 30, "ftol": 1e-15, "gtol": 1e-10}
 KERNEL_C = 10.0  # inverse strength of the penalty of a kernel head; that of a linear one is 1
 LEAST_EIGENVALUE = 1e-10  # of a kernel, relative to its largest
+CELLS = 2**22  # at most, that a head beside a decoder is solved on
 TOLERANCE = 1e-3  # of the held-out loss of the head alone: less is no improvement
 
 
@@ -57,13 +58,18 @@ def ridge_head(codes, targets, weight):
     return coef, np.broadcast_to(ridge.intercept_, len(coef)).copy()
 
 
+def some_of(rows, width):
+    """Return rows, or of very many a part, evenly spread."""
+    most = max(1, CELLS // width)
+    return rows.subset(np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int))
+
+
 def cross_entropy(outputs, targets):
     """Return minus the log-probability of each row's class."""
     return -np.sum(targets * log_softmax(outputs, axis=1), axis=1)
 
 
 def squared_error(outputs, targets):
-    """Return the mean squared error of each row."""
     return np.mean((outputs - targets) ** 2, axis=1)
 
 
@@ -71,16 +77,7 @@ LOSSES = {"classes": cross_entropy, "numbers": squared_error}
 
 
 class Predictor(nn.Module):
-    """The encoder of an autoencoder and a linear head on its code.
-
-    Parameters
-    ----------
-    autoencoder : Autoencoder
-        Its decoder is not used.
-    width : int
-        Its columns; inputs have further ones, the targets, which are not seen.
-    n_components, n_outputs : int
-    """
+    """The encoder of an autoencoder and a linear head on its code; inputs beyond ``width`` are targets, and not seen."""
 
     def __init__(self, autoencoder, width, n_components, n_outputs):
         super().__init__()
@@ -89,7 +86,6 @@ class Predictor(nn.Module):
         self.head = Linear(n_components, n_outputs)
 
     def forward(self, x):
-        """Return the outputs of rows and their code."""
         code = self.autoencoder.encode(x[:, : self.width])
         return Outputs(self.head(code), code)
 
@@ -98,7 +94,6 @@ class CrossEntropy(nn.Module):
     """Minus the log-probability of a row's class; classes are the last columns, one-hot."""
 
     def forward(self, outputs, target):
-        """Return the loss of each row."""
         scores = outputs.reconstruction
         return -(scores.log_softmax(1) * target[:, -scores.shape[1] :]).sum(1)
 
@@ -107,7 +102,6 @@ class TargetError(nn.Module):
     """Mean squared error of the last columns, the targets."""
 
     def forward(self, outputs, target):
-        """Return the loss of each row."""
         prediction = outputs.reconstruction
         return (prediction - target[:, -prediction.shape[1] :]).square().mean(1)
 
@@ -141,7 +135,6 @@ class LinearHead:
 
     @property
     def units(self):
-        """Mean and scale."""
         return self.mean, self.scale
 
 
@@ -310,15 +303,7 @@ class Head(Task):
 
 @dataclass(frozen=True)
 class OneHead:
-    """One way to a head: what it sees of the rows with targets, linear or by a kernel.
-
-    Parameters
-    ----------
-    task : Head
-    seen : ndarray of shape (n_samples, n_seen)
-    beside, by_kernel : bool
-        As of a `HeadModel`.
-    """
+    """One way to a head: what it sees of the rows with targets, linear or by a kernel, as in a `HeadModel`."""
 
     task: Head
     seen: np.ndarray

@@ -11,16 +11,7 @@ from skae.nn.layers import Gate
 
 
 class LayerRows(Dataset):
-    """What some layers make of standardised rows.
-
-    Parameters
-    ----------
-    rows : StandardisedRows
-    layers : nn.Sequential
-        May be empty.
-    n_features : int
-        Number of outputs.
-    """
+    """What some layers, or none, make of standardised rows: ``n_features`` outputs."""
 
     def __init__(self, rows, layers, n_features):
         self.rows, self.layers, self.n_features = rows, layers, n_features
@@ -32,7 +23,6 @@ class LayerRows(Dataset):
 
     @torch.no_grad()
     def take(self, index):
-        """Return the layers' outputs for some rows."""
         return self.layers(self.rows.take(index))
 
 

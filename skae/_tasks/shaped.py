@@ -32,7 +32,6 @@ class ImageShape:
 
     @property
     def shape(self):
-        """Channels, height and width."""
         return image_shape_of(self.image_shape, self.schema.n_features)
 
     @property
@@ -107,7 +106,6 @@ class Recurrent(Task):
 
     @property
     def shape(self):
-        """Steps and channels."""
         n_features = self.schema.n_features
         asked = (n_features, 1) if self.sequence_shape is None else self.sequence_shape
         shape = lengths_of(asked)

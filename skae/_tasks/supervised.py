@@ -11,14 +11,13 @@ from skae._data.schema import entropy
 from skae._linear.pcovr import PCovRModel, PCovRTableModel, Targets, mixed_pcovr, pcovr
 from skae._model.supervised import SupervisedModel
 from skae._tasks.base import Task
-from skae._tasks.head import logistic_head, ridge_head
+from skae._tasks.head import logistic_head, ridge_head, some_of
 from skae._tasks.reconstruction import Reconstruction
 from skae.corruption import Leading
 from skae.losses import LabelError
 from skae.nn.autoencoders import PredictingAutoencoder
 from skae.nn.layers import Linear
 
-HEAD_CELLS = 2**22  # at most, that a logistic head is solved on
 OF_CLASSES, OF_NUMBERS = 0.5, 0.2  # what reconstruction counts, where mixing is "auto"
 QUIETER = 0.5  # factor of the noise on inputs, for numbers: small differences count there
 HEAD_SOLVER = {"maxiter": 200, "ftol": 1e-14, "gtol": 1e-9}
@@ -110,12 +109,10 @@ class Supervised(Reconstruction):
 
     @property
     def linear_model(self):
-        """The class of the baseline of a matrix."""
         return PCovRModel if self.predicts else Task.linear_model
 
     @property
     def linear_model_of_table(self):
-        """The same of a table."""
         return PCovRTableModel if self.predicts else Task.linear_model_of_table
 
     def baseline(self, rows, n_components, rng):
@@ -142,7 +139,7 @@ class Supervised(Reconstruction):
         if all(known is None for known in self.labels.classes):
             return model
         head, intercept = model.head.copy(), model.intercept.copy()
-        some = _some(rows, rows.width)
+        some = some_of(rows, rows.width)
         x = (some.take(slice(None)) - model.mean) / model.scale
         x = model.fill(x) if rows.blocks is not None else x
         codes = x @ model.encoder.T + model.offset
@@ -204,7 +201,6 @@ class Supervised(Reconstruction):
         return objective
 
     def label_error(self):
-        """Return the `LabelError`."""
         labels, weights, shares = self.labels, [], self.labels.mean.copy()
         for place, known in zip(labels.slices, labels.classes, strict=True):
             unit = 1.0 if known is None else entropy(shares[place])
@@ -239,14 +235,8 @@ class Supervised(Reconstruction):
         return {"coef_": coef * scale[:, None], "intercept_": intercept * scale + zero}
 
     def _solved_afterwards(self, model, rows):
-        some = _some(rows, model.task.size)
+        some = some_of(rows, model.task.size)
         codes, parts = model.encode(some.raw(slice(None))).astype(np.float64), []
         for place, known in zip(self.labels.slices, self.labels.classes, strict=True):
             parts.append(self._solved(place, known, codes, some))
         return (np.concatenate(part) for part in zip(*parts, strict=True))
-
-
-def _some(rows, width):
-    """Return rows, or of very many a part, evenly spread."""
-    most = max(1, HEAD_CELLS // width)
-    return rows.subset(np.linspace(0, len(rows) - 1, min(len(rows), most)).astype(int))

@@ -27,7 +27,7 @@ from skae._model.cells import cells_of
 from skae._model.moments import shares_of
 from skae._model.variational import ConditionalVAEModel, VariationalModel
 from skae._tasks.base import LEAST_UNEXPLAINED, Task
-from skae._tasks.head import logistic_head, ridge_head
+from skae._tasks.head import logistic_head, ridge_head, some_of
 from skae._training.held_out import FEWEST_ROWS
 from skae.corruption import Draws, Sparing
 from skae.losses import BernoulliLikelihood, DrawnDivergence, GaussianLikelihood, Objective
@@ -42,7 +42,6 @@ from skae.nn.cells import TableLikelihood
 
 MOST_NATS = 300.0  # whose exponential, and the ratio of two, is in float64
 HELD_OUT_DRAWS = 4  # codes a held-out row in the judgement
-HEAD_CELLS = 2**22  # at most, that the head of the labels is solved on
 HEAD_SOLVER = {"maxiter": 200}
 
 
@@ -83,7 +82,6 @@ class Variational(Task):
 
     @property
     def is_bernoulli(self):
-        """Whether columns are Bernoulli's."""
         return self.likelihood == "bernoulli"
 
     def check(self):
@@ -115,7 +113,6 @@ class Variational(Task):
 
     @property
     def n_columns(self):
-        """Number of columns that the likelihood counts."""
         return self.n_counted or self.schema.width
 
     @property
@@ -142,7 +139,6 @@ class Variational(Task):
 
     @property
     def linear_model(self):
-        """The class of the baseline of a matrix."""
         return LogisticModel if self.is_bernoulli else ProbabilisticModel
 
     def baseline(self, rows, n_components, rng):
@@ -168,7 +164,6 @@ class Variational(Task):
         return super().baseline_is_best(baseline)
 
     def noise_unit(self, baseline):
-        """Return what the noise variance is in."""
         return noise_unit(baseline, self.schema.blocks)
 
     # the network ------------------------------------------------------------------------------
@@ -324,10 +319,7 @@ class Variational(Task):
         moments = np.column_stack([square, spread, variance, 2 * logarithm])
         n = rows.n_repeated
         known = model.unit_statistics(moments) | shares_of(model)
-        known |= {
-            "n_samples_": n,
-            "explained_variance_": spread * n / max(n - 1, 1),
-        }
+        known |= {"n_samples_": n, "explained_variance_": spread * n / max(n - 1, 1)}
         if not self.is_bernoulli and self.n_counted is None:
             going = model.joint_of(of_draws, rows) | model.marginals_of(rows)
             known |= going | model.told_by(rows, going)
@@ -412,8 +404,7 @@ class Conditional(Variational):
 
         Missing cells count as means.
         """
-        n, most = len(rows), max(1, HEAD_CELLS // rows.width)
-        part = rows.subset(np.linspace(0, n - 1, min(n, most)).astype(int))
+        part = some_of(rows, rows.width)
         both = part.take(slice(None)).astype(np.float64)
         x, coded = np.hsplit(both, [self.schema.width])
         x = np.nan_to_num((x - baseline.mean) / baseline.scale, nan=0.0)

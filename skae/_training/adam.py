@@ -89,7 +89,6 @@ class FlatAdam:
         return [_pieces(vector[place]) for vector in self.vectors]
 
     def zero_grad(self):
-        """Set the gradient to zero, in place."""
         self.gradient.zero_()
 
     def step(self, lr):
@@ -117,19 +116,12 @@ class FlatAdam:
         return {"mean": self.mean, "square": self.square, "n_steps": self.n_steps}
 
     def load_state_dict(self, state):
-        """Go on from a `state_dict`."""
         for name, value in self.state_dict().items():
             value.copy_(torch.as_tensor(state[name]))
 
 
 class StackedAdam(FlatAdam):
-    """Several nets' `FlatAdam` in one: a row of each matrix is the vector of one of them.
-
-    Parameters
-    ----------
-    adams : list of FlatAdam
-        Of nets that are alike. Their vectors become the rows.
-    """
+    """Several alike nets' `FlatAdam` in one: a row of each matrix becomes the vector of one of them."""
 
     def __init__(self, adams):
         first = adams[0]

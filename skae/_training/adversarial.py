@@ -10,7 +10,20 @@ BETAS = 0.9, 0.999  # of the discriminator's Adam
 RATE = 0.2  # of the discriminator, in the autoencoder's
 
 
-class AdversarialNet(AutoencoderNet):
+class TwoSidedNet(AutoencoderNet):
+    """A net that records epoch by epoch, under the names ``RECORDED``, what its steps put into ``losses``."""
+
+    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
+        """Run an epoch; record the means of what both sides lost."""
+        self.losses = []
+        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        if training:
+            means = torch.stack(self.losses).mean(0).tolist()
+            for name, mean in zip(self.RECORDED, means, strict=True):
+                self.history.record(name, mean)
+
+
+class AdversarialNet(TwoSidedNet):
     """The skorch net that trains an autoencoder and a discriminator of its codes, step by step.
 
     The module's outputs have a ``code``, and it has a ``discriminator``; the
@@ -18,13 +31,14 @@ class AdversarialNet(AutoencoderNet):
     left without deception, are recorded epoch by epoch.
     """
 
+    RECORDED = "discriminator_loss", "generator_loss", "reconstruction_loss"
+
     def initialize_optimizer(self, triggered_directly=None):
         """Make the autoencoder's optimizer, and the discriminator's."""
         discriminator = self.module_.discriminator.requires_grad_(False)
         super().initialize_optimizer(triggered_directly)
         parameters = list(discriminator.parameters())
         self.discriminator_optimizer_ = FlatAdam([], parameters, 0.0, LARGEST_GRADIENT, BETAS)
-        self.losses = []
         return self
 
     def _parts(self):
@@ -60,16 +74,6 @@ class AdversarialNet(AutoencoderNet):
             return self._rate()
         group = self.optimizer_.param_groups[0]
         return group["lr"] / group.get("factor", 1.0)
-
-    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Run an epoch; record the losses of both sides."""
-        self.losses = []
-        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
-        if training:
-            means = torch.stack(self.losses).mean(0).tolist()
-            names = "discriminator_loss", "generator_loss", "reconstruction_loss"
-            for name, mean in zip(names, means, strict=True):
-                self.history.record(name, mean)
 
 
 def _mean(losses, weight):

@@ -3,8 +3,9 @@
 import torch
 from torch import nn
 
+from skae._training.adversarial import TwoSidedNet
 from skae._training.adversarial_losses import LOSSES
-from skae._training.net import LARGEST_GRADIENT, AutoencoderNet
+from skae._training.net import LARGEST_GRADIENT
 from skae.nn import Autoencoder, Outputs
 
 REPLAYED = 4096  # generated pairs that are kept, at most
@@ -54,14 +55,8 @@ MINIBATCH_FEATURES = {"deviation": Deviation, "discrimination": Discrimination}
 class PairDiscriminator(nn.Module):
     """Scores pairs of a standardised row and a code.
 
-    Parameters
-    ----------
-    features : nn.Module
-        What of a row stands beside the code.
-    head : nn.Module
-        From both to one score.
-    minibatch : nn.Module or None
-        What stands beside them of a whole batch; None scores each pair by itself.
+    ``features`` of a row stand beside the code, and ``minibatch`` of a whole batch beside both (None
+    scores each pair by itself); ``head`` makes a score of them.
     """
 
     def __init__(self, features, head, minibatch=None):
@@ -80,15 +75,7 @@ class PairDiscriminator(nn.Module):
 
 
 class Bigan(Autoencoder):
-    """An encoder, a generator (``decoder``) and the discriminator of their pairs.
-
-    Parameters
-    ----------
-    encoder, decoder : nn.Module
-        As in `Autoencoder`.
-    discriminator : PairDiscriminator
-    n_components : int
-    """
+    """An encoder, a generator (``decoder``) and the `PairDiscriminator` of their pairs."""
 
     def __init__(self, encoder, decoder, discriminator, n_components):
         super().__init__(encoder, decoder)
@@ -97,20 +84,10 @@ class Bigan(Autoencoder):
 
 
 class AdversarialLoss(nn.Module):
-    """What joins the adversarial losses in a training.
+    """What joins the adversarial losses, one of `LOSSES`, in a training.
 
-    Parameters
-    ----------
-    reconstruction : nn.Module
-        Error of each row, added to the loss of encoder and generator.
-    reconstruction_weight : float
-        What it counts.
-    gradient_penalty : float
-        What the discriminator's squared slopes count.
-    loss : str
-        One of `LOSSES`.
-    replay : float
-        Share of the generated pairs that the discriminator saw earlier.
+    The error of each row is added to the loss of encoder and generator; ``gradient_penalty`` is what
+    the discriminator's squared slopes count, ``replay`` the share of generated pairs that it saw earlier.
     """
 
     def __init__(self, reconstruction, reconstruction_weight, gradient_penalty, loss, replay):
@@ -123,7 +100,6 @@ class AdversarialLoss(nn.Module):
 
     @property
     def of(self):
-        """The `AdversarialLosses`."""
         return LOSSES[self.loss]
 
     def forward(self, outputs, target):
@@ -132,16 +108,10 @@ class AdversarialLoss(nn.Module):
 
 
 class Replay:
-    """Generated pairs of earlier steps, some of which a discriminator sees again.
+    """Generated pairs of earlier steps: a discriminator sees a share of each step's again.
 
     So it does not forget what the generator has left (Shrivastava et al.,
     2017, https://arxiv.org/abs/1612.07828).
-
-    Parameters
-    ----------
-    share : float
-        Of the pairs of a step that are exchanged for earlier ones.
-    generator : torch.Generator
     """
 
     def __init__(self, share, generator):
@@ -167,15 +137,13 @@ class Replay:
         return earlier
 
     def state_dict(self):
-        """Return the pairs."""
         return {"pairs": self.pairs}
 
     def load_state_dict(self, state):
-        """Go on from a `state_dict`."""
         self.pairs = state["pairs"]
 
 
-class BiganNet(AutoencoderNet):
+class BiganNet(TwoSidedNet):
     r"""The net that trains a `Bigan`: all parts take each step at once, on losses of their own.
 
     With `AdversarialLosses` of the scores of real pairs (x, E(x)) and generated
@@ -188,7 +156,6 @@ class BiganNet(AutoencoderNet):
     RECORDED = "generator_loss", "discriminator_loss", "real_accuracy", "generated_accuracy"
 
     def initialize_optimizer(self, triggered_directly=None):
-        """Make one optimizer of all parts."""
         super().initialize_optimizer(triggered_directly)
         self.replay = Replay(self.criterion_.replay, self.generator)
         return self
@@ -200,15 +167,6 @@ class BiganNet(AutoencoderNet):
     def _parts(self):
         yield from super()._parts()
         yield "replay", self.replay
-
-    def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
-        """Run an epoch; record the mean losses and accuracies of both sides."""
-        self.losses = []
-        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
-        if training:
-            means = torch.stack(self.losses).mean(0).tolist()
-            for name, mean in zip(self.RECORDED, means, strict=True):
-                self.history.record(name, mean)
 
     def train_step_single(self, batch, **fit_params):
         """Return the loss of a batch; leave gradients, none longer than the limit."""

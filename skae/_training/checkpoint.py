@@ -56,24 +56,17 @@ class NoCheckpoint:
 class Checkpoint(NoCheckpoint):
     """The trainings of a fit, as far as they have come; written now and then.
 
-    Parameters
-    ----------
-    path : str or path-like
-    key : str
-        Stands for data, parameters and versions: a file with another key is
-        of another fit.
-
-    Raises
-    ------
-    ValueError
-        If there is a file at ``path`` that is no state of a fit.
+    ``key`` stands for data, parameters and versions: a file with another one is of another fit. A
+    ValueError refuses a file at ``path`` that is no state of a fit.
     """
 
     keeps = True
 
     def __init__(self, path, key):
         self.path, self.key = os.path.realpath(path), key  # wherever the process goes meanwhile
-        _check_folder(self.path)
+        folder = os.path.dirname(self.path)
+        if not os.path.isdir(folder):
+            raise FileNotFoundError(f"checkpoint={self.path!r}: there is no folder {folder}.")
         saved = _read(self.path)
         self.spares = saved is not None and saved["key"] != key  # until its first own writing
         if self.spares:
@@ -97,18 +90,11 @@ class Checkpoint(NoCheckpoint):
         return self.drawn if random_state is None else random_state
 
     def watch(self, generators):
-        """Take note of the generators that trainings draw from."""
         self.generators = generators
 
     @contextmanager
     def training(self, training):
-        """Put a training where the file left it; keep how it ends.
-
-        Parameters
-        ----------
-        training : object
-            With ``state_dict`` and ``load_state_dict``.
-        """
+        """Put a training, which has ``load_state_dict``, where the file left it; keep how it ends."""
         if self.place == len(self.trainings):
             self.trainings.append(None)
         elif self.trainings[self.place] is not None:
@@ -154,7 +140,6 @@ class Checkpoint(NoCheckpoint):
         return content.getbuffer()
 
     def write(self, content):
-        """Make bytes the content of the file."""
         try:
             with replacing(self.path) as file:
                 file.write(content)
@@ -191,12 +176,6 @@ def _plain(value):
     if isinstance(value, list | tuple):
         return type(value)(map(_plain, value))
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _check_folder(path):
-    folder = os.path.dirname(path)
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(f"checkpoint={path!r}: there is no folder {folder}.")
 
 
 def _read(path):

@@ -121,7 +121,9 @@ def fit_anew(task, settings, rows, held_out, about):
     """Return the `Fit` of a new model, in the coordinates and of the size that are best."""
     space = row_space(rows, held_out) if task.can_turn else None
     if space is not None:
-        return _fit_in_row_space(task, settings, rows, held_out, about, space)
+        parts = [part and space.inside(part) for part in (rows, held_out)]
+        inside, about = task.inside(space, len(rows)), replace(about, pairs=None)
+        return _outside(fit_anew(inside, settings, *parts, about), space, rows, task)
     if task.chooses_size(settings.early_stopping):
         return _fit_of_share(task, settings, rows, held_out, about)
     if task.can_lead and held_out is None:
@@ -147,12 +149,6 @@ def _trained(task, settings, rows, held_out, about, before=None):
     curves = trained.history, trained.held_out_curve
     state = trained.optimizer_state
     return Fit(model, trained.best_iter, *curves, state, trainer.interrupted, trained.explained)
-
-
-def _fit_in_row_space(task, settings, rows, held_out, about, space):
-    parts = [part and space.inside(part) for part in (rows, held_out)]
-    fit = fit_anew(task.inside(space, len(rows)), settings, *parts, replace(about, pairs=None))
-    return _outside(fit, space, rows, task)
 
 
 def _fit_in_leading_space(task, settings, rows, about):
@@ -255,9 +251,8 @@ def fit_batch(task, settings, rows, *, random_state=None, progress=None, before=
     model = task.model.settled(task, trained.module, baseline, settings.device, before=before)
     model.attributes.pop("explained_variance_ratio_", None)
     model.attributes |= task.describe(model, rows)
-    model.attributes["n_samples_"] += (
-        0 if before is None else before.attributes.get("n_samples_", 0)
-    )
+    if before is not None:
+        model.attributes["n_samples_"] += before.attributes.get("n_samples_", 0)
     return Fit(model, trained.best_iter, trained.history, [], trained.optimizer_state)
 
 

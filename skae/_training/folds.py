@@ -34,16 +34,11 @@ def can_train(nets):
 
 
 class Folds:
-    """Nets that are alike, trained for an epoch in common steps.
+    """Initialised nets that are alike, trained for an epoch in common steps.
 
     Each net has its own rows, batches, noise and length of gradient, as if it
     were trained alone; its weights and its optimizer's state are its own, too,
     but lie beside those of the others. Only the first one has a history.
-
-    Parameters
-    ----------
-    nets : list of AutoencoderNet
-        Initialised.
     """
 
     def __init__(self, nets):

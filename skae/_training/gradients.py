@@ -107,7 +107,6 @@ class Alone:
 
     @staticmethod
     def buffer(module, name):
-        """Return a buffer of the net."""
         return getattr(module, name)
 
     @staticmethod
@@ -156,14 +155,7 @@ def is_narrow(x, grad):
 
 
 class Layer:
-    """A linear layer's tensors, and its products.
-
-    Parameters
-    ----------
-    layer : nn.Linear
-    place : object
-        Such as `Alone`.
-    """
+    """A linear layer's tensors, and its products; ``place`` is such as `Alone`."""
 
     def __init__(self, layer, place):
         self.n_outputs = layer.out_features
@@ -231,16 +223,8 @@ class Room:
 class ReconstructionGradient:
     """The mean error of an autoencoder and its gradient in one call.
 
-    The parameters' ``grad`` must be allocated; they are overwritten.
-
-    Parameters
-    ----------
-    module : Autoencoder
-    *objectives : Objective
-        With one of ``SLOPES`` as the only term; several, of as many nets in
-        one `place`.
-    place : object
-        Such as `Alone`.
+    The parameters' ``grad`` must be allocated; they are overwritten. Objectives have one of ``SLOPES``
+    as the only term; several are of as many nets in one ``place``, which is such as `Alone`.
     """
 
     width = None  # of the rows, where labels stand beside them
@@ -294,18 +278,11 @@ class ReconstructionGradient:
 
 
 class PredictionGradient(ReconstructionGradient):
-    r"""The same of a `PredictingAutoencoder`, whose code has a head beside the decoder.
+    """The same of a `PredictingAutoencoder`, whose code has a head beside the decoder.
 
     The objective has one of ``SLOPES``, "reconstruction", and a `LabelError`,
     "prediction", each with a weight of its own. The gradient by the code is
     the sum of what decoder and head leave.
-
-    Parameters
-    ----------
-    module : PredictingAutoencoder
-    *objectives : Objective
-    place : object
-        As in `ReconstructionGradient`.
     """
 
     def __init__(self, module, *objectives, place=Alone):
@@ -317,7 +294,6 @@ class PredictionGradient(ReconstructionGradient):
 
     @staticmethod
     def fits(module, objective):
-        """Return whether this is the gradient of an objective of a module."""
         if type(module) is not PredictingAutoencoder or type(objective) is not Objective:
             return False
         kinds = {name: type(term) for name, term in objective.terms.items()}
@@ -329,7 +305,6 @@ class PredictionGradient(ReconstructionGradient):
         )
 
     def __call__(self, inputs, target, weight=None):
-        """Return the loss and leave its gradient in the parameters' ``grad``."""
         inputs, mask = inputs if isinstance(inputs, tuple) else (inputs, None)
         of_rows, of_labels = self.weights
         rows, labels = target[..., : self.width], target[..., self.width :]
@@ -388,13 +363,11 @@ class StackedSlope:
         self.slopes = 2 * self.column_weights.mT
 
     def __call__(self, reconstruction, target, weight):
-        """Return both; the reconstruction is overwritten."""
         residual = reconstruction.sub_(target)
         delta = (residual * weight).mul_(self.slopes)
         return torch.sum(delta * residual, (1, 2)) / 2, delta
 
     def judge(self, reconstruction, target):
-        """Return the error of every row; the reconstruction is overwritten."""
         errors = reconstruction.sub_(target).square_()
         return torch.bmm(errors, self.column_weights)[..., 0]
 

@@ -67,7 +67,7 @@ def n_numbers(term, decoder):
 
 
 class LastLayer:
-    r"""The best last layer of a decoder for its training rows, given all that comes before.
+    r"""The best last layer of a trained net's decoder for its training rows, given all that comes before.
 
     With the features h = (last hidden units, 1, code) of n rows, and what is left of each number,
     r, weights, biases and linear map change by
@@ -77,11 +77,6 @@ class LastLayer:
     where s is the mean eigenvalue of :math:`H^\top H`: ridge regression of what is left (Hoerl &
     Kennard, Ridge regression: biased estimation for nonorthogonal problems, 1970, DOI
     10.1080/00401706.1970.10488634). What few rows show stays as it was trained.
-
-    Parameters
-    ----------
-    net : AutoencoderNet
-        Trained.
     """
 
     @torch.no_grad()
@@ -123,7 +118,6 @@ class LastLayer:
             part += its.reshape(part.shape)
 
     def restore(self):
-        """Put the trained layer back."""
         for part, trained in zip(self.parts, self.trained, strict=True):
             part.copy_(trained)
 

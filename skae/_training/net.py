@@ -45,15 +45,6 @@ class AutoencoderNet(NeuralNet):
 
     An epoch runs in a lean loop unless a callback listens to single batches
     or the optimizer is the user's own: then it is skorch's loop.
-
-    Parameters
-    ----------
-    module : nn.Module
-    objective : Objective
-    settings : Settings
-    rows : StandardisedRows
-    held_out : StandardisedRows or None
-    generator : torch.Generator
     """
 
     betas, averaging = BETAS, AVERAGING
@@ -83,7 +74,6 @@ class AutoencoderNet(NeuralNet):
             super()._set_training(training)
 
     def get_iterator(self, dataset, training=False):
-        """Return the batches of a dataset."""
         kind = SharedBatches if dataset.reduce.shared else TensorBatches
         if training:
             noise, cuts = self.settings.corruption, self.settings.cuts
@@ -149,7 +139,6 @@ class AutoencoderNet(NeuralNet):
         return all(w.untyped_storage().data_ptr() == vector for w in weights)
 
     def _trained(self):
-        """Return what training moves."""
         return [self.optimizer_.parameters] if self.lean else list(self.module_.parameters())
 
     def _torch_optimizer(self, decayed, spared):
@@ -348,7 +337,6 @@ class AutoencoderNet(NeuralNet):
         }
 
     def load_state_dict(self, state):
-        """Go on from a `state_dict`."""
         self.history[:] = state["history"]
         self.lr, self.steps_done = state["lr"], state["steps_done"]
         for name, part in self._parts():

@@ -85,14 +85,7 @@ class Cutting:
 
 
 class PrefixShares:
-    """The share of variance that each prefix of the code explains, over rows seen in parts.
-
-    Parameters
-    ----------
-    n_components : int
-    lengths : sequence of int or None
-        Of the prefixes; None for all.
-    """
+    """The share of variance that prefixes of the code, of some lengths or all, explain, over rows seen in parts."""
 
     def __init__(self, n_components, lengths=None):
         self.cuts = Cuts(n_components)
@@ -104,14 +97,8 @@ class PrefixShares:
     def add(self, reconstruct, batches, weights, error):
         """Take rows in; those of weight zero do not count.
 
-        Parameters
-        ----------
-        reconstruct : callable
-            ``reconstruct(inputs, mask)`` is what is made from a part of the code.
-        batches : iterable of (inputs, (target, weight))
-            In the order of ``weights``.
-        weights : ndarray of shape (n_rows,)
-        error : ErrorOfNumbers or ErrorOfCells
+        ``reconstruct(inputs, mask)`` is what is made from a part of the code; the batches
+        (inputs, (target, weight)) come in the order of ``weights``.
         """
         place = 0
         for inputs, (target, _) in batches:
@@ -142,17 +129,11 @@ class PrefixShares:
 
 @dataclass(frozen=True)
 class ErrorOfNumbers:
-    """Squared error of rows of numbers, and of their mean.
-
-    Parameters
-    ----------
-    column_weights : ndarray of shape (n_features,)
-    """
+    """Squared error of rows of numbers, and of their mean."""
 
     column_weights: np.ndarray
 
     def __call__(self, rows, target):
-        """Return the error of each row."""
         target = _array(target)[:, : len(self.column_weights)]
         return (_array(rows) - target) ** 2 @ self.column_weights
 
@@ -165,17 +146,11 @@ class ErrorOfNumbers:
 
 @dataclass(frozen=True)
 class ErrorOfCells:
-    """Error of a table's cells, and of their columns' means or level shares.
-
-    Parameters
-    ----------
-    term : CellError
-    """
+    """Error of a table's cells by a `CellError`, and of their columns' means or level shares."""
 
     term: object
 
     def __call__(self, rows, target):
-        """Return the error of each row."""
         target = target[:, : self.term.cells.width]
         return _array(self.term.cells.errors(rows, target) @ self.term.weights)
 

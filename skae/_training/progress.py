@@ -11,16 +11,8 @@ LONG = 60.0  # seconds of all epochs
 class Progress:
     """Reports that an epoch is over: to the terminal and to scikit-learn's callbacks.
 
-    Parameters
-    ----------
-    verbose : int
-        What is shown: 0 nothing, 1 a line an epoch, 2 a bar.
-    name : str
-        What stands before the bar.
-    listener : object or None
-        Its ``begin(max_iter)``, ``epoch()`` and ``end()`` are called.
-    meter : Meter or None
-        Counts what is read of a stream.
+    ``verbose`` shows nothing (0), a line an epoch (1), or a bar (2) behind ``name``; a ``listener`` has
+    ``begin(max_iter)``, ``epoch()`` and ``end()``; a `Meter` counts what is read of a stream.
     """
 
     def __init__(self, verbose=0, name="", listener=None, meter=None):
@@ -35,7 +27,6 @@ class Progress:
             print(f"First pass: {pace}", flush=True)
 
     def begin(self, max_iter):
-        """Announce a training of at most ``max_iter`` epochs."""
         self.began, self.max_iter = time.monotonic(), max_iter
         if self.listener is not None:
             self.listener.begin(max_iter)
@@ -76,7 +67,6 @@ class Progress:
         self.silent = False
 
     def end(self):
-        """Close what is open."""
         if self.bar is not None:
             self.bar.close()
         if self.listener is not None:

@@ -43,14 +43,8 @@ def recorded(run):
 class RecordedStep:
     """A `Step` that is recorded for every shape of batch, and repeated from then on.
 
-    Parameters
-    ----------
-    step : Step
-    objective : Objective
-        The weight of its rising terms is a part of the recording.
-    record : callable
-        Takes a function without parameters; returns one that does the same
-        again, and the place of the result.
+    The weight of the objective's rising terms is a part of the recording. ``record`` takes a function
+    without parameters; it returns one that does the same again, and the place of the result.
     """
 
     def __init__(self, step, objective, record):
@@ -58,7 +52,6 @@ class RecordedStep:
         self.risen, self.places = None, {}
 
     def __call__(self, rate, inputs, target, weight):
-        """Take a step at a learning rate; return the loss before it."""
         if self.risen != self.objective.risen:
             self.risen, self.places = self.objective.risen, {}
         parts = *(inputs if isinstance(inputs, tuple) else (inputs,)), target, weight
@@ -73,13 +66,7 @@ class RecordedStep:
 class Place:
     """Where the recording of one shape of batch finds its numbers.
 
-    Parameters
-    ----------
-    step : Step
-    rate, share : float
-        Of learning, and of the present weights in their average.
-    parts : tuple of Tensor or None
-        Inputs, target and weight of a batch.
+    ``share`` is that of the present weights in their average; ``parts`` are inputs, target and weight.
     """
 
     def __init__(self, step, rate, share, parts):

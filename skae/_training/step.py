@@ -9,13 +9,8 @@ AVERAGING = 0.98
 class Step:
     """Gradient, optimizer and the running average of the weights, in this order.
 
-    Attributes
-    ----------
-    gradient : callable
-        ``gradient(inputs, target, weight)`` returns the loss and leaves its
-        gradient where the optimizer looks for it.
-    optimizer : FlatAdam
-    average : AverageWeights or None
+    ``gradient(inputs, target, weight)`` returns the loss and leaves its gradient where the optimizer
+    looks for it.
     """
 
     gradient: object
@@ -49,7 +44,6 @@ class AverageWeights:
         self.n_steps = 0
 
     def update(self):
-        """Take in the present values."""
         self.take_in(self.next_share())
 
     def next_share(self):
@@ -69,11 +63,9 @@ class AverageWeights:
         self.tensors, self.average = tensors, average
 
     def state_dict(self):
-        """Return the average and the number of steps in it."""
         return {"average": self.average, "n_steps": self.n_steps}
 
     def load_state_dict(self, state):
-        """Go on from a `state_dict`."""
         self.n_steps = state["n_steps"]
         for average, value in zip(self.average, state["average"], strict=True):
             average.copy_(value)

@@ -177,7 +177,6 @@ class OrderedGradient(VariationalGradient):
 
     @classmethod
     def fits(cls, module, objective):
-        """Return whether this is the gradient of an objective of a module."""
         return super().fits(module, objective) and module.log_noise_ratios is None
 
     def __call__(self, inputs, target, weight=None):
@@ -350,7 +349,6 @@ class TableSlope:
         self.constants = of_nets([term.constants for term in terms])
 
     def __call__(self, reconstruction, target, share):
-        """Return mean and derivative by the reconstruction, overwritten; leave the noise's."""
         cells, n, loss = self.cells, self.cells.n_numbers, 0.0
         if cells.n_cells > n:
             nats, slopes = cells.nats_and_slopes(reconstruction, target)
@@ -367,7 +365,6 @@ class TableSlope:
         return loss + 0.5 * (self.noise.of_all(squares) + logarithms), reconstruction
 
     def judge(self, reconstruction, target):
-        """Return nats of each row of several nets."""
         cells, log_noise = self.cells, self.noise.logarithm
         precisions = self.variances * torch.exp(-log_noise)
         nats = cells.squares(reconstruction, target).mul_(precisions)

@@ -12,14 +12,7 @@ SLACK = 10.0  # seconds beyond the timeout that what has begun may take to end
 
 
 class Cluster:
-    """The workers of a client.
-
-    Parameters
-    ----------
-    client : distributed.Client
-    timeout : float
-        Seconds without a word after which a worker, or the scheduler, is lost.
-    """
+    """The workers of a client; one of which nothing is heard for ``timeout`` seconds is lost, and so is the scheduler."""
 
     def __init__(self, client, timeout):
         self.client, self.timeout = client, timeout
@@ -28,7 +21,6 @@ class Cluster:
         self.looked, self.present = -ROUND, []
 
     def call(self, function, *args, **kwargs):
-        """Return what the scheduler says."""
         try:
             return self.client.sync(function, *args, callback_timeout=self.timeout, **kwargs)
         except (OSError, TimeoutError, RuntimeError) as error:
@@ -112,6 +104,5 @@ class Cluster:
         return states
 
     def gathered(self, futures):
-        """Return the results of futures that are done."""
         gather = partial(self.client.gather, futures, asynchronous=True)
         return self.client.sync(gather, callback_timeout=self.timeout)

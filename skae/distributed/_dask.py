@@ -20,15 +20,7 @@ from skae._data.stream_rows import joined
 from skae._data.streams import located
 from skae._training import Checkpoint, key
 from skae.distributed._cluster import PAUSE, SLACK, Cluster
-from skae.distributed._job import (
-    Job,
-    Part,
-    SharedCheckpoint,
-    checked,
-    checksum,
-    learn,
-    seed_of,
-)
+from skae.distributed._job import Job, Part, SharedCheckpoint, checked, checksum, learn, seed_of
 from skae.distributed._lost import WorkerLost
 from skae.distributed._ranks import Broken, gloo
 
@@ -162,7 +154,6 @@ class Table:
 
     @property
     def n_rows(self):
-        """Rows of all partitions."""
         return sum(self.sizes)
 
     def dealt(self, n_workers):

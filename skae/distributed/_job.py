@@ -24,17 +24,8 @@ from skae._training.checkpoint import read
 class Job:
     """A fit, as it goes to the ranks.
 
-    Attributes
-    ----------
-    task : Task
-    settings : Settings
-    seed : int
-    key : str
-        As of `Checkpoint`.
-    timeout : float
-        Seconds that a rank waits for another one.
-    seconds : float
-        Between two states of the fit that are handed on.
+    A rank waits for ``timeout`` seconds for another one, and hands states of the fit on after
+    ``seconds``; ``key`` is that of a `Checkpoint`.
     """
 
     task: object
@@ -57,15 +48,9 @@ class Job:
 class SharedCheckpoint(Checkpoint):
     """The trainings of a fit of several ranks, which are the same in all: the first hands them on.
 
-    Parameters
-    ----------
-    job : Job
-    saved : bytes
-        Of an earlier try; empty where there is none.
-    hand_on : callable or None
-        Takes the state as bytes, and how many epochs it holds; None in other ranks than the first.
-    look : callable
-        Called after each epoch; raises an error where the fit is to end.
+    ``saved`` are the bytes of an earlier try, if any. ``hand_on``, in the first rank alone, takes the
+    state as bytes, and how many epochs it holds; ``look``, called after each epoch, raises an error
+    where the fit is to end.
     """
 
     keeps = False
@@ -78,7 +63,6 @@ class SharedCheckpoint(Checkpoint):
         self.n_epochs = sum(map(_n_epochs, filter(None, self.trainings)))
 
     def epoch(self):
-        """Say that an epoch is over."""
         self.n_epochs += 1
         self.look()
         if self.hand_on is not None and time.monotonic() - self.written >= self.seconds:
@@ -91,7 +75,6 @@ class SharedCheckpoint(Checkpoint):
 
 
 def _n_epochs(state):
-    """Return the epochs that a training's state holds."""
     training = state["training"]
     (net, *_) = training.get("nets", [training])
     return len(net["history"])
@@ -131,13 +114,8 @@ def checked(ae):
 def learn(ae, first, each):
     """Return task, settings and `Look` of each part, of a table that is in parts.
 
-    Parameters
-    ----------
-    ae : estimator
-    first : callable
-        ``first(function, *given)`` returns ``function(part, *given)`` of the first part with rows.
-    each : callable
-        The same of each part, in their order; None of those without rows.
+    ``first(function, *given)`` returns ``function(part, *given)`` of the first part with rows,
+    ``each`` the same of each part, in their order; None of those without rows.
     """
     learned = first(begun, ae._columns())
     if isinstance(learned, TableCounts):
@@ -186,14 +164,7 @@ def checked_settings(ae, task, n_rows):
 
 @dataclass(frozen=True)
 class Part:
-    """Rows that are in one place.
-
-    Attributes
-    ----------
-    X : frame or array
-    weight : array-like, str, int or None
-        Of its rows, or the column that holds them.
-    """
+    """Rows that are in one place, and their weights, or the column that holds these."""
 
     X: object
     weight: object = None
@@ -202,7 +173,6 @@ class Part:
         return self.X.shape[0] if hasattr(self.X, "shape") else len(self.X)
 
     def rows(self):
-        """Return the rows and their weights."""
         X = table(self.X)
         if sparse.issparse(X):
             raise ValueError(
@@ -211,7 +181,6 @@ class Part:
         return weighed(X, self.weight)
 
     def coded(self, schema):
-        """Return the rows of positive weight as a matrix of numbers, and their weights."""
         X, weight = self.rows()
         return that_count(schema.read(X), weight)
 

@@ -22,14 +22,9 @@ class Broken(RuntimeError):
 
 
 class Ranks(Reduce):
-    """The ranks of a process group, and what adds up over them.
+    """The ranks of a process group for tensors on the CPU, and what adds up over them.
 
     All that goes from rank to rank is one kind of call, an all-reduce.
-
-    Parameters
-    ----------
-    group : torch.distributed.ProcessGroup
-        For tensors on the CPU.
     """
 
     shared = True
@@ -44,9 +39,8 @@ class Ranks(Reduce):
         try:
             self.group.allreduce([tensor], options).wait()
         except RuntimeError as error:
-            said = (
-                str(error).split("] ", 1)[-1].split(". ")[0]
-            )  # without the place in gloo's source
+            # without the place in gloo's source
+            said = str(error).split("] ", 1)[-1].split(". ")[0]
             raise Broken(f"Rank {self.rank} lost another one: {said}") from error
         return tensor
 
@@ -61,20 +55,16 @@ class Ranks(Reduce):
         return sums if isinstance(total, tuple) else sums[0]
 
     def extremes(self, low, high):
-        """Return the least and the largest of all ranks' values."""
         both = torch.stack([torch.as_tensor(low), -torch.as_tensor(high)])
         least, largest = self.add(both, dist.ReduceOp.MIN)
         return _like(low, least), _like(high, -largest)
 
     def gathered(self, values, rows):
-        """Return the values, one a row, of the rows of all ranks."""
         whole = torch.zeros(len(rows), dtype=torch.float64)
         whole[rows.start : rows.start + len(values)] = torch.from_numpy(values)
         return self.add(whole).numpy()
 
     def gradient(self, compute, optimizer):
-        """Return what computes a batch's loss, and leaves the gradient of all of its rows."""
-
         def of_all(inputs, target, weight):
             if len(target):
                 loss = compute(inputs, target, weight)
@@ -89,7 +79,6 @@ class Ranks(Reduce):
     # between ranks ----------------------------------------------------------------------------
 
     def check_alike(self, weights):
-        """Refuse to go on where the ranks' weights have come apart."""
         own = torch.tensor([zlib.crc32(weights.numpy())], dtype=torch.float64)
         least, largest = self.extremes(own, own)
         if least != largest:
@@ -117,7 +106,6 @@ class Ranks(Reduce):
         ]
 
     def of_first(self, content):
-        """Return the bytes that the first rank has."""
         return self.of_all(content if self.rank == 0 else b"")[0]
 
     @contextmanager
@@ -144,14 +132,8 @@ class Ranks(Reduce):
 def gloo(store, rank, n_ranks, host, timeout):
     """Yield the `Ranks` of a new group, which no other group in these processes sees.
 
-    Parameters
-    ----------
-    store : torch.distributed.Store
-    rank, n_ranks : int
-    host : str
-        Address of this machine by which the others reach it.
-    timeout : float
-        Seconds after which waiting for another rank is an error.
+    The others reach this machine at the address ``host``; waiting for another rank is an error after
+    ``timeout`` seconds.
     """
     options = dist.ProcessGroupGloo._Options()
     options._devices = [dist.ProcessGroupGloo.create_device(hostname=host)]

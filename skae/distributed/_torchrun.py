@@ -8,14 +8,7 @@ from functools import partial
 from torch import distributed as dist
 
 from skae._training import Checkpoint, key
-from skae.distributed._job import (
-    Job,
-    Part,
-    SharedCheckpoint,
-    checked,
-    learn,
-    seed_of,
-)
+from skae.distributed._job import Job, Part, SharedCheckpoint, checked, learn, seed_of
 from skae.distributed._lost import WorkerLost
 from skae.distributed._ranks import Broken, Ranks
 
@@ -61,7 +54,6 @@ def _ranks(timeout):
 
 
 def _fit(ae, part, ranks, checkpoint, timeout):
-    """Return the fit of all ranks, and the settings."""
     with ranks.failing_together():
         asked = key(type(checked(ae)).__name__, ae.get_params(deep=False))
     others = ranks.of_all((asked, repr(ae)))

@@ -3,13 +3,13 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skae.inspection._drawing import BASELINE, CLASSES, MODEL, grid, without_frame
+from skae.inspection._drawing import BASELINE, CLASSES, MODEL, OnSeveralAxes, grid, without_frame
 
 EVEN = 0.5  # the accuracy of guesses
 SIDES = ("discriminator", "generator"), ("real", "generated")
 
 
-class AdversarialCurveDisplay:
+class AdversarialCurveDisplay(OnSeveralAxes):
     """Losses of discriminator and generator over the epochs, and the discriminator's accuracy.
 
     Make it with `from_estimator`. A dashed line marks the equilibrium,
@@ -100,29 +100,17 @@ class AdversarialCurveDisplay:
         display = cls(**curves, equilibrium=equilibrium, phases=_phases(history))
         return display.plot(axes, **kwargs)
 
-    def plot(self, axes=None, **kwargs):
-        """Draw the curves; parameters as in `from_estimator`.
-
-        Parameters
-        ----------
-        axes : sequence of two matplotlib Axes, default=None
-        **kwargs : dict
-
-        Returns
-        -------
-        display : AdversarialCurveDisplay
-            This one.
-        """
+    def _draw(self, axes, settings):
         self.axes_ = axes = grid(2, 1, axes, panel=(6.4, 2.4), sharex=axes is None)
-        self.figure_, self.lines_ = axes[0].figure, []
+        self.lines_ = []
         for ax, sides, name, even in zip(
             axes, SIDES, ("loss", "accuracy"), (self.equilibrium, EVEN), strict=True
         ):
             for side, colour in zip(sides, (MODEL, CLASSES[0]), strict=True):
                 values = np.asarray(getattr(self, f"{side}_{name}"))
                 label = side if name == "loss" else f"{side} pairs"
-                settings = {"color": colour, "linewidth": 1.5, "label": label} | kwargs
-                self.lines_ += ax.plot(np.arange(1, len(values) + 1), values, **settings)
+                own = {"color": colour, "linewidth": 1.5, "label": label} | settings
+                self.lines_ += ax.plot(np.arange(1, len(values) + 1), values, **own)
             ax.axhline(even, color=BASELINE, linestyle="--", linewidth=1.2, label="equilibrium")
             for epoch, _ in self.phases:
                 ax.axvline(epoch, color=BASELINE, linewidth=0.8, linestyle=":")
@@ -130,7 +118,6 @@ class AdversarialCurveDisplay:
             ax.set(ylabel=name)
             ax.legend(frameon=False, fontsize="small")
         self._finish()
-        return self
 
     def _finish(self):
         """Put in limits, words and the names of phases."""

@@ -4,7 +4,7 @@ import numpy as np
 
 from skae._parameters import count
 from skae.inspection._code import Code
-from skae.inspection._drawing import MODEL, OTHER, without_frame
+from skae.inspection._drawing import MODEL, OTHER, OnAxes, without_frame
 from skae.inspection._latent_space import MANY, LatentSpaceDisplay, checked_components, colours_of
 
 N_STEPS = 24  # along an arrow
@@ -12,7 +12,7 @@ LENGTH = 2.0  # deviations of the code, at a correlation of 1
 GAP = 0.045  # between names, in heights of the picture
 
 
-class BiplotDisplay:
+class BiplotDisplay(OnAxes):
     r"""Rows by two components, and for each column an arrow along which it grows fastest.
 
     An arrow starts at the mean code and follows the gradient of its column's
@@ -114,31 +114,16 @@ class BiplotDisplay:
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
-        """Draw rows and arrows.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure by default.
-        **kwargs : dict
-            As in `from_estimator`.
-
-        Returns
-        -------
-        display : BiplotDisplay
-            This one.
-        """
+    def _draw(self, ax, settings):
         plain = self.points.colors is None and len(self.points.codes) <= MANY
-        self.points.plot(ax, **(({"color": OTHER, "alpha": 0.5} if plain else {}) | kwargs))
-        self.ax_, self.figure_ = self.points.ax_, self.points.figure_
+        self.points.plot(ax, **(({"color": OTHER, "alpha": 0.5} if plain else {}) | settings))
+        self.ax_ = self.points.ax_
         colour = MODEL if plain else self.ax_.xaxis.label.get_color()
         self.arrows_ = [self._arrow(path, colour) for path in self.paths]
         self.ax_.margins(0.12)
         self.ax_.autoscale_view()
         self.texts_ = self._names()
         without_frame(self.ax_)
-        return self
 
     def _arrow(self, path, colour):
         style = {"arrowstyle": "-|>", "color": colour, "shrinkA": 0, "shrinkB": 0}
@@ -174,7 +159,7 @@ class BiplotDisplay:
 
     def _make_room(self, texts):
         """Widen the picture so far that no name leaves it."""
-        self.figure_.draw_without_rendering()  # for the layout
+        self.ax_.figure.draw_without_rendering()  # for the layout
         box, boxes = self.ax_.get_window_extent(), [text.get_window_extent() for text in texts]
         left, right = self.ax_.get_xlim()
         pixels = box.width / (right - left)

@@ -46,7 +46,6 @@ class Code:
 
     @cached_property
     def mean(self):
-        """Mean code."""
         return self.values.mean(axis=0)
 
     @property
@@ -153,12 +152,10 @@ class Code:
 
     @cached_property
     def names(self):
-        """Names of the columns of X."""
         return np.fromiter(column_names(self.model.schema), dtype=object)  # names may be tuples
 
     @cached_property
     def levels(self):
-        """Level of each output, None for numbers."""
         schema = self.model.schema
         levels = [None] * schema.n_numbers
         for place in () if schema.encoder is None else schema.blocks.categories:

@@ -4,10 +4,10 @@ from numbers import Integral
 
 import numpy as np
 
-from skae.inspection._drawing import BASELINE, MODEL, new_axes
+from skae.inspection._drawing import BASELINE, MODEL, OnAxes, new_axes
 
 
-class ComponentCurveDisplay:
+class ComponentCurveDisplay(OnAxes):
     """Explained share of variance over the number of components, beside PCA's.
 
     Make it with `from_estimator`.
@@ -91,24 +91,9 @@ class ComponentCurveDisplay:
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
-        """Draw the curves.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure by default.
-        **kwargs : dict
-            Passed to ``ax.plot`` for the autoencoder's curve.
-
-        Returns
-        -------
-        display : ComponentCurveDisplay
-            This one.
-        """
+    def _draw(self, ax, settings):
         self.ax_ = ax = new_axes(ax)
-        self.figure_ = ax.figure
-        self.line_ = self._curve(self.scores, MODEL, self.name, kwargs)
+        self.line_ = self._curve(self.scores, MODEL, self.name, settings)
         self.start_line_ = self._curve(self.start_scores, BASELINE, self.start_name, {})
         self.chosen_ = self._mark(self.line_)
         if len(self.start_scores) > len(self.scores):
@@ -120,7 +105,6 @@ class ComponentCurveDisplay:
         ax.set_xlim(0, len(self.start_scores) + 1)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend(loc="lower right", frameon=False)
-        return self
 
     def _curve(self, scores, colour, label, settings):
         sizes = np.arange(1, len(scores) + 1)

@@ -17,6 +17,64 @@ OTHER = "#9ca3af"
 SHOWN = 0.15, 0.95  # of viridis: its ends are lost on dark and on light ground
 
 
+class OnAxes:
+    """A display whose ``_draw(ax, settings)`` sets ``ax_``."""
+
+    def plot(self, ax=None, **kwargs):
+        """Draw.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, default=None
+            Where to draw, as in `from_estimator`; a new figure by default.
+        **kwargs : dict
+            As in `from_estimator`.
+
+        Returns
+        -------
+        display : object
+            This one.
+        """
+        self._draw(ax, kwargs)
+        self.figure_ = self.ax_.figure
+        return self
+
+
+class OnSeveralAxes:
+    """A display whose ``_draw(axes, settings)`` sets ``axes_``."""
+
+    def plot(self, axes=None, **kwargs):
+        """Draw.
+
+        Parameters
+        ----------
+        axes : sequence of matplotlib Axes, default=None
+            As ``axes_``; a new figure by default.
+        **kwargs : dict
+            As in `from_estimator`.
+
+        Returns
+        -------
+        display : object
+            This one.
+        """
+        self._draw(axes, kwargs)
+        self.figure_ = self.axes_[0].figure
+        return self
+
+
+class OfShape(OnSeveralAxes):
+    """A display of columns, images or sequences, as ``shape`` says."""
+
+    def _draw(self, axes, settings):
+        if self.shape is None:
+            self._plot_table(axes, settings)
+        elif len(self.shape) == 3:
+            self._plot_images(axes, settings)
+        else:
+            self._plot_sequences(axes, settings)
+
+
 def number_colours():
     """Return the colours of numbers, from small to large."""
     import matplotlib as mpl
@@ -54,6 +112,14 @@ def grid(n, n_wide, axes=None, panel=(2.4, 2.0), **settings):
 def without_frame(ax):
     """Take the lines above and on the right from axes."""
     ax.spines[["top", "right"]].set_visible(False)
+
+
+def shorten_dates(axis):
+    """Write so few dates at an axis that they do not overlap."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    axis.set_major_locator(AutoDateLocator(minticks=2, maxticks=4))
+    axis.set_major_formatter(ConciseDateFormatter(axis.get_major_locator()))
 
 
 def draw_image(ax, values, shape, low, high, settings):

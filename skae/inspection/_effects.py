@@ -12,21 +12,14 @@ def local_effects(code, component):
 
     Between the edges of its bin a component moves every row, which keeps its
     other components; the mean differences of the outputs are summed from bin to bin
-    (Apley & Zhu, 2020). The curves begin at zero.
-
-    Returns
-    -------
-    edges : ndarray of shape (n_bins + 1,)
-    effects : ndarray of shape (n_bins + 1, n_outputs)
+    (Apley & Zhu, 2020). The curves, (n_bins + 1, n_outputs), begin at zero.
     """
     values = code.values[:, component]
     edges = _edges(values)
     place = _bins(edges, values)
     low, high = code.values.copy(), code.values.copy()
-    low[:, component], high[:, component] = (
-        edges[place],
-        edges[np.minimum(place + 1, len(edges) - 1)],
-    )
+    low[:, component] = edges[place]
+    high[:, component] = edges[np.minimum(place + 1, len(edges) - 1)]
     differences = code.decode(high) - code.decode(low)
     steps = [differences[place == b].mean(axis=0) for b in range(len(edges) - 1)]
     steps = np.reshape(steps, (-1, differences.shape[1]))
@@ -49,16 +42,9 @@ def kinds_of_curves(edges, curves, unit=1.0):
     """Return for each curve "linear", "monotone", "one turn" or "other".
 
     Linear: nowhere further from a straight line (least squares) than 5 % of the
-    curve's range; so is a curve that does not move. Monotone: the way against its
-    main direction is at most 5 % of the whole way up and down. One turn: so are
+    curve's range; so is a curve that does not move, or far less than its ``unit``. Monotone: the way
+    against its main direction is at most 5 % of the whole way up and down. One turn: so are
     both parts of a curve that rises, then falls, or falls, then rises.
-
-    Parameters
-    ----------
-    edges : ndarray of shape (n_points,)
-    curves : ndarray of shape (n_points, n_curves)
-    unit : float or ndarray of shape (n_curves,)
-        A range far below it is none.
     """
     steps = np.diff(curves, axis=0)
     up, down = (_sums(np.maximum(way, 0)) for way in (steps, -steps))

@@ -8,13 +8,21 @@ from sklearn.utils.validation import check_array, check_consistent_length
 
 from skae._data.frames import column, frame_of, names_of
 from skae._parameters import counted
-from skae.inspection._drawing import CLASSES, MODEL, OTHER, new_axes, number_colours, without_frame
+from skae.inspection._drawing import (
+    CLASSES,
+    MODEL,
+    OTHER,
+    OnAxes,
+    new_axes,
+    number_colours,
+    without_frame,
+)
 
 MANY = 5000  # rows of which hexagons are drawn instead of points
 MOST_NUMBERS = 12  # different integers that are classes
 
 
-class LatentSpaceDisplay:
+class LatentSpaceDisplay(OnAxes):
     """Rows by their code, coloured by a class, a number or their error.
 
     Make it with `from_estimator` or `from_predictions`. There is one picture for each pair of
@@ -123,37 +131,23 @@ class LatentSpaceDisplay:
         names = [component_name(k, shares) for k in components]
         return cls(codes=codes[:, components], names=names, colors=colors, color_name=name)
 
-    def plot(self, ax=None, **kwargs):
-        """Draw the rows.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, or sequence of them (one a pair), default=None
-            Where to draw; a new figure by default.
-        **kwargs : dict
-            As in `from_estimator`.
-
-        Returns
-        -------
-        display : LatentSpaceDisplay
-            This one.
-        """
+    def _draw(self, ax, settings):
         n = len(self.names) - 1
         self.axes_, pairs = np.full((n, n), None), list(zip(*np.tril_indices(n), strict=True))
         self._make_axes(ax, n, pairs)
         self.ax_ = self.axes_[0, 0]
-        self.figure_ = self.ax_.figure
         draw = _points if len(self.codes) <= MANY else _hexagons
         palette = palette_of(self.colors)
         self.points_ = []
         for j, i in pairs:
             own = self.axes_[j, i]
-            self.points_.append(draw(own, self.codes[:, [i, j + 1]], self.colors, palette, kwargs))
+            self.points_.append(
+                draw(own, self.codes[:, [i, j + 1]], self.colors, palette, settings)
+            )
             own.set_xlabel(self.names[i] if j == n - 1 else "")
             own.set_ylabel(self.names[j + 1] if i == 0 else "")
             without_frame(own)
         self._explain(palette)
-        return self
 
     def _make_axes(self, ax, n, pairs):
         """Set the axes of the pairs: those that are given, or new ones."""
@@ -181,7 +175,7 @@ class LatentSpaceDisplay:
         if palette is None:
             if self.colors is not None or many:
                 shown = [ax for ax in self.axes_.ravel() if ax is not None]
-                bar = self.figure_.colorbar(self.points_[0], ax=shown, label=title, pad=0.02)
+                bar = self.ax_.figure.colorbar(self.points_[0], ax=shown, label=title, pad=0.02)
                 bar.outline.set_visible(False)
             return
         # shapes of the legend are drawn by hand, for points may be hexagons

@@ -3,13 +3,13 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from skae.inspection._drawing import BASELINE, CLASSES, MODEL, new_axes, without_frame
+from skae.inspection._drawing import BASELINE, CLASSES, MODEL, OnAxes, new_axes, without_frame
 
 TRAINING = CLASSES[4]
 RATIO = 10  # of losses, from which on the axis is logarithmic
 
 
-class LossCurveDisplay:
+class LossCurveDisplay(OnAxes):
     """Loss over the epochs: of training and held-out rows, beside the baseline's.
 
     Make it with `from_estimator`.
@@ -104,39 +104,23 @@ class LossCurveDisplay:
         )
         return display.plot(ax, **kwargs)
 
-    def plot(self, ax=None, **kwargs):
-        """Draw the curves.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw; a new figure by default.
-        **kwargs : dict
-            As in `from_estimator`.
-
-        Returns
-        -------
-        display : LossCurveDisplay
-            This one.
-        """
+    def _draw(self, ax, settings):
         self.ax_ = ax = new_axes(ax)
-        self.figure_ = ax.figure
         self.held_out_line_ = self.baseline_line_ = self.kept_ = None
-        own = kwargs if self.held_out is None else {}
+        own = settings if self.held_out is None else {}
         self.training_line_ = self._curve(self.training, "training rows", TRAINING, 1.2, own)
         if self.held_out is not None:
-            self.held_out_line_ = self._curve(self.held_out, "held-out rows", MODEL, 2, kwargs)
+            self.held_out_line_ = self._curve(self.held_out, "held-out rows", MODEL, 2, settings)
         if self.baseline is not None:
             label = f"{self.baseline_name}, held-out rows"
-            settings = {"color": BASELINE, "linestyle": "--", "linewidth": 1.5, "label": label}
-            self.baseline_line_ = ax.axhline(self.baseline, **settings)
+            line = {"color": BASELINE, "linestyle": "--", "linewidth": 1.5, "label": label}
+            self.baseline_line_ = ax.axhline(self.baseline, **line)
         self._mark_kept()
         without_frame(ax)
         ax.set(xlabel="epoch", ylabel="loss", yscale=self._scale())
         ax.set_xlim(left=0)
         ax.xaxis.get_major_locator().set_params(integer=True)
         ax.legend(frameon=False)
-        return self
 
     def _curve(self, losses, label, colour, width, settings):
         settings = {"color": colour, "linewidth": width, "label": label} | settings

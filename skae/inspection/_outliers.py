@@ -6,10 +6,10 @@ import numpy as np
 from scipy import sparse
 
 from skae._parameters import count
-from skae.inspection._drawing import MODEL, grid
+from skae.inspection._drawing import MODEL, OnSeveralAxes, grid
 
 
-class OutlierDisplay:
+class OutlierDisplay(OnSeveralAxes):
     """The columns that make rows outliers, with observed and expected values.
 
     Make it with `from_estimator`.
@@ -84,30 +84,14 @@ class OutlierDisplay:
         )
         return display.plot(axes, **kwargs)
 
-    def plot(self, axes=None, **kwargs):
-        """Draw the bars.
-
-        Parameters
-        ----------
-        axes : sequence of matplotlib Axes, default=None
-            One for each row; a new figure by default.
-        **kwargs : dict
-            Passed to ``ax.barh``.
-
-        Returns
-        -------
-        display : OutlierDisplay
-            This one.
-        """
+    def _draw(self, axes, settings):
         n_rows, n_bars = len(self.parts), count(self.n_bars, "n_bars")
         high = 0.32 * (min(n_bars, self.parts.shape[1]) + 2) + 0.9 / n_rows
         self.axes_ = grid(n_rows, 1, axes, panel=(6.4, high))
-        self.figure_ = self.axes_[0].figure
-        self.bars_ = [self._draw(ax, row, kwargs) for row, ax in enumerate(self.axes_)]
+        self.bars_ = [self._draw_row(ax, row, settings) for row, ax in enumerate(self.axes_)]
         self.axes_[-1].set_xlabel("part of the score")
-        return self
 
-    def _draw(self, ax, row, settings):
+    def _draw_row(self, ax, row, settings):
         parts = self.parts.iloc[row].fillna(0.0)
         places = np.argsort(-parts.to_numpy(), kind="stable")[: self.n_bars][::-1]
         labels = [self._label(row, place) for place in places]
@@ -123,12 +107,10 @@ class OutlierDisplay:
 
 
 def _cells(X):
-    """Return the cells of a table as an array of objects."""
     return np.asarray(X.toarray() if sparse.issparse(X) else X, dtype=object)
 
 
 def _text(cell):
-    """Return a cell as a short text."""
     if not isinstance(cell, Real) or isinstance(cell, bool):
         return str(cell)
     return f"{cell:,.0f}" if 1e3 <= abs(cell) < 1e7 else f"{cell:.3g}"

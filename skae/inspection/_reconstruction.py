@@ -11,6 +11,7 @@ from skae.inspection._code import column_names, refuse_without_decoder
 from skae.inspection._drawing import (
     MODEL,
     OTHER,
+    OfShape,
     draw_image,
     grid,
     image_shape_of,
@@ -20,7 +21,7 @@ from skae.inspection._drawing import (
 from skae.metrics import explained_share
 
 
-class ReconstructionDisplay:
+class ReconstructionDisplay(OfShape):
     """Explained share of each column; images and sequences beside their reconstructions.
 
     Make it with `from_estimator` or `from_predictions`.
@@ -145,31 +146,7 @@ class ReconstructionDisplay:
         n_columns = count(n_columns, "n_columns")
         return cls(shares=pd.Series(shares, names), n_columns=n_columns).plot(axes, **kwargs)
 
-    def plot(self, axes=None, **kwargs):
-        """Draw bars, images or sequences.
-
-        Parameters
-        ----------
-        axes : sequence of matplotlib Axes, default=None
-            As ``axes_``; a new figure by default.
-        **kwargs : dict
-            As in `from_estimator`.
-
-        Returns
-        -------
-        display : ReconstructionDisplay
-            This one.
-        """
-        if self.shape is None:
-            self._plot_shares(axes, kwargs)
-        elif len(self.shape) == 3:
-            self._plot_images(axes, kwargs)
-        else:
-            self._plot_sequences(axes, kwargs)
-        self.figure_ = self.axes_[0].figure
-        return self
-
-    def _plot_shares(self, axes, settings):
+    def _plot_table(self, axes, settings):
         known = self.shares.dropna().sort_values(kind="stable")
         drawn = known.iloc[: count(self.n_columns, "n_columns")][::-1]
         size = 6.4, 0.9 + 0.28 * len(drawn)

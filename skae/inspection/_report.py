@@ -121,7 +121,6 @@ def component_report(ae, X, *, n_refits=0, random_state=None):
 
 
 def _of_columns(code, component):
-    """Return what a component does to each column."""
     slopes = code.slopes(component)
     mean, square = slopes.mean(axis=0), np.mean(slopes**2, axis=0)
     deviation = code.deviations[component]

@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 
 from skae._parameters import count
-from skae.inspection._drawing import BASELINE, MODEL, grid, without_frame
+from skae.inspection._drawing import BASELINE, MODEL, grid, shorten_dates, without_frame
 from skae.metrics._synthesis import association, bin_edges, coded, shape
 
 N_BINS, OUTERMOST = 30, 0.005  # of numbers: the range leaves out so much at either end
@@ -116,7 +116,10 @@ class SynthesisDisplay:
         if len(places) > len(real):
             ax.stairs(real, places, fill=True, color=BASELINE, alpha=0.4, label="real")
             ax.stairs(drawn, places, color=MODEL, linewidth=1.5, label="drawn")
-            _few_ticks(ax, is_date=np.issubdtype(places.dtype, np.datetime64))
+            if np.issubdtype(places.dtype, np.datetime64):
+                shorten_dates(ax.xaxis)
+            else:
+                ax.locator_params(axis="x", nbins=4)
         else:
             at = np.arange(len(places))
             ax.bar(at - 0.2, real, 0.4, color=BASELINE, alpha=0.6, label="real")
@@ -135,28 +138,15 @@ class SynthesisDisplay:
         without_frame(ax)
 
 
-def _few_ticks(ax, is_date):
-    """Write so few numbers or dates below axes that they do not overlap."""
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    if not is_date:
-        ax.locator_params(axis="x", nbins=4)
-        return
-    locator = AutoDateLocator(minticks=2, maxticks=4)
-    ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(ConciseDateFormatter(locator))
-
-
 def _shares(real, drawn):
     """Return the places of two columns' cells, bins or levels, and the shares of them there."""
     if real.levels is None:
         edges, *shares = _shares_of_bins(real.present, drawn.present)
         dates = edges.astype("datetime64[s]") if real.is_date else edges
         return dates, *shares
-    real, drawn, levels = (
-        *(np.bincount(c.present.astype(int), minlength=c.n_levels) for c in (real, drawn)),
-        np.array([_short(level) for level in real.levels], dtype=object),
-    )
+    levels = np.array([_short(level) for level in real.levels], dtype=object)
+    columns = real, drawn
+    real, drawn = (np.bincount(c.present.astype(int), minlength=c.n_levels) for c in columns)
     order = np.argsort(-real, kind="stable")
     some, rest = order[:MOST_LEVELS], order[MOST_LEVELS:]
     parts = [np.append(n[some], n[rest].sum()) if len(rest) else n[some] for n in (real, drawn)]

@@ -10,10 +10,12 @@ from skae.inspection._code import Code
 from skae.inspection._drawing import (
     CLASSES,
     MODEL,
+    OfShape,
     draw_image,
     grid,
     image_shape_of,
     number_colours,
+    shorten_dates,
     without_frame,
 )
 
@@ -21,7 +23,7 @@ ENDS = 0.05, 0.95  # quantiles of the component
 MOST_LEVELS = 4  # of a category that are drawn, those that change most
 
 
-class TraversalDisplay:
+class TraversalDisplay(OfShape):
     """Decoded rows along one component: a curve for each column, images or sequences.
 
     Make it with `from_estimator`.
@@ -143,31 +145,7 @@ class TraversalDisplay:
         )
         return display.plot(axes, **kwargs)
 
-    def plot(self, axes=None, **kwargs):
-        """Draw the rows.
-
-        Parameters
-        ----------
-        axes : sequence of matplotlib Axes, default=None
-            Where to draw; a new figure by default.
-        **kwargs : dict
-            As in `from_estimator`.
-
-        Returns
-        -------
-        display : TraversalDisplay
-            This one.
-        """
-        if self.shape is None:
-            self._plot_columns(axes, kwargs)
-        elif len(self.shape) == 3:
-            self._plot_images(axes, kwargs)
-        else:
-            self._plot_sequences(axes, kwargs)
-        self.figure_ = self.axes_[0].figure
-        return self
-
-    def _plot_columns(self, axes, settings):
+    def _plot_table(self, axes, settings):
         self.axes_ = grid(len(self.columns), 3, axes, sharex=axes is None)
         self.artists_ = []
         for ax, (name, outputs) in zip(self.axes_, self.columns, strict=True):
@@ -184,7 +162,7 @@ class TraversalDisplay:
         if self.levels[outputs[0]] is None:
             if self.times[outputs[0]]:
                 values = (1e6 * values).astype("datetime64[us]")
-                _shorten_dates(ax.yaxis)
+                shorten_dates(ax.yaxis)
             return ax.plot(self.positions, values[:, 0], **{"color": MODEL, "lw": 2} | settings)
         ax.set(ylim=(-0.03, 1.03))
         lines = []
@@ -224,13 +202,6 @@ class TraversalDisplay:
         )
 
 
-def _shorten_dates(axis):
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
-
-    axis.set_major_locator(AutoDateLocator(minticks=2, maxticks=4))
-    axis.set_major_formatter(ConciseDateFormatter(axis.get_major_locator()))
-
-
 def _changing(code, rows, n_columns):
     """Return names and outputs of the columns that change most, in their deviations."""
     change = np.ptp(rows, axis=0) / np.where(code.spread > 0, code.spread, np.inf)
@@ -262,7 +233,6 @@ def _in_place(code, rows):
 
 
 def _times(code):
-    """Return which outputs are dates."""
     encoder = code.model.schema.encoder
     if encoder is None:
         return np.zeros(len(code.places), dtype=bool)

@@ -17,12 +17,8 @@ def efficacy(rows, holdout, place):
         return np.nan  # there is nothing to predict it from
     (X, few), (X_test, _) = rows.matrix(place), holdout.matrix(place)
     y, y_test = rows.columns[place].cells, holdout.columns[place].cells
-    X, y, X_test, y_test = (
-        X[~np.isnan(y)],
-        y[~np.isnan(y)],
-        X_test[~np.isnan(y_test)],
-        y_test[~np.isnan(y_test)],
-    )
+    known, of_test = ~np.isnan(y), ~np.isnan(y_test)
+    X, y, X_test, y_test = X[known], y[known], X_test[of_test], y_test[of_test]
     X, X_test = _with_cells(X, few, X, X_test)
     settings = {"categorical_features": few, "random_state": SEED}
     if rows.columns[place].n_levels is None:

@@ -64,7 +64,6 @@ def explained_share(X, reconstruction):
 
 
 def _numbers(X):
-    """Return rows as float64."""
     try:
         return check_array(unmasked(dense(X)), dtype=np.float64, ensure_all_finite="allow-nan")
     except ValueError as error:

@@ -119,7 +119,6 @@ class _Column:
 
     @property
     def n_levels(self):
-        """Number of levels; None for a number."""
         return None if self.levels is None else len(self.levels)
 
     @property
@@ -147,7 +146,6 @@ class _Table:
         return len(self.columns[0].cells)
 
     def place(self, target):
-        """Return the place of a column by its name."""
         if target not in self.names:
             raise ValueError(
                 f"target={target!r}: there is no such column; these are {self.names[:3]}, ..."

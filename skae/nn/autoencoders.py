@@ -32,6 +32,7 @@ class Autoencoder(nn.Module):
     """
 
     WIDTH = 1  # columns of the encoder's output a component
+    n_labels = 0  # columns beside the code that the decoder gets
 
     def __init__(self, encoder, decoder):
         super().__init__()
@@ -161,7 +162,6 @@ class VariationalAutoencoder(Autoencoder):
     """
 
     WIDTH = 2
-    n_labels = 0  # columns beside the code that the decoder gets
     LEAST_LOG_NOISE = math.log(1e-8)  # so that no likelihood becomes infinite
     LOG_VARIANCES = -30.0, 10.0
 

@@ -84,32 +84,13 @@ def new_autoencoder(
     ordered=False,
     n_labels=0,
 ):
-    """Return an autoencoder with new weights.
+    """Return an autoencoder with new weights, of a ``kind``.
 
-    Parameters
-    ----------
-    widths : (int, int)
-        Columns of the encoder's input and of the decoder's output.
-    n_components : int
-    hidden : tuple of int
-        Hidden units of the encoder; the decoder mirrors them.
-    activation : str or callable
-    generator : torch.Generator or None
-        Draws the weights; None leaves the nonlinear parts out.
-    linear_path : bool
-        Whether there are linear maps; the nonlinear parts then start at zero.
-    custom : (callable or None, callable or None)
-        ``(n_inputs, n_outputs) -> nn.Module``, in place of the encoder's and
-        the decoder's MLP.
-    offset : bool
-        Whether the encoder's linear map adds a constant.
-    kind : type
-        `Autoencoder` or a subclass of it.
-    ordered : bool
-        Whether the decoder gets codes that were cut; with hidden layers of
-        skae's own it is then a `PrefixDecoder`.
-    n_labels : int
-        Columns beside the code that the decoder gets.
+    ``widths`` are columns of the encoder's input and of the decoder's output, which also gets ``n_labels``
+    beside the code; the decoder mirrors the ``hidden`` units. A ``generator`` of None leaves the nonlinear parts
+    out; with ``linear_path`` they start at zero. ``custom`` are functions ``(n_inputs, n_outputs) -> nn.Module``
+    in place of the encoder's and the decoder's MLP. ``offset`` lets the encoder's linear map add a constant.
+    ``ordered`` is for codes that are cut: with hidden layers of skae's own the decoder is a `PrefixDecoder`.
     """
     activation = activation_class(activation)
 
@@ -279,11 +260,7 @@ def _blocks(name, module):
     """Return how many blocks of rows a weight has, and how many last columns are of labels."""
     if name.startswith("encoder."):
         return module.WIDTH, 0
-    return 1, _n_labels(module) if name.startswith("decoder.") else 0
-
-
-def _n_labels(module):
-    return getattr(module, "n_labels", 0)
+    return 1, module.n_labels if name.startswith("decoder.") else 0
 
 
 def _beginning(weight, shape, n_blocks, n_last):
@@ -306,8 +283,8 @@ def _is_prefix(module, wide, n_inputs, k):
         return False
     code, wide_code = code[:, 0], wide_code[:, 0]
     mask = (torch.arange(wide_code.shape[1], device=like.device) < k).to(like.dtype).expand(2, -1)
-    cut, mask = (pad(part, (0, _n_labels(wide)), value=1.0) for part in (wide_code * mask, mask))
-    rows = _inside(module.decoder)(pad(code, (0, _n_labels(wide)), value=1.0))
+    cut, mask = (pad(part, (0, wide.n_labels), value=1.0) for part in (wide_code * mask, mask))
+    rows = _inside(module.decoder)(pad(code, (0, wide.n_labels), value=1.0))
     return torch.allclose(rows, _inside(wide.decoder)(cut, mask))
 
 

@@ -20,14 +20,8 @@ class Missing(nn.Module):
     .. math:: \hat x_m = L_m (I + L_o^\top P_o L_o)^{-1} L_o^\top P_o x_o
 
     which is the mean of the missing cells given the others. Without factors
-    that is zero, the mean of the column.
-
-    Parameters
-    ----------
-    blocks : Blocks
-    n_labels : int
-        Number of labels beside a row: its last columns, which are there. What
-        they add to the others is taken off before, and added again.
+    that is zero, the mean of the column. The last ``n_labels`` columns of a row, labels, are there: what
+    they add to the others is taken off before, and added again.
     """
 
     def __init__(self, blocks, n_labels=0):
@@ -109,12 +103,7 @@ def _cholesky(gram):
 
 
 class Bucket(nn.Module):
-    """Where the levels of some categories are, padded to equal length, and which are real.
-
-    Parameters
-    ----------
-    starts, sizes : ndarray of shape (n_categories,)
-    """
+    """Where the levels of some categories are, padded to equal length, and which are real."""
 
     def __init__(self, starts, sizes):
         super().__init__()
@@ -126,17 +115,10 @@ class Bucket(nn.Module):
 
 
 class Cells(nn.Module):
-    r"""What the wide rows of a table and their reconstruction say about its cells.
+    """What the wide rows of a table and their reconstruction say about its cells.
 
-    Cells stand in the order numbers, categories (without those that have no
-    level). A category's outputs are logits less ``level``. Further columns of the
-    rows, labels, are not looked at.
-
-    Parameters
-    ----------
-    blocks : Blocks
-    level : ndarray of shape (width,)
-        Logits of the levels where the outputs are zero.
+    Cells stand in the order numbers, categories (without those that have no level). A category's
+    outputs are logits less ``level``, (width,). Further columns of the rows, labels, are not looked at.
     """
 
     def __init__(self, blocks, level, dtype=torch.float32):
@@ -241,22 +223,12 @@ class Cells(nn.Module):
 
 
 class TableLikelihood(nn.Module):
-    r"""Negative log-likelihood of a table's cells that are present, in nats.
+    """Negative log-likelihood of a table's cells that are present, in nats.
 
     Numbers are normal about their reconstruction, with one noise variance in
-    units of the coded table, which is learned; categories have the
-    probabilities that their logits stand for.
-
-    Parameters
-    ----------
-    cells : Cells
-    variances : Tensor of shape (n_numbers,)
-        Variance of each number over ``unit``.
-    unit : float
-        What ``exp(outputs.log_noise)`` is multiplied by.
-    log_units : Tensor of shape (n_numbers,)
-        Logarithm of the unit of each number, in units of X: densities are in
-        those.
+    units of the coded table, which is learned, ``exp(outputs.log_noise)`` times ``unit``; categories have the
+    probabilities that their logits stand for. ``variances`` are those of the numbers over ``unit``,
+    ``log_units`` the logarithms of their units, in those of X: densities are in these.
     """
 
     def __init__(self, cells, variances, unit, log_units):
@@ -285,14 +257,8 @@ class CellError(nn.Module):
         -\log \hat p_x & \text{categories} \end{cases}
 
     with :math:`m_{ij}` 1 where a cell is present and 0 elsewhere. Further
-    columns of the target, labels, are not looked at.
-
-    Parameters
-    ----------
-    cells : Cells
-    weights : Tensor of shape (n_cells,)
-    shares : Tensor of shape (n_all_levels,)
-        Of all levels, one category after the other: what the baseline says.
+    columns of the target, labels, are not looked at. ``shares`` are what the baseline says of all levels,
+    one category after the other.
     """
 
     def __init__(self, cells, weights, shares):

@@ -26,12 +26,7 @@ class Convolution(Unset, nn.Conv2d):
 class Enlargement(Unset, nn.ConvTranspose2d):
     """A float32 transposed convolution that doubles height and width; made without values.
 
-    Parameters
-    ----------
-    n_inputs, n_outputs : int
-        Channels.
-    size : (int, int)
-        Height and width that are kept of its images.
+    Of its images ``size``, (height, width), is kept.
     """
 
     def __init__(self, n_inputs, n_outputs, size):
@@ -50,17 +45,7 @@ class Images(nn.Module):
     """Standardised rows to images whose pixels share a unit.
 
     Standardised, a pixel that hardly varies counts as much as any other, and
-    neighbours do not look alike.
-
-    Parameters
-    ----------
-    image_shape : (int, int, int)
-        Channels, height and width.
-
-    Attributes
-    ----------
-    unit : Tensor of shape (n_features,)
-        Standard deviation of each pixel, with a mean square of 1.
+    neighbours do not look alike. ``unit`` is the standard deviation of each pixel, with a mean square of 1.
     """
 
     def __init__(self, image_shape):

@@ -37,17 +37,8 @@ class SequenceEncoder(nn.Module):
     """Maps standardised rows, and which of their cells are missing, to codes.
 
     The states of those reads that hold a cell are averaged: so what a shorter
-    sequence lacks is not read, and the code of its beginning is like its own.
-
-    Parameters
-    ----------
-    sequence_shape : (int, int)
-        Steps and channels.
-    units : tuple of int
-        Of each recurrent layer.
-    n_outputs : int
-    known : ndarray of int or None
-        Places in the sequence of the columns that rows have, where they are not all.
+    sequence lacks is not read, and the code of its beginning is like its own. ``units`` are those of each
+    recurrent layer, ``known`` the places in the sequence of the columns that rows have, where they are not all.
     """
 
     def __init__(self, sequence_shape, units, n_outputs, known=None):
@@ -80,11 +71,7 @@ class SequenceEncoder(nn.Module):
 class SequenceDecoder(nn.Module):
     """Maps codes to standardised rows: the code sets the first state, and is an input of every read.
 
-    Parameters
-    ----------
-    sequence_shape, units, known
-        As in `SequenceEncoder`.
-    n_inputs : int
+    Its parameters are those of a `SequenceEncoder`.
     """
 
     def __init__(self, sequence_shape, units, n_inputs, known=None):

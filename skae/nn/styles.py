@@ -19,13 +19,8 @@ LEAST_SQUARE = 1e-8
 class Growing(nn.Module):
     """What works at one of several resolutions, or fades one in.
 
-    Attributes
-    ----------
-    sizes : list of (int, int)
-        Heights and widths, from coarse to fine.
-    level : Tensor
-        Place of the present resolution among them; what lies behind the point is
-        how far the next one was faded in.
+    ``sizes`` are heights and widths, from coarse to fine; ``level`` is the place of the present one among
+    them, and what lies behind its point is how far the next one was faded in.
     """
 
     def __init__(self, image_shape):
@@ -85,16 +80,7 @@ class Pixelwise(Unset, nn.Conv2d):
 class StyleDecoder(Growing):
     """Codes to styles, and styles to standardised rows, resolution by resolution.
 
-    Parameters
-    ----------
-    image_shape : (int, int, int)
-        Channels, height and width.
-    channels : list of int
-        At each resolution, from coarse to fine.
-    n_components : int
-    activation : callable
-    generator : torch.Generator
-        Draws the weights.
+    ``channels`` are those at each resolution, from coarse to fine.
     """
 
     def __init__(self, image_shape, channels, n_components, activation, generator):
@@ -139,10 +125,7 @@ class StyleDecoder(Growing):
 
 
 class GrowingEncoder(Growing):
-    """Standardised rows to numbers, by convolutions that halve the images, resolution by resolution.
-
-    Parameters as in `StyleDecoder`, with ``n_outputs`` for ``n_components``.
-    """
+    """Standardised rows to numbers, by convolutions that halve the images, resolution by resolution."""
 
     def __init__(self, image_shape, channels, n_outputs, activation, generator):
         super().__init__(image_shape)

@@ -14,20 +14,8 @@ class Axes(nn.Module):
 
     .. math:: z = \Sigma^{-1} V S x, \quad x = S^{-1} V^\top \Sigma z
 
-    between rows in units of S and codes in units of :math:`\Sigma`; both are
-    constant. At PCA, V are its axes.
-
-    Parameters
-    ----------
-    n_features, n_components : int
-
-    Attributes
-    ----------
-    axes : Parameter of shape (n_components, n_features)
-        V.
-    scale, deviations : Tensor of shapes (n_features,), (n_components,)
-        S and Sigma, relative to the largest scale: float32 does not hold all
-        units.
+    between rows in units of S (``scale``) and codes in units of :math:`\Sigma` (``deviations``); both are
+    constant, and relative to the largest scale: float32 does not hold all units. At PCA, V are its axes.
     """
 
     def __init__(self, n_features, n_components):
@@ -56,13 +44,9 @@ class Axes(nn.Module):
 
 
 class AxesBack(nn.Module):
-    """The linear decoder that has the axes of some `Axes`.
+    """The linear decoder that has the axes of some `Axes`, a submodule of the encoder.
 
-    Parameters
-    ----------
-    there : Axes
-        A submodule of the encoder. It is kept in a tuple, out of torch's
-        sight, so that a state holds its weights once.
+    They are kept in a tuple, out of torch's sight, so that a state holds their weights once.
     """
 
     def __init__(self, there):
@@ -84,10 +68,7 @@ class AxesBack(nn.Module):
 class Transposed(nn.Module):
     """A layer with the weights of another one, transposed, and a bias of its own.
 
-    Parameters
-    ----------
-    layer : nn.Linear
-        A submodule of the encoder, kept as in `AxesBack`.
+    The other is a submodule of the encoder, kept as in `AxesBack`.
     """
 
     def __init__(self, layer):

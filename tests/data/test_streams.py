@@ -330,6 +330,7 @@ def test_estimators_take_streams(kind):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.usefixtures("plain_draws")
 @pytest.mark.parametrize("kind", [skae.DenoisingAutoencoder, skae.VAETransformer])
 def test_other_models_of_streams_know_tables(kind, holes):
     rows = skae.stream(in_pieces(holes), block=BLOCK)
@@ -455,7 +456,7 @@ def test_wide_tables_whose_axes_differ_little_and_drift():
     Z = rng.normal(size=(1500, 300)) * falls * np.linspace(0.2, 2, 1500)[:, None]
     X = Z @ rng.normal(size=(300, 4200))
     ae = linear(n_components=5).fit(skae.stream(X, block=512, cache=False))
-    best = reconstruction_score(PCA(5, svd_solver="full").fit(X), X)
+    best = reconstruction_score(PCA(5, svd_solver="arpack").fit(X), X)
     assert ae.score(X) == pytest.approx(best, rel=1e-5)
 
 
@@ -467,7 +468,7 @@ def test_a_share_that_the_axes_do_not_reach_is_told():
 
 
 def test_a_share_of_fewer_rows_than_columns_is_that_of_pca():
-    X = np.random.default_rng(0).normal(size=(1200, 2000))
+    X = np.random.default_rng(0).normal(size=(1200, 1800))
     ae = linear(n_components=0.8).fit(skae.stream(X, block=512))
     pca = PCA(0.8, svd_solver="full").fit(X)
     assert ae.n_components_ == pca.n_components_ > 400

@@ -599,6 +599,7 @@ def test_prefixes_of_tables_with_missing_cells_say_more_and_more():
 
 @plain
 @quiet
+@plain
 def test_every_prefix_of_a_trained_ordered_code_beats_the_linear_model(images, tmp_path):
     X, X_test, y, y_test = images
     model = ConditionalVAE(4, ordered=True, max_iter=40, random_state=0).fit(X, y)

@@ -226,10 +226,12 @@ def test_it_is_of_one_fit_alone(table):
 def test_missing_cells_and_weights_are_not_what_tells(table):
     rng = np.random.default_rng(0)
     holed = table.astype({"nights": float}).mask(rng.random(table.shape) < 0.1)
-    drawn = VAETransformer(3, hidden_layer_sizes=()).fit(holed).sample(1500, 0)
+    drawn = VAETransformer(3, hidden_layer_sizes=(), random_state=0).fit(holed).sample(1500, 0)
     assert not drawn.isna().any().any()
     weight = np.where(table["long"] == "yes", 5.0, 1.0)
-    model = VAETransformer(3, hidden_layer_sizes=()).fit(table, sample_weight=weight)
+    model = VAETransformer(3, hidden_layer_sizes=(), random_state=0).fit(
+        table, sample_weight=weight
+    )
     expected = np.average(table["long"] == "yes", weights=weight)
     assert told(model) == (True, True)
     assert abs((model.sample(4000, 0)["long"] == "yes").mean() - expected) < 0.04

@@ -239,7 +239,8 @@ def test_a_change_in_a_constant_column_is_far_off_but_not_beyond_measure(unit, a
 
 def test_a_flag_that_changes_costs_as_a_constant_number_does():
     X = pd.DataFrame(load_digits().data[:, 1:8]).rename(columns=str).assign(one=1.0, flag="yes")
-    detector = AutoencoderOutlierDetector(random_state=0).fit(X)
+    linear = AutoencoderTransformer(hidden_layer_sizes=(), random_state=0)
+    detector = AutoencoderOutlierDetector(linear, random_state=0).fit(X)
     changed = X.iloc[:2].copy()
     changed.loc[0, "one"], changed.loc[1, "flag"] = 2.0, "no"
     with pytest.warns(UserWarning, match="fit did not see"):
@@ -258,7 +259,7 @@ def test_sparse_rows_are_taken():
 
 
 def test_rows_far_wider_than_many():
-    rng, n_columns = np.random.default_rng(0), 20_000
+    rng, n_columns = np.random.default_rng(0), 5000
     X = rng.normal(size=(210, 3)) @ rng.normal(size=(3, n_columns))
     X += 0.3 * rng.normal(size=X.shape)
     detector = AutoencoderOutlierDetector(random_state=0).fit(X[:200])

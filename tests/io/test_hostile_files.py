@@ -30,7 +30,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:(overflow|invalid value|divide by zero):RuntimeWarning"),
 ]
 
-CASES = 3000
+CASES = 1500
 IMAGES = "ConvolutionalAutoencoder", "StyleBiGAN"  # they want an image_shape
 CLASSES = [
     c

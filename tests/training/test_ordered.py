@@ -333,14 +333,11 @@ def test_denoiser_is_cut_like_its_start(digits):
 OTHERS = {
     "tied": AutoencoderTransformer(tied_weights=True),
     "layerwise": AutoencoderTransformer(pretraining="layerwise"),
-    "both": AutoencoderTransformer(tied_weights=True, pretraining="layerwise"),
     "l1": SparseAutoencoder(),
     "kl": SparseAutoencoder(penalty="kl", sparsity=0.4),
     "contractive": ContractiveAutoencoder(),
     "variational": VAETransformer(),
-    "beta": VAETransformer(beta=3.0),
 }
-IN_UNITS_OF_THE_PRIOR = ("variational", "beta")
 
 
 def other(name, n_components, **changes):
@@ -358,7 +355,7 @@ def test_prefixes_of_other_estimators(digits, name):
     for k in (1, 3, 6):
         first = estimator.truncate(k)
         cut, expected = first.transform(digits[1]), code[:, :k]
-        if name in IN_UNITS_OF_THE_PRIOR:  # of the shorter code, whose means are smaller
+        if name == "variational":  # in the units of a shorter code, whose means are smaller
             cut, expected = cut / cut.std(axis=0), expected / expected.std(axis=0)
         np.testing.assert_allclose(cut, expected, rtol=1e-9, atol=1e-12)
         shares = estimator.explained_variance_ratio_[:k].sum()
@@ -396,7 +393,7 @@ NO_PENALTY = {"contractive": {"penalty_weight": 0.0}}
 @quiet
 @pytest.mark.parametrize("name", OTHERS)
 def test_share_with_other_estimators(digits, name):
-    estimator = other(name, 0.6, max_iter=25).fit(digits[0])
+    estimator = other(name, 0.6, max_iter=8).fit(digits[0])
     assert estimator.n_components_ <= PCA(0.6).fit(digits[0]).n_components_
     assert estimator.transform(digits[1]).shape[1] == estimator.n_components_
     assert np.isfinite(estimator.reconstruct(digits[1])).all()
@@ -435,8 +432,8 @@ def bernoulli(images):
 
 
 @pytest.mark.filterwarnings("ignore:No unit of the code:UserWarning")
-@pytest.mark.parametrize("k", [1, 3, 8])
-@pytest.mark.parametrize("beta", [0.0, 0.2, 1.0, 3.0, 40.0])
+@pytest.mark.parametrize("k", [1, 8])
+@pytest.mark.parametrize("beta", [0.0, 1.0, 3.0, 40.0])
 @pytest.mark.parametrize(("n_rows", "n_components"), [(500, 10), (500, 70), (12, 11)])
 def test_prefix_of_the_variational_baseline_is_the_baseline_of_that_size(
     images, n_rows, n_components, beta, k
@@ -620,7 +617,7 @@ def test_rows_of_weight_zero_do_not_count(digits):
 def test_search(digits):
     grid = {"n_components": [2, 0.5], "ordered": [True, False]}
     search = GridSearchCV(AutoencoderTransformer(max_iter=3, random_state=0), grid, cv=2)
-    scores = search.fit(digits[0]).cv_results_["mean_test_score"]
+    scores = search.fit(digits[0][:400]).cv_results_["mean_test_score"]
     assert np.isfinite(scores).all()
 
 

@@ -9,6 +9,7 @@ from family import labelled_digits
 from skae import AutoencoderTransformer, DenoisingAutoencoder, SupervisedAutoencoder, VAETransformer
 from skae._training import net, recorded
 
+pytestmark = pytest.mark.usefixtures("plain_draws")
 TEN_STEPS = {"batch_size": 60, "max_iter": 1, "early_stopping": False, "random_state": 0}
 
 
