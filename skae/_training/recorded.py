@@ -11,11 +11,11 @@ from functools import partial
 import torch
 from torch.overrides import TorchFunctionMode
 
-from skae._training.gradients import ReconstructionGradient
+from skae._training.gradients import PredictionGradient, ReconstructionGradient
 from skae._training.step import Step
 from skae._training.variational_gradients import VariationalGradient
 
-KINDS = ReconstructionGradient, VariationalGradient
+KINDS = ReconstructionGradient, PredictionGradient, VariationalGradient
 
 
 def step_of(net, gradient, optimizer, average):
@@ -24,14 +24,13 @@ def step_of(net, gradient, optimizer, average):
         if torch.device(net.device).type == "cuda":
             step = Step(gradient, optimizer, average)
             return RecordedStep(step, net.criterion_, recorded)
-        if isinstance(net.gradient, ReconstructionGradient):
-            gradient = Repeated(gradient)
+        gradient = Repeated(gradient, net.criterion_)
     return Step(gradient, optimizer, average)
 
 
 def _is_alike(net):
     """Return whether the gradient of a net is the same operations whatever the rows."""
-    by_hand = isinstance(net.gradient, KINDS)
+    by_hand = type(net.gradient) in KINDS
     return by_hand and not _looks(net.module_) and not net.rows.reduce.shared
 
 
@@ -124,13 +123,18 @@ class Repeated:
     ----------
     gradient : callable
         As in `Step`. It takes the same way whatever the rows.
+    objective : Objective
+        The weight of its rising terms is a part of what is noted.
     """
 
-    def __init__(self, gradient):
-        self.gradient, self.noted = gradient, {}
+    def __init__(self, gradient, objective):
+        self.gradient, self.objective = gradient, objective
+        self.risen, self.noted = None, {}
 
     def __call__(self, inputs, target, weight):
         """Return the loss and leave its gradient."""
+        if self.risen != self.objective.risen:
+            self.risen, self.noted = self.objective.risen, {}
         parts = *(inputs if isinstance(inputs, tuple) else (inputs,)), target, weight
         shapes = tuple(part is not None and part.shape for part in parts)
         if shapes not in self.noted:

@@ -76,6 +76,7 @@ def with_gaps(X):
         (AutoencoderTransformer, {"ordered": True}, np.asarray, True),
         (SupervisedAutoencoder, {}, np.asarray, False),
         (SupervisedAutoencoder, {}, table, True),
+        (VAETransformer, {"kl_warmup": 1}, np.asarray, False),
     ],
 )
 def test_repeated_operations_leave_the_same_bits(kind, params, rows, folds, monkeypatch):
