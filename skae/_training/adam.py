@@ -8,6 +8,7 @@ import torch
 BETAS = (0.8, 0.95)
 EPS = 1e-8
 SMALLEST_PIECE, MOST_PIECES = 2**11, 24  # of the vector on a GPU
+ONE = torch.ones(())  # a Python number would become a tensor in every step
 WIDE = 128  # inputs of a layer from which on its learning rate falls
 
 
@@ -93,7 +94,7 @@ class FlatAdam:
 
     def step(self, lr):
         """Move the parameters against their gradients."""
-        self.n_steps += 1
+        self.n_steps += ONE
         shrink = self._shrink()
         for factor, weights in self.decayed:
             weights *= 1 - factor * lr * self.alpha

@@ -16,6 +16,12 @@ from skae.nn.cells import CellError
 from skae.nn.layers import QuickGELU
 
 aten = torch.ops.aten
+silu, silu_backward = torch._C._nn.silu, aten.silu_backward.grad_input  # found once: half of a call
+HALF = torch.tensor(0.5)  # a Python number would become a tensor, and be cast, in every step
+UNSCALED = {
+    dtype: torch.tensor(1 / QuickGELU.SCALE, dtype=dtype)
+    for dtype in (torch.float32, torch.float64)
+}
 # inputs of a layer, and outputs of a batch, from where its products are quicker the other way round
 NARROW, LARGE = 15, 2**12
 SMALL_SLOPE, PARTS = 64, 8  # rows or columns of a slope that would leave a GPU idle, and its parts
@@ -39,8 +45,8 @@ class Derivative:
 
 
 def _quick_gelu(scaled, out):
-    aten.silu.out(scaled, out=out)
-    out.mul_(1 / QuickGELU.SCALE)
+    silu(scaled, out=out)
+    out.mul_(UNSCALED[out.dtype])
 
 
 DERIVATIVES = {
@@ -57,7 +63,7 @@ DERIVATIVES = {
     nn.Identity: Derivative(lambda x, out: out.copy_(x), lambda g, x, y: None),
     QuickGELU: Derivative(
         _quick_gelu,
-        lambda g, scaled, y: aten.silu_backward.grad_input(g, scaled, grad_input=g),
+        lambda g, scaled, y: silu_backward(g, scaled, grad_input=g),
         scale=QuickGELU.SCALE,
     ),
     nn.ReLU: Derivative(
@@ -69,8 +75,8 @@ DERIVATIVES = {
         lambda g, x, y: aten.sigmoid_backward.grad_input(g, y, grad_input=g),
     ),
     nn.SiLU: Derivative(
-        lambda x, out: aten.silu.out(x, out=out),
-        lambda g, x, y: aten.silu_backward.grad_input(g, x, grad_input=g),
+        lambda x, out: silu(x, out=out),
+        lambda g, x, y: silu_backward(g, x, grad_input=g),
     ),
     nn.Tanh: Derivative(
         lambda x, out: torch.tanh(x, out=out),
@@ -348,7 +354,7 @@ class SquaredSlope:
         torch.mul(residual, self.slopes[n_samples], out=delta)
         if weight is not None:
             delta *= weight[:, None]
-        return torch.dot(delta.view(-1), residual.view(-1)) / 2, delta
+        return torch.dot(delta.view(-1), residual.view(-1)).mul_(HALF), delta
 
     def judge(self, reconstruction, target):
         """Return the error of every row; the reconstruction is overwritten."""
@@ -365,7 +371,7 @@ class StackedSlope:
     def __call__(self, reconstruction, target, weight):
         residual = reconstruction.sub_(target)
         delta = (residual * weight).mul_(self.slopes)
-        return torch.sum(delta * residual, (1, 2)) / 2, delta
+        return torch.sum(delta * residual, (1, 2)).mul_(HALF), delta
 
     def judge(self, reconstruction, target):
         errors = reconstruction.sub_(target).square_()
@@ -379,6 +385,7 @@ class CellSlope:
 
     def __init__(self, *terms):
         self.cells, self.weights = cells_of(terms), of_nets([term.weights for term in terms])
+        self.slopes = 2 * self.weights[..., : self.cells.n_numbers]
 
     def __call__(self, reconstruction, target, weight):
         """Return mean and derivative by the reconstruction, which is overwritten."""
@@ -386,7 +393,7 @@ class CellSlope:
         numbers, categories = self.weights[..., :n], self.weights[..., n:]
         residual = (reconstruction[..., :n] - target[..., :n]).nan_to_num_(nan=0.0)
         loss = torch.sum(residual.square().mul_(numbers).mul_(share), (-2, -1))
-        torch.mul(residual, 2 * numbers, out=reconstruction[..., :n])
+        torch.mul(residual, self.slopes, out=reconstruction[..., :n])
         if categories.shape[-1]:
             nats, slopes = cells.nats_and_slopes(reconstruction, target)
             loss += torch.sum((nats * categories).mul_(share), (-2, -1))

@@ -3,7 +3,15 @@
 import torch
 from torch.nn.functional import pad, softplus
 
-from skae._training.gradients import Alone, ResidualGradient, cells_of, known, of_nets, shares
+from skae._training.gradients import (
+    HALF,
+    Alone,
+    ResidualGradient,
+    cells_of,
+    known,
+    of_nets,
+    shares,
+)
 from skae.losses import BernoulliLikelihood, DrawnDivergence, GaussianLikelihood, Objective
 from skae.nn import (
     ConditionalAutoencoder,
@@ -76,14 +84,14 @@ class VariationalGradient:
         divergence = share * (weights["divergence"] * self.objective.risen)
         mean, raw = self.encoder.forward(self.filled(x)).chunk(2, dim=-1)
         log_variance = raw.clamp(*self.limits)
-        spread = (0.5 * log_variance).exp_().mul_(draws)
+        spread = (HALF * log_variance).exp_().mul_(draws)
         code = mean + spread
         rows = self.decoder.forward(self.decoder_inputs(code, x))
         loss, delta = self.slope(rows, target, share * weights["likelihood"])
         nats = (code.square() - draws.square()).sub_(log_variance)
-        loss = loss + 0.5 * torch.sum(nats * divergence, (-2, -1))
+        loss = loss + HALF * torch.sum(nats * divergence, (-2, -1))
         into_code = self.decoder.backward(delta)[..., : code.shape[-1]].addcmul_(code, divergence)
-        into_log_variance = (into_code * spread).sub_(divergence).mul_(0.5)
+        into_log_variance = (into_code * spread).sub_(divergence).mul_(HALF)
         into_log_variance *= raw == log_variance  # within the limits
         self.encoder.backward(torch.cat([into_code, into_log_variance], -1), to_input=False)
         return loss
@@ -94,7 +102,7 @@ class VariationalGradient:
         x, draws = inputs[0], inputs[1].transpose(-2, -3).contiguous()  # nets, draws, rows, units
         mean, log_variance = self.encoder.forward(self.filled(x)).unsqueeze(-3).chunk(2, dim=-1)
         log_variance = log_variance.clamp(*self.limits)
-        code = mean + (0.5 * log_variance).exp_() * draws
+        code = mean + (HALF * log_variance).exp_() * draws
         divergence = (code.square() - draws.square()).sub_(log_variance).sum(-1)
         rows = self.decoder.forward(self.decoder_inputs(code, x.unsqueeze(-3)).flatten(-3, -2))
         nats = self.slope.judge(rows, target.repeat(1, draws.shape[-3], 1)).view(divergence.shape)
@@ -191,10 +199,10 @@ class OrderedGradient(VariationalGradient):
         rows = self._decoded(self.decoder_inputs(factor * code, x), mask)
         loss, delta = self.slope(rows, target, share * weights["likelihood"])
         nats = (code.square() - draws.square()).sub_(shrunk)
-        loss = loss + 0.5 * torch.sum(nats * divergence, (-2, -1))
+        loss = loss + HALF * torch.sum(nats * divergence, (-2, -1))
         into_input = self.decoder.backward(delta)[..., : code.shape[-1]]
         into_code = (into_input * factor).addcmul_(code, divergence)
-        into_log_variance = (into_code * spread).sub_(divergence).mul_(mask).mul_(0.5)
+        into_log_variance = (into_code * spread).sub_(divergence).mul_(mask).mul_(HALF)
         into_code *= mask
         noise.add(into_input * code + into_code * mean, into_log_variance)
         into_log_variance *= raw == log_variance  # within the limits
@@ -231,7 +239,7 @@ class OrderedGradient(VariationalGradient):
 def _cut(mask, factor, log_ratio, mean, log_variance, draws):
     """Return codes, draws, log-variances and deviations times draws, zero in what a mask drops."""
     draws, log_variance = mask * draws, mask * (log_variance + log_ratio)
-    spread = (0.5 * log_variance).exp_() * draws
+    spread = (HALF * log_variance).exp_() * draws
     return mask * factor * mean + spread, draws, log_variance, spread
 
 

@@ -93,6 +93,23 @@ def test_batches_of_many_sizes_share_memory():
     assert len(memory) == len(parts)
 
 
+def test_no_number_becomes_a_tensor_in_a_gradient():
+    module = new_autoencoder((6, 6), 3, (7, 5), "quick_gelu", generator(), True)
+    for parameter in module.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    gradient = ReconstructionGradient(
+        module, Objective(reconstruction=(SquaredError(torch.ones(6)), 1.0))
+    )
+    x = torch.randn(20, 6, generator=generator(2))
+    with torch.inference_mode():
+        gradient(x, x)
+        with torch.autograd.profiler.profile() as seen:
+            gradient(x, x)
+    calls = [event.name for event in seen.function_events]
+    assert "aten::mul_" in calls
+    assert "aten::_to_copy" not in calls
+
+
 def test_unknown_networks_are_left_to_autograd():
     objective = Objective(reconstruction=(SquaredError(torch.ones(6)), 1.0))
     for activation in (nn.Softplus, lambda: nn.GELU("tanh"), lambda: nn.ELU(0.5)):

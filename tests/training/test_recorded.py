@@ -1,4 +1,4 @@
-"""Steps at fixed places in memory, as a GPU records them: here they are taken again each time."""
+"""Steps at fixed places in memory: as a GPU records them, here taken again each time, and on a CPU."""
 
 import numpy as np
 import pandas as pd
@@ -61,3 +61,41 @@ def test_average_and_rising_weight_go_along(monkeypatch):
     plain = model.fit(X).validation_scores_
     monkeypatch.setattr(net, "step_of", always_recorded)
     np.testing.assert_allclose(model.fit(X).validation_scores_, plain, rtol=1e-4)
+
+
+def with_gaps(X):
+    return np.where(np.arange(X.size).reshape(X.shape) % 31 == 0, np.nan, X)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("kind", "params", "rows", "folds"),
+    [
+        (AutoencoderTransformer, {}, np.asarray, True),
+        (AutoencoderTransformer, {}, with_gaps, False),
+        (AutoencoderTransformer, {"ordered": True}, table, False),
+        (AutoencoderTransformer, {"ordered": True}, np.asarray, True),
+        (SupervisedAutoencoder, {}, np.asarray, False),
+        (SupervisedAutoencoder, {}, table, True),
+        (VAETransformer, {"kl_warmup": 1}, np.asarray, False),
+    ],
+)
+def test_repeated_operations_leave_the_same_bits(kind, params, rows, folds, monkeypatch):
+    X, y = labelled_digits(205)
+    model = kind(4, **params, **TEN_STEPS | {"max_iter": 2, "early_stopping": folds})
+    again = model.fit(rows(X), y).history_
+    monkeypatch.setattr(recorded, "_is_alike", lambda net: False)
+    assert again == model.fit(rows(X), y).history_
+
+
+def test_a_gradient_is_followed_twice_for_every_size_of_batch(monkeypatch):
+    followed = []
+    gradient = recorded.ReconstructionGradient.__call__
+    monkeypatch.setattr(
+        recorded.ReconstructionGradient,
+        "__call__",
+        lambda self, inputs, *rest: followed.append(inputs.shape) or gradient(self, inputs, *rest),
+    )
+    model = AutoencoderTransformer(4, **TEN_STEPS | {"max_iter": 4})
+    model.fit(labelled_digits(605)[0])
+    assert sorted(followed) == [(60, 64), (60, 64), (61, 64), (61, 64)]
