@@ -94,7 +94,7 @@ OPERATIONS = {
     "quick_gelu": lambda x: x * special.expit(np.asarray(1.702, x.dtype) * x),
     "relu": lambda x: np.maximum(x, 0),
     "repeat": _repeat,
-    "reshape": np.reshape,
+    "reshape": lambda x, shape: x.reshape(shape),  # NumPy before 2.1 knows `shape` by another name
     "silu": lambda x: x * special.expit(x),
     "slice": lambda x, start, stop: x[..., start:stop],
     "smallest": lambda x: x.min(-1, keepdims=True),

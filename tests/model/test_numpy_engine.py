@@ -335,7 +335,7 @@ def test_the_serving_install_is_the_whole_one_without_torch():
 WITHOUT_TORCH = """
 import sys
 
-KNOWN = {"skae", "sklearn", "cloudpickle", "dateutil", "threadpoolctl", "tzdata", *sys.argv[2].split(",")}
+KNOWN = {"skae", "sklearn", "cloudpickle", "dateutil", "pytz", "threadpoolctl", "tzdata", *sys.argv[2].split(",")}
 
 class Nowhere:
     def find_spec(self, name, *_):
