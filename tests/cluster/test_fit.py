@@ -268,8 +268,9 @@ def test_a_share_is_searched_as_in_one_process(ordered, X, client):
     X = X[:, 20:40]  # narrow: in one process, too, training goes along the columns
     here, there = like(ae).fit(X), on_cluster(like(ae), in_parts(X, CUTS["uneven"]), client)
     assert there.n_components_ == here.n_components_
-    # hundreds of steps of an ordered code: rows moved by 1e-7 move its score by 3e-4, seeds by 0.03
-    assert there.score(X) == pytest.approx(here.score(X), abs=3e-3 if ordered else 1e-4)
+    # hundreds of steps of an ordered code: cells that differ by 1e-7 of themselves give scores from 0.842 to 0.844,
+    # seeds from 0.844 to 0.880
+    assert there.score(X) == pytest.approx(here.score(X), abs=6e-3 if ordered else 1e-4)
 
 
 # weights, missing cells, categories ------------------------------------------------------------
