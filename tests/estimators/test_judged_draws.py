@@ -161,7 +161,7 @@ def of_signs():
 
 @pytest.mark.parametrize("given", [{}, {"a": 1.0, "b": -1.0}])
 def test_a_label_is_drawn_anew_as_the_other_cells_say(of_signs, given):
-    shares, n = [], 1000 if given else 4000
+    shares, n = [], 2000 if given else 4000
     for some in (of_signs, without(of_signs, *TOLD)):
         drawn = some.sample(n, 0, given=given)
         np.testing.assert_allclose(drawn[list(given)], np.tile(list(given.values()), (n, 1)))
