@@ -429,9 +429,10 @@ def _are_many(found, column, few=FEW):
 
 def numbers_of(column):
     """Return a column of labels as float64; refuse what is no number."""
-    others = column.tolist() if column.dtype.kind not in "biuf" else []
+    is_time = column.dtype.kind in "mM"  # of nanoseconds, tolist makes whole numbers
+    others = column.tolist() if column.dtype.kind not in "biufmM" else column[:is_time]
     for label in others:
-        if not isinstance(label, Real | Decimal):
+        if is_time or not isinstance(label, Real | Decimal):
             raise ValueError(
                 f"y has {label!r}, which is not a number: convert it to one, or take a classifier."
             )

@@ -299,7 +299,8 @@ ODD = {
     "dicts": objects({} for label in Y),
     "periods": pd.Series(pd.period_range("2020", periods=3, freq="M")[Y]),
     "intervals": pd.cut(Y, 3),
-    "durations": pd.to_timedelta(Y, unit="D"),
+    "nanoseconds": pd.Series(pd.to_datetime(Y, unit="D").as_unit("ns")),
+    "durations": pd.to_timedelta(Y, unit="D").as_unit("ns"),
     "complex": np.where(MISSING, 1j, Y),
     "records": np.array([(1, 2.0)] * len(Y), dtype=[("a", int), ("b", float)]),
     "sparse": sparse.csr_matrix(Y[:, None]),
@@ -316,6 +317,7 @@ ODD = {
 
 LEARNED = {
     ("datetimes", AutoencoderClassifier),
+    ("nanoseconds", AutoencoderClassifier),
     ("durations", AutoencoderClassifier),
     ("Decimal", AutoencoderClassifier),
     ("Decimal", AutoencoderRegressor),
