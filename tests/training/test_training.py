@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, Checkpoint, EarlyStopping, EpochScoring, Freezer, LRScheduler
 from torch import nn
 
-from skae import AutoencoderTransformer
+from skae import AutoencoderTransformer, VAETransformer
 from skae._training.net import Diverged, check_finite
 from skae._training.trainer import _copy
 
@@ -434,16 +434,20 @@ def test_the_rate_rises_in_twenty_steps_and_stays(gaussian):
     np.testing.assert_allclose(rates, 0.5 * np.minimum(1, np.arange(1, 41) / 20))
 
 
-def test_inputs_have_noise_in_proportion_to_what_pca_leaves(digits):
-    net = net_of(AutoencoderTransformer(8, random_state=0).fit, digits[0])
-    inputs, targets = zip(
-        *((x, target) for x, (target, _) in net.get_iterator(net.rows, True)), strict=False
-    )
-    noise = torch.cat(inputs) - torch.cat(targets)
+@pytest.mark.parametrize(("kind", "share"), [(AutoencoderTransformer, 0.25), (VAETransformer, 0.5)])
+def test_inputs_have_noise_in_proportion_to_what_pca_leaves(digits, kind, share):
+    net = net_of(kind(8, random_state=0).fit, digits[0])
+    batches = net.get_iterator(net.rows, True)
+    noise = torch.cat([rows_of(inputs) - target for inputs, (target, _) in batches])
     left = 1 - PCA(8).fit(digits[0]).explained_variance_ratio_.sum()
-    assert noise.std().item() == pytest.approx(0.25 * left**0.5, rel=0.1)
+    assert noise.std().item() == pytest.approx(share * left**0.5, rel=0.1)
     held_out, (target, _) = next(iter(net.get_iterator(net.held_out)))
-    assert torch.equal(held_out, target)
+    assert torch.equal(rows_of(held_out), target)
+
+
+def rows_of(inputs):
+    """Return the rows of what a module is given; random numbers may stand beside them."""
+    return inputs[0] if isinstance(inputs, tuple) else inputs
 
 
 def test_held_out_rows_are_judged_by_the_mean_of_the_last_weights(digits):
