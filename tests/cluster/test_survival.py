@@ -47,9 +47,11 @@ def client():
 
 @contextmanager
 def started(n_workers):
+    """Yield a client of a cluster that does not give up a worker which takes longer to start than 15 s."""
     about = {"threads_per_worker": 1, "dashboard_address": ":0", "host": "127.0.0.1"}
     about["silence_logs"] = logging.CRITICAL
     with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "120s"}),
         distributed.LocalCluster(n_workers=n_workers, **about) as cluster,
         distributed.Client(cluster) as client,
     ):
