@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn import config_context
 
 from skae._model.trees import arrays_of, leaves
 
@@ -62,7 +63,8 @@ def judge_of(real, weight, drawn, rng):
     is_real = np.arange(len(X)) < len(real)
     share = np.append(weight / weight.sum(), np.full(len(drawn), 1 / len(drawn))) / 2
     held_out = rng.random_sample(len(X)) * HELD_OUT < 1
-    trees = _boosted(X, is_real, share * len(X), held_out, rng)
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        trees = _boosted(X, is_real, share * len(X), held_out, rng)
     if not trees:
         return {}, None
     arrays = zip(*(arrays_of(tree, 2 * LEAVES) for tree, _ in trees), strict=True)
@@ -84,7 +86,8 @@ def _boosted(X, is_real, weight, held_out, rng):
     best of all columns taken: many such trees take the time of few.
     """
     rest, sign = np.flatnonzero(~held_out), np.where(is_real, 1.0, -1.0)
-    grown_on = X[rest]
+    X = np.asfortranarray(X)  # in which trees find columns sooner
+    grown_on = np.asfortranarray(X[rest])
     odds, trees, best = np.zeros(len(X)), [], (0.0, 0.0, 0)  # gain, its error, and number of trees
     while len(trees) < min(N_TREES, best[-1] + PATIENCE):
         p = 1 / (1 + np.exp(-odds))
