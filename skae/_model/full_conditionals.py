@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.tree import ExtraTreeRegressor
 
 from skae._model.trees import arrays_of, leaves
 
@@ -191,6 +190,8 @@ def _targets(cells, weight, n_levels):
 
 def _trees(rows, weight, column, targets_of, n_trees, rng):
     """Return trees that foretell a column from the others."""
+    from sklearn.tree import ExtraTreeRegressor  # takes long to import
+
     others, targets = rows.copy(), targets_of(rows[:, column])
     others[:, column] = 0  # no split looks at what is equal in all rows
     tree = ExtraTreeRegressor(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.tree import DecisionTreeRegressor
+from sklearn import config_context
 
 from skae._model.trees import arrays_of, leaves
 
@@ -54,23 +54,31 @@ class Judge:
 
 
 def judge_of(real, weight, drawn, rng):
-    """Return the arrays of a `Judge`, by name; {} where held-out rows do not prove that it knows one from the other.
+    """Return the arrays of a `Judge`, by name, and its log-odds of rows as a function.
 
+    {} and None where held-out rows do not prove that it knows one from the other.
     ``real`` rows, with weights, and ``drawn`` ones are float32, without missing cells.
     """
     X = np.vstack([real, drawn])
     is_real = np.arange(len(X)) < len(real)
     share = np.append(weight / weight.sum(), np.full(len(drawn), 1 / len(drawn))) / 2
     held_out = rng.random_sample(len(X)) * HELD_OUT < 1
-    trees = _boosted(X, is_real, share * len(X), held_out, rng)
+    with config_context(assume_finite=True, skip_parameter_validation=True):
+        trees = _boosted(X, is_real, share * len(X), held_out, rng)
     if not trees:
-        return {}
-    names = "feature", "threshold", "children", "value"
-    return dict(zip(names, map(np.array, zip(*trees, strict=True)), strict=True))
+        return {}, None
+    arrays = zip(*(arrays_of(tree, 2 * LEAVES) for tree, _ in trees), strict=True)
+    known = dict(zip(("feature", "threshold", "children"), map(np.array, arrays), strict=True))
+    known["value"] = np.array([value for _, value in trees])
+
+    def log_odds(rows):  # those of the `Judge`, by compiled trees: a tenth of the time
+        return sum(value[tree.apply(rows)] for tree, value in trees)
+
+    return known, log_odds
 
 
 def _boosted(X, is_real, weight, held_out, rng):
-    """Return as many trees as are best for held-out rows; none where these do not gain by two standard errors.
+    """Return trees and what their nodes add: as many as are best for held-out rows, none without a gain of two standard errors.
 
     Trees are grown as by Newton's steps of the logistic loss (LogitBoost, Friedman et al. 2000, DOI 10.1214/aos/1016218223).
     A leaf adds a part of the logarithm of its share of the real rows over that of the draws, chosen by the odds
@@ -78,16 +86,17 @@ def _boosted(X, is_real, weight, held_out, rng):
     best of all columns taken: many such trees take the time of few.
     """
     rest, sign = np.flatnonzero(~held_out), np.where(is_real, 1.0, -1.0)
+    X = np.asfortranarray(X)  # in which trees find columns sooner
+    grown_on = np.asfortranarray(X[rest])
     odds, trees, best = np.zeros(len(X)), [], (0.0, 0.0, 0)  # gain, its error, and number of trees
     while len(trees) < min(N_TREES, best[-1] + PATIENCE):
         p = 1 / (1 + np.exp(-odds))
         slope, curvature = weight * (is_real - p), weight * p * (1 - p) + 1e-6
-        tree = _grown(X[rest], (slope / curvature)[rest], curvature[rest], rng)
+        tree = _grown(grown_on, (slope / curvature)[rest], curvature[rest], rng)
         leaf, chosen = tree.apply(X), np.exp(odds) * weight * ~is_real
         value = _values(leaf[rest], (weight * is_real)[rest], chosen[rest])
         odds += value[leaf]
-        room = np.where(np.arange(2 * LEAVES) < tree.tree_.node_count, value, 0.0)
-        trees.append((*arrays_of(tree.tree_, 2 * LEAVES), room))
+        trees.append((tree, np.where(np.arange(2 * LEAVES) < tree.node_count, value, 0.0)))
         nats = np.log(2) - np.logaddexp(0, -sign * odds)
         gain, error = _mean(nats[held_out], is_real[held_out], weight[held_out])
         best = max(best, (gain, error, len(trees)))
@@ -96,6 +105,8 @@ def _boosted(X, is_real, weight, held_out, rng):
 
 
 def _grown(X, steps, weight, rng):
+    from sklearn.tree import DecisionTreeRegressor  # takes long to import
+
     tree = DecisionTreeRegressor(
         splitter="random",
         max_depth=DEPTH,
@@ -104,7 +115,7 @@ def _grown(X, steps, weight, rng):
         max_features=min(MOST_COLUMNS, X.shape[1]),
         random_state=rng,
     )
-    return tree.fit(X, steps, weight)
+    return tree.fit(X, steps, weight, check_input=False).tree_
 
 
 def _values(leaf, real, chosen):

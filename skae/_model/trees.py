@@ -25,9 +25,11 @@ def arrays_of(tree, n_nodes):
 
 def leaves(X, feature, threshold, children, depth):
     """Return the leaf of every row in such a tree, (n_rows,); no leaf is deeper than ``depth``."""
-    node, rows = np.zeros(len(X), dtype=np.intp), np.arange(len(X))
-    children = children.astype(np.intp)
+    node, first, cells = np.zeros(len(X), np.intp), np.arange(len(X)) * X.shape[1], X.ravel()
+    feature, children = feature.astype(np.intp), children.astype(np.intp).ravel()
     for _ in range(depth):
-        is_right = X[rows, feature[node]] > threshold[node]
-        node = children[node, is_right.astype(np.intp)]
+        is_right = cells.take(first + feature.take(node)) > threshold.take(node)
+        before, node = node, children.take(2 * node + is_right)
+        if np.array_equal(before, node):
+            break
     return node

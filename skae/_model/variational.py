@@ -305,19 +305,22 @@ class VariationalModel(Model):
         drawn = now._marginal_draws()  # as many as are looked at anyway
         now._drawn_quantiles = now._quantiles_of(drawn)
         coded, numbers = now._whole(rows.raw(slice(None)), rng)
-        real, drawn = now.looks(coded, numbers), now.looks(drawn)
-        weight = np.ones(len(rows)) if rows.weight is None else rows.weight
-        judge = judge_of(real, weight, drawn[: DRAWN_FOR_EACH * len(rows)], rng)
-        n_columns = real.shape[1]  # labels are the last ones
-        suspect, levels = np.zeros(n_columns), np.zeros(n_columns, dtype=int)
-        if judge:
-            known, drawn = Judge(**judge), drawn[: CANDIDATES * PROVING_ROWS]
-            drawn, suspect = drawn[_chosen(drawn, known, rng)], known.n_splits(n_columns)
-        for place, cells in numbers.items():
-            coded[:, place] = cells
+        real = now.looks(coded, numbers)
+        n_columns, marginals = real.shape[1], now.marginals  # labels are the last ones
+        levels = np.zeros(n_columns, dtype=int)
         levels[: self.schema.n_features] = self.schema.n_levels
         repeats = levels > 0
-        repeats[now.marginals.places[now.marginals.listed]] = True
+        repeats[marginals.places[marginals.listed]] = True
+        n_judged, n_proving = DRAWN_FOR_EACH * len(rows), CANDIDATES * PROVING_ROWS
+        drawn = now.looks(drawn[: max(n_judged, n_proving if repeats.any() else 0)])
+        weight = np.ones(len(rows)) if rows.weight is None else rows.weight
+        judge, log_odds = judge_of(real, weight, drawn[:n_judged], rng)
+        suspect = np.zeros(n_columns)
+        if judge and repeats.any():
+            suspect, drawn = Judge(**judge).n_splits(n_columns), drawn[:n_proving]
+            drawn = drawn[_chosen(drawn, log_odds, rng)]
+        for place, cells in numbers.items():
+            coded[:, place] = cells
         suspect = np.where(repeats, suspect, -1)
         found = full_conditionals_of(real, coded, weight, drawn, levels, suspect, rng)
         both = {"_judge": judge, "_full_conditionals": found}
@@ -385,7 +388,7 @@ class VariationalModel(Model):
             numbers = self.matched(coded)
             if known is not None:
                 known.put_into(coded, numbers)
-            found.append(coded[_chosen(self.looks(coded, numbers), judge, rng)])
+            found.append(coded[_chosen(self.looks(coded, numbers), judge.log_odds, rng)])
         return np.vstack(found)
 
     def draw_anew(self, coded, numbers, rng, held=()):
@@ -519,10 +522,10 @@ class VariationalModel(Model):
         return known
 
 
-def _chosen(looks, judge, rng):
+def _chosen(looks, log_odds, rng):
     """Return the places of some rows: one of each `CANDIDATES`, by the odds that it is real."""
     n = len(looks) // CANDIDATES
-    odds = judge.log_odds(looks[: n * CANDIDATES]).reshape(n, CANDIDATES)
+    odds = log_odds(looks[: n * CANDIDATES]).reshape(n, CANDIDATES)
     return np.argmax(odds + rng.gumbel(size=odds.shape), axis=1) + CANDIDATES * np.arange(n)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 import skae
 from skae import ConditionalVAE, VAETransformer
+from skae._model.judge import Judge, judge_of
 from skae.metrics import synthesis_report
 
 
@@ -235,3 +236,11 @@ def test_missing_cells_and_weights_are_not_what_tells(table):
     expected = np.average(table["long"] == "yes", weights=weight)
     assert told(model) == (True, True)
     assert abs((model.sample(4000, 0)["long"] == "yes").mean() - expected) < 0.04
+
+
+def test_odds_during_a_fit_are_those_of_the_model_that_is_kept():
+    real, drawn = (stays(n, n).drop(columns="long").to_numpy(np.float32) for n in (300, 900))
+    drawn = np.random.default_rng(0).permuted(drawn, axis=0)
+    known, log_odds = judge_of(real, np.ones(len(real)), drawn, np.random.RandomState(0))
+    rows = np.vstack([real, drawn])
+    np.testing.assert_array_equal(log_odds(rows), Judge(**known).log_odds(rows))
