@@ -50,7 +50,9 @@ def test_eight_threads_use_what_another_one_pickles(kind):
 def test_a_fork_does_not_wait_for_threads_that_it_lacks():
     """Processes that multiprocessing starts are forks, up to Python 3.13."""
     rows = np.random.default_rng(0).normal(size=(100, 64))
-    model = skae.AutoencoderTransformer(2, hidden_layer_sizes=(512,), max_iter=1, early_stopping=False)
+    model = skae.AutoencoderTransformer(
+        2, hidden_layer_sizes=(512,), max_iter=1, early_stopping=False
+    )
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
