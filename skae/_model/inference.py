@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from skae._data.batches import Range
-from skae._model.likelihood import refuse_infinite
+from skae._model.scores import refuse_infinite
 
 CHUNK_CELLS = 2**18
 SURVEYED = 2**10  # rows at once: hidden layers may be far wider than they
