@@ -144,7 +144,10 @@ class Columns:
                     f"are {names[:3]}, ..."
                 )
             asked = [asked.get(name, 1.0) for name in names]
-        weights = np.ones(n) if asked is None else np.asarray(asked, dtype=np.float64)
+        try:
+            weights = np.ones(n) if asked is None else np.asarray(asked, dtype=np.float64)
+        except (TypeError, ValueError):  # of what is no number
+            weights = np.empty(0)
         if weights.shape != (n,) or not (weights >= 0).all() or not np.isfinite(weights).all():
             raise ValueError(
                 f"column_weights={self.column_weights!r}: expected {counted(n, 'number')} of at least 0, one "

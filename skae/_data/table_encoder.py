@@ -237,7 +237,8 @@ class TableEncoder(TableEncoding, OneToOneFeatureMixin, TransformerMixin, BaseEs
             if field.kind == CATEGORY:
                 coded[:, place] = self._codes(place, cells, unseen)
             else:
-                coded[:, place] = (cells - self.mean_[place]) / self.scale_[place]
+                with np.errstate(over="ignore"):  # what is made of infinities is refused
+                    coded[:, place] = (cells - self.mean_[place]) / self.scale_[place]
         if warns:
             _warn_of_unseen(unseen)
         return coded

@@ -631,7 +631,12 @@ class BaseAutoencoder(BaseEncoder):
         check_is_fitted(self)
         schema = self._model.schema
         if schema.blocks is not None:
-            return np.vstack([self._known(one_row(end))[1] for end in (a, b)])
+            ends = [self._known(one_row(end))[1] for end in (a, b)]
+            if any(len(end) != 1 for end in ends):
+                raise ValueError(
+                    f"a and b have {len(ends[0])} and {len(ends[1])} rows: pass one row for each end."
+                )
+            return np.vstack(ends)
         ends = [
             self._known(one_row(end))[1] if schema.names is not None and has_names(end) else end
             for end in (a, b)

@@ -41,6 +41,7 @@ FALSE_ALARMS = 0.05  # share of usual rows that are called outliers, where conta
 FEWEST_TO_CALIBRATE = 100  # rows of fit
 EDGE = 1e-9  # of a score, at least 1: rounding must not tell rows apart that have the same
 LEAST_UNIT = 1e-3  # standard deviations of a column; residuals below are as good as none
+FARTHEST = 1e60  # standard deviations: the fourth power of more is beyond float64
 CHUNK_CELLS = 2**22
 SHARE = 0.95  # of the variance, by the code of the default autoencoder
 
@@ -109,15 +110,20 @@ class Features:
             kept = residuals if self.known.all() else residuals[:, self.known]
             np.divide(kept, self.units[:n], out=found[span, :n])
             np.divide(code, self.units[n:], out=found[span, n:])
+            self._limit(found[span])
+        return found
+
+    def _limit(self, found):
+        """Bring features within their `limits`, and rows that are farther than `FARTHEST` as near as that."""
         limits = self.limits(found.shape[1])
-        return found if limits is None else np.clip(found, -limits, limits, out=found)
+        np.clip(found, -limits, limits, out=found)
+        found *= FARTHEST / np.fmax.reduce(np.abs(found), axis=1, keepdims=True, initial=FARTHEST)
 
     def limits(self, width):
-        """Return how large each feature may be, (width,); None where no column was constant."""
-        if self.constant is None or not self.constant.any():
-            return None
-        limits = np.full(width, np.inf)
-        limits[: self.n_residuals][self.constant] = self.unseen
+        """Return how large each feature may be, (width,)."""
+        limits = np.full(width, np.finfo(np.float64).max)
+        if self.constant is not None:
+            limits[: self.n_residuals][self.constant] = self.unseen
         return limits
 
 

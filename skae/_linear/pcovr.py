@@ -113,9 +113,9 @@ def _covariates(model, rows, targets, axes, values):
     coef, level = regression(rows, targets, model.mean, axes, values)
     components, encoder = np.zeros((2, k, rows.width))
     head, deviations = np.zeros((n_targets, k)), np.ones(k)
-    if not rank:
-        return {"head": head, "intercept": level}
     total = np.sum(model.variances)
+    if not rank or not total:  # singular values of a table without variance are rounding
+        return {"head": head, "intercept": level}
     lift = np.sqrt((1 - targets.mixing) / targets.mixing * total * targets.weights)
     lifted = values[:, None] * coef * lift
     both = np.diag(values**2) + lifted @ lifted.T

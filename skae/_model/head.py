@@ -6,6 +6,8 @@ import numpy as np
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.utils import gen_batches
 
+from skae._model.scores import refuse_infinite
+
 CHUNK_CELLS = 2**22  # that are predicted at once
 
 
@@ -47,9 +49,12 @@ class HeadModel:
 
     def of_seen(self, seen):
         """Return the outputs of what the head sees of rows."""
-        if self.anchors is not None:
-            seen = kernel(seen * self.units, self.anchors)
-        return seen @ self.coef.T + self.intercept
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self.anchors is not None:
+                seen = kernel(seen * self.units, self.anchors)
+            outputs = seen @ self.coef.T + self.intercept
+        refuse_infinite(outputs, outputs.dtype)
+        return outputs
 
 
 def seen_of(encoder, X, beside):

@@ -1,14 +1,21 @@
 """Applying a fitted module to rows, chunk by chunk, without autograd."""
 
+import os
+
 import numpy as np
 import torch
 
 from skae._data.batches import Range
-from skae._model.likelihood import refuse_infinite
+from skae._model.scores import refuse_infinite
 
 CHUNK_CELLS = 2**18
 SURVEYED = 2**10  # rows at once: hidden layers may be far wider than they
 OF_GPU = 2**4  # times as many cells and rows there
+
+if hasattr(
+    os, "register_at_fork"
+):  # a process made by fork lacks torch's threads, and would wait for them for ever
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 def apply(module, X, n_outputs, device, before, after, n_inputs=None):

@@ -1,4 +1,4 @@
-"""Lower bounds of log-likelihoods from drawn codes, and the refusal of results beyond a float's range."""
+"""Lower bounds of log-likelihoods from drawn codes."""
 
 import numpy as np
 from scipy.special import logsumexp
@@ -43,12 +43,3 @@ def _finite(bounds, first):
             "from the training rows. Leave it out, or check its units."
         )
     return bounds
-
-
-def refuse_infinite(results, dtype):
-    """Refuse what a network made of rows, where not all of it is finite."""
-    if not (np.isfinite(results.sum()) or np.isfinite(results).all()):
-        raise ValueError(
-            f"A result is beyond the range of {dtype}: the input is too far from the "
-            "training rows. Pass float64, or rescale the columns."
-        )

@@ -22,8 +22,8 @@ from skae._linear.probabilistic import (
 from skae._model import CannotDescribe, normal
 from skae._model.graph import Described, Graph, described
 from skae._model.head import predicted
-from skae._model.likelihood import lower_bound, refuse_infinite
-from skae._model.scores import dense
+from skae._model.likelihood import lower_bound
+from skae._model.scores import dense, refuse_infinite
 from skae._model.state import ARRAYS, OPTIONAL, check_schema, check_state, with_factors
 from skae._parameters import check_parameters
 

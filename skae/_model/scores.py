@@ -20,8 +20,11 @@ class RowScores:
 
     def error(self, X, per_feature=False, missing="sum"):
         error = np.subtract(*self.model.reconstruct(X), dtype=np.float64)
-        error *= error
-        return error if per_feature else _of_rows(error, missing)
+        with np.errstate(over="ignore"):
+            error *= error
+            error = error if per_feature else _of_rows(error, missing)
+        refuse_infinite(np.nan_to_num(error, posinf=np.inf), error.dtype)
+        return error
 
     def code_and_residuals(self, X):
         """Return codes, and what reconstructions and then means leave of each cell: float64.
@@ -183,3 +186,12 @@ def _of_rows(errors, missing):
 
 def dense(X):
     return X.toarray() if sparse.issparse(X) else X
+
+
+def refuse_infinite(results, dtype):
+    """Refuse what a network made of rows, where not all of it is finite."""
+    if not (np.isfinite(results.sum()) or np.isfinite(results).all()):
+        raise ValueError(
+            f"A result is beyond the range of {dtype}: the input is too far from the "
+            "training rows. Pass float64, or rescale the columns."
+        )

@@ -7,7 +7,7 @@ from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, Stan
 
 from skae._data.table_encoder import TableEncoder
 from skae._estimators.base import BaseEncoder, model_of
-from skae._estimators.outlier import AutoencoderOutlierDetector
+from skae._estimators.outlier import FARTHEST, AutoencoderOutlierDetector
 from skae._linear.distance import ROUNDING, WIDEST
 from skae._model import CannotDescribe
 from skae._model.graph import described
@@ -319,12 +319,14 @@ def _write_features_of_cells(writer, detector, model, parts, wide, unseen):
 
 
 def _write_limited(writer, features, values):
-    """Return features, changes in columns that were constant in fit within their limits."""
-    limits = features.limits(len(features.units))
-    if limits is None:
-        return values
+    """Return features within their limits, and rows as near as `FARTHEST`, as `Features.of`."""
+    limits, farthest = features.limits(len(features.units)), np.array([FARTHEST])
+    missing = writer.node("IsNaN", values)
     within = writer.node("Min", writer.node("Max", values, -limits), limits)
-    return writer.node("Where", writer.node("IsNaN", values), values, within)
+    lengths = writer.node("Abs", writer.node("Where", missing, np.zeros(1), within))
+    most = writer.node("Max", run(writer, lambda x: x.do("largest"), lengths)[0], farthest)
+    nearer = writer.node("Mul", within, writer.node("Div", farthest, most))
+    return writer.node("Where", missing, values, nearer)
 
 
 def _write_squares(writer, detector, values):
@@ -354,8 +356,7 @@ def _write_near(writer, neighbours, columns):
         sums = nearest.do("total") / float(neighbours.n_nearest) + own
         more = graph.add("greater", sums, own * ROUNDING)
         whole = graph.add("where", more, sums, np.zeros(1)) / present.do("total")
-        infinite = (own * 0.0).do("isnan")
-        return graph.add("where", infinite, own, whole * float(neighbours.rows.shape[1]))
+        return whole * float(neighbours.rows.shape[1])
 
     return run(writer, mean, nearest, filled, present)[0]
 

@@ -56,7 +56,7 @@ class AutoencoderNet(NeuralNet):
             lr=settings.learning_rate,
             max_epochs=settings.max_iter,
             batch_size=settings.batch_size,
-            callbacks=[clone(callback, safe=False) for callback in settings.callbacks],
+            callbacks=list(map(_copied, settings.callbacks)),
             device=rows.device,
             train_split=None if held_out is None else lambda dataset: (dataset, held_out),
             verbose=0,
@@ -362,10 +362,25 @@ def plain(history):
     return [{key: value for key, value in row.items() if key != "batches"} for row in history]
 
 
+def _copied(callback):
+    """Return a copy of a callback; a TypeError refuses what is none."""
+    if callback is not None and not hasattr(_kind(callback), "initialize"):
+        raise TypeError(
+            f"callbacks holds {callback!r}: expected callbacks of skorch, objects of a class that has "
+            "skorch.callbacks.Callback as its base and, for example, on_epoch_end(self, net, **kwargs)."
+        )
+    return clone(callback, safe=False)
+
+
+def _kind(callback):
+    """Return the class of a callback, which may have a name beside it or be a class itself."""
+    kind = callback[-1] if isinstance(callback, tuple) else callback
+    return kind if isinstance(kind, type) else type(kind)
+
+
 def takes_part(callback):
     """Return whether a callback changes training itself: at single batches, or what is trained."""
-    kind = callback[-1] if isinstance(callback, tuple) else callback
-    kind = kind if isinstance(kind, type) else type(kind)
+    kind = _kind(callback)
     return issubclass(kind, ParamMapper) or any(
         getattr(kind, event, None) is not getattr(Callback, event) for event in BATCH_EVENTS
     )

@@ -55,7 +55,7 @@ class Progress:
         """Say once how long the training may take, where that is long."""
         taken = time.monotonic() - self.began
         longest = taken / number * self.max_iter
-        if longest < LONG or (number == 1 and taken < LONG / 10):  # the first also warms up
+        if longest < LONG or taken < LONG / 10:  # the first epochs also warm up
             return
         print(
             f"{self.name or 'skae'}: this fit may take more than a minute: {counted(self.max_iter, 'epoch')} at "

@@ -317,6 +317,7 @@ def test_column_weights(cancer):
     [
         ({"nothing": 1}, "names .*nothing"),
         ([1, 2], "expected 8 numbers"),
+        (["much"] * 8, "expected 8 numbers"),
         ([-1] * 8, "expected 8 numbers of at least 0"),
         ([0] * 8, "zero for every column"),
     ],
@@ -420,6 +421,8 @@ def test_interpolation_between_rows_of_a_frame(cancer):
         assert (path.dtypes == cancer.dtypes).all()
         ends = ae.reconstruct(cancer.iloc[[0, 20]]).reset_index(drop=True)
         pd.testing.assert_frame_equal(path.iloc[[0, 3]].reset_index(drop=True), ends)
+    with pytest.raises(ValueError, match="a and b have 1 and 2 rows: pass one row for each end"):
+        ae.interpolate(cancer.iloc[0], cancer[:2])
 
 
 # further training, ordered codes ------------------------------------------------------------------

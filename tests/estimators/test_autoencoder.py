@@ -299,6 +299,16 @@ def test_bad_use(fitted, digits):
         )
 
 
+@pytest.mark.parametrize("per_feature", [False, True])
+def test_errors_beyond_float64_are_refused(per_feature):
+    """A square was infinite, with a warning of an overflow."""
+    rows = np.random.default_rng(0).normal(size=(40, 3))
+    model = AutoencoderTransformer(1, hidden_layer_sizes=()).fit(rows)
+    assert np.isfinite(model.reconstruction_error(1e150 * rows)).all()
+    with pytest.raises(ValueError, match="beyond the range of float64"):
+        model.reconstruction_error(1e160 * rows, per_feature=per_feature)
+
+
 def test_wrong_column_names(wine):
     frame = pd.DataFrame(wine[0], columns=[f"c{i}" for i in range(13)])
     estimator = AutoencoderTransformer(2, hidden_layer_sizes=()).fit(frame)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
+from sklearn.datasets import load_iris
 from sklearn.linear_model import Ridge
 from sklearn.svm import SVC
 
@@ -142,3 +143,13 @@ def test_few_labels_are_no_worse_than_without_an_autoencoder(digits, seed):
     autoencoder = AutoencoderTransformer(8, max_iter=20, random_state=0)
     model = classifier(autoencoder, unlabeled=-1).fit(X, known)
     assert model.score(X_test, y_test) > SVC().fit(X[some], y[some]).score(X_test, y_test)
+
+
+def test_what_is_beyond_float64_is_no_class():
+    """Outputs were infinite, probabilities NaN, and the class the first."""
+    rows = load_iris(as_frame=True).frame[::5].assign(kind=["a", "b"] * 15)
+    y = rows.pop("target")
+    pca = AutoencoderTransformer(2, hidden_layer_sizes=(), column_weights={})
+    model = classifier(pca, max_iter=5).fit(rows, y)
+    with pytest.raises(ValueError, match="beyond the range of float64"):
+        model.predict_proba(rows[:2].assign(**{"sepal width (cm)": -1.7e308}))

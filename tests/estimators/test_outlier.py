@@ -365,6 +365,21 @@ def test_one_bad_cell_among_correlated_columns_ranks_first():
     assert np.mean(parts.argmax(axis=1) == cells) >= 0.9
 
 
+@pytest.mark.parametrize("n_columns", [5, MOST_COLUMNS + 1])
+def test_a_cell_of_any_size_is_as_odd_as_can_be(n_columns):
+    """Squares of such distances, or their products, are beyond float64."""
+    X = np.random.default_rng(0).normal(size=(100, n_columns))
+    pca = AutoencoderTransformer(2, hidden_layer_sizes=())
+    detector = AutoencoderOutlierDetector(pca, random_state=0).fit(X)
+    far = X[:4].copy()
+    far[:, 1] = 1e30, -1e90, 1e200, 1e300
+    np.testing.assert_array_equal(detector.predict(far), -1)
+    np.testing.assert_array_equal(detector.p_values(far), 1 / 21)
+    parts = detector.explain(far)
+    np.testing.assert_array_equal(parts.to_numpy()[:, :n_columns].argmax(axis=1), 1)
+    np.testing.assert_allclose(parts.sum(axis=1), -detector.score_samples(far), rtol=1e-9)
+
+
 # the autoencoder ----------------------------------------------------------------------------------
 
 

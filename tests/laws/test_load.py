@@ -1,6 +1,7 @@
 """Many calls, many fits, many rows: no error, no growth, no copy of the table."""
 
 import json
+import multiprocessing
 import pickle
 import subprocess
 import sys
@@ -9,7 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 from family import CODING, fitted, labelled_digits, name_of
+
+import skae
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
@@ -39,6 +43,28 @@ def test_eight_threads_use_what_another_one_pickles(kind):
         over.set()
     assert all(same)
     assert len(dumping.result()) == 1
+
+
+@linux
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_fork_does_not_wait_for_threads_that_it_lacks():
+    """Processes that multiprocessing starts are forks, up to Python 3.13."""
+    rows = np.random.default_rng(0).normal(size=(100, 64))
+    model = skae.AutoencoderTransformer(
+        2, hidden_layer_sizes=(512,), max_iter=1, early_stopping=False
+    )
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        model.fit(rows).reconstruct(rows)
+        fork = multiprocessing.get_context("fork").Process(target=model.reconstruct, args=(rows,))
+        fork.start()
+        fork.join(30)
+        code = fork.exitcode
+        fork.kill()
+    finally:
+        torch.set_num_threads(before)
+    assert code == 0
 
 
 def told_by(script):

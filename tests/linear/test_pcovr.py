@@ -127,3 +127,10 @@ def test_weights_are_repetitions():
     repeated = SupervisedAutoencoder(2, **linear).fit(X.repeat(weight, 0), y.repeat(weight))
     np.testing.assert_allclose(weighted.transform(X), repeated.transform(X), atol=1e-9)
     np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-6)
+
+
+def test_singular_values_that_are_rounding_explain_nothing():
+    """The variance of integers near 2^60 is below the rounding of their means: 0 of 0 was NaN."""
+    X = np.random.default_rng(0).integers(0, 1000, (60, 4)) + 2**60
+    model = SupervisedAutoencoder(2, random_state=0).fit(X, np.arange(60) % 2)
+    np.testing.assert_array_equal(model.transform(X), 0.0)

@@ -112,6 +112,12 @@ def test_thread_setting_is_restored(digits):
 # callbacks ------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("wrong", [print, "EarlyStopping", ("stop", 1)])
+def test_what_is_no_callback_is_refused(wrong, digits):
+    with pytest.raises(TypeError, match="expected callbacks of skorch"):
+        short(callbacks=[wrong]).fit(digits[0])
+
+
 class Recorder(Callback):
     """Counts its events in a list that clones share."""
 
