@@ -12,9 +12,8 @@ CHUNK_CELLS = 2**18
 SURVEYED = 2**10  # rows at once: hidden layers may be far wider than they
 OF_GPU = 2**4  # times as many cells and rows there
 
-if hasattr(
-    os, "register_at_fork"
-):  # a process made by fork lacks torch's threads, and would wait for them for ever
+if hasattr(os, "register_at_fork"):
+    # a process made by fork lacks the threads of torch, and would wait for them for ever
     os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 

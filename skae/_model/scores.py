@@ -191,7 +191,11 @@ def dense(X):
 def refuse_infinite(results, dtype):
     """Refuse what a network made of rows, where not all of it is finite."""
     if not (np.isfinite(results.sum()) or np.isfinite(results).all()):
+        remedy = (
+            "Rescale the columns."
+            if dtype == np.float64
+            else "Pass float64, or rescale the columns."
+        )
         raise ValueError(
-            f"A result is beyond the range of {dtype}: the input is too far from the "
-            "training rows. Pass float64, or rescale the columns."
+            f"A result is beyond the range of {dtype}: the input is too far from the training rows. {remedy}"
         )
