@@ -229,7 +229,8 @@ class Draws:
     ----------
     n_components : int
     n_draws : int or None
-        Draws for each held-out row; None, in training, for a single one without a dimension of its own.
+        Draws for each held-out row; None, in training, for a single one without a dimension of its own;
+        0 for one that is zero, the mean of the code.
     noise : object or None
         Noise of the rows themselves.
     """
@@ -249,11 +250,12 @@ class Draws:
         return kinds[0]._pairs(corrupt, generator)
 
     def _pairs(self, corrupt, generator):
-        between = () if self.n_draws is None else (self.n_draws,)
+        between = () if self.n_draws is None else (self.n_draws or 1,)
 
         def pair(x):
             shape = (*x.shape[:-1], *between, self.n_components)
             draws = torch.randn(shape, generator=generator, dtype=x.dtype).to(x.device)
+            draws = draws.zero_() if self.n_draws == 0 else draws
             return corrupt(x) if corrupt else x, draws
 
         return pair

@@ -401,6 +401,10 @@ class Task:
         """Return what is done to the inputs of held-out rows, or None."""
         return self.hiding(None)
 
+    def corruption_afterwards(self, baseline):
+        """Return what is done to the inputs of training rows that are judged once more, or None."""
+        return self.held_out_corruption(baseline)
+
     def hiding(self, noise):
         """Return a noise that hides cells as well, where the table lacks some."""
         if not self.schema.hidden:

@@ -321,6 +321,8 @@ class Trainer:
         settings = replace(self.settings, callbacks=(), averaging=False)
         some = rows.in_memory(SHOWN)
         net = self._net(deepcopy(start), baseline, some, settings).initialize()
+        noise = self.task.corruption_afterwards(baseline)
+        net.settings = replace(net.settings, held_out_corruption=noise)
         net.held_out, draws = net.rows, self.generator.get_state()
         before = net._mean(net.judge())
         net.module_.load_state_dict(module.state_dict())

@@ -195,6 +195,16 @@ def test_training_rows_of_variational_models_are_not_unlearned_either():
     assert model.score_samples(X).mean() >= linear.score_samples(X).mean()
 
 
+@pytest.mark.filterwarnings("ignore:max_iter:sklearn.exceptions.ConvergenceWarning")
+def test_training_rows_of_variational_models_are_judged_by_the_means_of_their_codes(digits):
+    """Draws for one row far from all others can be decoded to anything: a good model was lost by it."""
+    fit = VAETransformer(4, max_iter=5, n_iter_no_change=5, random_state=0).fit
+    nets = [net for net in nets_of(fit, digits[0]) if net.held_out is not None]
+    draws = [next(iter(net.get_iterator(net.held_out)))[0][1] for net in nets]
+    assert [bool(each.any()) for each in draws] == [net.held_out is not net.rows for net in nets]
+    assert not draws[-1].any()
+
+
 def test_held_out_rows_of_ones_own(digits):
     train, test = digits
     estimator = AutoencoderTransformer(4, random_state=0).fit(train[:300], X_val=test)
